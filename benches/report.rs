@@ -136,7 +136,10 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
             reasoning_tokens: Some(0),
             cached_tokens: Some(0),
             cache_write_tokens: None,
+            ..Usage::default()
         }),
+        unread_usage: Vec::new(),
+        service_tier: None,
         finish_reason: Some("stop".to_owned()),
         cost_usd: Some(Usd(1_234_500_000)),
         billed_usd: Some(Usd(1_234_500_000)),

@@ -35,6 +35,22 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a file to write it: a regular one, or a new one where the options create it.
+///
+/// # Errors
+/// If it cannot be opened, or is none, as of [`open_regular`].
+pub fn open_regular_to_write(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    // Checked before it is opened: to open a FIFO would wait for another process.
+    match fs::metadata(path) {
+        Ok(metadata) => must_be_regular(&metadata)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let file = options.open(path)?;
+    must_be_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
 /// Opens a file that the user named on the command line: a regular file, or a descriptor of this
 /// process such as `/dev/stdin` or what a shell puts in place of `<(command)`.
 ///

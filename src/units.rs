@@ -147,6 +147,14 @@ impl Usd {
         self.0.checked_mul(i128::from(count)).map(Self)
     }
 
+    /// Returns true if two amounts for one request differ by more than rounding on the way to a bill explains: by more than a
+    /// thousandth of the larger, and by more than half of the eighth decimal, the finest that gateways report.
+    pub fn differs_from(self, other: Self) -> bool {
+        let difference = self.0.abs_diff(other.0);
+        let larger = self.0.unsigned_abs().max(other.0.unsigned_abs());
+        difference.saturating_mul(1_000) > larger && difference > 5_000
+    }
+
     /// Adds two amounts; `None` beyond the range of the type.
     pub fn plus(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)

@@ -130,22 +130,46 @@ fn provider_clause(provider: Option<&str>) -> String {
     provider.map_or_else(String::new, |provider| format!(" from {provider}"))
 }
 
+/// Name in remedies of an endpoint that has only a URL.
+const EXAMPLE_NAME: &str = "own";
+
+/// The header of an endpoint's table in `bakeoff.toml`, and what must stand there before it.
+fn endpoint_table(endpoint: &str, list: &str) -> (String, String) {
+    if endpoint.contains("://") {
+        let named = format!(
+            "name the endpoint ([endpoints.{EXAMPLE_NAME}] with base_url = \"{endpoint}\") and run with --endpoint {EXAMPLE_NAME}; "
+        );
+        return (format!("[[endpoints.{EXAMPLE_NAME}.{list}]]"), named);
+    }
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let key = if endpoint.chars().all(is_bare) {
+        endpoint.to_owned()
+    } else {
+        format!("\"{endpoint}\"")
+    };
+    (format!("[[endpoints.{key}.{list}]]"), String::new())
+}
+
 impl UnboundedCost {
     /// The declaration that would give a bound; `endpoint` is the name of the profile in
-    /// `bakeoff.toml`.
+    /// `bakeoff.toml`, or the URL of an endpoint without one.
     pub fn remedy(&self, endpoint: &str) -> String {
         let surcharge = |model: &ModelId, key: &str, listed: Option<Usd>| {
             let max = listed.unwrap_or(EXAMPLE_SURCHARGE);
+            let (table, named) = endpoint_table(endpoint, "surcharges");
             format!(
-                "declare the most it can be: [[endpoints.{endpoint}.surcharges]] with model = \"{model}\" \
+                "{named}declare the most it can be: {table} with model = \"{model}\" \
                  and {key} = {max} in bakeoff.toml"
             )
         };
         match self {
-            Self::NoPrice { model, .. } => format!(
-                "add its price to bakeoff.toml: [[endpoints.{endpoint}.prices]] with model = \"{model}\", \
-                 input_usd_per_mtok = 1 and output_usd_per_mtok = 2"
-            ),
+            Self::NoPrice { model, .. } => {
+                let (table, named) = endpoint_table(endpoint, "prices");
+                format!(
+                    "{named}add its price to bakeoff.toml: {table} with model = \"{model}\", \
+                     input_usd_per_mtok = 1 and output_usd_per_mtok = 2"
+                )
+            }
             Self::NoTokenLimit { .. } | Self::TooLarge { .. } => {
                 "add max_tokens = 1000 to [parameters] of the suite".to_owned()
             }
@@ -177,7 +201,8 @@ impl PriceBound {
         let listed = catalog.get(model).ok_or_else(|| no_price(None))?;
         let provider_offers = offers.map_or(&[][..], |offers| &offers.0);
         let own = (None, listed.prices.as_ref());
-        let regional = listed.regional.iter().map(|prices| (None, Some(prices)));
+        let regional = listed.regional.iter().chain(&listed.hourly);
+        let regional = regional.map(|prices| (None, Some(prices)));
         let offered = provider_offers
             .iter()
             .map(|offer| (Some(&offer.provider), offer.prices.as_ref()));

@@ -5,7 +5,7 @@
 //! prompts; a cost that is not known is absent, never 0.
 
 use crate::stats::cost::conformal_factor;
-use crate::suite::{Prompt, Suite, Variant};
+use crate::suite::{Prompt, ReasoningEffort, Suite, Variant};
 use crate::units::{ModelId, Usd};
 
 use super::bound::UnboundedCost;
@@ -16,10 +16,21 @@ use super::{Catalog, TokenPrices};
 
 /// Share of runs that stay below the bound.
 const BOUND_LEVEL: f64 = 0.9;
-/// Divisor of the token limit that gives the expected answer length, without past answers.
-const LIMIT_DIVISOR: u64 = 4;
-/// Expected tokens of an answer without a limit and without past answers.
+/// Expected tokens of an answer without reasoning, without a limit and without past answers.
 const UNLIMITED_ANSWER: u64 = 300;
+
+/// What is expected of an answer without past answers: the eighths of its token limit that it uses, and the
+/// tokens of reasoning where there is no limit. A quarter of the limit where no effort was set.
+const fn expected_by_effort(effort: Option<ReasoningEffort>) -> (u64, u64) {
+    match effort {
+        None | Some(ReasoningEffort::None | ReasoningEffort::Minimal) => (2, 0),
+        Some(ReasoningEffort::Low) => (3, 500),
+        Some(ReasoningEffort::Medium) => (4, 1_500),
+        Some(ReasoningEffort::High) => (6, 4_000),
+        Some(ReasoningEffort::Xhigh) => (7, 8_000),
+        Some(ReasoningEffort::Max) => (8, 16_000),
+    }
+}
 
 /// The inputs of an estimate.
 #[derive(Clone, Copy)]
@@ -86,7 +97,7 @@ pub enum AnswerBasis {
     SameTags,
     /// Past answers to other prompts of the suite.
     OtherPrompts,
-    /// A quarter of the token limit.
+    /// A share of the token limit that depends on the reasoning effort; a quarter without one.
     TokenLimit,
     /// An assumption: there is neither a limit nor a past answer.
     Assumed,
@@ -259,12 +270,17 @@ impl EstimateInputs<'_> {
         let limit = levels.into_iter().find_map(limit);
         let variant_key = (variant.label.as_str(), &variant.model);
         let digest = &self.prompt_digests[number];
+        let effort = |of: &crate::suite::Parameters| of.reasoning_effort;
+        let (eighths, reasoning) = expected_by_effort(levels.into_iter().find_map(effort));
         let (tokens, basis) = match (medians.answer(variant_key, digest, &prompt.tags), limit) {
             (Some((tokens, AnswerMatch::Prompt)), _) => (tokens, AnswerBasis::SamePrompt),
             (Some((tokens, AnswerMatch::Tags)), _) => (tokens, AnswerBasis::SameTags),
             (Some((tokens, AnswerMatch::Any)), _) => (tokens, AnswerBasis::OtherPrompts),
-            (None, Some(limit)) => (limit.div_ceil(LIMIT_DIVISOR), AnswerBasis::TokenLimit),
-            (None, None) => (UNLIMITED_ANSWER, AnswerBasis::Assumed),
+            (None, Some(limit)) => (
+                limit.saturating_mul(eighths).div_ceil(8),
+                AnswerBasis::TokenLimit,
+            ),
+            (None, None) => (UNLIMITED_ANSWER + reasoning, AnswerBasis::Assumed),
         };
         (limit.map_or(tokens, |limit| tokens.min(limit)), basis)
     }

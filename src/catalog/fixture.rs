@@ -18,6 +18,7 @@ fn rates() -> impl Strategy<Value = Rates> {
             output,
             cache_read,
             cache_write,
+            ..Rates::default()
         }
     })
 }

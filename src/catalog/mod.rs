@@ -81,7 +81,7 @@ pub struct Source {
 /// Error of reading a model list.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// Not JSON, or not of the shape `{"data": [...]}`.
+    /// Not JSON, or neither of the shape `{"data": [...]}` nor an array.
     #[error("this is not a list of models: {0}")]
     NotAList(#[from] serde_json::Error),
     /// Larger than [`Catalog::read`] accepts.
@@ -139,8 +139,14 @@ impl Catalog {
         if list.len() > MAX_LIST_BYTES {
             return Err(ListError::TooLarge);
         }
-        let wire: WireList<'_> = serde_json::from_str(list)?;
-        let entries = wire.data.unwrap_or_default();
+        // Together AI sends the entries without an object around them.
+        let is_array = list.trim_start().starts_with('[');
+        let entries = if is_array {
+            serde_json::from_str(list)?
+        } else {
+            let wire: WireList<'_> = serde_json::from_str(list)?;
+            wire.data.unwrap_or_default()
+        };
         if entries.len() > MAX_MODELS {
             return Err(ListError::TooLarge);
         }
@@ -163,6 +169,11 @@ impl Catalog {
                 },
                 None => unreadable_entries += 1,
             }
+        }
+        if is_array && models.is_empty() {
+            // An array of anything else must not look like a list without models.
+            let no_model = <serde_json::Error as serde::de::Error>::custom("no entry is a model");
+            return Err(ListError::NotAList(no_model));
         }
         Ok(Self {
             models,
@@ -197,6 +208,7 @@ impl Catalog {
                 output: Some(price.output_usd),
                 cache_read: price.cache_read_usd,
                 cache_write: price.cache_write_usd,
+                ..Rates::default()
             };
             let model = self
                 .models
@@ -204,6 +216,7 @@ impl Catalog {
                 .or_insert_with(|| ListedModel::from_id(price.model.clone()));
             model.prices = Some(TokenPrices::flat(rates));
             model.regional.clear();
+            model.hourly.clear();
             model.other_prices.clear();
             self.duplicate_ids.remove(&price.model);
         }

@@ -13,7 +13,9 @@ use crate::units::{ModelId, is_unsafe_char};
 
 use super::listed::{lenient, sanitize_word};
 use super::price::TokenPrices;
-use super::pricing::{OtherPrice, REGIONAL, Treatment, read_pricing, read_regional};
+use super::pricing::{
+    OVERRIDES, OtherPrice, REGIONAL, Treatment, read_hourly, read_pricing, read_regional,
+};
 
 /// Maximum tags of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
@@ -42,6 +44,9 @@ pub struct ListedModel {
     /// Prices per token of regions, if the list has them. A cost by tokens excludes them, a bound
     /// does not.
     pub regional: Vec<TokenPrices>,
+    /// Prices per token of certain hours, if the list has them. A cost by tokens excludes them, a bound
+    /// does not.
+    pub hourly: Vec<TokenPrices>,
     /// Further prices (per image, per search, by region, ...), which a cost by tokens excludes, and
     /// invalid prices per token; by name.
     pub other_prices: Vec<OtherPrice>,
@@ -168,6 +173,7 @@ impl WireModel<'_> {
         });
         let (prices, other_prices) = read_pricing(self.pricing);
         let regional = read_regional(self.pricing).unwrap_or_default();
+        let hourly = read_hourly(self.pricing).unwrap_or_default();
         let answers_in_tokens = matches!(kind, ModelKind::Language | ModelKind::Other);
         let created = self.created.filter(|_| self.canonical_slug.is_some());
         let top_max = self.top_provider.and_then(|top| top.max_completion_tokens);
@@ -182,6 +188,7 @@ impl WireModel<'_> {
             tags: tags.into_iter().take(MAX_TAGS).map(sanitize_word).collect(),
             prices,
             regional,
+            hourly,
             other_prices,
             released: self.released.or(created).and_then(day),
             canonical: self.canonical_slug.map(sanitize_word),
@@ -212,6 +219,7 @@ impl ListedModel {
             tags: Vec::new(),
             prices: None,
             regional: Vec::new(),
+            hourly: Vec::new(),
             other_prices: Vec::new(),
             released: None,
             canonical: None,
@@ -220,7 +228,9 @@ impl ListedModel {
 
     /// The treatment of a further price of its list.
     pub fn treatment(&self, price: &OtherPrice) -> Treatment {
-        if price.name == REGIONAL && !self.regional.is_empty() {
+        if (price.name == REGIONAL && !self.regional.is_empty())
+            || (price.name == OVERRIDES && !self.hourly.is_empty())
+        {
             return Treatment::Bounded;
         }
         price.treatment(self.makes_images())
@@ -228,8 +238,17 @@ impl ListedModel {
 
     /// Returns true if it has the same prices as `other`.
     pub(super) fn has_same_prices(&self, other: &Self) -> bool {
-        (&self.prices, &self.regional, &self.other_prices)
-            == (&other.prices, &other.regional, &other.other_prices)
+        (
+            &self.prices,
+            &self.regional,
+            &self.hourly,
+            &self.other_prices,
+        ) == (
+            &other.prices,
+            &other.regional,
+            &other.hourly,
+            &other.other_prices,
+        )
     }
 
     /// Returns true if its list has an invalid price per token; then it has no prices.

@@ -16,6 +16,10 @@ pub struct Rates {
     pub cache_read: Option<Usd>,
     /// A prompt token written to the prompt cache; absent: as input.
     pub cache_write: Option<Usd>,
+    /// A prompt token written to the prompt cache for an hour; absent: unknown.
+    pub cache_write_1h: Option<Usd>,
+    /// A prompt token written to the prompt cache for twelve hours; absent: unknown.
+    pub cache_write_12h: Option<Usd>,
 }
 
 /// Rates for requests of a certain size.
@@ -45,17 +49,29 @@ pub struct TokenCounts {
     pub cached: u64,
     /// Prompt tokens written to the prompt cache.
     pub cache_write: u64,
+    /// The part of these that is kept for an hour.
+    pub cache_write_1h: u64,
+    /// The part of these that is kept for twelve hours.
+    pub cache_write_12h: u64,
     /// Completion tokens, reasoning included.
     pub completion: u64,
 }
 
 impl TokenCounts {
     /// Prompt tokens that were neither read from the prompt cache nor written to it; `None` if the
-    /// counts contradict each other: more cached and written than prompt tokens.
+    /// counts contradict each other: more cached and written than prompt tokens, or more of a lifetime than written.
     pub fn fresh(&self) -> Option<u64> {
+        self.short_write()?;
         self.prompt
             .checked_sub(self.cached)?
             .checked_sub(self.cache_write)
+    }
+
+    /// Tokens written to the prompt cache for the shortest lifetime.
+    fn short_write(&self) -> Option<u64> {
+        self.cache_write
+            .checked_sub(self.cache_write_1h)?
+            .checked_sub(self.cache_write_12h)
     }
 }
 
@@ -101,8 +117,8 @@ impl TokenPrices {
 /// Computes the cost of a request at these list prices; `None` if a needed price is not listed, the
 /// counts contradict each other, or the sum is beyond the range of [`Usd`].
 ///
-/// fresh x input + cached x cache read + written x cache write + completion x output, where fresh
-/// = prompt - cached - written. This is the gateway's formula, checked against recorded bills to
+/// fresh x input + cached x cache read + written x cache write (by lifetime) + completion x output, where
+/// fresh = prompt - cached - written. This is the gateway's formula, checked against recorded bills to
 /// the last digit; only the term of cache writes rests on documentation instead of a bill.
 ///
 /// If prices have tiers, the *whole* request pays the rates of the tier its prompt (cached
@@ -115,7 +131,9 @@ pub fn cost(prices: &TokenPrices, counts: &TokenCounts) -> Option<Usd> {
     let terms = [
         (fresh, rates.input),
         (counts.cached, rates.cache_read.or(rates.input)),
-        (counts.cache_write, rates.cache_write.or(rates.input)),
+        (counts.short_write()?, rates.cache_write.or(rates.input)),
+        (counts.cache_write_1h, rates.cache_write_1h),
+        (counts.cache_write_12h, rates.cache_write_12h),
         (counts.completion, rates.output),
     ];
     // Unused kinds of tokens cost nothing, even if their price is not known.

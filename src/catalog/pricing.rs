@@ -19,8 +19,16 @@ const MAX_TIERS: usize = 64;
 /// Maximum plausible price of a token, ten thousand USD per million: above it a list uses another
 /// unit (some servers list USD per million tokens under the same names). The highest known is 0.0006.
 const MAX_USD_PER_TOKEN: Usd = Usd(Usd::PICO / 100);
-/// Prices that replace others under undocumented conditions: with one of them no price is known.
-const CONDITIONAL: &str = "overrides";
+/// Prices that replace others under conditions (`OpenRouter`), in order: the last that applies wins.
+pub(super) const OVERRIDES: &str = "overrides";
+/// The condition on the size of a prompt: it applies to more tokens than this.
+const MIN_PROMPT_TOKENS: &str = "min_prompt_tokens";
+/// Conditions on the time of day and the day of the week, UTC.
+const HOURS: [&str; 3] = ["utc_start", "utc_end", "utc_days"];
+/// The part of each price that is taken off, from 0 to 1 (`OpenRouter`).
+const DISCOUNT: &str = "discount";
+/// Most overrides of one model: real lists have two.
+const MAX_OVERRIDES: usize = 64;
 /// The price of an image: of an input image, or, if the model makes images, of an output image.
 pub(super) const IMAGE: &str = "image";
 /// The beginning of the names of prices of an hour-long cache write in bounds, that are written to a cache of a stated lifetime:
@@ -92,6 +100,7 @@ impl OtherPrice {
         match self.name.as_str() {
             IMAGE if !makes_images => Treatment::Images,
             _ if self.of_write().is_some() => Treatment::Bounded,
+            DISCOUNT => Treatment::Unbelieved,
             name if name == PRICING || is_per_token(name) => Treatment::Unbelieved,
             _ => Treatment::Declare,
         }
@@ -121,6 +130,22 @@ pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<TokenPrices>, Vec<
     };
     let prices = token_prices(&pricing).unwrap_or(None);
     (prices, other_prices(&pricing))
+}
+
+/// Reads the prices of certain hours, one list for each override by time with those after it; `None` if one of them cannot be
+/// read in full.
+pub(super) fn read_hourly(raw: Option<&RawValue>) -> Option<Vec<TokenPrices>> {
+    let Some(raw) = raw else {
+        return Some(Vec::new());
+    };
+    let pricing: WirePricing<'_> = serde_json::from_str(raw.get()).ok()?;
+    let overrides = read_overrides(&pricing).ok()?;
+    let timed = overrides.iter().filter(|entry| entry.is_timed);
+    let lists = timed.map(|entry| {
+        let applies = |other: &PriceOverride| !other.is_timed || std::ptr::eq(other, entry);
+        with_overrides(&pricing, overrides.iter().filter(|other| applies(other))).ok()?
+    });
+    lists.collect()
 }
 
 /// Reads the prices of regions; `None` if one of them cannot be read in full.
@@ -180,10 +205,29 @@ const TOKEN_PRICES: [TokenPrice; 4] = [
     },
 ];
 
+/// A field of [`Rates`].
+type RateField = fn(&mut Rates) -> &mut Option<Usd>;
+
+/// Prices of cache writes of a stated lifetime: they are in list costs, and (by their name) in bounds.
+const WRITES_BY_LIFETIME: [(&str, RateField); 2] = [
+    ("input_cache_write_1h", |rates| &mut rates.cache_write_1h),
+    ("input_cache_write_12h", |rates| &mut rates.cache_write_12h),
+];
+
+/// Every field of [`Rates`].
+const RATE_FIELDS: [RateField; 6] = [
+    |rates| &mut rates.input,
+    |rates| &mut rates.output,
+    |rates| &mut rates.cache_read,
+    |rates| &mut rates.cache_write,
+    |rates| &mut rates.cache_write_1h,
+    |rates| &mut rates.cache_write_12h,
+];
+
 struct TokenPrice {
     flat: &'static [&'static str],
     tiers: &'static [&'static str],
-    field: fn(&mut Rates) -> &mut Option<Usd>,
+    field: RateField,
 }
 
 impl TokenPrice {
@@ -205,11 +249,86 @@ fn is_per_token(name: &str) -> bool {
 /// with a part missing would be wrong.
 struct Unreadable;
 
-/// The prices per token; `Ok(None)` if there are none.
-fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<TokenPrices>, Unreadable> {
-    if pricing.get(CONDITIONAL).is_some_and(|raw| !is_blank(raw)) {
+/// Prices that replace those of the list under a condition.
+struct PriceOverride {
+    /// The smallest prompt, in tokens, to which it applies.
+    from_prompt_tokens: u64,
+    /// True if it applies at certain hours or days alone.
+    is_timed: bool,
+    /// The prices that it sets; others are inherited.
+    rates: Rates,
+}
+
+/// Reads the overrides in order. A condition or a price that is not known makes all prices unreliable.
+fn read_overrides(pricing: &WirePricing<'_>) -> Result<Vec<PriceOverride>, Unreadable> {
+    let Some(raw) = pricing.get(OVERRIDES).filter(|raw| !is_blank(raw)) else {
+        return Ok(Vec::new());
+    };
+    let entries: Vec<WirePricing<'_>> = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
+    if entries.len() > MAX_OVERRIDES {
         return Err(Unreadable);
     }
+    entries.iter().map(read_override).collect()
+}
+
+fn read_override(entry: &WirePricing<'_>) -> Result<PriceOverride, Unreadable> {
+    let mut read = PriceOverride {
+        from_prompt_tokens: 0,
+        is_timed: false,
+        rates: Rates::default(),
+    };
+    for (name, raw) in entry {
+        let name = name.as_str();
+        let price = TOKEN_PRICES.iter().find(|price| price.flat.contains(&name));
+        let lifetime = WRITES_BY_LIFETIME.iter().find(|(write, _)| *write == name);
+        if let Some(price) = price {
+            *(price.field)(&mut read.rates) = Some(usd(raw)?);
+        } else if let Some((_, field)) = lifetime {
+            *field(&mut read.rates) = Some(usd(raw)?);
+        } else if raw.get() == "null" {
+        } else if name == MIN_PROMPT_TOKENS {
+            let min: u64 = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
+            // Strictly more tokens than the minimum.
+            read.from_prompt_tokens = min.checked_add(1).ok_or(Unreadable)?;
+        } else if HOURS.contains(&name) {
+            read.is_timed = true;
+        } else if !is_blank(raw) {
+            return Err(Unreadable);
+        }
+    }
+    Ok(read)
+}
+
+/// The part of each price that is paid, in pico: 10^12 without a discount.
+fn paid_share(pricing: &WirePricing<'_>) -> Result<i128, Unreadable> {
+    let Some(raw) = pricing.get(DISCOUNT).filter(|raw| raw.get() != "null") else {
+        return Ok(Usd::PICO);
+    };
+    let text: String = serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
+    let discount: Usd = text.parse().map_err(|_| Unreadable)?;
+    if discount < Usd::ZERO || discount.0 > Usd::PICO {
+        return Err(Unreadable);
+    }
+    Ok(Usd::PICO - discount.0)
+}
+
+/// The prices per token outside of certain hours; `Ok(None)` if there are none.
+fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<TokenPrices>, Unreadable> {
+    let overrides = read_overrides(pricing)?;
+    with_overrides(pricing, overrides.iter().filter(|entry| !entry.is_timed))
+}
+
+/// The prices per token under these overrides; `Ok(None)` if there are none.
+fn with_overrides<'o>(
+    pricing: &WirePricing<'_>,
+    overrides: impl Iterator<Item = &'o PriceOverride>,
+) -> Result<Option<TokenPrices>, Unreadable> {
+    let overrides: Vec<&PriceOverride> = overrides.collect();
+    let share = paid_share(pricing)?;
+    let flat_writes = WRITES_BY_LIFETIME.map(|(name, field)| {
+        let listed = pricing.get(name).filter(|raw| !is_blank(raw));
+        (field, listed.and_then(|raw| usd(raw).ok()))
+    });
     let lists = TOKEN_PRICES
         .iter()
         .map(|price| Ok((price.field, steps(pricing, price)?)))
@@ -220,6 +339,8 @@ fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<TokenPrices>, Unread
     // Each price has boundaries of its own; a tier begins at each of them.
     let boundaries: BTreeSet<u64> = (lists.iter())
         .flat_map(|(_, steps)| steps.iter().map(|(from, _)| *from))
+        .chain(overrides.iter().map(|entry| entry.from_prompt_tokens))
+        .chain([0])
         .collect();
     let tiers = (boundaries.into_iter())
         .map(|from_prompt_tokens| {
@@ -228,6 +349,23 @@ fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<TokenPrices>, Unread
                 let reached = steps.iter().rfind(|(from, _)| *from <= from_prompt_tokens);
                 *field(&mut rates) = reached.map(|(_, usd)| *usd);
             }
+            for (field, price) in flat_writes {
+                *field(&mut rates) = price;
+            }
+            let reached = |entry: &&&PriceOverride| entry.from_prompt_tokens <= from_prompt_tokens;
+            for entry in overrides.iter().filter(reached) {
+                let mut theirs = entry.rates;
+                for field in RATE_FIELDS {
+                    if let Some(price) = *field(&mut theirs) {
+                        *field(&mut rates) = Some(price);
+                    }
+                }
+            }
+            for field in RATE_FIELDS {
+                if let Some(price) = field(&mut rates) {
+                    *price = discounted(*price, share);
+                }
+            }
             Tier {
                 from_prompt_tokens,
                 rates,
@@ -235,6 +373,12 @@ fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<TokenPrices>, Unread
         })
         .collect();
     TokenPrices::tiered(tiers).map(Some).map_err(|_| Unreadable)
+}
+
+/// The price less its discount, rounded half up to a pico-dollar.
+fn discounted(price: Usd, share: i128) -> Usd {
+    // At most 10^10 x 10^12, far below the range of the type.
+    Usd((price.0 * share + Usd::PICO / 2).div_euclid(Usd::PICO))
 }
 
 /// One price as steps (from this many prompt tokens on, USD per token), the first from 0; empty
@@ -283,6 +427,13 @@ fn other_prices(pricing: &WirePricing<'_>) -> Vec<OtherPrice> {
     let others = pricing
         .iter()
         .filter(|(name, raw)| !is_per_token(name) && !is_blank(raw))
+        // Applied to the prices per token, where they can be read.
+        .filter(|(name, _)| match name.as_str() {
+            DISCOUNT => paid_share(pricing).is_err(),
+            OVERRIDES => !read_overrides(pricing)
+                .is_ok_and(|entries| entries.iter().all(|entry| !entry.is_timed)),
+            _ => true,
+        })
         .map(|(name, raw)| OtherPrice::new(name, raw));
     let invalid = TOKEN_PRICES.iter().filter_map(|price| {
         let (name, raw) = price.find(pricing)?;
@@ -305,3 +456,7 @@ fn is_blank(raw: &RawValue) -> bool {
     let text = raw.get();
     matches!(text, "null" | "[]" | "{}") || usd(raw).is_ok_and(|amount| amount == Usd::ZERO)
 }
+
+#[cfg(test)]
+#[path = "pricing_tests.rs"]
+mod tests;

@@ -31,6 +31,54 @@ fn the_snapshot_is_read_whole() {
 }
 
 #[test]
+fn long_prompts_have_their_own_prices_in_the_snapshot() {
+    // Without them a long prompt looks half as expensive as it is, and a cap does not hold.
+    let catalog = Catalog::snapshot();
+    let tiered = catalog.models().filter_map(|model| {
+        let tiers = model.prices.as_ref()?.tiers();
+        let [short, long] = tiers else { return None };
+        assert!(long.rates.input >= short.rates.input.map(|usd| Usd(usd.0 * 2)));
+        assert!(long.rates.output > short.rates.output);
+        Some(format!("{} {}", model.id, long.from_prompt_tokens))
+    });
+    assert_eq!(
+        tiered.collect::<Vec<_>>(),
+        [
+            "alibaba/qwen3.7-plus 256000",
+            "google/gemini-2.5-pro 200001",
+            "google/gemini-3.1-pro-preview 200001",
+            "openai/gpt-5.4 272001",
+            "openai/gpt-5.5 272001",
+            "openai/gpt-5.6-luna 272001",
+            "openai/gpt-5.6-sol 272001",
+            "spacexai/grok-4.6 200001",
+        ]
+    );
+}
+
+#[test]
+fn a_bare_array_is_a_list() {
+    // Together AI sends no object around the entries; spaces before it are legal.
+    let ids = |text: &str| -> Vec<String> {
+        read(text)
+            .models()
+            .map(|model| model.id.to_string())
+            .collect()
+    };
+    assert_eq!(
+        ids(r#"[{"id":"m","object":"model","context_length":8192}]"#),
+        ["m"]
+    );
+    assert_eq!(ids(" \n[{\"id\":\"b\"},7,{\"id\":\"a\"}]"), ["a", "b"]);
+    for broken in ["[{", "[7]", "[]", r#"[{"name":"m"}]"#] {
+        assert!(
+            Catalog::read(broken, String::new(), String::new()).is_err(),
+            "{broken}"
+        );
+    }
+}
+
+#[test]
 fn an_entry_becomes_a_model() {
     // One entry with everything: each fact lands where it belongs.
     let catalog = Catalog::snapshot();
@@ -199,10 +247,11 @@ fn lists_of_every_server_are_read() {
     );
     assert_eq!(rates.cache_read, usd("0.00000005"));
     assert_eq!(model("o/auto").prices, None);
+    let varies = *model("o/varies").prices.as_ref().unwrap().rates(0);
     assert_eq!(
-        model("o/varies").prices,
-        None,
-        "conditions that are not known"
+        varies.input,
+        usd("0.000001"),
+        "no condition: it always applies"
     );
     assert_eq!(model("gpt-5").prices, None);
     assert_eq!(model("vllm").context_window, Some(4096));
@@ -313,6 +362,7 @@ fn tiers_of_several_prices_are_laid_over_each_other() {
                 output,
                 cache_read,
                 cache_write,
+                ..
             } = tier.rates;
             (
                 tier.from_prompt_tokens,

@@ -18,34 +18,34 @@ use crate::verdict::DeclaredChange;
     bakeoff compare reports/quickstart/latest\n  \
     bakeoff compare reports/quickstart/20261101T070000Z-ab12cd reports/quickstart/latest\n  \
     bakeoff compare before after --changed model --format markdown\n\n\
-    Exit codes: 0 nothing is worse, 1 a primary metric is worse or regressed, 2 the runs cannot be compared,\n\
-    3 inconclusive where the suite asks that to fail, 4 too many failures to judge.")]
+    Exit codes: 0 nothing is worse, 1 a primary metric is worse or regressed, 2 the runs cannot be\n\
+    compared, 3 inconclusive and on_inconclusive = \"fail\", 4 too many failures to judge.")]
 pub(super) struct CompareArgs {
-    /// Folder of a run, or the `latest` beside it: its models against its reference
+    /// Run folder; on its own, its models are compared with its reference
     run: PathBuf,
-    /// A later run, judged against the first: each model against itself
+    /// Folder of a later run; each model is compared with itself
     #[arg(value_name = "LATER")]
     later: Option<PathBuf>,
-    /// What was changed on purpose between the two runs; repeatable
+    /// Intended change between the two runs; repeatable
     #[arg(long, value_enum, value_name = "WHAT", requires = "later")]
     changed: Vec<ChangedArg>,
     /// Format of the comparison
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = ComparisonArg::Terminal)]
     format: ComparisonArg,
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ChangedArg {
-    /// The texts of prompts: they are paired by id
+    /// Prompt texts; prompts are paired by id
     Prompt,
-    /// The model behind a label
+    /// Model behind a label
     Model,
     /// Parameters or system texts
     Parameters,
-    /// The endpoint, or who serves the model
+    /// Endpoint, or provider of the model
     Provider,
 }
 
@@ -53,13 +53,13 @@ enum ChangedArg {
 enum ComparisonArg {
     /// Sentences and a table
     Terminal,
-    /// The same for a pull request
+    /// Markdown, for a pull request
     Markdown,
     /// One row per candidate and metric
     Csv,
-    /// For other programs
+    /// JSON document
     Json,
-    /// For CI services: one test case per candidate and metric
+    /// JUnit XML, one test case per candidate and metric
     Junit,
 }
 
@@ -69,24 +69,24 @@ enum ComparisonArg {
     bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --reset")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct AcceptArgs {
-    /// Folder of a run, or the `latest` beside it
+    /// Run folder, such as reports/quickstart/latest
     run: PathBuf,
-    /// The history, a file of JSON lines; made where it is not there
+    /// History file (JSON lines); created if missing
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
     /// Reset the baseline: later runs are compared with this run and those after it
     #[arg(long)]
     reset: bool,
-    /// Where the run was made, in place of what `run --environment` said
+    /// Environment label, instead of that of `run --environment`
     #[arg(long, value_name = "LABEL")]
     environment: Option<String>,
-    /// Accept a run that is incomplete, failed too often or was found regressed
+    /// Accept a run that is incomplete, failed too often or regressed
     #[arg(long)]
     force: bool,
-    /// Pass over a run that was found regressed, and succeed: for jobs that accept what passed
+    /// Skip a run that regressed and exit with 0, for jobs that accept every passing run
     #[arg(long, conflicts_with_all = ["force", "reset"])]
     unless_flagged: bool,
-    /// Print what was done as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -97,9 +97,9 @@ pub(super) struct AcceptArgs {
     bakeoff history baselines/quickstart.jsonl --suite suites/quickstart.toml\n  \
     bakeoff history baselines/quickstart.jsonl --metric latency --json")]
 pub(super) struct HistoryArgs {
-    /// The history, a file of JSON lines
+    /// History file (JSON lines)
     file: PathBuf,
-    /// Show this metric
+    /// Metric to show
     #[arg(
         short,
         long,
@@ -109,10 +109,10 @@ pub(super) struct HistoryArgs {
             .map(|word| Metric::from_word(&word).expect("it is one of the words"))
     )]
     metric: Metric,
-    /// The suite whose `[gate]` applies to the next run, in place of the defaults
+    /// Suite whose `[gate]` is used instead of the defaults
     #[arg(long, value_name = "SUITE")]
     suite: Option<PathBuf>,
-    /// Read files outside the project that the suite names: only for a suite that you trust
+    /// Allow the suite to read files outside the project; only for suites that you trust
     #[arg(long, requires = "suite")]
     allow_outside: bool,
     /// Print JSON

@@ -6,6 +6,7 @@
 mod compare;
 mod dispatch;
 mod money;
+mod report;
 mod runs;
 mod size;
 
@@ -31,6 +32,7 @@ use money::{
     EstimateArgs, ForecastArgs, SpendArgs, dollars, estimate_options, forecast_options,
     spend_options,
 };
+use report::ReportArgs;
 use runs::{RunsArgs, runs_options};
 use size::{SizeArgs, size_options};
 
@@ -42,10 +44,10 @@ use size::{SizeArgs, size_options};
     propagate_version = true,
     disable_help_subcommand = true,
     arg_required_else_help = true,
-    after_help = "Begin with:\n  bakeoff init\n  bakeoff run suites/first.toml\n\n\
-        It needs no key and no network: the default endpoint is an embedded simulated gateway.\n\n\
-        Exit codes: 0 done, 1 a gate failed, 2 bad usage or suite, 3 inconclusive where that was\n\
-        asked to fail, 4 the run is incomplete, 130 interrupted (what finished is kept)."
+    after_help = "Get started:\n  bakeoff init\n  bakeoff run suites/first.toml\n\n\
+        No key or network is needed: the default endpoint is a simulated gateway.\n\n\
+        Exit codes: 0 success, 1 a gate failed, 2 invalid usage or suite, 3 inconclusive and\n\
+        on_inconclusive = \"fail\", 4 the run is incomplete, 130 interrupted (finished trials are kept)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -60,13 +62,13 @@ enum VerbArgs {
     Estimate(EstimateArgs),
     /// Regenerate the reports of a run from its samples
     Report(ReportArgs),
-    /// Judge the models of one run, or a run against an earlier one; fails where one regressed
+    /// Compare the models of one run, or a run with an earlier one; fails if one is worse
     Compare(CompareArgs),
-    /// Add a run to a history, the past that later runs are judged against
+    /// Add a run to a history, the baseline of later runs
     Accept(AcceptArgs),
     /// Show the trend of each model in a history
     History(HistoryArgs),
-    /// List the runs on the disk, or delete old ones
+    /// List stored runs, or delete old ones
     Runs(RunsArgs),
     /// Write a suite and a project file to start from
     Init(InitArgs),
@@ -77,41 +79,41 @@ enum VerbArgs {
     Suite(SuiteArgs),
     /// Estimate the cost of a month from the samples of a run
     Forecast(ForecastArgs),
-    /// What the runs of a project cost, by the ledger beside them
+    /// Show the cost of past runs
     Spend(SpendArgs),
     /// List the models of an endpoint, with limits and prices, or show one of them
     Models(ModelsArgs),
-    /// Make a suite of another tool's file
+    /// Convert another tool's file to a suite
     Import(ImportArgs),
     /// Serve the simulated gateway on its own, for any client
     Sim(SimArgs),
-    /// Print the JSON schema of a file or of what `--json` prints
+    /// Print the JSON schema of a file or of `--json` output
     #[command(after_help = "Examples:\n  \
         bakeoff schema suite > suite.schema.json\n  \
         bakeoff schema comparison")]
     Schema {
-        /// What it describes
+        /// Name of the schema
         #[arg(value_enum, value_name = "NAME")]
         shape: Shape,
     },
-    /// Print the completions of a shell
+    /// Print shell completions
     #[command(after_help = "Examples:\n  \
         bakeoff completions bash > bakeoff.bash\n  \
         bakeoff completions zsh > _bakeoff\n  \
         bakeoff completions fish > bakeoff.fish\n\n\
-        Put the file where your shell looks for them, such as ~/.local/share/bash-completion/completions,\n\
-        a folder of zsh's $fpath, or ~/.config/fish/completions.")]
+        Save the file where your shell looks for completions, such as\n\
+        ~/.local/share/bash-completion/completions, a folder in zsh's $fpath, or ~/.config/fish/completions.")]
     Completions {
-        /// The shell
+        /// Name of the shell
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Print the manual page, or write the page of each verb
+    /// Print the manual page, or write one page per command
     #[command(after_help = "Examples:\n  \
         bakeoff man > bakeoff.1\n  \
         bakeoff man share/man/man1")]
     Man {
-        /// Folder for the page of each verb; made where it is not there
+        /// Folder for one page per command; created if missing
         folder: Option<PathBuf>,
     },
 }
@@ -126,104 +128,75 @@ enum VerbArgs {
     bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 struct RunArgs {
-    /// The suite, a TOML file
+    /// Suite file (TOML)
     suite: PathBuf,
-    /// Where to send: sim, vercel, openrouter, openai, a profile of bakeoff.toml, or a base URL
+    /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
     #[arg(short, long, value_name = "NAME|URL")]
     endpoint: Option<String>,
-    /// Model id, or name or glob of the suite's variants; repeatable. Given ids replace the suite's
+    /// Model id, or label or glob of the suite's variants; repeatable. Ids replace the suite's models
     #[arg(short, long = "model", value_name = "ID|GLOB")]
     models: Vec<String>,
-    /// Ask only prompts with this id or glob; repeatable
+    /// Send only prompts with this id or glob; repeatable
     #[arg(short, long = "prompt", value_name = "ID|GLOB")]
     prompts: Vec<String>,
-    /// Ask only prompts with this tag or glob; repeatable
+    /// Send only prompts with this tag or glob; repeatable
     #[arg(short, long = "tag", value_name = "TAG|GLOB")]
     tags: Vec<String>,
-    /// How often each prompt is asked of each model
+    /// Repetitions of each prompt per model
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repetitions: Option<u32>,
-    /// Slots (one prompt to all models) in flight at once
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    /// Slots (one prompt sent to all models) in flight at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     concurrency: Option<u32>,
-    /// Seed of every order
+    /// Seed of the order of prompts and models
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Scenario of the simulated gateway, a TOML file (endpoint sim only)
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
-    /// Sim seed of the simulated answers: two runs with the same sim seed get the same ones (endpoint sim only)
+    /// Seed of the simulated answers; the same seed gives the same answers (endpoint sim only)
     #[arg(long, value_name = "N")]
     sim_seed: Option<u64>,
     /// Folder that holds the runs
     #[arg(short, long, value_name = "DIR", default_value = "reports")]
     output: PathBuf,
-    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
-    /// Read files outside the project that the suite names: only for a suite that you trust
+    /// Allow the suite to read files outside the project; only for suites that you trust
     #[arg(long)]
     allow_outside: bool,
-    /// Judge the run against the accepted runs of this file (see `bakeoff accept`); flagged runs are
-    /// noted in it
+    /// Compare the run with the accepted runs in this history (see `bakeoff accept`); flagged runs are
+    /// recorded in it
     #[arg(long, value_name = "FILE", conflicts_with = "verify")]
     history: Option<PathBuf>,
-    /// Where the run is made, in your words: only runs of the same label are compared with a history
+    /// Label of the machine or network; a history compares only runs with the same label
     #[arg(long, value_name = "LABEL")]
     environment: Option<String>,
-    /// Look after whole rounds, and end when every primary comparison with the reference is decided
+    /// Stop as soon as every primary comparison with the reference is decided
     #[arg(long, conflicts_with_all = ["verify", "history"])]
     until_decided: bool,
-    /// The most that the run may cost, in USD; of several caps the smallest holds
+    /// Maximum cost of the run in USD; the smallest of several caps applies
     #[arg(long, value_name = "USD", value_parser = dollars)]
     max_cost: Option<Usd>,
-    /// Print the plan, how long it would take and what it would cost; send nothing
+    /// Print the plan with estimated time and cost; sends no requests
     #[arg(long, conflicts_with = "verify")]
     list: bool,
-    /// Send one trial per prompt and model and say which did not complete
+    /// Send one trial per prompt and model and list those that did not complete
     #[arg(long)]
     verify: bool,
-    /// No progress and no warnings; only the result
+    /// Print only the result: no progress, no warnings
     #[arg(short, long)]
     quiet: bool,
+    /// Print intervals, exploratory comparisons and footnotes as well
+    #[arg(short, long, conflicts_with_all = ["quiet", "json", "list", "verify"])]
+    verbose: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Do not ask before a run that may cost more than the project's `confirm_above`, else $1
+    /// Do not ask for confirmation of a run that may cost more than `confirm_above` (default $1)
     #[arg(short, long)]
     yes: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bakeoff report reports/quickstart/latest\n  \
-    bakeoff report reports/quickstart/latest --format markdown")]
-struct ReportArgs {
-    /// Folder of a run, or the `latest` beside it
-    run: PathBuf,
-    /// Print this format instead of writing the run's files again
-    #[arg(short, long, value_name = "FORMAT")]
-    format: Option<FormatArg>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatArg {
-    /// The comparison table
-    Terminal,
-    /// report.md
-    Markdown,
-    /// comparison.csv
-    Csv,
-    /// samples.csv
-    SamplesCsv,
-    /// The comparison as JSON
-    Json,
-    /// junit.xml
-    Junit,
-    /// A short summary in Markdown; its first line is a hidden mark, so that a comment can be replaced
-    Summary,
-    /// histograms.hlog
-    Hlog,
 }
 
 #[derive(Debug, Subcommand)]
@@ -231,12 +204,16 @@ enum SuiteArgs {
     /// Validate suite files and warn about likely problems; sends no requests
     #[command(after_help = "Examples:\n  \
         bakeoff suite check suites/*.toml\n  \
+        bakeoff suite check suites/quickstart.toml --history baselines/quickstart.jsonl\n  \
         bakeoff suite check suites/quickstart.toml --json")]
     Check {
         /// Suite files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Read files outside the project that the suites name: only for suites that you trust
+        /// Also report what a run can find now against the accepted runs of this file
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
+        /// Allow the suites to read files outside the project; only for suites that you trust
         #[arg(long)]
         allow_outside: bool,
         /// Print JSON
@@ -249,9 +226,9 @@ enum SuiteArgs {
 #[command(after_help = "Examples:\n  \
     bakeoff init\n  \
     bakeoff init my-comparison\n\n\
-    Nothing is overwritten: existing files are listed and stay as they are.")]
+    Existing files are listed and not overwritten.")]
 struct InitArgs {
-    /// Folder to begin in; made where it is not there
+    /// Folder to write to; created if missing
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 }
@@ -280,21 +257,21 @@ impl ValueEnum for Shape {
 struct ModelsArgs {
     #[command(subcommand)]
     verb: Option<ModelsVerb>,
-    /// Words that must all fit: part of an id, name or tag, or a glob of an id or tag; `|` between
-    /// alternatives of one word
+    /// Search terms that must all match: part of an id, name or tag, or a glob of an id or tag; `|`
+    /// separates alternatives of one term
     #[arg(value_name = "QUERY")]
     query: Vec<String>,
-    /// The order of the list; what is not known comes last
+    /// Sort order; unknown values come last
     #[arg(long, value_enum, value_name = "BY", default_value_t = SortArg::Id)]
     sort: SortArg,
-    /// Whose models: sim (when nothing is said), vercel, openrouter, openai, a profile of
-    /// bakeoff.toml, or a base URL
+    /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a
+    /// base URL
     #[arg(short, long, value_name = "NAME|URL", global = true)]
     endpoint: Option<String>,
-    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE", global = true)]
     project: Option<PathBuf>,
-    /// Fetch the list anew, or fail; otherwise one that was kept less than 24 hours will do
+    /// Fetch the list again, or fail; the default is a cached list younger than 24 hours
     #[arg(long, global = true)]
     refresh: bool,
     /// Print JSON
@@ -304,9 +281,9 @@ struct ModelsArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SortArg {
-    /// The id
+    /// By id
     Id,
-    /// Cheapest first: 3 tokens of the prompt and 1 of the answer, at the prices of short prompts
+    /// Cheapest first: 3 input tokens and 1 output token, at the prices of short prompts
     Price,
     /// Largest context window first
     Context,
@@ -327,16 +304,16 @@ impl From<SortArg> for Sort {
 
 #[derive(Debug, Subcommand)]
 enum ModelsVerb {
-    /// What changed: models, prices and limits, since the last list that was another one
+    /// Show changed models, prices and limits since the last list that differed
     #[command(after_help = "Examples:\n  \
         bakeoff models diff --endpoint vercel\n  \
         bakeoff models diff --endpoint vercel --refresh --json\n\n\
-        Where no earlier list was kept, the one compiled in is compared with.")]
+        Without an earlier list in the cache, the built-in one is the baseline.")]
     Diff,
-    /// All about one model: prices, limits, and who serves it, how fast and how reliably
+    /// Show one model: prices, limits, and its providers with their speed and uptime
     #[command(after_help = "Example:\n  bakeoff models show openai/gpt-5-mini --endpoint vercel")]
     Show {
-        /// The model's id, as the endpoint spells it
+        /// Model id, as the endpoint spells it
         id: String,
     },
 }
@@ -345,27 +322,27 @@ enum ModelsVerb {
 #[command(after_help = "Examples:\n  \
     bakeoff import promptfoo promptfooconfig.yaml -o suites/mine.toml\n  \
     bakeoff import jsonl questions.jsonl > mine.toml\n\n\
-    What cannot be carried over is listed on standard error, each with its line.")]
+    Unsupported parts are listed on standard error, each with its line.")]
 struct ImportArgs {
-    /// What kind of file it is
+    /// Format of the file
     #[arg(value_enum, value_name = "FORMAT")]
     origin: OriginArg,
-    /// The file
+    /// File to convert
     file: PathBuf,
-    /// Write the suite here instead of printing it; a file that is there is not overwritten
+    /// Write the suite to this file instead of printing it; an existing file is not overwritten
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum OriginArg {
-    /// A configuration of promptfoo, YAML or JSON
+    /// promptfoo configuration, YAML or JSON
     Promptfoo,
-    /// Samples of evals by `openai/evals`, JSON lines with `input` and `ideal`
+    /// Samples of `openai/evals`, JSON lines with `input` and `ideal`
     OpenaiEvals,
-    /// An array of conversations with `from` and `value`
+    /// Array of conversations with `from` and `value`
     Sharegpt,
-    /// JSON lines with `messages`, `prompt`, `question` or the like
+    /// JSON lines with `messages`, `prompt`, `question` or similar
     Jsonl,
 }
 
@@ -374,16 +351,16 @@ enum OriginArg {
     bakeoff sim --port 8787\n  \
     bakeoff sim --scenario my-scenario.toml --trace trace.jsonl")]
 struct SimArgs {
-    /// Port on the loopback interface; 0 for any free one
+    /// Port on the loopback interface; 0 picks a free one
     #[arg(long, default_value_t = 8787)]
     port: u16,
     /// Scenario: model profiles and faults, a TOML file
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
-    /// Log the true instants of each answer here, JSON lines
+    /// Write the true times of each answer to this file (JSON lines)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Sim seed of the answers; without it two starts differ
+    /// Seed of the answers; random by default
     #[arg(long, value_name = "N")]
     sim_seed: Option<u64>,
 }
@@ -431,19 +408,7 @@ fn verb(args: VerbArgs) -> Verb {
     match args {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
         VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),
-        VerbArgs::Report(args) => Verb::Report(command::report::Options {
-            run: args.run,
-            format: args.format.map(|format| match format {
-                FormatArg::Terminal => command::report::Format::Terminal,
-                FormatArg::Markdown => command::report::Format::Markdown,
-                FormatArg::Csv => command::report::Format::Csv,
-                FormatArg::SamplesCsv => command::report::Format::SamplesCsv,
-                FormatArg::Json => command::report::Format::Json,
-                FormatArg::Junit => command::report::Format::Junit,
-                FormatArg::Summary => command::report::Format::Summary,
-                FormatArg::Hlog => command::report::Format::Hlog,
-            }),
-        }),
+        VerbArgs::Report(args) => Verb::Report(args.into()),
         VerbArgs::Compare(args) => Verb::Compare(args.into()),
         VerbArgs::Accept(args) => Verb::Accept(args.into()),
         VerbArgs::History(args) => Verb::History(args.into()),
@@ -454,10 +419,12 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Size(args) => Verb::Size(size_options(args)),
         VerbArgs::Suite(SuiteArgs::Check {
             files,
+            history,
             allow_outside,
             json,
         }) => Verb::SuiteCheck(command::suite::Options {
             files,
+            history,
             allow_outside,
             json,
         }),
@@ -557,6 +524,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         quiet: args.quiet,
         json: args.json,
         yes: args.yes,
+        verbose: args.verbose,
         aside: false,
     }
 }

@@ -17,16 +17,16 @@ use crate::verdict::Traffic;
 #[command(after_help = "Examples:\n  \
     bakeoff estimate suites/quickstart.toml\n  \
     bakeoff estimate suites/support.toml -e vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n\n\
-    Prices are those of the list that `bakeoff models` kept, else of the one compiled in. With\n\
-    --endpoint and its key, the worst case is that of the most expensive provider of each model: for these the\n\
-    endpoint is asked, at most once a day. No model is asked anything.")]
+    Prices are those of the list that `bakeoff models` cached, else of the built-in one. With\n\
+    --endpoint and its key, the worst case uses the most expensive provider of each model; providers\n\
+    are fetched at most once a day. No model receives a request.")]
 pub(super) struct EstimateArgs {
-    /// The suite, a TOML file
+    /// Suite file (TOML)
     suite: PathBuf,
-    /// Where it would be sent: sim, vercel, openrouter, openai, a profile of bakeoff.toml, or a base URL
+    /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
     #[arg(short, long, value_name = "NAME|URL")]
     endpoint: Option<String>,
-    /// Model id, or name or glob of the suite's variants; repeatable. Given ids replace the suite's
+    /// Model id, or label or glob of the suite's variants; repeatable. Ids replace the suite's models
     #[arg(short, long = "model", value_name = "ID|GLOB")]
     models: Vec<String>,
     /// Only prompts with this id or glob; repeatable
@@ -35,22 +35,22 @@ pub(super) struct EstimateArgs {
     /// Only prompts with this tag or glob; repeatable
     #[arg(short, long = "tag", value_name = "TAG|GLOB")]
     tags: Vec<String>,
-    /// How often each prompt is asked of each model
+    /// Repetitions of each prompt per model
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repetitions: Option<u32>,
-    /// Folder that holds past runs, from which the estimate learns
+    /// Folder of past runs that the estimate is based on
     #[arg(short, long, value_name = "DIR", default_value = "reports")]
     output: PathBuf,
-    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
-    /// Read files outside the project that the suite names: only for a suite that you trust
+    /// Allow the suite to read files outside the project; only for suites that you trust
     #[arg(long)]
     allow_outside: bool,
-    /// Print JSON, prompt by prompt
+    /// Print JSON with one entry per prompt
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// Print CSV, prompt by prompt
+    /// Print CSV with one row per prompt
     #[arg(long)]
     csv: bool,
 }
@@ -61,38 +61,38 @@ pub(super) struct EstimateArgs {
     bakeoff forecast reports/quickstart/latest --requests 1M-3M/month --mix traffic.csv\n  \
     bakeoff forecast reports/quickstart/latest --requests 50k/day --cache-hit-rate 60%\n  \
     bakeoff forecast reports/quickstart/latest --requests 3/s --price 'openai/*:input=0.2,output=1.6'\n\n\
-    A mix is CSV: a column `prompt` or `tag`, and a column `share` or `requests`:\n  \
+    A mix is a CSV file with a column `prompt` or `tag` and a column `share` or `requests`:\n  \
     prompt,share\n  \
     capital,70\n  \
     code*,30\n\n\
-    Nothing is sent. Figures are list prices; what own keys or discounts change is not in them.\n\
+    Sends no requests. Costs are at list prices, without own keys and discounts.\n\
     Exit code 4: no model has an answer with a cost.")]
 pub(super) struct ForecastArgs {
-    /// Folder of a run, or the `latest` beside it
+    /// Run folder, such as reports/quickstart/latest
     run: PathBuf,
-    /// How many requests, over s, min, h, day, week, month or year; a range is written 1M-3M/month
+    /// Requests per s, min, h, day, week, month or year, such as 2M/month; a range is written 1M-3M/month
     #[arg(long, value_name = "COUNT/TIME")]
     requests: Traffic,
-    /// CSV file that says how much of the traffic looks like which prompt; else the suite's weights
+    /// CSV file with each prompt's share of the traffic [default: the suite's weights]
     #[arg(long, value_name = "FILE")]
     mix: Option<PathBuf>,
-    /// The prompts are every kind of request there is, and the mix is known: only repetitions vary
+    /// Treat the prompts as the whole traffic, so that only repetitions vary
     #[arg(long)]
     mix_complete: bool,
-    /// Requests that are paid twice, such as 2%; else as many as the run shows
+    /// Share of requests that are retried and billed, such as 2% [default: that of the run]
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     retry_rate: Option<f64>,
-    /// What if a model cost this, USD per million tokens: MODEL:input=0.25,output=2 (also `cache_read=`
-    /// and `cache_write=`); repeatable
+    /// Hypothetical prices, USD per million tokens: MODEL:input=0.25,output=2 (also `cache_read=` and
+    /// `cache_write=`); repeatable
     #[arg(long = "price", value_name = "MODEL:PRICES", value_parser = parse_own_price)]
     given: Vec<OwnPrice>,
-    /// By which prices
+    /// Prices to use
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = PricesArg::Recorded)]
     prices: PricesArg,
-    /// What if this share of prompt tokens came from the cache, where a prompt can be cached
+    /// Hypothetical share of prompt tokens read from the cache, for prompts that can be cached
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     cache_hit_rate: Option<f64>,
-    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
     /// Print JSON
@@ -105,34 +105,34 @@ pub(super) struct ForecastArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum PricesArg {
-    /// Those of the run
+    /// Prices recorded in the run
     Recorded,
-    /// What if: those of the list that `bakeoff models` kept, else of the one compiled in
+    /// Prices of the list that `bakeoff models` cached, else of the built-in one
     Now,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff spend --since 7d --by model\n  \
-    bakeoff spend --endpoint vercel        # and what is left of the account\n  \
+    bakeoff spend --endpoint vercel        # with the balance of the account\n  \
     bakeoff spend a/reports b/reports --by project")]
 pub(super) struct SpendArgs {
     /// Folders that hold the runs [default: reports]
     #[arg(value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// Count only runs that began since: 12h, 7d, 4w, or a date (UTC)
+    /// Count only runs started since: 12h, 7d, 4w, or a date (UTC)
     #[arg(long, value_name = "SPAN|DATE")]
     since: Option<command::spend::Since>,
-    /// What to sum by
+    /// Group by
     #[arg(long, value_enum, default_value_t = ByArg::Suite)]
     by: ByArg,
-    /// Sum the runs on the simulator instead, whose money is invented
+    /// Sum the simulated runs instead; their costs are invented
     #[arg(long)]
     simulated: bool,
-    /// Also ask this endpoint what is left of the account
+    /// Also show the account balance at this endpoint
     #[arg(short, long, value_name = "NAME|URL")]
     endpoint: Option<String>,
-    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
     /// Print JSON
@@ -142,13 +142,13 @@ pub(super) struct SpendArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ByArg {
-    /// The suite
+    /// Suite
     Suite,
-    /// The model
+    /// Model
     Model,
-    /// The day, UTC
+    /// Day (UTC)
     Day,
-    /// The folder of runs
+    /// Folder of runs
     Project,
 }
 
@@ -156,7 +156,7 @@ enum ByArg {
 pub(super) fn dollars(text: &str) -> Result<Usd, String> {
     let usd = parse_dollars(text).map_err(|error| error.to_string())?;
     if usd < Usd::ZERO {
-        return Err("a cap is at least $0".to_owned());
+        return Err("must be $0 or more".to_owned());
     }
     Ok(usd)
 }
@@ -164,7 +164,7 @@ pub(super) fn dollars(text: &str) -> Result<Usd, String> {
 /// A percentage up to 100 %, as a share.
 fn share(text: &str) -> Result<f64, String> {
     let share = parse_percent(text).filter(|share| *share <= 1.0);
-    share.ok_or_else(|| "write a percentage from 0% to 100%, such as 2.5%".to_owned())
+    share.ok_or_else(|| "must be a percentage from 0% to 100%, such as 2.5%".to_owned())
 }
 
 /// The format of an estimate, from two flags that exclude each other.
@@ -217,6 +217,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             quiet: false,
             json: args.json,
             yes: false,
+            verbose: false,
             aside: false,
         },
         form: form(args.csv, args.json),

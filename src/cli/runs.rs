@@ -31,40 +31,39 @@ pub(super) struct RunsArgs {
 
 #[derive(Debug, Subcommand)]
 enum RunsVerb {
-    /// Close a run that was killed, so that the ledger counts what it cost instead of its whole cap
+    /// Close a killed run, so that the ledger counts its cost instead of its whole cap
     #[command(after_help = "Examples:\n  \
         bakeoff runs close reports/quickstart/20261101T070000Z-ab12cd\n\n\
-        Commands that read the ledger (run, runs, spend) close such runs by themselves. A run that goes on is\n\
-        never closed, and one that has ended stays as it is. Requests that were sent and have no known cost\n\
-        count with the most that they can cost.")]
+        Commands that read the ledger (run, runs, spend) close such runs automatically. A run that is still\n\
+        running or has ended is left unchanged. Requests without a known cost count at their worst case.")]
     Close {
-        /// Folder of the run
+        /// Run folder
         #[arg(value_name = "RUN")]
         run: PathBuf,
     },
-    /// Delete old runs: those beyond every bound that is given
+    /// Delete old runs that exceed every given limit
     #[command(group(clap::ArgGroup::new("bound").required(true).multiple(true)))]
     #[command(after_help = "Examples:\n  \
         bakeoff runs prune --older-than 30d\n  \
         bakeoff runs prune --older-than 30d --keep 10 --yes\n  \
         bakeoff runs prune reports/quickstart --keep 10 --dry-run --json\n\n\
-        Without --yes nothing is deleted. What stays in any case: the run that `latest` points at, one\n\
-        that says it is running (unless it began 7 days ago), one whose folder was renamed, and one\n\
-        with a folder or a link in it. Links are not followed.")]
+        Without --yes nothing is deleted. Never deleted: the run that `latest` points at, a running one\n\
+        (unless it started 7 days ago), one with a renamed folder, and one that contains a folder or a\n\
+        link. Links are not followed.")]
     Prune {
         /// Folder that holds the runs, or those of one suite [default: reports]
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
-        /// Only runs that began longer ago, such as 12h, 30d or 8w
+        /// Only runs older than this, such as 12h, 30d or 8w
         #[arg(long, value_name = "AGE", group = "bound")]
         older_than: Option<Age>,
-        /// Only runs beyond so many newest ones of their suite
+        /// Keep the N newest runs of each suite
         #[arg(long, value_name = "N", group = "bound")]
         keep: Option<usize>,
-        /// Delete them; without this flag they are only listed
+        /// Delete the runs; without this flag they are only listed
         #[arg(short, long)]
         yes: bool,
-        /// Delete nothing, which is what happens without --yes
+        /// Only list the runs, which is the default
         #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
         /// Print JSON

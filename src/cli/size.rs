@@ -20,33 +20,33 @@ use super::{Cli, VerbArgs, run_options};
     bakeoff size suites/ci.toml --pilot --endpoint vercel\n  \
     bakeoff size suites/ci.toml --pilot --json")]
 pub(super) struct SizeArgs {
-    /// The suite, a TOML file
+    /// Suite file (TOML)
     suite: PathBuf,
-    /// The smallest change of TTFT that shall be found
+    /// Smallest TTFT change to detect
     #[arg(short, long, value_name = "PERCENT", default_value = "20%", value_parser = share_above_zero)]
     detect: f64,
-    /// The chance with which it shall be found
+    /// Power: the probability of detecting it
     #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = chance)]
     power: f64,
-    /// Folder of a run that shows the noise; without it the suite's latest one
+    /// Run folder to take the noise from [default: the suite's latest run]
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
-    /// Ask 10 prompts 3 times first, to see the noise; it costs what such a run costs
+    /// Send 10 prompts 3 times first to measure the noise; costs as much as such a run
     #[arg(long, conflicts_with = "from")]
     pilot: bool,
-    /// Where a pilot run is sent
+    /// Endpoint of the pilot run
     #[arg(short, long, value_name = "NAME|URL", requires = "pilot")]
     endpoint: Option<String>,
-    /// Scenario of the simulated gateway for a pilot run
+    /// Scenario of the simulated gateway for the pilot run
     #[arg(long, value_name = "FILE", requires = "pilot")]
     scenario: Option<PathBuf>,
     /// Folder that holds the runs
     #[arg(short, long, value_name = "DIR", default_value = "reports")]
     output: PathBuf,
-    /// Project file with own endpoints and prices; bakeoff.toml is read when it is there
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
-    /// Read files outside the project that the suite names: only for a suite that you trust
+    /// Allow the suite to read files outside the project; only for suites that you trust
     #[arg(long)]
     allow_outside: bool,
     /// Print JSON
@@ -56,12 +56,12 @@ pub(super) struct SizeArgs {
 
 fn share_above_zero(text: &str) -> Result<f64, String> {
     let share = parse_percent(text).filter(|share| *share > 0.0 && *share <= 10.0);
-    share.ok_or_else(|| "it must be a percentage above 0% and up to 1000%, such as 20%".to_owned())
+    share.ok_or_else(|| "must be a percentage above 0% and up to 1000%, such as 20%".to_owned())
 }
 
 fn chance(text: &str) -> Result<f64, String> {
     let share = parse_percent(text).filter(|share| (0.5..=0.99).contains(share));
-    share.ok_or_else(|| "it must be a percentage from 50% to 99%, such as 80%".to_owned())
+    share.ok_or_else(|| "must be a percentage from 50% to 99%, such as 80%".to_owned())
 }
 
 /// The options of these flags.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::{History, HistoryLine, Manifest, Run, RunStanding, Status};
+use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, RunStanding, Status};
+use crate::suite::Gate;
 use crate::units::plural;
-use crate::verdict::{RunSummary, to_history_run};
+use crate::verdict::{PastRuns, RunSummary, incomparable_history, to_history_run};
 
 use super::base::failure::Failure;
 use super::base::history::{accepted, open_for_suite};
@@ -82,7 +83,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         }
         return Err(Failure::usage(format!(
             "{reason}: it was found regressed\n  --reset accepts the change and judges later runs by it; \
-             --force makes it one of the level's runs"
+             --force makes it one of the baseline's runs"
         )));
     }
     let read = samples::read(&run, &manifest)?;
@@ -93,22 +94,48 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             manifest.run
         )));
     }
-    let line = match history.entry(&manifest.run) {
-        // The history has it already, flagged: its figures stay, the decision about it changes.
-        Some(_) if options.environment.is_none() => HistoryLine::Mark {
-            run: manifest.run.clone(),
-            standing,
-        },
-        _ => HistoryLine::run(
-            to_history_run(&manifest, &read.evidence),
-            standing,
-            Vec::new(),
-        ),
-    };
-    History::append(&options.history, &[line])?;
-    let history = History::read(&options.history)?;
+    let run = to_history_run(&manifest, &read.evidence);
+    let gate = manifest.suite.gate.clone().unwrap_or_default();
+    refuse_incomparable(&history, &run, &gate, options)?;
+    // Another process may have accepted the run meanwhile.
+    let history = History::update(&options.history, |history| {
+        refuse_twice(history, &manifest.run, options)?;
+        refuse_incomparable(history, &run, &gate, options)?;
+        let line = match history.entry(&manifest.run) {
+            // The history has it already, flagged: its figures stay, the decision about it changes.
+            Some(_) if options.environment.is_none() => HistoryLine::Mark {
+                run: manifest.run.clone(),
+                standing,
+            },
+            _ => HistoryLine::run(run.clone(), standing, Vec::new()),
+        };
+        Ok::<_, Failure>(vec![line])
+    })?;
     print_result(options, &manifest.run, standing, accepted(&history))?;
     Ok(exit::DONE)
+}
+
+/// Refuses a run that the accepted ones cannot be compared with: from then on later runs would be compared with
+/// it alone, as if it had been judged.
+fn refuse_incomparable(
+    history: &History,
+    run: &HistoryRun,
+    gate: &Gate,
+    options: &Options,
+) -> Result<(), Failure> {
+    if options.reset {
+        return Ok(());
+    }
+    let baseline = PastRuns::from_baseline(history, &run.run);
+    let Some(incomparable) = incomparable_history(run, &baseline, gate) else {
+        return Ok(());
+    };
+    let (folder, file) = (options.run.display(), options.history.display());
+    Err(Failure::usage(format!(
+        "{} is not accepted: {incomparable}\n  to begin a new baseline with it:  bakeoff accept {folder} --history {file} \
+         --reset",
+        run.run
+    )))
 }
 
 fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), Failure> {
@@ -117,10 +144,10 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
     };
     let begins = entry.standing == RunStanding::BaselineReset;
     if begins || !options.reset {
-        let level = if begins { " as a new level" } else { "" };
+        let baseline = if begins { " as a reset baseline" } else { "" };
         let file = options.history.display();
         return Err(Failure::usage(format!(
-            "{run} is already accepted{level} in {file}; nothing was changed"
+            "{run} is already accepted{baseline} in {file}; nothing was changed"
         )));
     }
     Ok(())

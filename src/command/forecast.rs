@@ -86,7 +86,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         .all(|variant| variant.ranking_forecast().is_err())
     {
         return Err(Failure::incomplete(
-            "no model has an answer with a cost: there is nothing to forecast from",
+            "nothing to forecast: no model has an answer with a known cost",
         ));
     }
     Ok(exit::DONE)
@@ -158,7 +158,7 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
             if let Some(before) = priced_by[place].replace(price) {
                 let label = &suite.variants[place].label;
                 return Err(Failure::usage(format!(
-                    "--price: `{label}` has two prices, of `{}` and of `{}`: give it one",
+                    "--price: `{label}` has two prices, of `{}` and of `{}`; remove one",
                     before.model, price.model
                 )));
             }
@@ -198,7 +198,9 @@ fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
     for note in &known.notes {
         writeln!(stderr(), "note: {note}")?;
     }
-    Ok(known.prices.with_own_prices(&profile.prices))
+    let models = manifest.suite.variants.iter().map(|variant| &variant.model);
+    let own = profile.prices_of(models);
+    Ok(known.prices.with_own_prices(&own))
 }
 
 fn by_list(catalog: &Catalog, variant: &Variant) -> Pricing {
@@ -227,5 +229,6 @@ fn flat(price: &OwnPrice) -> TokenPrices {
         output: Some(price.output_usd),
         cache_read: price.cache_read_usd,
         cache_write: price.cache_write_usd,
+        ..Rates::default()
     })
 }

@@ -34,13 +34,13 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut err = stderr();
     let file = options.file.display();
     for line in history.torn() {
-        writeln!(
-            err,
-            "note: {file}:{line} was never finished; it is left out"
-        )?;
+        writeln!(err, "note: {file}:{line} is truncated; skipped")?;
     }
     for stray in history.unmatched_marks() {
-        writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
+        writeln!(
+            err,
+            "note: {file} flags {stray}, but does not contain that run"
+        )?;
     }
     let reach = Reach::from_flag(options.allow_outside);
     let suite = options.suite.as_deref();
@@ -50,8 +50,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         && suite.name != *newest
     {
         return Err(Failure::usage(format!(
-            "{file} is the history of the suite `{newest}`, but --suite names `{}`: give the suite that its \
-             runs are of, or none",
+            "{file} is the history of the suite `{newest}`, not of `{}`: name the suite of its runs, or \
+             omit --suite",
             suite.name
         )));
     }

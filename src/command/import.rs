@@ -51,12 +51,7 @@ fn write(options: &Options, suite: &str) -> Result<(), Failure> {
         .create_new(true)
         .open(path)
         .and_then(|mut file| file.write_all(suite.as_bytes()));
-    written.map_err(|error| {
-        Failure::usage(format!(
-            "`{}` could not be written: {error}",
-            path.display()
-        ))
-    })
+    written.map_err(|error| Failure::usage(format!("cannot write `{}`: {error}", path.display())))
 }
 
 /// Prints each omitted part once, with all its lines.

@@ -11,13 +11,16 @@ use super::base::failure::Failure;
 use super::base::stdio::stdout;
 
 /// The files: their paths and contents.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (SUITE, include_str!("init/first.toml")),
+    (CI_SUITE, include_str!("../../suites/ci.toml")),
     ("bakeoff.toml", include_str!("init/bakeoff.toml")),
     (IGNORE, include_str!("init/gitignore")),
 ];
 /// The suite, below the folder.
 const SUITE: &str = "suites/first.toml";
+/// The suite for CI, below the folder.
+const CI_SUITE: &str = "suites/ci.toml";
 /// The file of patterns that git ignores.
 const IGNORE: &str = ".gitignore";
 
@@ -41,16 +44,16 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             folder.join(name)
         };
         if create(&path, text)? {
-            writeln!(out, "made {}", path.display())?;
+            writeln!(out, "created {}", path.display())?;
         } else {
-            writeln!(out, "kept {}, which was there already", path.display())?;
+            writeln!(out, "kept {} (already exists)", path.display())?;
             is_ignore_incomplete |= name == IGNORE && !ignores_all(&path);
         }
     }
     if is_ignore_incomplete {
         writeln!(
             out,
-            "\nGit should not keep the runs, nor keys. Add to {IGNORE}:\n"
+            "\nAdd to {IGNORE}, so that Git ignores runs and keys:\n"
         )?;
         for line in ignored() {
             writeln!(out, "  {line}")?;
@@ -64,19 +67,19 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         out,
         "  bakeoff suite check {SUITE}\n  \
          bakeoff run {SUITE}\n\n\
-         Its six prompts are the fewest that a verdict can stand on: put your own in their place, twenty or more.\n\
+         Six prompts are the minimum for a verdict: replace them with your own, 20 or more.\n\
          No key is needed: the default endpoint is a simulated gateway, and its figures are invented.\n\
-         For real ones set AI_GATEWAY_API_KEY, and see first whether everything answers:\n\n  \
-         bakeoff run {SUITE} --endpoint vercel --verify"
+         For real figures set AI_GATEWAY_API_KEY, and check first that every model answers:\n\n  \
+         bakeoff run {SUITE} --endpoint vercel --verify\n\n\
+         For CI, {CI_SUITE} fails where the new configuration is worse than the old one: docs/ci.md has the steps."
     )?;
     Ok(exit::DONE)
 }
 
 /// Writes a new file; `false` where there is something of that name.
 fn create(path: &Path, text: &str) -> Result<bool, Failure> {
-    let failed = |error: io::Error| {
-        Failure::usage(format!("`{}` could not be made: {error}", path.display()))
-    };
+    let failed =
+        |error: io::Error| Failure::usage(format!("cannot create `{}`: {error}", path.display()));
     if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
         fs::create_dir_all(folder).map_err(failed)?;
     }

@@ -67,9 +67,16 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let unreadable = listed.catalog.unreadable_entries();
     if unreadable > 0 {
-        writeln!(err, "{unreadable} entries without a usable id are left out")?;
+        writeln!(
+            err,
+            "note: skipped model entries without a valid id: {unreadable}"
+        )?;
     }
-    let priced = || listed.catalog.clone().with_own_prices(&profile.prices);
+    let priced = || {
+        let listed_ids = listed.catalog.models().map(|model| &model.id);
+        let own = profile.prices_of(listed_ids);
+        listed.catalog.clone().with_own_prices(&own)
+    };
     // Own prices settle what is doubtful.
     for doubt in priced().price_warnings() {
         writeln!(err, "{doubt}")?;
@@ -115,7 +122,7 @@ fn diff(listed: &ModelList, opened: &OpenEndpoint, json: bool) -> Result<u8, Fai
     let name = &opened.record.name;
     if !listed.own {
         return Err(Failure::incomplete(format!(
-            "there is no list of `{name}` to compare: none was kept, and it does not answer"
+            "no model list of `{name}` to compare: none is cached, and the endpoint did not answer"
         )));
     }
     let cached_list = model_list::previous_list(opened);
@@ -124,7 +131,7 @@ fn diff(listed: &ModelList, opened: &OpenEndpoint, json: bool) -> Result<u8, Fai
     if compiled_in {
         writeln!(
             stderr(),
-            "no earlier list of `{name}` was kept that differs: compared with the one compiled in"
+            "no earlier list of `{name}` that differs is cached: compared with the built-in one"
         )?;
     }
     let before = cached_list.map_or_else(Catalog::snapshot, |(list, _)| list);
@@ -141,13 +148,13 @@ fn diff(listed: &ModelList, opened: &OpenEndpoint, json: bool) -> Result<u8, Fai
         (&after.source().date, listed.obtained_at),
     );
     let which = if compiled_in {
-        "the compiled-in list"
+        "the built-in list"
     } else {
         "the list"
     };
     writeln!(
         out,
-        "Models of `{name}`: the list of {new} against {which} of {old}"
+        "Models of `{name}`: the list of {new} compared with {which} of {old}"
     )?;
     write!(out, "\n{}", diff_table(&diff))?;
     Ok(exit::DONE)
@@ -169,11 +176,11 @@ fn nothing_found(catalog: &Catalog, words: &[String]) -> Failure {
     let near = catalog.nearest(&words.join("-"), MAX_SUGGESTIONS);
     let near: Vec<String> = near.into_iter().map(|id| format!("`{id}`")).collect();
     let remedy = match near.as_slice() {
-        [] => "`bakeoff models` without a word lists all".to_owned(),
+        [] => "`bakeoff models` lists all".to_owned(),
         near => format!("did you mean {}?", near.join(" or ")),
     };
     Failure::usage(format!(
-        "none of {} models fits `{}`\n  {remedy}",
+        "none of {} models matches `{}`\n  {remedy}",
         catalog.models().count(),
         words.join(" ")
     ))
@@ -196,7 +203,7 @@ fn show(
     let offers = if reachable {
         providers(opened, &id)
     } else {
-        Err("the endpoint does not answer".to_owned())
+        Err("the endpoint did not answer".to_owned())
     };
     let mut out = stdout();
     if json {
@@ -209,7 +216,7 @@ fn show(
     match &offers {
         Ok(offers) if !json => write!(out, "\n{}", offers_table(model, offers))?,
         Ok(_) => {}
-        Err(why) => writeln!(stderr(), "who serves it is not known: {why}")?,
+        Err(why) => writeln!(stderr(), "note: providers unknown: {why}")?,
     }
     Ok(exit::DONE)
 }

@@ -35,15 +35,12 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         return Ok(exit::DONE);
     };
     fs::create_dir_all(folder).map_err(|error| {
-        Failure::usage(format!("`{}` could not be made: {error}", folder.display()))
+        Failure::usage(format!("cannot create `{}`: {error}", folder.display()))
     })?;
     for page in &options.pages {
         let path = folder.join(&page.file_name);
         fs::write(&path, &page.bytes).map_err(|error| {
-            Failure::usage(format!(
-                "`{}` could not be written: {error}",
-                path.display()
-            ))
+            Failure::usage(format!("cannot write `{}`: {error}", path.display()))
         })?;
         writeln!(stderr(), "{}", path.display())?;
     }

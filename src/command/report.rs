@@ -8,7 +8,7 @@ use crate::record::Run;
 use super::base::exit;
 use super::base::failure::Failure;
 pub use super::base::reports::Format;
-use super::base::reports::{make_files, print, print_paths, read, show};
+use super::base::reports::{make_files, print, print_more, read, show};
 use super::base::stdio::stdout;
 
 /// The options of `bakeoff report`.
@@ -18,6 +18,8 @@ pub struct Options {
     pub run: PathBuf,
     /// Print this instead of writing files.
     pub format: Option<Format>,
+    /// Print everything, not the result alone.
+    pub verbose: bool,
 }
 
 /// Carries out `bakeoff report`.
@@ -28,8 +30,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     match options.format {
         None => {
             let report = make_files(&run, &manifest)?;
-            show(&report, out)?;
-            print_paths(&options.run)?;
+            show(&report, options.verbose, out)?;
+            print_more(&options.run, options.verbose)?;
         }
         Some(Format::SamplesCsv) => {
             read(&run, &manifest, out)?;

@@ -61,7 +61,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let found = find(options.folder.as_deref())?;
     let mut err = stderr();
     for error in &found.unreadable {
-        writeln!(err, "warning: {error}; it is left alone")?;
+        writeln!(err, "warning: {error}; skipped")?;
     }
     match options.what {
         RunsAction::Prune { retention, yes } => prune(&found, retention, yes, options.json),
@@ -77,11 +77,7 @@ fn close(path: &Path) -> Result<u8, Failure> {
         .map_err(|error| Failure::usage(format!("cannot read `{shown}`: {error}")))?;
     let reports = folder.ancestors().nth(2).unwrap_or(Path::new(""));
     let name = run.manifest()?.run;
-    let none = || {
-        Failure::usage(format!(
-            "the ledger beside `{shown}` has no line of this run"
-        ))
-    };
+    let none = || Failure::usage(format!("the ledger of `{shown}` has no entry for this run"));
     if !reports.join(LedgerLine::FILE).exists() {
         return Err(none());
     }
@@ -91,12 +87,12 @@ fn close(path: &Path) -> Result<u8, Failure> {
         CloseOutcome::NotFound => return Err(none()),
         CloseOutcome::Alive => {
             return Err(Failure::usage(format!(
-                "`{shown}` is still running\n  end it with Ctrl-C or SIGTERM; then it closes itself"
+                "`{shown}` is still running\n  stop it with Ctrl-C or SIGTERM; it then closes itself"
             )));
         }
         CloseOutcome::Unknown => {
             return Err(Failure::usage(format!(
-                "it is unknown if the process of `{shown}` is gone: it has no {}, or its file system no locks",
+                "cannot check if `{shown}` is still running: it has no {}, or its file system has no locks",
                 RequestLine::FILE
             )));
         }
@@ -117,7 +113,7 @@ fn find(folder: Option<&Path>) -> Result<StoredRuns, Failure> {
     if Run::open(folder).is_ok() {
         let path = folder.display();
         return Err(Failure::usage(format!(
-            "{path} is one run\n  give the folder that it lies in; `bakeoff report {path}` tells of the run"
+            "`{path}` is a single run\n  name the folder that contains it, or use `bakeoff report {path}`"
         )));
     }
     Ok(find_runs(folder)?)
@@ -138,7 +134,7 @@ fn list(found: StoredRuns, json: bool) -> Result<u8, Failure> {
         let document = RunsDocument::new(&runs, &found.unreadable, now);
         crate::command::base::json::print_json(&mut out, &document)?;
     } else if runs.is_empty() {
-        writeln!(stderr(), "no runs yet: `bakeoff run SUITE` makes one")?;
+        writeln!(stderr(), "no runs yet; `bakeoff run SUITE` creates one")?;
     } else {
         let width = terminal_size::terminal_size_of(io::stdout());
         let width = width.map(|(width, _)| usize::from(width.0));

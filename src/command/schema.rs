@@ -110,22 +110,22 @@ impl Shape {
         match self {
             Self::Suite => "a suite",
             Self::Project => "bakeoff.toml",
-            Self::Comparison => "what `run --json` and `report --format json` print",
-            Self::Plan => "what `run --list --json` prints",
-            Self::Verification => "what `run --verify --json` prints",
-            Self::Check => "what `suite check --json` prints",
-            Self::Models => "what `models --json` prints",
-            Self::Model => "what `models show --json` prints",
-            Self::ModelsDiff => "what `models diff --json` prints",
-            Self::Runs => "what `runs --json` prints",
-            Self::Prune => "what `runs prune --json` prints",
-            Self::Sizes => "what `size --json` prints",
-            Self::Verdicts => "what `compare --format json` prints",
-            Self::Accepted => "what `accept --json` prints",
-            Self::Trends => "what `history --json` prints",
-            Self::Estimate => "what `estimate --json` prints",
-            Self::Forecast => "what `forecast --json` prints",
-            Self::Spent => "what `spend --json` prints",
+            Self::Comparison => "output of `run --json` and `report --format json`",
+            Self::Plan => "output of `run --list --json`",
+            Self::Verification => "output of `run --verify --json`",
+            Self::Check => "output of `suite check --json`",
+            Self::Models => "output of `models --json`",
+            Self::Model => "output of `models show --json`",
+            Self::ModelsDiff => "output of `models diff --json`",
+            Self::Runs => "output of `runs --json`",
+            Self::Prune => "output of `runs prune --json`",
+            Self::Sizes => "output of `size --json`",
+            Self::Verdicts => "output of `compare --format json`",
+            Self::Accepted => "output of `accept --json`",
+            Self::Trends => "output of `history --json`",
+            Self::Estimate => "output of `estimate --json`",
+            Self::Forecast => "output of `forecast --json`",
+            Self::Spent => "output of `spend --json`",
         }
     }
 
@@ -134,28 +134,22 @@ impl Shape {
         match self {
             Self::Suite => suite_schema(),
             Self::Project => project_schema(),
-            Self::Comparison => printed_schema::<Document<'_>>("A comparison by bakeoff"),
-            Self::Plan => printed_schema::<PlanDocument<'_>>("A plan of bakeoff"),
-            Self::Verification => {
-                printed_schema::<VerificationDocument>("A verification by bakeoff")
-            }
-            Self::Check => printed_schema::<CheckDocument>("Suites checked by bakeoff"),
-            Self::Models => printed_schema::<ModelsDocument<'_>>("The models of an endpoint"),
-            Self::Model => printed_schema::<ModelShownDocument<'_>>("A model of an endpoint"),
-            Self::ModelsDiff => {
-                printed_schema::<ModelsDiffDocument<'_>>("What changed in a list of models")
-            }
-            Self::Runs => printed_schema::<RunsDocument>("The runs in a folder"),
-            Self::Prune => printed_schema::<PruneDocument>("What was pruned of a folder of runs"),
-            Self::Sizes => {
-                printed_schema::<SizesDocument<'_>>("Sizes of a suite that find a change")
-            }
-            Self::Verdicts => printed_schema::<VerdictsDocument<'_>>("Verdicts of bakeoff"),
-            Self::Accepted => printed_schema::<Done<'_>>("A run that joined a history"),
-            Self::Trends => printed_schema::<TrendsDocument<'_>>("The trends in a history"),
-            Self::Estimate => printed_schema::<EstimateDocument<'_>>("What a run will cost"),
-            Self::Forecast => printed_schema::<ForecastDocument<'_>>("What a month will cost"),
-            Self::Spent => printed_schema::<SpendDocument<'_>>("What runs cost"),
+            Self::Comparison => printed_schema::<Document<'_>>("Comparison of models"),
+            Self::Plan => printed_schema::<PlanDocument<'_>>("Plan of a run"),
+            Self::Verification => printed_schema::<VerificationDocument>("Verification of a suite"),
+            Self::Check => printed_schema::<CheckDocument>("Checked suites"),
+            Self::Models => printed_schema::<ModelsDocument<'_>>("Models of an endpoint"),
+            Self::Model => printed_schema::<ModelShownDocument<'_>>("Model of an endpoint"),
+            Self::ModelsDiff => printed_schema::<ModelsDiffDocument<'_>>("Changes in a model list"),
+            Self::Runs => printed_schema::<RunsDocument>("Runs in a folder"),
+            Self::Prune => printed_schema::<PruneDocument>("Pruned runs"),
+            Self::Sizes => printed_schema::<SizesDocument<'_>>("Sample sizes that detect a change"),
+            Self::Verdicts => printed_schema::<VerdictsDocument<'_>>("Verdicts"),
+            Self::Accepted => printed_schema::<Done<'_>>("Accepted run"),
+            Self::Trends => printed_schema::<TrendsDocument<'_>>("Trends in a history"),
+            Self::Estimate => printed_schema::<EstimateDocument<'_>>("Cost estimate of a run"),
+            Self::Forecast => printed_schema::<ForecastDocument<'_>>("Cost forecast of a month"),
+            Self::Spent => printed_schema::<SpendDocument<'_>>("Cost of runs"),
         }
     }
 }

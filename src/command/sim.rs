@@ -35,14 +35,14 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         None => None,
         Some(path) => {
             let file = private_file::create(path).map_err(|error| {
-                Failure::usage(format!("`{}` could not be made: {error}", path.display()))
+                Failure::usage(format!("cannot create `{}`: {error}", path.display()))
             })?;
             Some(Box::new(LineWriter::new(file)))
         }
     };
     let listener = TcpListener::bind(("127.0.0.1", options.port)).map_err(|error| {
         Failure::usage(format!(
-            "port {} could not be opened: {error}\n  name another one with --port, or 0 for any",
+            "cannot listen on port {}: {error}\n  choose another one with --port, or 0 for a free one",
             options.port
         ))
     })?;
@@ -55,7 +55,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             let mut out = stdout();
             writeln!(
                 out,
-                "simulated gateway at {} (sim seed {sim_seed}); Ctrl-C ends it",
+                "simulated gateway at {} (sim seed {sim_seed}); Ctrl-C stops it",
                 running.base_url()
             )?;
             out.flush()?;

@@ -59,8 +59,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     if aim.change <= tolerance {
         return Err(Failure::usage(format!(
-            "a change of {} % lies within the tolerance of `ttft`, {} %: it is never reported\n  \
-             ask for a larger one, or lower `tolerance` in `[gate]` of the suite",
+            "a change of {} % is within the tolerance of `ttft`, {} %, and never reported\n  \
+             detect a larger one, or lower `tolerance` under `[gate]` in the suite",
             percent(aim.change),
             percent(tolerance)
         )));
@@ -128,20 +128,20 @@ fn noise(suite: &Suite, options: &Options) -> Result<(Noise, NoiseSource), Failu
         return match shown(folder)? {
             (run, Some(shown)) => Ok(from_run(run, shown)),
             (run, None) => Err(Failure::usage(format!(
-                "run {run} shows no noise: it needs a reference, a candidate, two prompts and repetitions\n  \
-                 make a pilot run with --pilot, or leave --from out to count with typical noise"
+                "no noise in run {run}: it needs a reference, a candidate, two prompts and repetitions\n  \
+                 make a pilot run with --pilot, or omit --from to assume typical noise"
             ))),
         };
     }
     let latest = options.output.join(&suite.name).join("latest");
     if !latest.exists() {
-        let why = "there is no run of this suite yet; --pilot makes a small one".to_owned();
+        let why = "no run of this suite yet; --pilot makes a small one".to_owned();
         return Ok((TYPICAL_NOISE, NoiseSource::Typical(why)));
     }
     Ok(match shown(&latest)? {
         (run, Some(shown)) => from_run(run, shown),
         (run, None) => {
-            let why = format!("run {run} has not two models with repetitions");
+            let why = format!("run {run} does not have two models with repetitions");
             (TYPICAL_NOISE, NoiseSource::Typical(why))
         }
     })

@@ -56,11 +56,8 @@ impl std::str::FromStr for Since {
 
     /// `12h`, `7d`, `2w`, or a date.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is neither a span such as 12h, 7d or 4w nor a date such as 2026-11-01"
-            )
-        };
+        let wrong =
+            || format!("`{text}` is neither a duration such as 7d nor a date such as 2026-11-01");
         if let Ok(day) = text.parse::<jiff::civil::Date>() {
             return Ok(Self::Day(day));
         }
@@ -100,7 +97,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         let ledger = ledger::read(folder)?;
         let name = folder.display().to_string();
         for problem in &ledger.problems {
-            writeln!(stderr(), "warning: {name}: {problem}; it is in no sum")?;
+            writeln!(stderr(), "warning: {name}: {problem}; not counted")?;
             unreadable += 1;
         }
         for line in ledger.lines {
@@ -140,7 +137,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         return Ok(exit::DONE);
     }
     if sums.total.runs == 0 && left_out == 0 && unreadable == 0 {
-        let since = options.since.map_or("yet", |_| "in that time");
+        let since = options.since.map_or("yet", |_| "in this period");
         writeln!(out, "no runs {since}")?;
     } else {
         write!(out, "{}", table(&sums, options.by))?;
@@ -148,26 +145,29 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     if sums.total.open > 0 {
         let open = sums.total.open;
         let (runs, whose) = if open == 1 {
-            ("1 run has not ended, or was killed".to_owned(), "its")
+            ("1 run is still running or was killed".to_owned(), "its")
         } else {
             (
-                format!("{open} runs have not ended, or were killed"),
+                format!("{open} runs are still running or were killed"),
                 "their",
             )
         };
         writeln!(
             out,
-            "{runs}: counted by {whose} finished trials, and by what {whose} cap has left"
+            "{runs}: counted with the cost of {whose} finished trials and the rest of {whose} cap"
         )?;
     }
     if unreadable > 0 {
         let lines = plural(unreadable, "line");
-        writeln!(out, "cannot be read, and in no sum: {lines} of the ledger")?;
+        writeln!(
+            out,
+            "not counted: {lines} of the ledger that cannot be read"
+        )?;
     }
     if let Some(credits) = credits {
         writeln!(
             out,
-            "${} left, ${} used by the account in all",
+            "balance ${}, ${} used in total",
             credits.balance, credits.used
         )?;
     }
@@ -175,9 +175,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         let whose = if options.simulated {
             "on real endpoints"
         } else {
-            "on the simulator, whose money is invented (see --simulated)"
+            "on the simulator (see --simulated)"
         };
-        writeln!(out, "left out: {} {whose}", plural(left_out, "run"))?;
+        writeln!(out, "not counted: {} {whose}", plural(left_out, "run"))?;
     }
     Ok(exit::DONE)
 }
@@ -193,7 +193,7 @@ fn each_once(named: &[PathBuf]) -> Result<Vec<&Path>, Failure> {
     for folder in named {
         let Ok(real) = folder.join(LedgerLine::FILE).canonicalize() else {
             return Err(Failure::usage(format!(
-                "there is no ledger in {}: runs keep it in the folder of their --output",
+                "no ledger in `{}`: name the folder that `run --output` wrote to",
                 folder.display()
             )));
         };
@@ -214,12 +214,12 @@ fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
     let read = answer
         .map_err(|error| error.to_string())
         .and_then(|answer| {
-            Credits::from_json(&answer).ok_or_else(|| "that is no balance".to_owned())
+            Credits::from_json(&answer).ok_or_else(|| "the answer is not a balance".to_owned())
         });
     match read {
         Ok(credits) => Ok(Some(credits)),
         Err(why) => {
-            writeln!(stderr(), "note: `{name}` does not tell what is left: {why}")?;
+            writeln!(stderr(), "note: balance of `{name}` unknown: {why}")?;
             Ok(None)
         }
     }

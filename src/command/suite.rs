@@ -9,14 +9,16 @@ use serde::Serialize;
 
 use crate::plan::ModelLint;
 use crate::report::preflight::warnings;
-use crate::report::suite_check;
+use crate::report::{history_power, suite_check};
 use crate::suite::{ProblemDocument, Suite};
+use crate::units::plural;
 use crate::verdict::{TYPICAL_NOISE, power};
 
 use super::base::boundary::Reach;
 use super::base::endpoint::read_scenario;
 use super::base::failure::Failure;
 use super::base::files::{self, BadSuite};
+use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
 use super::base::model_list::ModelListState;
 use super::base::preflight::unplayed;
@@ -31,6 +33,8 @@ const VERSION: u32 = 2;
 pub struct Options {
     /// The suites.
     pub files: Vec<PathBuf>,
+    /// The history that runs of the suite are judged by.
+    pub history: Option<PathBuf>,
     /// Read files outside the project that the suites name.
     pub allow_outside: bool,
     /// Print JSON.
@@ -92,7 +96,7 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     for path in &options.files {
         let checked = match files::checked_suite(path, reach) {
             Ok(suite) => match refuse_exposed(&suite) {
-                Ok(()) => Ok((foreseen(&suite)?, suite)),
+                Ok(()) => Ok((foreseen(&suite, options.history.as_deref())?, suite)),
                 Err(failure) => Err(BadSuite::Unreadable(failure)),
             },
             Err(bad) => Err(bad),
@@ -108,11 +112,11 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
             Ok((foreseen, suite)) => {
                 writeln!(
                     out,
-                    "{}: ok, {} prompts, {} models, {} trials",
+                    "{}: ok, {}, {}, {}",
                     path.display(),
-                    suite.prompts.len(),
-                    suite.variants.len(),
-                    suite.trials(),
+                    plural(suite.prompts.len(), "prompt"),
+                    plural(suite.variants.len(), "model"),
+                    plural(suite.trials(), "trial"),
                 )?;
                 for line in foreseen.findings {
                     writeln!(out, "  {line}")?;
@@ -142,7 +146,7 @@ fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
 }
 
 /// The findings and warnings about a valid suite before anything is sent.
-fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
+fn foreseen(suite: &Suite, history: Option<&Path>) -> Result<suite_check::SuiteCheck, Failure> {
     // The endpoint is not known for certain, so none is contacted.
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
@@ -153,13 +157,19 @@ fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
     found.warnings.extend(lints.map(|(_, line)| line));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
-            "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \
-             wrote; `cache = \"bust\"` keeps them apart",
+            "{} variants of `{model}` share its prompt cache: one may read what another wrote; \
+             `cache = \"bust\"` separates them",
             labels.len()
         )
     });
     found.warnings.extend(shared);
     found.warnings.extend(unknown_models(suite)?);
+    if let Some(path) = history {
+        let accepted = accepted(&open_for_suite(path, &suite.name)?);
+        let file = path.display().to_string();
+        let line = history_power::history_line(suite, &power, &file, accepted);
+        found.findings.insert(0, line);
+    }
     Ok(found)
 }
 
@@ -170,9 +180,9 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
     };
     if profile.base_url.is_none() {
         let (scenario, _) = read_scenario(None)?;
-        return Ok(unplayed(suite, &scenario));
+        return Ok(unplayed(suite.models(), &scenario));
     }
-    Ok(ModelListState::from_cache(&profile).missing(suite, &profile.name))
+    Ok(ModelListState::from_cache(&profile).missing(suite.models(), &profile.name))
 }
 
 impl FileEntry {

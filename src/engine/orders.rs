@@ -10,12 +10,13 @@ use tokio::sync::{mpsc, watch};
 use crate::catalog::{PriceBound, TokenPrices};
 use crate::gateway::{OutgoingRequest, Recording, Transport};
 use crate::plan::Plan;
-use crate::record::{RequestEvent, RequestLog};
+use crate::record::RequestEvent;
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
 use super::cap::Cap;
 use super::pace::Pace;
+use super::request_writer::RequestWriter;
 use super::warmth::CacheUses;
 
 /// A client that carries out one exchange, with the clock of its stamps.
@@ -23,8 +24,21 @@ pub trait Client: Send + Sync + 'static {
     /// Sends one request and records the response; failures are part of the recording.
     fn send(&self, outgoing: OutgoingRequest) -> impl Future<Output = Recording> + Send;
 
+    /// Prepares the connections of the next `count` requests, before their clocks start.
+    fn prepare(&self, count: usize) -> impl Future<Output = ()> + Send {
+        let _ = count;
+        std::future::ready(())
+    }
+
     /// Time since the run began.
     fn now(&self) -> Nanos;
+
+    /// The longest pause of this process (stopped, suspended, without a processor) that overlaps the time between
+    /// two instants.
+    fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {
+        let _ = (from, to);
+        Nanos::ZERO
+    }
 }
 
 impl Client for Transport {
@@ -32,8 +46,16 @@ impl Client for Transport {
         self.exchange(outgoing)
     }
 
+    fn prepare(&self, count: usize) -> impl Future<Output = ()> + Send {
+        self.prepare(count)
+    }
+
     fn now(&self) -> Nanos {
         self.clock().now()
+    }
+
+    fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {
+        self.longest_pause(from, to)
     }
 }
 
@@ -64,19 +86,16 @@ pub struct RunContext {
     /// The record of warm prompt caches.
     pub cache_uses: CacheUses,
     /// The log of requests, written before they are sent; absent: no log.
-    pub requests: Option<Arc<RequestLog>>,
+    pub requests: Option<RequestWriter>,
 }
 
 impl RunContext {
-    /// Logs requests that are about to be sent; `false` if that failed, and then none may be. The write runs on
-    /// a blocking thread: it never delays a stamp of another stream.
+    /// Logs requests that are about to be sent; `false` if that failed, and then none may be.
     pub(super) async fn announce(&self, requests: Vec<RequestEvent>) -> bool {
-        let Some(log) = &self.requests else {
-            return true;
-        };
-        let log = Arc::clone(log);
-        let written = tokio::task::spawn_blocking(move || log.append(requests));
-        written.await.is_ok_and(|written| written)
+        match &self.requests {
+            Some(log) => log.append(requests).await,
+            None => true,
+        }
     }
 
     /// The reason that requests can no longer be logged, if that is so: nothing further may be sent.

@@ -3,11 +3,9 @@
 //! Owns the rule. Must not know the clock: the failure is an argument, the wait is returned. Invariant: no
 //! retry after a token has arrived, because that would hide a failure and pay twice.
 
+use crate::gateway::HONOURED_WAIT_MAX;
 use crate::record::Outcome;
 use crate::units::Nanos;
-
-/// The longest wait that a server may demand: beyond it the trial fails, visibly, instead of holding its slot.
-pub(super) const RETRY_AFTER_MAX: Nanos = Nanos::from_millis(60_000);
 
 /// First step of the back-off; each further one doubles it.
 const BACK_OFF_FIRST: Nanos = Nanos::from_millis(500);
@@ -43,7 +41,7 @@ pub(super) fn wait(
     }
     if failed
         .retry_after
-        .is_some_and(|requested_wait| requested_wait > RETRY_AFTER_MAX)
+        .is_some_and(|requested_wait| requested_wait > HONOURED_WAIT_MAX)
     {
         return None;
     }

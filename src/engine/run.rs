@@ -319,8 +319,9 @@ async fn carry_out<A: Client>(
     if !context.announce(requests.collect()).await {
         return context.log_failure();
     }
+    client.prepare(trials.len()).await;
     let after = client.now();
-    // Filling caches is no wait for a limit: the slot is due that much later.
+    // Filling caches and opening connections is no wait for a limit: the slot is due that much later.
     let due = throttled_since.map(|due| Nanos(due.0 + after.since(before).0));
     let start = SlotStart::new(due, client.now());
     let (stop, give_up) = ends;

@@ -6,9 +6,9 @@
 use crate::catalog::{PriceBound, TokenCounts, TokenPrices, cost};
 use crate::gateway::Reading;
 use crate::record::{
-    ExchangeSize, Flag, Outcome, ReportedUsage, UsageBound, UsageReading, check_usage,
+    ExchangeSize, Flag, Outcome, ReportedUsage, UsageBound, UsageDialect, UsageReading, check_usage,
 };
-use crate::suite::Message;
+use crate::suite::{Message, Parameters};
 use crate::units::Usd;
 
 use super::budget::ActualCost;
@@ -18,6 +18,8 @@ use super::budget::ActualCost;
 pub(super) struct AttemptCost {
     /// The meaning of its token counts.
     pub(super) usage: UsageReading,
+    /// The facts about its cost, as flags of its sample.
+    pub(super) flags: Vec<Flag>,
     /// At list price; absent where the counts have no reading or several, or a price is missing.
     pub(super) list: Option<Usd>,
     /// The amount at which a cap settles.
@@ -33,6 +35,8 @@ pub(super) struct PromptSize {
     pub(super) chars: u64,
     /// The number of images.
     pub(super) images: u64,
+    /// True if its request names a service tier with prices of its own.
+    pub(super) has_service_tier: bool,
 }
 
 /// The prices of a variant's model.
@@ -45,8 +49,8 @@ pub(super) struct VariantPrices<'a> {
 }
 
 impl PromptSize {
-    /// The size of these messages.
-    pub(super) fn new(messages: &[Message]) -> Self {
+    /// The size of these messages, sent with these parameters.
+    pub(super) fn new(messages: &[Message], parameters: &Parameters) -> Self {
         let texts = messages.iter().flat_map(|message| {
             let calls = message.tool_calls.iter();
             let calls = calls.flat_map(|call| [&call.name, &call.arguments]);
@@ -58,8 +62,30 @@ impl PromptSize {
                 .iter()
                 .map(|message| message.images.len() as u64)
                 .sum(),
+            has_service_tier: requested_tier(parameters).is_some(),
         }
     }
+}
+
+/// The service tier that the parameters name, on any route, if its prices are not the list's.
+fn requested_tier(parameters: &Parameters) -> Option<&str> {
+    let options = parameters.provider_options.values();
+    let options = options.filter_map(serde_json::Value::as_object);
+    let tables = std::iter::once(&parameters.extra).chain(options);
+    let tiers = tables.flat_map(|table| {
+        let named = ["service_tier", "serviceTier"].map(|key| table.get(key));
+        named.into_iter().flatten()
+    });
+    let mut words = tiers.filter_map(serde_json::Value::as_str);
+    words.find(|word| !is_standard_tier(word))
+}
+
+/// Returns true if the list prices are those of this service tier: `OpenAI`'s, Anthropic's and Groq's words for the usual one.
+fn is_standard_tier(word: &str) -> bool {
+    let words = ["default", "auto", "standard", "standard_only", "on_demand"];
+    words
+        .iter()
+        .any(|standard| word.eq_ignore_ascii_case(standard))
 }
 
 impl AttemptCost {
@@ -67,7 +93,8 @@ impl AttemptCost {
     pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: VariantPrices<'_>) -> Self {
         let size = ExchangeSize {
             prompt_chars: prompt.chars,
-            answer_chars: reading.answer_chars.unwrap_or(0),
+            answer_chars: (reading.answer_chars.unwrap_or(0))
+                .saturating_add(reading.other_choice_chars),
             reasoning_chars: reading.reasoning_chars.unwrap_or(0),
             has_hidden_reasoning: reading.flags.contains(&Flag::HiddenReasoning),
             has_reached_limit: reading.outcome == Outcome::Length,
@@ -75,15 +102,31 @@ impl AttemptCost {
         let reported = ReportedUsage {
             usage: reading.usage.unwrap_or_default(),
             total_tokens: reading.total_tokens,
+            dialect: reading.usage_dialect,
         };
-        let usage = check_usage(&reported, &size);
-        let at_list = |counts: &TokenCounts| cost(prices.list?, counts);
+        // The tier that served is the one that is paid; one that the answer does not name may be the requested one.
+        let is_standard = match &reading.service_tier {
+            Some(tier) => is_standard_tier(tier),
+            None => !prompt.has_service_tier,
+        };
+        let list = prices.list.filter(|_| is_standard);
+        let at_list = |counts: &TokenCounts| cost(list?, counts);
+        let surcharge = reading.surcharge_usd.unwrap_or(Usd::ZERO);
+        let inference = reading.billed_usd.map(|usd| Usd(usd.0 - surcharge.0));
+        let is_evidence = reading.usage_dialect != UsageDialect::Recounting;
+        let is_billed = |counts: &TokenCounts| {
+            let bills = [reading.market_usd, inference].into_iter().flatten();
+            let mut bills = bills.filter(|usd| is_evidence && *usd > Usd::ZERO);
+            at_list(counts).is_some_and(|cost| bills.any(|billed| !billed.differs_from(cost)))
+        };
+        let usage = check_usage(&reported, &size, is_billed);
         let counts = usage.known().and_then(|usage| usage.counts());
         let list = counts.as_ref().and_then(at_list);
         // Without a bill any of the model's providers may have answered.
         let has_bill = reading.billed_usd.max(reading.market_usd) > Some(Usd::ZERO);
         let bound = prices.bound.filter(|_| !has_bill);
         let at_most = |counts: &TokenCounts| match bound {
+            _ if !is_standard => None,
             Some(bound) => bound.of_counts(counts, prompt.images),
             None => at_list(counts),
         };
@@ -91,8 +134,13 @@ impl AttemptCost {
         let impossible = usage.flags().contains(&Flag::UsageImpossible);
         let is_known = |most: &Usd| !impossible && (list.is_some() || *most > Usd::ZERO);
         let reported = list.max(reading.billed_usd).filter(is_known);
+        let mut flags = usage.flags().to_vec();
+        if !is_standard && prices.list.is_some() && usage.known().is_some() {
+            flags.push(Flag::UnpricedTier);
+        }
         Self {
             usage,
+            flags,
             list,
             bill,
             reported,
@@ -113,6 +161,10 @@ fn bill(
 ) -> ActualCost {
     if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
         return ActualCost::Known(Usd::ZERO);
+    }
+    // An amount that cannot be read may be any, and counts beside it may be wrong as well.
+    if reading.has_unreadable_bill {
+        return ActualCost::Unknown;
     }
     // Counts of a truncated answer may be those of its beginning.
     if !reading.outcome.is_whole() {

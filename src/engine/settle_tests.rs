@@ -9,6 +9,11 @@ fn reading(content: &str, finish: &str, usage: &str) -> Reading {
     let body_text = format!(
         r#"{{"choices":[{{"message":{{"content":"{content}"}},"finish_reason":"{finish}"}}],"usage":{usage}}}"#
     );
+    reading_of(&body_text, "maker/model")
+}
+
+/// A reading of this whole answer of a model.
+fn reading_of(body_text: &str, model: &str) -> Reading {
     let mut body = Body::default();
     body.push(Nanos(5), true, body_text.as_bytes()).unwrap();
     let recording = Recording {
@@ -24,7 +29,7 @@ fn reading(content: &str, finish: &str, usage: &str) -> Reading {
         ending: ExchangeEnd::Complete,
         redactor: Redactor::default(),
     };
-    read(&recording, &"maker/model".parse().unwrap(), false).into_inner()
+    read(&recording, &model.parse().unwrap(), false).into_inner()
 }
 
 /// A dollar per million prompt tokens, ten for completion tokens.
@@ -46,6 +51,7 @@ fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
     let prompt = PromptSize {
         chars: 40,
         images: 0,
+        has_service_tier: false,
     };
     let cost = AttemptCost::new(&reading(content, finish, usage), prompt, variant_prices);
     let list = cost
@@ -111,4 +117,151 @@ fn long_answers_need_more_than_a_token() {
     let one = r#"{"prompt_tokens":10,"completion_tokens":1}"#;
     assert_eq!(costs(&text, "stop", one), ("-".to_owned(), "-".to_owned()));
     assert_eq!(costs("x", "stop", one).1, "0.00002");
+}
+
+/// The list cost and the completion tokens of a streamed chunk at Vercel's prices of gemini-2.5-flash; `-` is unknown.
+fn at_vercel(usage: &str, has_service_tier: bool, tier: &str) -> (String, Option<u64>, Vec<Flag>) {
+    let prices = TokenPrices::flat(Rates {
+        input: Some("0.0000003".parse().unwrap()),
+        output: Some("0.0000025".parse().unwrap()),
+        ..Rates::default()
+    });
+    let body_text = format!(
+        r#"{{"choices":[{{"message":{{"content":"Moin!"}},"finish_reason":"stop"}}],"service_tier":{tier},"usage":{usage}}}"#
+    );
+    let reading = reading_of(&body_text, "google/gemini-2.5-flash");
+    let list = VariantPrices {
+        list: Some(&prices),
+        bound: None,
+    };
+    let prompt = PromptSize {
+        chars: 40,
+        images: 0,
+        has_service_tier,
+    };
+    let cost = AttemptCost::new(&reading, prompt, list);
+    let usd = cost
+        .list
+        .map_or_else(|| "-".to_owned(), |usd| usd.to_string());
+    let completion = cost.usage.known().and_then(|usage| usage.completion_tokens);
+    (usd, completion, cost.flags)
+}
+
+#[test]
+fn the_gateways_own_bill_decides_where_reasoning_is() {
+    // Recorded: the bill is of completion and reasoning, which neither the completion nor the total has.
+    let usage = |completion: u32, total: u32, reasoning: u32, cost: &str| {
+        format!(
+            r#"{{"prompt_tokens":50,"completion_tokens":{completion},"total_tokens":{total},"cost":{cost},"market_cost":{cost},
+                "completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}"#
+        )
+    };
+    for (usage, expected, completion) in [
+        (usage(5, 55, 30, "0.0001025"), "0.0001025", Some(35)),
+        // Less reasoning than completion: only the bill tells the two apart.
+        (usage(40, 90, 30, "0.00019"), "0.00019", Some(70)),
+        (usage(40, 90, 30, "0.000115"), "0.000115", Some(40)),
+        // Two tokenizers: more reasoning than completion, which the bill pays for as it stands.
+        (usage(400, 450, 410, "0.001015"), "0.001015", Some(400)),
+        // A bill for neither leaves the convention where the total agrees, and nothing where it does not.
+        (usage(40, 90, 30, "0.5"), "0.000115", Some(40)),
+        (usage(5, 55, 30, "0.5"), "-", None),
+    ] {
+        let got = at_vercel(&usage, false, "null");
+        assert_eq!((got.0.as_str(), got.1), (expected, completion), "{usage}");
+    }
+}
+
+#[test]
+fn another_service_tier_is_never_priced_as_the_standard_one() {
+    // Flex costs half and priority twice as much: the tier that served is paid, else the requested one.
+    let usage = r#"{"prompt_tokens":100,"completion_tokens":40}"#;
+    for (requested, tier, cost) in [
+        (false, "null", "0.00013"),
+        (false, "\"default\"", "0.00013"),
+        (true, "\"default\"", "0.00013"),
+        (true, "\"flex\"", "-"),
+        (false, "\"priority\"", "-"),
+        (true, "null", "-"),
+    ] {
+        let got = at_vercel(usage, requested, tier);
+        assert_eq!(got.0, cost, "{requested} {tier}");
+        assert_eq!(
+            got.2.contains(&Flag::UnpricedTier),
+            cost == "-",
+            "{requested} {tier}"
+        );
+    }
+    let parameters = |text: &str| Parameters {
+        extra: serde_json::from_str(text).unwrap(),
+        ..Parameters::default()
+    };
+    let has_tier = |text: &str| PromptSize::new(&[], &parameters(text)).has_service_tier;
+    assert!(
+        has_tier(r#"{"service_tier":"flex"}"#)
+            && !has_tier(r#"{"service_tier":"auto"}"#)
+            && !has_tier("{}")
+    );
+    let options = Parameters {
+        provider_options: serde_json::from_str(r#"{"gateway":{"serviceTier":"priority"}}"#)
+            .unwrap(),
+        ..Parameters::default()
+    };
+    assert!(PromptSize::new(&[], &options).has_service_tier);
+}
+
+#[test]
+fn a_bill_that_is_no_amount_is_unknown() {
+    // A bill that cannot be read may be any: with the counts beside it, a cap would be crossed unseen.
+    for bill in [
+        "1e30",
+        "1e400",
+        "\"Infinity\"",
+        "\"NaN\"",
+        "\"$0.03\"",
+        "\"0,03\"",
+        "-0.01",
+        "[0.03]",
+        "true",
+    ] {
+        let usage = format!(r#"{{"prompt_tokens":20,"completion_tokens":5,"cost":{bill}}}"#);
+        let (list, settled) = costs("hello", "stop", &usage);
+        assert_eq!(
+            (list.as_str(), settled.as_str()),
+            ("0.00007", "-"),
+            "{bill}"
+        );
+    }
+    let usage = r#"{"prompt_tokens":20,"completion_tokens":5,"cost":null}"#;
+    assert_eq!(costs("hello", "stop", usage).1, "0.00007");
+}
+
+#[test]
+fn text_of_other_choices_is_paid_for() {
+    // No tokens beside text are false counts, in whichever choice the text stands.
+    let text = "word ".repeat(2_000);
+    let body = format!(
+        r#"{{"choices":[{{"index":0,"message":{{"content":"hi"}},"finish_reason":"stop"}},{{"index":1,"message":{{"content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":20,"completion_tokens":1}}}}"#
+    );
+    let reading = reading_of(&body, "maker/model");
+    assert_eq!(
+        (reading.answer_chars, reading.other_choice_chars),
+        (Some(2), 10_000)
+    );
+    let prompt = PromptSize {
+        chars: 40,
+        images: 0,
+        has_service_tier: false,
+    };
+    let prices = prices();
+    let cost = AttemptCost::new(
+        &reading,
+        prompt,
+        VariantPrices {
+            list: Some(&prices),
+            bound: None,
+        },
+    );
+    assert!(matches!(cost.bill, ActualCost::Unknown), "{cost:?}");
+    assert_eq!(cost.flags, [Flag::UsageImpossible]);
 }

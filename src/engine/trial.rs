@@ -29,6 +29,12 @@ use super::settle::{AttemptCost, PromptSize, VariantPrices};
 /// Share of TTFT above which our own delay invalidates a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
 
+/// The shortest pause before the first token that invalidates a sample, in nanoseconds.
+const PAUSE_NS: f64 = 20e6;
+
+/// The same after it, where it moves no TTFT: long answers meet a short one on any machine.
+const LATER_PAUSE_NS: f64 = 100e6;
+
 /// The instant at which a slot was due, and the delay by a limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlotStart {
@@ -172,7 +178,7 @@ pub(super) fn prepare_slot(
         }
         let body = request::body(&context.suite, prompt, variant, &messages, context.wording);
         let reservation = reservations.next();
-        let size = PromptSize::new(&messages);
+        let size = PromptSize::new(&messages, &context.suite.parameters_of(prompt, variant));
         PreparedTrial {
             trial,
             body,
@@ -245,6 +251,7 @@ pub(super) async fn carry_out<A: Client>(
                 () = sleep(wait.into()) => {
                     let next = ready.announcement(&context, number.saturating_add(1));
                     if context.announce(vec![next]).await {
+                        client.prepare(1).await;
                         // Counted, but not delayed: a wait of ours would be part of the experienced TTFT.
                         context.pace.take(client.now(), ready.load(&context));
                         continue;
@@ -263,7 +270,13 @@ pub(super) async fn carry_out<A: Client>(
         }
         // Returned before any event is sent, because the receiver may be slow.
         ready.reservation = None;
-        let sample = sample(&ready, start, &context, attempts, exchange);
+        let (sent, end) = (exchange.recording.sent, exchange.reading.end);
+        let first = exchange.reading.first_token.unwrap_or(end);
+        let pauses = Pauses {
+            before_token: client.longest_pause(sent, first),
+            after_token: client.longest_pause(first, end),
+        };
+        let sample = sample(&ready, (start, pauses), &context, attempts, exchange);
         let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
         return outcome;
     }
@@ -349,7 +362,8 @@ pub(super) async fn warm_up<A: Client>(
             }
             let body = request::body(&context.suite, &prompt, variant, &messages, context.wording);
             let load = load(context, &prompt, index);
-            let target = (index, PromptSize::new(&messages));
+            let parameters = context.suite.parameters_of(&prompt, variant);
+            let target = (index, PromptSize::new(&messages, &parameters));
             let reservation = reservations.next();
             let mut stop = stop.clone();
             async move {
@@ -436,10 +450,25 @@ pub(super) async fn finish_untimed(
     let _ = events.send(warmed).await;
 }
 
+/// The longest pauses of this process during an attempt.
+struct Pauses {
+    before_token: Nanos,
+    after_token: Nanos,
+}
+
+impl Pauses {
+    /// True if they invalidate a sample with this TTFT, in nanoseconds.
+    fn are_excessive(&self, ttft: f64) -> bool {
+        let share = ttft * CLIENT_LIMITED_SHARE;
+        self.before_token.0 as f64 > share.max(PAUSE_NS)
+            || self.after_token.0 as f64 > share.max(LATER_PAUSE_NS)
+    }
+}
+
 /// The sample of a finished trial.
 fn sample(
     ready: &PreparedTrial,
-    start: SlotStart,
+    (start, pauses): (SlotStart, Pauses),
     context: &RunContext,
     attempts: Vec<Attempt>,
     exchange: FinishedExchange,
@@ -491,6 +520,8 @@ fn sample(
         reasoning_chars: reading.reasoning_chars,
         first_chunk_chars: reading.first_chunk_chars,
         usage: cost.usage.known().or(reading.usage),
+        unread_usage: reading.unread_usage,
+        service_tier: reading.service_tier,
         finish_reason: reading.finish_reason,
         cost_usd: cost.list,
         billed_usd: reading.billed_usd,
@@ -513,8 +544,9 @@ fn sample(
         (Flag::Retried, sample.attempts.len() > 1),
         (Flag::Cold, recording.connect.is_some()),
         (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
+        (Flag::ClientPaused, pauses.are_excessive(ttft)),
     ];
-    sample.flags.extend(cost.usage.flags());
+    sample.flags.extend(cost.flags);
     sample.flags.extend(
         own.into_iter()
             .filter_map(|(flag, holds)| holds.then_some(flag)),
@@ -522,4 +554,34 @@ fn sample(
     sample.flags.sort_unstable();
     sample.flags.dedup();
     sample
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_spoils_what_it_moves() {
+        // A stop over the first token moves TTFT; a short one in the middle of a long answer does not.
+        let excessive = |before: u64, after: u64, ttft: f64| {
+            let pauses = Pauses {
+                before_token: Nanos::from_millis(before),
+                after_token: Nanos::from_millis(after),
+            };
+            pauses.are_excessive(ttft)
+        };
+        for (before, after, ttft, expected) in [
+            (0, 0, 300e6, false),
+            (19, 0, 300e6, false),
+            (21, 0, 300e6, true),
+            (21, 0, 1_000e6, false),
+            (51, 0, 1_000e6, true),
+            (0, 60, 300e6, false),
+            (0, 200, 300e6, true),
+            // An attempt without a token has no TTFT to spoil.
+            (900, 900, f64::INFINITY, false),
+        ] {
+            assert_eq!(excessive(before, after, ttft), expected, "{before} {after}");
+        }
+    }
 }

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage, to_openrouter_route};
 use super::fault;
 use super::lenient::TextOrList;
+use super::usage::UsageRoute;
 use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
 
 /// Converts the wire struct.
@@ -19,33 +20,54 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
         model: wire.model.some(),
         has_choice: !wire.choices.0.is_empty(),
         provider: wire.provider.some(),
+        service_tier: wire.service_tier.some(),
         generation_id: wire.generation_id.some(),
         error: fault::from_chunk(&wire.error, &wire.error_type.0, &wire.error_message.0),
         ..Chunk::default()
     };
     if let Some(groq) = wire.x_groq.0 {
-        add_usage(&mut chunk, groq.usage);
+        add_usage(&mut chunk, groq.usage.0, UsageRoute::Chat);
         if chunk.error.is_none() {
             chunk.error = fault::from_chunk(&Value::Null, "", &groq.error.0);
         }
     }
-    add_usage(&mut chunk, wire.usage);
+    if chunk.error.is_none() {
+        chunk.error = fault::from_base_resp(&wire.base_resp);
+    }
+    add_usage(&mut chunk, wire.usage.0, UsageRoute::Chat);
+    chunk.route = wire.openrouter_metadata.0.as_ref().map(to_openrouter_route);
     add_metadata(
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    // There are other choices only where a suite requests several (`n`): their texts must not be mixed.
-    let first = |choice: &WireChoice<'_>| choice.index.0.unwrap_or(0) == 0;
-    for choice in wire.choices.0.into_iter().filter(first) {
+    for choice in wire.choices.0 {
+        // There are other choices only where a suite requests several (`n`): their texts must not be mixed.
+        if choice.index.0.unwrap_or(0) != 0 {
+            chunk.other_choice_chars += chars_of(choice);
+            continue;
+        }
         if let Some(reason) = choice.finish_reason.some() {
             chunk.finish_reason = Some(reason);
         }
+        if chunk.error.is_none() {
+            chunk.error = fault::from_chunk(&choice.error, "", "");
+        }
+        add_usage(&mut chunk, choice.usage.0, UsageRoute::Chat);
         chunk.whole = choice.delta.0.is_none();
         if let Some(delta) = choice.delta.0.or(choice.message.0) {
             add_delta(&mut chunk, delta);
         }
     }
     chunk
+}
+
+/// The characters of a choice.
+fn chars_of(choice: WireChoice<'_>) -> u64 {
+    let mut own = Chunk::default();
+    if let Some(delta) = choice.delta.0.or(choice.message.0) {
+        add_delta(&mut own, delta);
+    }
+    own.pieces.iter().map(ChunkPiece::chars).sum()
 }
 
 fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
@@ -55,18 +77,30 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
         TextOrList::Text(text) => texts.push(ChunkPiece::Content(text)),
         TextOrList::List(parts) => {
             for part in parts {
-                texts.push(ChunkPiece::Content(part.text.0));
+                let is_thought = is_reasoning(&part.kind.0);
+                if is_thought {
+                    thoughts.push(part.text.0);
+                } else {
+                    texts.push(ChunkPiece::Content(part.text.0));
+                }
                 texts.push(ChunkPiece::Refusal(part.refusal.0));
-                match part.thinking {
-                    TextOrList::Text(text) => thoughts.push(text),
-                    TextOrList::List(parts) => {
-                        thoughts.extend(parts.into_iter().map(|part| part.text.0));
+                for thought in [part.thinking, part.reasoning] {
+                    match thought {
+                        TextOrList::Text(text) => thoughts.push(text),
+                        TextOrList::List(parts) => {
+                            thoughts.extend(parts.into_iter().map(|part| part.text.0));
+                        }
                     }
+                }
+                if is_thought && !part.summary.0.is_empty() {
+                    chunk.hidden_reasoning = true;
+                    thoughts.extend(part.summary.0.into_iter().map(|part| part.text.0));
                 }
             }
         }
     }
     texts.push(ChunkPiece::Refusal(delta.refusal.0));
+    chunk.has_other_output |= !delta.images.0.is_empty() || delta.audio.0.is_some();
 
     let hidden = |detail: &WireDetail<'_>| {
         matches!(&*detail.kind.0, "reasoning.encrypted" | "reasoning.summary")
@@ -99,7 +133,15 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
         .chain(texts);
     let pieces = pieces.chain(calls).chain(older_call);
     chunk.pieces.extend(pieces.filter(ChunkPiece::is_non_empty));
+    add_usage(chunk, delta.usage.0, UsageRoute::Chat);
     add_metadata(chunk, [delta.provider_metadata]);
+}
+
+/// True for the `type` of a content part that holds reasoning: `reasoning`, `thinking`, `reasoning_text`, `thought`.
+fn is_reasoning(kind: &str) -> bool {
+    ["reason", "think", "thought"]
+        .iter()
+        .any(|begin| kind.starts_with(begin))
 }
 
 fn fragment<'a>(

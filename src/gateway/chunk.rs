@@ -6,11 +6,14 @@
 
 use std::borrow::Cow;
 
+use super::bill::ReportedBill;
 use super::fault::ApiError;
 use super::lenient::Object;
-use super::wire::{WireGateway, WireMetadata, WireRouting, WireUsage, usd};
+use super::usage::{UsageBlock, UsageMeaning, UsageRoute, is_unreadable, merge_usage, newer_count};
+use super::wire::{
+    WireGateway, WireMetadata, WireOpenRouter, WireProviderAttempt, WireRouting, usd,
+};
 use crate::record::Usage;
-use crate::units::Usd;
 
 /// The content of one chunk.
 #[allow(
@@ -27,12 +30,18 @@ pub struct Chunk<'a> {
     pub has_choice: bool,
     /// The pieces in order; never empty ones.
     pub pieces: Vec<ChunkPiece<'a>>,
+    /// Characters of the choices beside the first one, which are paid for and not read.
+    pub other_choice_chars: u64,
     /// True if the pieces come from a whole `message`, not from a `delta`: some servers send both.
     pub whole: bool,
     /// True if reasoning is encrypted or a summary.
     pub hidden_reasoning: bool,
     /// True if a block of reasoning was closed: if none of its text was seen, it was hidden.
     pub signed_reasoning: bool,
+    /// True if the answer has something that is not read: an image, sound, a server's own tool call.
+    pub has_other_output: bool,
+    /// True if the server says that the answer is not whole, whatever its reason.
+    pub is_incomplete: bool,
     /// The finish reason, verbatim.
     pub finish_reason: Option<Cow<'a, str>>,
     /// Token counts so far; counts that this chunk does not report are absent.
@@ -44,6 +53,14 @@ pub struct Chunk<'a> {
     pub total_tokens: Option<u64>,
     /// Amounts so far.
     pub bill: ReportedBill,
+    /// True if the amount came in xAI's unit, which no other vendor uses.
+    pub has_ticks: bool,
+    /// The model of a fallback on the server's side, which wrote the answer.
+    pub fallback_model: Option<String>,
+    /// The service tier that served the answer.
+    pub service_tier: Option<Cow<'a, str>>,
+    /// Paths of positive numbers in usage blocks that have no known meaning.
+    pub unread_usage: Vec<String>,
     /// The gateway's routing.
     pub route: Option<Route>,
     /// The provider, where a gateway names it on the chunk itself.
@@ -52,6 +69,8 @@ pub struct Chunk<'a> {
     pub generation_id: Option<Cow<'a, str>>,
     /// An error reported in this chunk.
     pub error: Option<ApiError>,
+    /// True if texts may have stand-ins for halves of surrogate pairs.
+    pub has_halves: bool,
     /// True if the answer is over: the equivalent of `[DONE]` on other routes.
     pub is_last: bool,
 }
@@ -84,50 +103,6 @@ pub struct ToolFragment<'a> {
     pub arguments: Cow<'a, str>,
 }
 
-/// The cost of an answer as reported by a gateway. Negative amounts are absent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReportedBill {
-    /// Inference and surcharges together (`gateway_cost`).
-    pub with_surcharges: Option<Usd>,
-    /// Inference only (`cost`).
-    pub inference: Option<Usd>,
-    /// At list price (`market_cost`).
-    pub market: Option<Usd>,
-    /// The amount that the provider billed to the user's own key (`cost_details`).
-    pub upstream: Option<Usd>,
-}
-
-impl ReportedBill {
-    /// The billed amount: with surcharges where they are reported, else inference. A surcharge is money spent,
-    /// so `gateway_cost` has precedence over `cost`.
-    pub fn billed(self) -> Option<Usd> {
-        self.with_surcharges.or(self.inference)
-    }
-
-    /// The gateway's surcharge on the price of inference; `None` where there is none or the two are not
-    /// reported separately.
-    pub fn surcharge(self) -> Option<Usd> {
-        let added = Usd(self.with_surcharges?.0 - self.inference?.0);
-        (added > Usd::ZERO).then_some(added)
-    }
-
-    /// The list price; with own keys and no list price, the amount that the provider billed.
-    pub fn list(self) -> Option<Usd> {
-        self.market.or(self.upstream)
-    }
-
-    /// The amounts of `self`, and those of `older` where they are absent.
-    #[must_use]
-    pub fn or_older(self, older: Self) -> Self {
-        Self {
-            with_surcharges: self.with_surcharges.or(older.with_surcharges),
-            inference: self.inference.or(older.inference),
-            market: self.market.or(older.market),
-            upstream: self.upstream.or(older.upstream),
-        }
-    }
-}
-
 /// The route that a gateway took until a provider answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
@@ -137,8 +112,22 @@ pub struct Route {
     pub attempts: Option<u32>,
     /// True if the first attempt was not the one that answered.
     pub fell_back: bool,
+    /// True if the user's own key was refused and the same provider answered with the gateway's credentials.
+    pub own_key_refused: bool,
+    /// True if the gateway is Vercel's.
+    pub is_vercel: bool,
     /// The model that answered, where it is not the one that was tried first.
     pub other_model: Option<String>,
+}
+
+impl Chunk<'_> {
+    /// True if nothing of an answer was found.
+    pub(super) fn is_blank(&self) -> bool {
+        let known = self.has_choice || self.has_other_output || self.is_last;
+        let answer = self.finish_reason.is_some() || !self.pieces.is_empty();
+        let counts = self.usage != Usage::default() || self.bill != ReportedBill::default();
+        !known && !answer && !counts && self.error.is_none()
+    }
 }
 
 impl ChunkPiece<'_> {
@@ -164,48 +153,41 @@ impl ChunkPiece<'_> {
     }
 }
 
-/// Merges a usage block into the chunk. Counts in several fields are the same count; where they differ one of
-/// them is a placeholder 0.
-pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
-    let Some(wire) = usage.0 else { return };
-    chunk.bill = to_bill(&wire).or_older(chunk.bill);
-    let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
-    let completion = wire.completion_tokens_details.0.unwrap_or_default();
+/// Merges a usage block of this route into the chunk; amounts and counts that it does not have stay as they are.
+pub(super) fn add_usage(chunk: &mut Chunk<'_>, block: Option<UsageBlock>, route: UsageRoute) {
+    let Some(block) = block else { return };
+    chunk.bill = block.bill().or_older(chunk.bill);
+    let count = |meaning| block.count(meaning);
+    let lifetimes = [
+        count(UsageMeaning::CacheWriteShort),
+        count(UsageMeaning::CacheWriteHour),
+        count(UsageMeaning::CacheWriteHalfDay),
+    ];
+    let by_lifetime = lifetimes.into_iter().flatten().reduce(u64::saturating_add);
+    let (prompt, completion) = match route {
+        UsageRoute::Chat => (UsageMeaning::Prompt, UsageMeaning::Completion),
+        UsageRoute::Messages | UsageRoute::Responses => (UsageMeaning::Input, UsageMeaning::Output),
+    };
     let usage = Usage {
-        prompt_tokens: wire.prompt_tokens.0,
-        completion_tokens: wire.completion_tokens.0,
-        reasoning_tokens: completion.reasoning_tokens.0,
-        cached_tokens: prompt.cached_tokens.0.max(wire.prompt_cache_hit_tokens.0),
-        cache_write_tokens: prompt
-            .cache_write_tokens
-            .0
-            .max(wire.cache_creation_input_tokens.0),
+        prompt_tokens: count(prompt).filter(|_| route != UsageRoute::Messages),
+        completion_tokens: count(completion),
+        reasoning_tokens: count(UsageMeaning::Reasoning),
+        cached_tokens: count(UsageMeaning::Cached),
+        cache_write_tokens: count(UsageMeaning::CacheWrite).max(by_lifetime),
+        cache_write_1h_tokens: lifetimes[1],
+        cache_write_12h_tokens: lifetimes[2],
     };
     chunk.usage = merge_usage(usage, chunk.usage);
-    chunk.total_tokens = wire.total_tokens.0.or(chunk.total_tokens);
-}
-
-/// The amounts in a usage block, of whichever route.
-pub(super) fn to_bill(wire: &WireUsage) -> ReportedBill {
-    let own_key = wire.is_byok.0 == Some(true);
-    let details = wire.cost_details.0.as_ref().filter(|_| own_key);
-    ReportedBill {
-        with_surcharges: usd(&wire.gateway_cost),
-        inference: usd(&wire.cost),
-        market: usd(&wire.market_cost),
-        upstream: details.and_then(|details| usd(&details.upstream_inference_cost)),
+    chunk.total_tokens = newer_count(count(UsageMeaning::Total), chunk.total_tokens);
+    if route == UsageRoute::Messages {
+        chunk.fresh_prompt_tokens = count(prompt);
     }
-}
-
-/// The counts of `newer`, and those of `older` where they are absent.
-pub(super) fn merge_usage(newer: Usage, older: Usage) -> Usage {
-    Usage {
-        prompt_tokens: newer.prompt_tokens.or(older.prompt_tokens),
-        completion_tokens: newer.completion_tokens.or(older.completion_tokens),
-        reasoning_tokens: newer.reasoning_tokens.or(older.reasoning_tokens),
-        cached_tokens: newer.cached_tokens.or(older.cached_tokens),
-        cache_write_tokens: newer.cache_write_tokens.or(older.cache_write_tokens),
+    chunk.has_ticks |= count(UsageMeaning::Ticks).is_some();
+    chunk.fallback_model = block.fallback_model().or(chunk.fallback_model.take());
+    if chunk.service_tier.is_none() {
+        chunk.service_tier = block.service_tier().map(std::borrow::Cow::Owned);
     }
+    chunk.unread_usage.extend(block.unread(route));
 }
 
 /// Adds the gateway's metadata, under each spelling of the key; amounts of the usage block, read before, have
@@ -226,6 +208,10 @@ fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
         inference: usd(&gateway.cost),
         market: usd(&gateway.market_cost),
         upstream: None,
+        is_unreadable: [&gateway.gateway_cost, &gateway.cost, &gateway.market_cost]
+            .into_iter()
+            .flatten()
+            .any(|raw| is_unreadable(raw)),
     };
     chunk.bill = chunk.bill.or_older(bill);
     if chunk.generation_id.is_none() {
@@ -236,6 +222,7 @@ fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
     }
 }
 
+/// Converts Vercel's routing.
 fn to_route(routing: WireRouting<'_>) -> Route {
     let models = &routing.model_attempts.0;
     let tried: Vec<_> = models
@@ -256,6 +243,19 @@ fn to_route(routing: WireRouting<'_>) -> Route {
         .into_iter()
         .flatten()
         .any(|count| count > 1);
+    // The same provider with other credentials is no other choice of provider.
+    let failed = answered.map_or(&[][..], |index| &tried[..index]);
+    let last = answered.map(|index| tried[index]);
+    let is_own_key = |attempt: &&&WireProviderAttempt<'_>| {
+        let same_provider = last.is_some_and(|last| last.provider.0 == attempt.provider.0);
+        same_provider && attempt.credential_type.0 == "byok"
+    };
+    let own_key_refused = last.is_some_and(|last| last.credential_type.0 == "system")
+        && failed
+            .iter()
+            .filter(is_own_key)
+            .any(|attempt| matches!(attempt.status_code.0, Some(401 | 403)));
+    let is_only_own_key = own_key_refused && failed.iter().all(|attempt| is_own_key(&attempt));
     Route {
         provider: routing
             .final_provider
@@ -265,9 +265,33 @@ fn to_route(routing: WireRouting<'_>) -> Route {
             .filter(|provider| !provider.is_empty()),
         attempts: attempts.and_then(|count| u32::try_from(count).ok()),
         // Where attempts are only counted, more than one means that the first one failed.
-        fell_back: answered.map_or(several, |index| index > 0),
+        fell_back: answered.map_or(several, |index| index > 0 && !is_only_own_key),
+        own_key_refused,
+        is_vercel: true,
         other_model: last_model
             .filter(|slug| !slug.is_empty() && first_model != Some(slug))
             .map(ToString::to_string),
+    }
+}
+
+/// Converts `OpenRouter`'s metadata.
+pub(super) fn to_openrouter_route(metadata: &WireOpenRouter<'_>) -> Route {
+    let tried = &metadata.attempts.0;
+    let answered = tried
+        .iter()
+        .rposition(|attempt| matches!(attempt.status.0, Some(200..=299)));
+    let number = metadata.attempt.0.or(Some(tried.len() as u64));
+    let number = number.filter(|number| *number > 0);
+    let last = answered.map(|index| &tried[index]);
+    let own = |text: &Cow<'_, str>| Some(text.to_string()).filter(|text| !text.is_empty());
+    let first_model = tried.first().map(|attempt| &attempt.model.0);
+    Route {
+        provider: last.and_then(|attempt| own(&attempt.provider.0)),
+        attempts: number.and_then(|count| u32::try_from(count).ok()),
+        fell_back: number > Some(1),
+        other_model: last
+            .filter(|attempt| first_model != Some(&attempt.model.0))
+            .and_then(|attempt| own(&attempt.model.0)),
+        ..Route::default()
     }
 }

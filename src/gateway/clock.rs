@@ -32,3 +32,21 @@ impl Clock {
         tokio::time::Instant::from_std(self.origin + Duration::from(at))
     }
 }
+
+/// The time that the machine was suspended since its start, where the system says so: the difference of two of its
+/// clocks, of which one stands still meanwhile.
+#[cfg(target_os = "linux")]
+pub(super) fn suspended() -> Option<Duration> {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |id| Duration::try_from(clock_gettime(id)).ok();
+    let (before, total) = (read(ClockId::Monotonic)?, read(ClockId::Boottime)?);
+    let after = read(ClockId::Monotonic)?;
+    // Between two reads the process may have been held up.
+    let is_exact = after.saturating_sub(before) < Duration::from_millis(1);
+    is_exact.then(|| total.saturating_sub(before))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn suspended() -> Option<Duration> {
+    None
+}

@@ -3,9 +3,11 @@
 //! Owns the words. Must not know how they are shown, and looks nothing up: nearest ids and the like are
 //! arguments. Invariant: whatever the outcome, the remedy is something that the reader can do now.
 
-use super::fault;
+use super::error_class::{ErrorCause, cause_of_report};
+use super::waits::HONOURED_WAIT_MAX;
+use super::{fault, proxy_page};
 use crate::record::{ErrorReport, Flag, Outcome};
-use crate::units::{ModelId, one_line};
+use crate::units::{ModelId, Nanos, one_line};
 
 /// The facts known about a failure.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,20 @@ pub struct FailureContext<'a> {
     pub model: &'a ModelId,
     /// Existing ids similar to it, nearest first.
     pub nearest: &'a [String],
+    /// True if another model of the endpoint answered.
+    pub others_answer: bool,
+    /// The wait that the server demanded at last.
+    pub retry_after: Option<Nanos>,
+}
+
+impl FailureContext<'_> {
+    fn cause(&self) -> Option<ErrorCause> {
+        self.error.and_then(cause_of_report)
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.error.and_then(|error| error.status)
+    }
 }
 
 /// One sentence for the failure, one for the remedy.
@@ -85,13 +101,35 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
         | Outcome::TimedOutGap
         | Outcome::TimedOutTotal => timeout(context),
         Outcome::ServerError | Outcome::StreamError => server(context),
+        Outcome::Incomplete => Explanation::new(
+            format!(
+                "`{model}` stopped before its answer was whole{}.",
+                quoted_message(context)
+            ),
+            "Read what the server's documents say of this finish reason; such answers count as failures.",
+        ),
+        // Without the model: one line for each word and any model.
+        Outcome::UnknownFinish => Explanation::new(
+            format!("a finish reason is not known{}.", quoted_message(context)),
+            "Such answers count as failures. Report the word to bakeoff, so that its table gets it.",
+        ),
+        Outcome::Empty => Explanation::new(
+            format!(
+                "`{model}` answered with nothing{}.",
+                quoted_message(context)
+            ),
+            "Look into the server's log: it may have lost an error. If the tokens were hidden reasoning, raise `max_tokens`.",
+        ),
         Outcome::ProtocolError | Outcome::TooLarge => protocol(context),
         Outcome::Refused => Explanation::new(
             format!("`{model}` refused to answer."),
             "Read the refusal in `samples.jsonl`; reword the prompt if it should be answered.",
         ),
         Outcome::Filtered => Explanation::new(
-            format!("a content filter stopped the answer of `{model}`."),
+            format!(
+                "a content filter stopped the answer of `{model}`{}.",
+                quoted_message(context)
+            ),
             "Reword the prompt, or ask another provider, whose filter may differ.",
         ),
     })
@@ -142,10 +180,29 @@ fn allowance(context: &FailureContext<'_>) -> Explanation {
             format!("`{profile}` wants the account verified first{quoted}."),
             "Add a payment card to the account; until then unknown models are answered this way too.",
         ),
+        (Outcome::Forbidden, _) if context.cause() == Some(ErrorCause::AccountSetting) => {
+            Explanation::new(
+                format!(
+                    "a setting of the account at `{profile}` excludes every provider of `{model}`{quoted}."
+                ),
+                "Change the setting that the message names, or choose another model.",
+            )
+        }
         (Outcome::Forbidden, _) => Explanation::new(
             format!("`{profile}` forbids this key to use `{model}`{quoted}."),
             "Check the plan, the allowed models and the routing rules of the key's team.",
         ),
+        _ if context.retry_after > Some(HONOURED_WAIT_MAX) => {
+            let wait = context.retry_after.unwrap_or_default();
+            Explanation::new(
+                format!(
+                    "`{profile}` limits the rate of requests to `{model}` and demands a wait of {wait}{quoted}."
+                ),
+                format!(
+                    "Run again after that wait: more than {HONOURED_WAIT_MAX} is not waited for."
+                ),
+            )
+        }
         _ => Explanation::new(
             format!("`{profile}` limits the rate of requests to `{model}`{quoted}."),
             "Lower `concurrency`, or set `requests_per_minute` of this endpoint in `bakeoff.toml`.",
@@ -160,10 +217,24 @@ fn model_not_found(context: &FailureContext<'_>) -> Explanation {
         nearest,
         ..
     } = context;
-    let remedy = if nearest.is_empty() {
-        format!("Look the id up: `bakeoff models --endpoint {profile}` lists them.")
-    } else {
-        format!("Did you mean {}?", join_or(nearest))
+    let others: Vec<String> = (nearest.iter())
+        .filter(|id| !id.eq_ignore_ascii_case(model.as_str()))
+        .cloned()
+        .collect();
+    let is_listed = others.len() < nearest.len();
+    let remedy = match (is_listed, others.is_empty()) {
+        (true, true) => {
+            "The list of models has this id, but no provider serves it now: choose another model."
+                .to_owned()
+        }
+        (true, false) => format!(
+            "The list of models has this id, but no provider serves it now. Near ids are {}.",
+            join_or(&others)
+        ),
+        (false, true) => {
+            format!("Look the id up: `bakeoff models --endpoint {profile}` lists them.")
+        }
+        (false, false) => format!("Did you mean {}?", join_or(&others)),
     };
     Explanation::new(
         format!(
@@ -179,10 +250,29 @@ fn rejected(context: &FailureContext<'_>) -> Explanation {
         base_url, model, ..
     } = context;
     let quoted = quoted_message(context);
-    match context.error.and_then(|error| error.status) {
+    match context.cause() {
+        Some(ErrorCause::ContextLength) => {
+            return Explanation::new(
+                format!("the request to `{model}` is longer than it can read{quoted}."),
+                "Shorten the prompt, or choose a model with a longer context.",
+            );
+        }
+        Some(ErrorCause::Parameter) => {
+            return Explanation::new(
+                format!("no provider of `{model}` takes a parameter of the request{quoted}."),
+                "Leave out the parameter that the message names (in the model's own table of the suite, for it alone), or choose another model.",
+            );
+        }
+        _ => {}
+    }
+    match context.status() {
         Some(status @ 300..=399) => Explanation::new(
             format!("{base_url} answered with a redirect (HTTP {status}), which is not followed."),
             "Set the base URL to the place it redirects to.",
+        ),
+        Some(404) if context.others_answer => Explanation::new(
+            format!("`{model}` has no endpoint under {base_url} (HTTP 404){quoted}."),
+            "Other models answer there, so the base URL is right: check this model's id and parameters.",
         ),
         Some(status @ (404 | 405)) => Explanation::new(
             format!("there is no chat endpoint under {base_url} (HTTP {status}){quoted}."),
@@ -191,6 +281,11 @@ fn rejected(context: &FailureContext<'_>) -> Explanation {
         Some(413) => Explanation::new(
             format!("the request to `{model}` is too large{quoted}."),
             "Shorten the prompt.",
+        ),
+        // The suite cannot take this key away: it is ours.
+        _ if quoted.contains("stream_options") => Explanation::new(
+            format!("the request to `{model}` was turned down{quoted}."),
+            "Set `stream_options = false` for the endpoint in bakeoff.toml.",
         ),
         _ => Explanation::new(
             format!("the request to `{model}` was turned down{quoted}."),
@@ -256,18 +351,50 @@ fn timeout(context: &FailureContext<'_>) -> Explanation {
 fn server(context: &FailureContext<'_>) -> Explanation {
     let FailureContext { profile, model, .. } = context;
     let quoted = quoted_message(context);
+    let message = context.error.map_or("", |error| error.message.as_str());
+    if let Some(proxy) = proxy_page::of_message(message) {
+        return explain_proxy_page(context, proxy);
+    }
     if context.outcome == Outcome::StreamError {
         return Explanation::new(
             format!("`{model}` began to answer and then failed{quoted}."),
             "Run again; if it persists, pin another provider with `provider_options`.",
         );
     }
-    let status = context.error.and_then(|error| error.status);
+    let status = context.status();
     let status = status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
     Explanation::new(
         format!("`{profile}` failed to serve `{model}`{status}{quoted}."),
         "Run again later; if only this model fails, its provider is down.",
     )
+}
+
+/// The explanation of an error page that a proxy wrote in place of the endpoint.
+fn explain_proxy_page(context: &FailureContext<'_>, proxy: &proxy_page::PageProxy) -> Explanation {
+    let FailureContext { profile, .. } = context;
+    let status = context.status().unwrap_or_default();
+    let name = proxy.name;
+    let is_timeout = matches!(status, 408 | 504 | 522 | 524);
+    match proxy.timeout {
+        Some(setting) if is_timeout => Explanation::new(
+            format!(
+                "the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."
+            ),
+            format!("Raise its time-out (`{setting}`), or ask who runs it."),
+        ),
+        _ if is_timeout => Explanation::new(
+            format!(
+                "the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."
+            ),
+            "Ask who runs it: its time-out is shorter than this answer takes.",
+        ),
+        _ => Explanation::new(
+            format!(
+                "the proxy {name} in front of `{profile}` got no answer from it (HTTP {status})."
+            ),
+            "Run again later; if it persists, ask who runs the proxy, not the model's provider.",
+        ),
+    }
 }
 
 fn protocol(context: &FailureContext<'_>) -> Explanation {
@@ -317,125 +444,5 @@ fn join_or(names: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(status: Option<u16>, kind: &str, message: &str) -> ErrorReport {
-        ErrorReport {
-            status,
-            kind: Some(kind.to_owned()).filter(|kind| !kind.is_empty()),
-            message: message.to_owned(),
-        }
-    }
-
-    fn explain_outcome(
-        outcome: Outcome,
-        error: Option<&ErrorReport>,
-        flags: &[Flag],
-    ) -> Option<String> {
-        let model = "openai/gpt-5-mni".parse().unwrap();
-        let context = FailureContext {
-            outcome,
-            error,
-            flags,
-            profile: "vercel",
-            base_url: "https://ai-gateway.vercel.sh/v1",
-            key_variables: &[
-                "AI_GATEWAY_API_KEY".to_owned(),
-                "VERCEL_OIDC_TOKEN".to_owned(),
-            ],
-            model: &model,
-            nearest: &[
-                "openai/gpt-5-mini".to_owned(),
-                "openai/gpt-5-nano".to_owned(),
-            ],
-        };
-        explain(&context).map(|explanation| format!("{}\n{}", explanation.what, explanation.remedy))
-    }
-
-    #[test]
-    fn every_failure_is_explained_and_no_answer_is() {
-        // A failure without a remedy does not help its user.
-        for outcome in Outcome::ALL {
-            let text = explain_outcome(outcome, None, &[]);
-            assert_eq!(text.is_some(), outcome.failure().is_some(), "{outcome:?}");
-            if let Some(text) = text {
-                assert!(
-                    text.lines().all(|line| line.ends_with(['.', '?'])),
-                    "{text}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_common_failures_read_well() {
-        // These sentences are all that most users will ever see of a failure.
-        let cases = [
-            (
-                Outcome::Unauthorized,
-                report(Some(401), "authentication_error", "Invalid API key"),
-            ),
-            (
-                Outcome::ModelNotFound,
-                report(
-                    Some(404),
-                    "model_not_found",
-                    "Model 'openai/gpt-5-mni' not found",
-                ),
-            ),
-            (
-                Outcome::ProtocolError,
-                report(Some(200), "", "an HTML page titled \"Log in\""),
-            ),
-            (
-                Outcome::ConnectFailed,
-                report(None, "", "connection refused"),
-            ),
-            (Outcome::TimedOutGap, report(None, "", "")),
-        ];
-        let text: Vec<String> = cases
-            .iter()
-            .filter_map(|(outcome, report)| explain_outcome(*outcome, Some(report), &[]))
-            .collect();
-        insta::assert_snapshot!(text.join("\n\n"), @r#"
-        https://ai-gateway.vercel.sh/v1 did not accept the key: "Invalid API key".
-        Check the value of `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`: a gateway's key is good at the gateway's URL only, a provider's key at the provider's.
-
-        `vercel` does not know the model `openai/gpt-5-mni`: "Model 'openai/gpt-5-mni' not found".
-        Did you mean `openai/gpt-5-mini` or `openai/gpt-5-nano`?
-
-        https://ai-gateway.vercel.sh/v1 answered with an HTML page titled "Log in".
-        Check the base URL (it usually ends in `/v1`), and whether a proxy or a log-in page stands in between.
-
-        no connection to https://ai-gateway.vercel.sh/v1: "connection refused".
-        Check the URL, that the server is running, and the network.
-
-        `openai/gpt-5-mni` fell silent in the middle of its answer.
-        If it deserves more patience, raise `gap` in `[timeouts]` of the suite.
-        "#);
-    }
-
-    #[test]
-    fn a_limit_used_up_by_reasoning_has_a_remedy() {
-        // An empty answer that ended by length looks like a broken model without this explanation.
-        let text = explain_outcome(Outcome::Length, None, &[Flag::TruncatedInReasoning]).unwrap();
-        assert!(text.contains("max_tokens") && text.contains("reasoning_effort"));
-    }
-
-    #[test]
-    fn a_missing_key_names_its_variables() {
-        // The first error that a new user meets.
-        let text = missing_key(
-            "vercel",
-            &[
-                "AI_GATEWAY_API_KEY".to_owned(),
-                "VERCEL_OIDC_TOKEN".to_owned(),
-            ],
-        );
-        insta::assert_snapshot!(format!("{}\n{}", text.what, text.remedy), @r"
-        no key for the endpoint `vercel`: none was found in `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`.
-        Set AI_GATEWAY_API_KEY in the environment or in a `.env` file; `--endpoint sim` needs no key.
-        ");
-    }
-}
+#[path = "explain_tests.rs"]
+mod tests;

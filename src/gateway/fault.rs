@@ -5,10 +5,111 @@
 
 use serde_json::Value;
 
+use super::error_class::{ErrorCause, cause, cause_of_message, cause_of_word};
+use super::finish::plain_word;
+use super::waits::{self, RetryAfter};
 use crate::record::{ErrorReport, Outcome};
 
 /// Depth to which errors are followed that contain another error as JSON text: gateway, provider, model.
 const NESTING: u32 = 3;
+
+/// A place of an error in a body or in an event of a stream, for `docs/dialects.md`.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorPlace {
+    /// The place.
+    pub place: &'static str,
+    /// The vendors that use it.
+    pub source: &'static str,
+    /// An answer of HTTP 200 with the error `slow down` in that place: an event of a stream, with its line.
+    pub example: &'static str,
+}
+
+const fn place(place: &'static str, source: &'static str, example: &'static str) -> ErrorPlace {
+    ErrorPlace {
+        place,
+        source,
+        example,
+    }
+}
+
+/// The places in which errors are found inside an answer of HTTP 200.
+pub const ERROR_PLACES: [ErrorPlace; 15] = [
+    place(
+        "`error`: object",
+        "OpenAI, Vercel, OpenRouter, LiteLLM",
+        r#"data: {"error":{"message":"slow down"}}"#,
+    ),
+    place(
+        "`error`: string",
+        "Ollama, Text Generation Inference",
+        r#"data: {"error":"slow down"}"#,
+    ),
+    place(
+        "`choices[0].error`",
+        "OpenRouter and gateways behind it",
+        r#"data: {"choices":[{"delta":{},"error":{"message":"slow down"}}]}"#,
+    ),
+    place(
+        "`base_resp.status_code`, not 0",
+        "MiniMax",
+        r#"data: {"base_resp":{"status_code":1000,"status_msg":"slow down"}}"#,
+    ),
+    place(
+        "`error_type`, `error_message`",
+        "gateways",
+        r#"data: {"error_type":"busy","error_message":"slow down"}"#,
+    ),
+    place(
+        "`error_code`, `error_msg`",
+        "Baidu Qianfan",
+        r#"data: {"error_code":18,"error_msg":"slow down"}"#,
+    ),
+    place(
+        "`errorCode`, `errorMessage`",
+        "Java gateways",
+        r#"data: {"errorCode":"Busy","errorMessage":"slow down"}"#,
+    ),
+    place(
+        "`errors[]`",
+        "Cloudflare Workers AI",
+        r#"data: {"success":false,"errors":[{"code":3040,"message":"slow down"}]}"#,
+    ),
+    place(
+        "`code`, `message`",
+        "Alibaba DashScope, iFlytek",
+        r#"data: {"code":"Busy","message":"slow down"}"#,
+    ),
+    place(
+        "`code`, `msg`",
+        "Chinese gateways",
+        r#"data: {"code":500,"msg":"slow down"}"#,
+    ),
+    place(
+        "`detail`",
+        "FastAPI servers",
+        r#"data: {"detail":"slow down"}"#,
+    ),
+    place(
+        "`x_groq.error`",
+        "Groq",
+        r#"data: {"choices":[],"x_groq":{"error":"slow down"}}"#,
+    ),
+    place(
+        "`object` or `type` is `error`",
+        "vLLM, Mistral, Anthropic",
+        r#"data: {"object":"error","message":"slow down"}"#,
+    ),
+    place(
+        "an event named `error`",
+        "Anthropic, OpenAI Responses",
+        "event: error\ndata: slow down",
+    ),
+    place(
+        "a stream field `error:`",
+        "gateways",
+        r#"error: {"message":"slow down"}"#,
+    ),
+];
 
 /// An error found in a body or in a chunk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,9 +122,19 @@ pub struct ApiError {
     pub message: String,
     /// The gateway's id of the generation that failed.
     pub generation_id: Option<String>,
+    /// The wait that its fields demand.
+    pub retry_after: Option<RetryAfter>,
 }
 
 impl ApiError {
+    /// An error that is only a sentence.
+    pub(super) fn from_message(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
     /// The error for the record, unfiltered: the reading that it becomes part of is redacted as a whole.
     pub fn report(&self, status: Option<u16>) -> ErrorReport {
         ErrorReport {
@@ -33,69 +144,36 @@ impl ApiError {
         }
     }
 
-    /// The outcome of an answer that began well and then reported this error.
-    pub fn outcome_in_stream(&self) -> Outcome {
-        match self.class() {
-            Some(outcome @ (Outcome::RateLimited | Outcome::Filtered)) => outcome,
-            _ => Outcome::StreamError,
+    /// The outcome of an answer that began well and then reported this error. Before the first token the error
+    /// answers the request, so that it means what it would with its own status.
+    pub fn outcome_in_stream(&self, has_token: bool) -> Outcome {
+        // A phrase stands in any sentence: once there is an answer a word of the error's own must mean a limit.
+        let by_word = || self.words.iter().find_map(|word| cause_of_word(word));
+        let cause = if has_token {
+            by_word()
+        } else {
+            by_word().or_else(|| cause_of_message(&self.message))
+        };
+        match cause {
+            Some(cause @ (ErrorCause::RateLimit | ErrorCause::Policy | ErrorCause::Refusal)) => {
+                cause.outcome()
+            }
+            Some(ErrorCause::Server | ErrorCause::Request) | None => Outcome::StreamError,
+            Some(cause) if !has_token => cause.outcome(),
+            Some(_) => Outcome::StreamError,
         }
     }
 
-    /// The outcome of a response with this error and an HTTP status other than 2xx. The type has precedence
-    /// over the status: gateways send the same type with several statuses.
+    /// The outcome of a response with this error and an HTTP status other than 2xx.
     pub fn outcome_of_status(&self, status: u16) -> Outcome {
-        if let Some(outcome) = self.class() {
-            return outcome;
-        }
-        match status {
-            401 => Outcome::Unauthorized,
-            402 => Outcome::PaymentRequired,
-            403 => Outcome::Forbidden,
-            // A 404 that does not mention the model is a wrong path: the base URL.
-            404 if self.message.to_lowercase().contains("model") => Outcome::ModelNotFound,
-            429 => Outcome::RateLimited,
-            300..=499 => Outcome::Rejected,
-            500..=599 => Outcome::ServerError,
-            _ => Outcome::ProtocolError,
-        }
+        cause(&self.words, &self.message, Some(status))
+            .map_or(Outcome::ProtocolError, ErrorCause::outcome)
     }
 
-    /// The outcome that one of the words means. General words (`invalid_request_error`, `api_error`) mean none:
-    /// they come with statuses that are more specific.
-    fn class(&self) -> Option<Outcome> {
-        self.words.iter().find_map(|word| {
-            let plain: String = word
-                .chars()
-                .filter(char::is_ascii_alphanumeric)
-                .map(|c| c.to_ascii_lowercase())
-                .collect();
-            Some(match plain.as_str() {
-                "429" | "ratelimit" | "ratelimited" | "ratelimiterror" | "ratelimitexceeded"
-                | "toomanyrequests" | "resourceexhausted" => Outcome::RateLimited,
-                "authenticationerror" | "invalidapikey" | "unauthorized" | "unauthenticated" => {
-                    Outcome::Unauthorized
-                }
-                "insufficientfunds"
-                | "insufficientquota"
-                | "insufficientcredits"
-                | "quotaforentityexceeded"
-                | "paymentrequired"
-                | "billingerror" => Outcome::PaymentRequired,
-                "forbidden"
-                | "permissionerror"
-                | "permissiondenied"
-                | "customerverificationrequired" => Outcome::Forbidden,
-                "modelnotfound" | "deploymentnotfound" | "invalidmodel" => Outcome::ModelNotFound,
-                "contentfilter" | "contentpolicyviolation" => Outcome::Filtered,
-                "contextlengthexceeded" | "faileddependency" => Outcome::Rejected,
-                "internalservererror"
-                | "serviceunavailableerror"
-                | "overloadederror"
-                | "provideroverloaded"
-                | "providerunavailable" => Outcome::ServerError,
-                _ => return None,
-            })
-        })
+    /// The wait that the error demands, in a field or in its message.
+    pub(super) fn demanded_wait(&self) -> Option<RetryAfter> {
+        self.retry_after
+            .or_else(|| waits::of_message(&self.message))
     }
 }
 
@@ -104,24 +182,87 @@ pub fn from_body(bytes: &[u8]) -> ApiError {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
     match serde_json::from_str::<Value>(text) {
-        Ok(value) => from_envelope(&value, NESTING),
-        Err(_) => ApiError {
-            message: html_title(text).unwrap_or_else(|| text.to_owned()),
-            ..ApiError::default()
+        Ok(value) => ApiError {
+            retry_after: waits::of_json(&value),
+            ..from_envelope(&value, NESTING)
         },
+        Err(_) => ApiError::from_message(html_title(text).unwrap_or_else(|| text.to_owned())),
     }
 }
 
-/// The error in a chunk: its `error` value, with the chunk's own `error_type`, `error_message`.
-pub fn from_chunk(error: &Value, kind: &str, message: &str) -> Option<ApiError> {
-    // Some servers send an empty `error` on every chunk.
-    let nothing = match error {
+/// The error in an event or answer of HTTP 200 that has nothing of an answer: under one of the names that
+/// servers use in place of `error`. `None` where it is none.
+pub fn from_other_names(json: &[u8]) -> Option<ApiError> {
+    let value: Value = serde_json::from_slice(json).ok()?;
+    let present = |key: &str| value.get(key).filter(|field| !is_nothing(field));
+    let is_failure = |field: &Value| match field {
+        Value::Number(number) => !matches!(number.as_u64(), Some(0 | 200)),
+        Value::String(text) => !matches!(&*plain_word(text), "0" | "200" | "ok" | "success"),
+        _ => false,
+    };
+    let codes = [
+        "code",
+        "error_code",
+        "errorCode",
+        "status_code",
+        "statusCode",
+    ];
+    let texts = [
+        "message",
+        "msg",
+        "detail",
+        "error_msg",
+        "error_message",
+        "errorMessage",
+    ];
+    let has_code = codes.iter().any(|key| present(key).is_some_and(is_failure));
+    let has_text = texts.iter().any(|key| present(key).is_some());
+    let named = ["object", "type"]
+        .iter()
+        .any(|key| string_field(&value, key) == "error");
+    let failed = value.get("success") == Some(&Value::Bool(false));
+    let inner = present("errors").map(|errors| errors.get(0).unwrap_or(errors));
+    if inner.is_none()
+        && !named
+        && !failed
+        && present("detail").is_none()
+        && !(has_code && has_text)
+    {
+        return None;
+    }
+    Some(ApiError {
+        retry_after: waits::of_json(&value),
+        ..from_envelope(inner.unwrap_or(&value), NESTING)
+    })
+}
+
+/// True for a field without content: some servers send an empty `error` on every chunk.
+fn is_nothing(field: &Value) -> bool {
+    match field {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(true) | Value::Number(_) => false,
-    };
+    }
+}
+
+/// The error in `MiniMax`'s status of a chunk, which every chunk has: 0 is a success.
+pub(super) fn from_base_resp(status: &Value) -> Option<ApiError> {
+    let code = status.get("status_code")?;
+    let code = code.as_i64().filter(|code| *code != 0)?;
+    let mut api_error = ApiError::from_message(string_field(status, "status_msg"));
+    api_error.kind = Some(code.to_string());
+    api_error.words.push(format!("base_resp {code}"));
+    if api_error.message.is_empty() {
+        api_error.message = status.to_string();
+    }
+    Some(api_error)
+}
+
+/// The error in a chunk: its `error` value, with the chunk's own `error_type`, `error_message`.
+pub fn from_chunk(error: &Value, kind: &str, message: &str) -> Option<ApiError> {
+    let nothing = is_nothing(error);
     if nothing && message.is_empty() {
         return None;
     }
@@ -130,6 +271,7 @@ pub fn from_chunk(error: &Value, kind: &str, message: &str) -> Option<ApiError> 
     } else {
         from_value(error, NESTING)
     };
+    api_error.retry_after = waits::of_json(error);
     add_class_word(&mut api_error, kind);
     add_message(&mut api_error.message, message);
     Some(api_error)
@@ -144,6 +286,8 @@ fn from_envelope(value: &Value, nesting: u32) -> ApiError {
     let mut api_error = match envelope.get("error") {
         Some(Value::String(text)) => {
             let mut api_error = from_value(&Value::String(text.clone()), nesting);
+            // The words of a flat error stand next to it (xAI).
+            add_class_words(&mut api_error, envelope);
             add_message(&mut api_error.message, string_field(envelope, "message"));
             api_error
         }
@@ -172,14 +316,16 @@ fn from_value(error: &Value, nesting: u32) -> ApiError {
         add_nested_text(&mut api_error, text, nesting);
         return api_error;
     }
-    for path in ["/type", "/code", "/metadata/error_type", "/error_type"] {
-        match error.pointer(path) {
-            Some(Value::String(word)) => add_class_word(&mut api_error, word),
-            Some(Value::Number(number)) => add_class_word(&mut api_error, &number.to_string()),
-            _ => {}
-        }
-    }
-    for key in ["message", "detail", "error_message", "msg"] {
+    add_class_words(&mut api_error, error);
+    for key in [
+        "message",
+        "detail",
+        "error_message",
+        "error_msg",
+        "errorMessage",
+        "msg",
+        "status_msg",
+    ] {
         add_nested_text(&mut api_error, string_field(error, key), nesting);
     }
     // The provider's own message, inside the gateway's.
@@ -192,6 +338,34 @@ fn from_value(error: &Value, nesting: u32) -> ApiError {
         api_error.message = error.to_string();
     }
     api_error
+}
+
+/// Adds every word of an error by which it may be classified.
+fn add_class_words(api_error: &mut ApiError, error: &Value) {
+    for path in [
+        "/type",
+        "/code",
+        "/metadata/error_type",
+        "/error_type",
+        "/status",
+        "/error_code",
+        "/errorCode",
+        "/innererror/code",
+    ] {
+        match error.pointer(path) {
+            Some(Value::String(word)) => add_class_word(api_error, word),
+            Some(Value::Number(number)) => add_class_word(api_error, &number.to_string()),
+            _ => {}
+        }
+    }
+    // The reasons why a prompt was flagged (OpenRouter).
+    let flags = ["/metadata/reasons", "/metadata/flagged_input"];
+    if flags
+        .iter()
+        .any(|path| error.pointer(path).is_some_and(|field| !is_nothing(field)))
+    {
+        add_class_word(api_error, "moderation");
+    }
 }
 
 /// Adds a text that may be JSON of another error.
@@ -370,7 +544,7 @@ mod tests {
                 Outcome::RateLimited | Outcome::Filtered => outcome,
                 _ => Outcome::StreamError,
             };
-            assert_eq!(api_error.outcome_in_stream(), stream, "{word}");
+            assert_eq!(api_error.outcome_in_stream(true), stream, "{word}");
         }
     }
 

@@ -1,23 +1,26 @@
 //! Untimed queries to an endpoint: its models, the providers of one of them, a balance, a bill.
 //!
 //! Owns the routes, their time limit and their size limit. Must not know what a response means. Invariant:
-//! nothing here shares a connection or a clock with a timed exchange; the client is the transport's, with its
-//! settings.
+//! nothing here shares a connection or a clock with a timed exchange; certificates are verified as there.
 
+use std::error::Error as _;
 use std::time::Duration;
 
+use reqwest::Client;
+use reqwest::header::{HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use crate::catalog::MAX_LIST_BYTES;
-use crate::suite::{Redacted, Timeouts};
+use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, one_line};
 
+use super::connect::tls_config;
 use super::decode::{DecodeError, decode};
+use super::endpoint::{Endpoint, OpenError, base_url, headers, resolve};
 use super::fault;
-use super::recording::{Body, ExchangeEnd, Response};
-use super::transport::{
-    Endpoint, OpenError, base_url, exchange_end, header_text, headers, new_lane, resolve,
-};
+use super::location::Location;
+use super::proxy::Proxy;
+use super::recording::{Body, Response};
 
 /// A query to an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -104,21 +107,9 @@ async fn send_query(
     query: EndpointQuery<'_>,
     time_limit: Duration,
 ) -> Result<Response, FetchError> {
-    let base = base_url(endpoint)?;
-    let addresses = resolve(&base).await?;
-    let within = Nanos::from(time_limit);
-    let client = new_lane(
-        &base,
-        &addresses,
-        Timeouts {
-            connect_ns: within,
-            headers_ns: within,
-            gap_ns: within,
-            total_ns: within,
-        },
-    )?
-    .client;
-    let mut url = base.clone();
+    let mut url = base_url(endpoint)?;
+    let location = Location::new(&url);
+    let client = new_client(&location, endpoint.proxy.as_ref(), time_limit).await?;
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty();
         match query {
@@ -136,16 +127,16 @@ async fn send_query(
     }
     let mut headers = headers(endpoint)?;
     headers.remove("content-type");
-    let lost = |ending| match ending {
-        ExchangeEnd::ConnectFailed(words)
-        | ExchangeEnd::TlsFailed(words)
-        | ExchangeEnd::ConnectionLost(words) => FetchError::Connection(words),
-        _ => FetchError::TimedOut(time_limit),
+    let lost = |error: reqwest::Error| {
+        if error.is_timeout() {
+            FetchError::TimedOut(time_limit)
+        } else {
+            FetchError::Connection(message_of(&error))
+        }
     };
-    let sent = client.get(url).headers(headers).send().await;
-    let mut answered = sent.map_err(|error| lost(exchange_end(&error)))?;
+    let mut answered = (client.get(url).headers(headers).send().await).map_err(lost)?;
     let mut body = Body::default();
-    while let Some(bytes) = (answered.chunk().await).map_err(|error| lost(exchange_end(&error)))? {
+    while let Some(bytes) = answered.chunk().await.map_err(lost)? {
         if bytes.len() > MAX_LIST_BYTES - body.bytes().len() {
             return Err(FetchError::TooLarge);
         }
@@ -158,6 +149,68 @@ async fn send_query(
         at: Nanos::ZERO,
         body,
     })
+}
+
+/// A client for one query, with every setting written out, even where it equals the default.
+async fn new_client(
+    location: &Location,
+    proxy: Option<&Proxy>,
+    within: Duration,
+) -> Result<Client, OpenError> {
+    let failed = |error: reqwest::Error| OpenError::Client(message_of(&error));
+    let builder = Client::builder()
+        .user_agent(concat!("bakeoff/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .tcp_nodelay(true)
+        .connect_timeout(within)
+        .tls_backend_preconfigured(tls_config(location.is_tls)?);
+    let builder = if let Some(proxy) = proxy {
+        let mut setting = reqwest::Proxy::all(proxy.to_string()).map_err(failed)?;
+        let authorization = proxy.authorization();
+        if let Some(mut value) = authorization.and_then(|text| text.parse::<HeaderValue>().ok()) {
+            value.set_sensitive(true);
+            setting = setting.custom_http_auth(value);
+        }
+        builder.proxy(setting)
+    } else {
+        let addresses = resolve(&location.host, location.port).await?;
+        builder.resolve_to_addrs(&location.host, &addresses)
+    };
+    builder.build().map_err(failed)
+}
+
+fn header_text((name, value): (&HeaderName, &HeaderValue)) -> (String, String) {
+    (
+        name.as_str().to_owned(),
+        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+    )
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+/// The innermost cause as text, without the URL: the reader knows the target, and a URL may hold text that
+/// should not be stored.
+fn message_of(error: &reqwest::Error) -> String {
+    let causes_text: Vec<String> = causes(error).map(ToString::to_string).collect();
+    match causes_text.as_slice() {
+        [] => "the HTTP client failed without a cause".to_owned(),
+        [.., last] => last.clone(),
+    }
 }
 
 /// The text of a successful response; an error where it cannot be a list.

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, merge_into};
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, to_bill};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage};
 use super::lenient::{Count, List, Loose, Object, Text};
-use super::wire::{WireMetadata, WireUsage};
+use super::usage::{UsageBlock, UsageRoute};
+use super::wire::WireMetadata;
 use crate::record::Usage;
 use crate::suite::{Api, Image, Message, Parameters, ReasoningEffort, Role, Tool};
 
@@ -227,7 +228,7 @@ struct WireMessagesEvent<'a> {
     content_block: Object<WireBlock<'a>>,
     #[serde(borrow)]
     delta: Object<WireBlock<'a>>,
-    usage: Object<WireUsage>,
+    usage: Object<UsageBlock>,
     #[serde(borrow)]
     provider_metadata: Object<WireMetadata<'a>>,
     #[serde(borrow, rename = "providerMetadata")]
@@ -247,7 +248,7 @@ struct WireMessage<'a> {
     content: List<WireBlock<'a>>,
     #[serde(borrow)]
     stop_reason: Text<'a>,
-    usage: Object<WireUsage>,
+    usage: Object<UsageBlock>,
     #[serde(borrow)]
     provider_metadata: Object<WireMetadata<'a>>,
     #[serde(borrow, rename = "providerMetadata")]
@@ -314,7 +315,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         "message_delta" => {
             let reason = wire.delta.0.and_then(|delta| delta.stop_reason.some());
             chunk.finish_reason = reason;
-            add_usage(&mut chunk, wire.usage);
+            add_usage(&mut chunk, wire.usage.0, UsageRoute::Messages);
         }
         "message_stop" => chunk.is_last = true,
         _ => {}
@@ -333,7 +334,7 @@ fn start<'a>(chunk: &mut Chunk<'a>, message: WireMessage<'a>) {
     chunk.id = message.id.some();
     chunk.model = message.model.some();
     chunk.provider = message.provider.some();
-    add_usage(chunk, message.usage);
+    add_usage(chunk, message.usage.0, UsageRoute::Messages);
     chunk.usage.completion_tokens = None;
     chunk.usage.reasoning_tokens = None;
     let counts = [
@@ -361,7 +362,7 @@ fn whole(message: WireMessage<'_>) -> Chunk<'_> {
     for (index, block) in (0..).zip(message.content.0) {
         add_block(&mut chunk, Some(index), Some(block));
     }
-    add_usage(&mut chunk, message.usage);
+    add_usage(&mut chunk, message.usage.0, UsageRoute::Messages);
     add_metadata(
         &mut chunk,
         [message.provider_metadata, message.provider_metadata_camel],
@@ -397,26 +398,4 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
             chunk.pieces.push(ChunkPiece::Content(block.text.0));
         }
     }
-}
-
-/// Merges a usage block into the chunk. On this route `input_tokens` exclude cached ones.
-fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
-    let Some(wire) = usage.0 else { return };
-    chunk.bill = to_bill(&wire).or_older(chunk.bill);
-    chunk.fresh_prompt_tokens = wire.input_tokens.0;
-    let details = wire.output_tokens_details.0.unwrap_or_default();
-    let written = wire.cache_creation.0.and_then(|written| {
-        let spans = [
-            written.ephemeral_5m_input_tokens.0,
-            written.ephemeral_1h_input_tokens.0,
-        ];
-        spans.into_iter().flatten().reduce(u64::saturating_add)
-    });
-    chunk.usage = Usage {
-        prompt_tokens: None,
-        completion_tokens: wire.output_tokens.0,
-        reasoning_tokens: details.thinking_tokens.0.or(details.reasoning_tokens.0),
-        cached_tokens: wire.cache_read_input_tokens.0,
-        cache_write_tokens: wire.cache_creation_input_tokens.0.or(written),
-    };
 }

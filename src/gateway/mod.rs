@@ -1,42 +1,69 @@
 //! One exchange: a request, and its response from bytes to an answer with its times.
 //!
-//! Owns the wire formats of OpenAI-compatible endpoints (and of Anthropic's route) and is the only user of the
-//! HTTP client. Must not know the order of a suite, retries, budgets or reports. Invariant: nothing that costs
+//! Owns the wire formats of OpenAI-compatible endpoints (and of Anthropic's route) and everything that speaks HTTP
+//! to them. Must not know the order of a suite, retries, budgets or reports. Invariant: nothing that costs
 //! time runs between two stamps. While an answer arrives its bytes are only copied into a [`Recording`];
 //! afterwards [`read`] converts it into a [`Reading`], a pure function whose result does not depend on how the
 //! network cut the bytes.
 
 pub mod account;
+mod bill;
 mod body;
+mod body_form;
 mod chat;
 pub mod chunk;
 mod clock;
+mod connect;
+mod connection;
 pub mod decode;
 mod descriptors;
+mod ending;
+mod endpoint;
+pub mod error_class;
+mod exchange;
 pub mod explain;
 pub mod fault;
+pub mod finish;
+mod http1;
 mod lenient;
 pub mod listing;
+mod location;
+mod memory;
 mod messages;
 mod model_name;
 mod outside;
+mod pauses;
+mod proxy;
+pub mod proxy_page;
 pub mod reading;
+pub mod reasoning_tags;
 pub mod recording;
 pub mod request;
+pub mod response_cache;
 mod responses;
 pub mod route;
+mod settings;
 pub mod sse;
 mod stamps;
+mod surrogates;
 mod transcript;
 mod transport;
+pub mod usage;
+mod usage_dialect;
+pub mod waits;
 mod wire;
 
+pub use bill::ReportedBill;
 pub use body::UnsupportedParameter;
 pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
+pub use endpoint::{Endpoint, OpenError};
 pub use explain::{Explanation, FailureContext, explain};
-pub use reading::{GapList, Reading, RetryAfter, read};
+pub use proxy::{Proxy, ProxyError};
+pub use reading::{GapList, Reading, read};
 pub use recording::{
     Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Recording, Response,
 };
-pub use transport::{Endpoint, OpenError, OutgoingRequest, Transport, settings};
+pub use settings::settings;
+pub use transport::{OutgoingRequest, Transport};
+pub use waits::{HONOURED_WAIT_MAX, RetryAfter};

@@ -26,6 +26,9 @@ impl Redact for Reading {
             answer,
             reasoning,
             tool_calls,
+            unread_usage,
+            service_tier,
+            usage_dialect: _,
             outcome: _,
             retry_after: _,
             status: _,
@@ -42,6 +45,8 @@ impl Redact for Reading {
             total_tokens: _,
             billed_usd: _,
             surcharge_usd: _,
+            has_unreadable_bill: _,
+            other_choice_chars: _,
             market_usd: _,
             provider_attempts: _,
             flags: _,
@@ -53,10 +58,12 @@ impl Redact for Reading {
             generation_id,
             answer,
             reasoning,
+            service_tier,
         ] {
             text.redact(redactor);
         }
         error.redact(redactor);
+        unread_usage.redact(redactor);
         tool_calls.redact(redactor);
     }
 }
@@ -90,7 +97,10 @@ impl Redact for ErrorReport {
 impl Redact for ExchangeEnd {
     fn redact(&mut self, redactor: &Redactor) {
         match self {
-            Self::ConnectFailed(words) | Self::TlsFailed(words) | Self::ConnectionLost(words) => {
+            Self::ConnectFailed(words)
+            | Self::TlsFailed(words)
+            | Self::ConnectionLost(words)
+            | Self::InvalidHttp(words) => {
                 *words = redactor.clean_error(words, MESSAGE_CHARS);
             }
             Self::Abandoned | Self::Complete | Self::TimedOut(_) | Self::TooLarge => {}

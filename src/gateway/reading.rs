@@ -4,20 +4,21 @@
 //! model and whether to stream), nor any other exchange. Invariant: [`read`] is a pure function; however the
 //! network cut the bytes, only instants differ.
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
-use memchr::memchr3;
-
+use super::body_form::{BodyForm, body_form};
 use super::chunk::Chunk;
-use super::decode::{DecodeError, DecodedBody, decode};
-use super::fault::{self, ApiError};
+use super::decode::{DecodedBody, decode};
+use super::ending::{AnswerParts, decide_outcome, outcome_without_answer};
+use super::fault;
 use super::model_name::{file_name, same_model};
-use super::recording::{Body, Deadline, ExchangeEnd, Recording, Response};
-use super::route;
+use super::recording::{Body, ExchangeEnd, Recording, Response};
+use super::response_cache;
 use super::sse::{self, SseEvent};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
-use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage};
+use super::usage_dialect::usage_dialect;
+use super::waits::{self, RetryAfter};
+use super::{proxy_page, reasoning_tags, route};
+use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage, UsageDialect};
 use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -51,16 +52,26 @@ pub struct Reading {
     pub answer_chars: Option<u64>,
     /// Characters of visible reasoning.
     pub reasoning_chars: Option<u64>,
+    /// Characters of choices beside the first one, which are paid for and not read.
+    pub other_choice_chars: u64,
     /// Characters of the first token-bearing chunk.
     pub first_chunk_chars: Option<u64>,
     /// The last counts that were reported; `record::check_usage` decides what they mean.
     pub usage: Option<Usage>,
     /// The last `total_tokens` that was reported.
     pub total_tokens: Option<u64>,
+    /// The server's way to count reasoning, as far as the answer shows it.
+    pub usage_dialect: UsageDialect,
+    /// Paths of positive numbers in usage blocks that have no known meaning; sorted, no duplicates.
+    pub unread_usage: Vec<String>,
+    /// The service tier that served the answer, in the server's word.
+    pub service_tier: Option<String>,
     /// The finish reason, verbatim.
     pub finish_reason: Option<String>,
     /// The billed amount, surcharges included where they are reported.
     pub billed_usd: Option<Usd>,
+    /// True if something stood in the place of a billed amount that is none.
+    pub has_unreadable_bill: bool,
     /// The gateway's surcharge within `billed_usd`, where it is reported separately.
     pub surcharge_usd: Option<Usd>,
     /// The list price as reported by the gateway.
@@ -84,47 +95,6 @@ pub struct Reading {
     pub tool_calls: Vec<ToolCall>,
 }
 
-/// The value of a `Retry-After` header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryAfter {
-    /// A span, rounded up to whole seconds.
-    Seconds(u64),
-    /// An HTTP date; it means something only against the wall clock.
-    Date(Timestamp),
-}
-
-impl RetryAfter {
-    /// Parses the header's value; `None` if it is neither seconds nor a date.
-    pub fn parse(value: &str) -> Option<Self> {
-        let value = value.trim();
-        if let Ok(date) = DateTimeParser::new().parse_timestamp(value) {
-            return Some(Self::Date(date));
-        }
-        let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || !digits(whole) || !digits(fraction) {
-            return None;
-        }
-        let more = u64::from(fraction.bytes().any(|byte| byte != b'0'));
-        whole
-            .parse::<u64>()
-            .ok()?
-            .checked_add(more)
-            .map(Self::Seconds)
-    }
-
-    /// The wait from `now` on; zero for a date in the past.
-    pub fn wait(self, now: Timestamp) -> Nanos {
-        match self {
-            Self::Seconds(seconds) => Nanos(seconds.saturating_mul(1_000_000_000)),
-            Self::Date(date) => {
-                let nanos = date.duration_since(now).as_nanos().max(0);
-                Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-            }
-        }
-    }
-}
-
 /// Reads a recording. `requested` is the model in the request; without `streamed` the answer has no token
 /// instants, whatever the server sent.
 pub fn read(recording: &Recording, requested: &ModelId, streamed: bool) -> Redacted<Reading> {
@@ -138,9 +108,6 @@ fn read_unfiltered(recording: &Recording, requested: &ModelId, streamed: bool) -
     let mut reading = new_reading(recording);
     let Some(response) = &recording.response else {
         (reading.outcome, reading.error) = outcome_without_answer(&recording.ending, None);
-        if recording.ending == ExchangeEnd::Complete {
-            reading.error = Some(error_report(None, "the exchange ended without a response"));
-        }
         return reading;
     };
     let decoded = decode(response);
@@ -159,6 +126,9 @@ fn read_unfiltered(recording: &Recording, requested: &ModelId, streamed: bool) -
     } else {
         read_error(&mut reading, response, &decoded);
     }
+    if reading.outcome == Outcome::RateLimited && reading.retry_after.is_none() {
+        reading.retry_after = waits::of_resets(response);
+    }
     reading.flags.sort_unstable();
     reading.flags.dedup();
     reading
@@ -171,7 +141,7 @@ fn new_reading(recording: &Recording) -> Reading {
     Reading {
         outcome: Outcome::ProtocolError,
         error: None,
-        retry_after: header("retry-after").and_then(RetryAfter::parse),
+        retry_after: response.and_then(waits::of_headers),
         status: response.map(|response| response.status),
         headers: response.map(|response| response.at),
         first_token: None,
@@ -180,12 +150,17 @@ fn new_reading(recording: &Recording) -> Reading {
         end: recording.end,
         gaps: GapList::default(),
         answer_chars: None,
+        other_choice_chars: 0,
         reasoning_chars: None,
         first_chunk_chars: None,
         usage: None,
         total_tokens: None,
+        usage_dialect: UsageDialect::default(),
+        unread_usage: Vec::new(),
+        service_tier: None,
         finish_reason: None,
         billed_usd: None,
+        has_unreadable_bill: false,
         surcharge_usd: None,
         market_usd: None,
         provider: None,
@@ -209,6 +184,7 @@ fn read_error(reading: &mut Reading, response: &Response, decoded: &DecodedBody<
         _ => fault::from_body(body),
     };
     reading.outcome = error.outcome_of_status(response.status);
+    reading.retry_after = reading.retry_after.or_else(|| error.demanded_wait());
     let mut report = error.report(reading.status);
     if report.message.is_empty() {
         report.message = match &decoded.error {
@@ -216,50 +192,16 @@ fn read_error(reading: &mut Reading, response: &Response, decoded: &DecodedBody<
             None => "the response has no body".to_owned(),
         };
     }
+    // JSON is the endpoint's own, whatever passed it on.
+    if body_form(body) != BodyForm::Json
+        && let Some(proxy) = proxy_page::of_page(response, &String::from_utf8_lossy(body))
+    {
+        report.message = proxy_page::attribute(&report.message, proxy);
+    }
     reading.error = Some(report);
     if error.generation_id.is_some() {
         reading.generation_id = error.generation_id;
     }
-}
-
-/// The form of a body by its first bytes; content types are often wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BodyForm {
-    Empty,
-    Json,
-    Events,
-    Other,
-}
-
-fn body_form(body: &[u8]) -> BodyForm {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let body = body.trim_ascii_start();
-    let fields: [&[u8]; 5] = [b"", b"data", b"event", b"id", b"retry"];
-    let name = &body[..memchr3(b':', b'\n', b'\r', body).unwrap_or(body.len())];
-    match body.first() {
-        None => BodyForm::Empty,
-        Some(b'{' | b'[') => BodyForm::Json,
-        Some(_) if fields.contains(&name) => BodyForm::Events,
-        Some(_) => BodyForm::Other,
-    }
-}
-
-/// The parts collected from a body.
-#[derive(Default)]
-struct AnswerParts {
-    transcript: Transcript,
-    /// True after `[DONE]`, another route's last event, or a whole JSON answer.
-    done: bool,
-    /// The instant of the event that ended the answer.
-    done_at: Option<Nanos>,
-    /// The instant of the last event.
-    last_event: Option<Nanos>,
-    /// A violation of the protocol.
-    broken: Option<String>,
-    /// A limit that was exceeded.
-    excess: Option<String>,
-    /// Text in place of a chunk; reported only if there is no better explanation.
-    stray: Option<String>,
 }
 
 fn read_answer(
@@ -279,8 +221,12 @@ fn read_answer(
         BodyForm::Other => parts.broken = Some(fault::from_body(body.bytes()).message),
         BodyForm::Empty => parts.broken = Some("the answer is empty".to_owned()),
     }
+    parts.transcript.close_texts();
     (reading.outcome, reading.error) =
         decide_outcome(&parts, &recording.ending, decoded, reading.status);
+    if let Some(error) = &parts.transcript.error {
+        reading.retry_after = reading.retry_after.or_else(|| error.demanded_wait());
+    }
     reading.end = match (parts.done_at, parts.last_event) {
         (Some(done), _) => done,
         (None, Some(last))
@@ -334,6 +280,18 @@ fn gather_events(parts: &mut AnswerParts, stamps: &mut Stamps<'_>, body: &Body) 
     }
 }
 
+/// True for the text of an event that only keeps a connection open.
+fn is_keep_alive(text: &[u8]) -> bool {
+    let words: [&[u8]; 5] = [
+        b"ping",
+        b"keep-alive",
+        b"keepalive",
+        b"heartbeat",
+        b"processing",
+    ];
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// Reads an event; returns true if it ends the answer.
 fn gather_event(
     parts: &mut AnswerParts,
@@ -347,7 +305,7 @@ fn gather_event(
         // `data: ping` and the like; in an event named `error` it is the error.
         if is_error && parts.transcript.error.is_none() {
             parts.transcript.error = Some(fault::from_body(text));
-        } else if !text.is_empty() && event.closed {
+        } else if !text.is_empty() && event.closed && !is_keep_alive(text) {
             let stray = || String::from_utf8_lossy(text).into_owned();
             parts.stray.get_or_insert_with(stray);
         }
@@ -357,7 +315,7 @@ fn gather_event(
     let mut parsed = route::parse(text);
     if parsed.is_none() {
         repaired = route::repair_json(text).unwrap_or_default();
-        parsed = route::parse(&repaired);
+        parsed = route::parse(&repaired).map(with_halves);
     }
     let Some(mut chunk) = parsed else {
         // Without its closing line it was truncated: the end of the exchange has the reason.
@@ -369,11 +327,21 @@ fn gather_event(
     };
     if is_error && chunk.error.is_none() {
         chunk.error = Some(fault::from_body(text));
+    } else if chunk.is_blank() {
+        chunk.error = fault::from_other_names(text);
     }
     let ends = chunk.is_last;
     let added = parts.transcript.add_chunk(chunk);
     stamps.add_chunk(frame, added);
     ends
+}
+
+/// The chunk of repaired JSON.
+fn with_halves(chunk: Chunk<'_>) -> Chunk<'_> {
+    Chunk {
+        has_halves: true,
+        ..chunk
+    }
 }
 
 /// Reads an answer that was not streamed.
@@ -387,7 +355,7 @@ fn gather_json(parts: &mut AnswerParts, bytes: &[u8]) {
         None => route::repair_json(bytes),
     };
     match repaired.as_deref().map(|json| (json, route::parse(json))) {
-        Some((json, Some(chunk))) => gather_whole(parts, chunk, json),
+        Some((json, Some(chunk))) => gather_whole(parts, with_halves(chunk), json),
         Some((json, None)) => {
             let message = fault::from_body(json).message;
             parts.broken = Some(format!("the answer is not a JSON object: {message}"));
@@ -396,121 +364,15 @@ fn gather_json(parts: &mut AnswerParts, bytes: &[u8]) {
     }
 }
 
-fn gather_whole(parts: &mut AnswerParts, chunk: Chunk<'_>, json: &[u8]) {
+fn gather_whole(parts: &mut AnswerParts, mut chunk: Chunk<'_>, json: &[u8]) {
+    if chunk.is_blank() {
+        chunk.error = fault::from_other_names(json);
+    }
     parts.transcript.add_chunk(chunk);
     parts.done = parts.transcript.has_choice;
     if !parts.done && parts.transcript.error.is_none() {
         let message = fault::from_body(json).message;
         parts.broken = Some(format!("the answer has no choices: {message}"));
-    }
-}
-
-/// The outcome of an answer: its own words have precedence over the end of the exchange.
-fn decide_outcome(
-    parts: &AnswerParts,
-    ending: &ExchangeEnd,
-    decoded: &DecodedBody<'_>,
-    status: Option<u16>,
-) -> (Outcome, Option<ErrorReport>) {
-    let transcript = &parts.transcript;
-    if let Some(error) = &transcript.error {
-        return (error.outcome_in_stream(), Some(error.report(status)));
-    }
-    // An event that could not be read was a part of the answer.
-    let finished = parts.done || transcript.finish_reason.is_some();
-    if let (Some(broken), true) = (&parts.broken, finished) {
-        return (Outcome::ProtocolError, Some(error_report(status, broken)));
-    }
-    if let Some(reason) = transcript.finish_reason.as_deref() {
-        return outcome_of_finish_reason(reason, transcript, status);
-    }
-    if parts.done {
-        let refused = transcript.is_refusal();
-        return (
-            if refused {
-                Outcome::Refused
-            } else {
-                Outcome::Ended
-            },
-            None,
-        );
-    }
-    if let Some(excess) = &parts.excess {
-        return (Outcome::TooLarge, Some(error_report(status, excess)));
-    }
-    if let Some(error) = &decoded.error {
-        let outcome = match error {
-            DecodeError::TooLarge => Outcome::TooLarge,
-            DecodeError::Unknown(_) | DecodeError::Corrupt(_) => Outcome::ProtocolError,
-        };
-        return (outcome, Some(error_report(status, &error.to_string())));
-    }
-    if *ending != ExchangeEnd::Complete {
-        return outcome_without_answer(ending, status);
-    }
-    let silent = transcript.answer_chars + transcript.reasoning_chars == 0;
-    match (&parts.broken, &parts.stray) {
-        (Some(broken), _) => (Outcome::ProtocolError, Some(error_report(status, broken))),
-        (None, Some(stray)) if silent => {
-            (Outcome::ProtocolError, Some(error_report(status, stray)))
-        }
-        _ => (Outcome::Cut, None),
-    }
-}
-
-/// The outcome that the server's finish reason means.
-fn outcome_of_finish_reason(
-    reason: &str,
-    transcript: &Transcript,
-    status: Option<u16>,
-) -> (Outcome, Option<ErrorReport>) {
-    let outcome = match reason.to_ascii_lowercase().as_str() {
-        "error" | "insufficient_system_resource" | "failed" | "cancelled" => {
-            let error = ApiError {
-                kind: Some(reason.to_owned()),
-                message: format!("the answer ended with finish_reason \"{reason}\""),
-                ..ApiError::default()
-            };
-            return (Outcome::StreamError, Some(error.report(status)));
-        }
-        "content_filter" => Outcome::Filtered,
-        "refusal" => Outcome::Refused,
-        _ if transcript.is_refusal() => Outcome::Refused,
-        "length" | "max_tokens" | "max_output_tokens" | "model_context_window_exceeded" => {
-            Outcome::Length
-        }
-        // Ended early, without a reported reason.
-        "incomplete" => Outcome::Cut,
-        _ => Outcome::Complete,
-    };
-    (outcome, None)
-}
-
-/// The outcome of an exchange without a complete answer.
-fn outcome_without_answer(
-    ending: &ExchangeEnd,
-    status: Option<u16>,
-) -> (Outcome, Option<ErrorReport>) {
-    let (outcome, words) = match ending {
-        ExchangeEnd::Complete => (Outcome::ProtocolError, None),
-        ExchangeEnd::ConnectFailed(words) => (Outcome::ConnectFailed, Some(words)),
-        ExchangeEnd::TlsFailed(words) => (Outcome::TlsFailed, Some(words)),
-        ExchangeEnd::ConnectionLost(words) => (Outcome::ConnectionLost, Some(words)),
-        ExchangeEnd::TimedOut(Deadline::Connect) => (Outcome::TimedOutConnect, None),
-        ExchangeEnd::TimedOut(Deadline::Headers) => (Outcome::TimedOutHeaders, None),
-        ExchangeEnd::TimedOut(Deadline::Gap) => (Outcome::TimedOutGap, None),
-        ExchangeEnd::TimedOut(Deadline::Total) => (Outcome::TimedOutTotal, None),
-        ExchangeEnd::TooLarge => (Outcome::TooLarge, None),
-        ExchangeEnd::Abandoned => (Outcome::Abandoned, None),
-    };
-    (outcome, words.map(|words| error_report(status, words)))
-}
-
-fn error_report(status: Option<u16>, message: &str) -> ErrorReport {
-    ErrorReport {
-        status,
-        kind: None,
-        message: message.to_owned(),
     }
 }
 
@@ -522,18 +384,19 @@ fn fill_reading(
     response: &Response,
 ) {
     let route = transcript.route.take().unwrap_or_default();
-    let routed = route.other_model.is_some();
-    let served = route.other_model.or(transcript.model.take());
+    reading.usage_dialect = usage_dialect(&transcript, route.is_vercel, requested, response);
+    let routed = route.other_model.is_some() || transcript.fallback_model.is_some();
+    let other = route.other_model.or(transcript.fallback_model.take());
+    let served = other.or(transcript.model.take());
     let other_model = served.as_deref().is_some_and(|served| {
         file_name(served).is_none() && !same_model(requested.as_str(), served)
     });
     reading.served_model = served
         .map(|served| file_name(&served).map_or(served.clone(), str::to_owned))
         .filter(|served| served != requested.as_str());
-    let proxy_fell_back = response
-        .header("x-litellm-attempted-fallbacks")
-        .and_then(|count| count.trim().parse::<u64>().ok())
-        .is_some_and(|count| count > 0);
+    let header_count = |name| response.header(name)?.trim().parse::<u32>().ok();
+    let proxy_fell_back = header_count("x-litellm-attempted-fallbacks") > Some(0);
+    let proxy_retries = header_count("x-litellm-attempted-retries").filter(|count| *count > 0);
     let header_cost = response.header("x-litellm-response-cost");
     let header_cost = header_cost.and_then(|cost| cost.parse().ok());
     let refused = transcript.is_refusal();
@@ -542,22 +405,27 @@ fn fill_reading(
     let hidden = transcript.hidden_reasoning
         || (transcript.reasoning_chars == 0
             && transcript.usage.and_then(|usage| usage.reasoning_tokens) > Some(0));
-    let opening = transcript.content.trim_start();
     let flags = [
         (
             Flag::Fallback,
             route.fell_back || proxy_fell_back || (routed && other_model),
         ),
         (Flag::OtherModel, other_model && !routed),
+        (Flag::OwnKeyRefused, route.own_key_refused),
+        (Flag::UsageUnread, !transcript.unread_usage.is_empty()),
+        (Flag::ProxyRetried, proxy_retries.is_some()),
+        (
+            Flag::ResponseCached,
+            response_cache::is_hit(|name| response.header(name)),
+        ),
         (Flag::HiddenReasoning, hidden),
         (
             Flag::TruncatedInReasoning,
             reading.outcome == Outcome::Length && silent,
         ),
-        // Some templates open the reasoning themselves: then only its end is in the answer.
         (
             Flag::ThinkTags,
-            opening.starts_with("<think>") || opening.contains("</think>"),
+            reasoning_tags::has_reasoning(&transcript.content),
         ),
     ];
     let raised = flags
@@ -567,18 +435,23 @@ fn fill_reading(
 
     reading.usage = transcript.usage;
     reading.total_tokens = transcript.total_tokens;
+    reading.unread_usage = transcript.unread_usage.into_iter().collect();
+    reading.service_tier = transcript.service_tier;
     reading.finish_reason = transcript.finish_reason;
     reading.billed_usd = transcript.bill.billed().or(header_cost);
+    reading.has_unreadable_bill = transcript.bill.is_unreadable;
     reading.surcharge_usd = transcript.bill.surcharge();
     reading.market_usd = transcript.bill.list();
     reading.provider = route.provider.or(transcript.provider);
-    reading.provider_attempts = route.attempts;
+    let with_retries = proxy_retries.map(|retries| retries.saturating_add(1));
+    reading.provider_attempts = route.attempts.or(with_retries);
     reading.generation_id = transcript
         .generation_id
         .or(reading.generation_id.take())
         .or(transcript.envelope_id);
     reading.answer_chars = Some(transcript.answer_chars);
     reading.reasoning_chars = Some(transcript.reasoning_chars);
+    reading.other_choice_chars = transcript.other_choice_chars;
     let answer = if refused {
         transcript.refusal
     } else {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::gateway::Deadline;
 use crate::suite::Redactor;
 
 fn requested() -> ModelId {
@@ -167,31 +168,6 @@ fn error_statuses_are_classed_and_quoted() {
 }
 
 #[test]
-fn retry_after_comes_in_seconds_or_as_a_date() {
-    // Waiting too short gets another 429, waiting for junk would never end.
-    let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
-    let wait = |value| RetryAfter::parse(value).map(|after| after.wait(now));
-    assert_eq!(wait("7"), Some(Nanos::from_millis(7_000)));
-    assert_eq!(wait("0.2"), Some(Nanos::from_millis(1_000)));
-    assert_eq!(wait(" 3.0 "), Some(Nanos::from_millis(3_000)));
-    assert_eq!(
-        wait("Sun, 22 Nov 2026 10:01:00 GMT"),
-        Some(Nanos::from_millis(60_000))
-    );
-    assert_eq!(wait("Sun, 22 Nov 2026 09:00:00 GMT"), Some(Nanos::ZERO));
-    assert_eq!(wait("18446744073709551615"), Some(Nanos(u64::MAX)));
-    for junk in ["", "soon", "-1", "1e3", "."] {
-        assert_eq!(wait(junk), None, "{junk}");
-    }
-    let limited = read(
-        &answered(429, &[("retry-after", "7")], ""),
-        &requested(),
-        true,
-    );
-    assert_eq!(limited.retry_after, Some(RetryAfter::Seconds(7)));
-}
-
-#[test]
 fn a_dated_or_prefixed_id_is_the_same_model() {
     // A false fallback spoils a good sample; a missed one spoils the comparison.
     for (requested, served) in [
@@ -254,7 +230,7 @@ fn proxies_report_costs_and_fallbacks_in_headers() {
 }
 
 #[test]
-fn a_limit_eaten_by_reasoning_is_flagged() {
+fn a_limit_truncated_in_reasoning_is_flagged() {
     // The answer is empty because the model used its tokens for reasoning: neither a refusal nor an error.
     let eaten =
         r#"{"choices":[{"message":{"content":"","reasoning":"Hm"},"finish_reason":"length"}]}"#;

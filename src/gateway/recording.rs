@@ -5,10 +5,14 @@
 //! bytes mean. Invariant: a [`Body`]'s frames are contiguous, cover its bytes, are never empty, and stay within
 //! the limits below, whatever a server sends.
 
+use std::sync::Arc;
+
 use memchr::memchr2;
 
 use crate::suite::Redactor;
 use crate::units::Nanos;
+
+use super::memory::{MemoryLimit, MemoryShare};
 
 /// Most bytes of one answer. A long answer of 128,000 tokens is about 40 MB as chunks of one token with their
 /// envelopes; beyond this a server is broken or hostile.
@@ -78,6 +82,7 @@ impl Response {
 pub struct Body {
     bytes: Vec<u8>,
     frames: Vec<BodyFrame>,
+    memory: MemoryShare,
 }
 
 /// One piece of a body, as the client delivered it.
@@ -100,9 +105,20 @@ pub enum BodyTooLarge {
     /// [`FRAMES_PER_ANSWER`].
     #[error("the answer came in more than {FRAMES_PER_ANSWER} frames")]
     Frames,
+    /// The limit of all answers together.
+    #[error("the answers in flight are too large together")]
+    Together,
 }
 
 impl Body {
+    /// A body whose bytes count towards a limit of all answers in flight.
+    pub(super) fn within(limit: &Arc<MemoryLimit>) -> Self {
+        Self {
+            memory: MemoryShare::new(limit),
+            ..Self::default()
+        }
+    }
+
     /// Adds a frame. An empty one is skipped: it has no byte to stamp.
     pub fn push(&mut self, at: Nanos, waited: bool, bytes: &[u8]) -> Result<(), BodyTooLarge> {
         if bytes.is_empty() {
@@ -114,6 +130,9 @@ impl Body {
         if self.frames.len() == FRAMES_PER_ANSWER {
             return Err(BodyTooLarge::Frames);
         }
+        if !self.memory.grow(bytes.len() + size_of::<BodyFrame>()) {
+            return Err(BodyTooLarge::Together);
+        }
         self.bytes.extend_from_slice(bytes);
         self.frames.push(BodyFrame {
             at,
@@ -121,6 +140,16 @@ impl Body {
             end: self.bytes.len(),
         });
         Ok(())
+    }
+
+    /// A frame for the bytes of one read at this instant, whatever pieces they come in.
+    pub fn frame(&mut self, at: Nanos, waited: bool) -> FrameWriter<'_> {
+        FrameWriter {
+            body: self,
+            at,
+            waited,
+            is_begun: false,
+        }
     }
 
     /// All bytes.
@@ -151,6 +180,37 @@ impl Body {
     }
 }
 
+/// Adds the bytes of one read to a body, as one frame.
+#[derive(Debug)]
+pub struct FrameWriter<'a> {
+    body: &'a mut Body,
+    at: Nanos,
+    waited: bool,
+    is_begun: bool,
+}
+
+impl FrameWriter<'_> {
+    /// Adds bytes of the read.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), BodyTooLarge> {
+        if !self.is_begun {
+            self.body.push(self.at, self.waited, bytes)?;
+            self.is_begun = !bytes.is_empty();
+            return Ok(());
+        }
+        if bytes.len() > BYTES_PER_ANSWER - self.body.bytes.len() {
+            return Err(BodyTooLarge::Bytes);
+        }
+        if !self.body.memory.grow(bytes.len()) {
+            return Err(BodyTooLarge::Together);
+        }
+        self.body.bytes.extend_from_slice(bytes);
+        if let Some(frame) = self.body.frames.last_mut() {
+            frame.end = self.body.bytes.len();
+        }
+        Ok(())
+    }
+}
+
 /// The end of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExchangeEnd {
@@ -163,6 +223,8 @@ pub enum ExchangeEnd {
     TlsFailed(String),
     /// The connection broke; the client's message.
     ConnectionLost(String),
+    /// The server's bytes are not HTTP; the violation.
+    InvalidHttp(String),
     /// A deadline passed.
     TimedOut(Deadline),
     /// A limit on the size of an answer was exceeded ([`BodyTooLarge`]).
@@ -200,6 +262,10 @@ const LAST_EVENTS: [&[u8]; 5] = [
 /// Watches for a stream that ends with the line `data: [DONE]`, or with the equivalent event of other routes,
 /// so that the transport need not wait for a server that leaves the connection open. It costs nanoseconds per
 /// frame: it looks for the ends of lines, and stores the beginning of the last one. In doubt it waits.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the bytes so far, and any of them can hold together"
+)]
 #[derive(Debug, Clone, Copy)]
 pub struct DoneWatch {
     head: [u8; HEAD],
@@ -212,6 +278,10 @@ pub struct DoneWatch {
     last_event: bool,
     /// True if the last line that is not blank ended the stream.
     done: bool,
+    /// True if the last line that is not blank is a comment.
+    after_comment: bool,
+    /// True if the last frame had more than comments.
+    has_content: bool,
 }
 
 impl Default for DoneWatch {
@@ -223,6 +293,8 @@ impl Default for DoneWatch {
             before: 0,
             last_event: false,
             done: false,
+            after_comment: false,
+            has_content: false,
         }
     }
 }
@@ -235,6 +307,7 @@ impl DoneWatch {
 
     /// Adds the bytes of the next frame; returns true if the stream so far ends with the line.
     pub fn feed(&mut self, frame: &[u8]) -> bool {
+        self.has_content = false;
         let mut rest = frame;
         while let Some(end) = memchr2(b'\n', b'\r', rest) {
             self.extend(&rest[..end]);
@@ -247,6 +320,12 @@ impl DoneWatch {
         }
         self.extend(rest);
         self.done()
+    }
+
+    /// True if the last frame had more than comments and the blank lines after them: comments keep a connection
+    /// alive, and say nothing of the answer.
+    pub fn has_content(&self) -> bool {
+        self.has_content
     }
 
     /// True if the stream so far ends with the line, blank lines after it allowed.
@@ -262,6 +341,7 @@ impl DoneWatch {
         self.head[self.stored..self.stored + fits].copy_from_slice(&more[..fits]);
         self.stored += fits;
         self.longer |= fits < more.len();
+        self.has_content |= !more.is_empty() && !self.is_comment();
         self.before = more.last().copied().unwrap_or(self.before);
     }
 
@@ -274,7 +354,15 @@ impl DoneWatch {
         !self.longer && value_of(self.head(), b"data") == Some(b"[DONE]")
     }
 
+    fn is_comment(&self) -> bool {
+        self.stored > 0 && self.head[0] == b':'
+    }
+
     fn end_line(&mut self) {
+        if self.stored > 0 {
+            self.after_comment = self.is_comment();
+        }
+        self.has_content |= !self.after_comment;
         let head = self.head();
         if head.is_empty() && !self.longer {
             self.last_event = false;
@@ -372,6 +460,48 @@ mod tests {
         ] {
             assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");
         }
+    }
+
+    #[test]
+    fn comments_are_not_content() {
+        // A server that only keeps the connection alive must meet the deadline for the next part of an answer.
+        for (frames, content) in [
+            (&[": ping\n\n"][..], false),
+            (&[": pi", "ng\n", "\n: x\r\n\r\n"], false),
+            (&[":\n\ndata: {}\n\n"], true),
+            (&["data: {}\n\n", ": ping\n\n"], false),
+            (&[": ping\n\nda"], true),
+            (&[": ping\n", "event: ping\n\n"], true),
+            (&["{", "\n"], true),
+            (&["\n"], true),
+            (&[""], false),
+        ] {
+            let mut watch = DoneWatch::new();
+            for frame in frames {
+                watch.feed(frame.as_bytes());
+            }
+            assert_eq!(watch.has_content(), content, "{frames:?}");
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_one_read_are_one_frame() {
+        // Chunks that arrived together must not look like frames of their own.
+        let mut body = Body::default();
+        let mut frame = body.frame(Nanos(1), true);
+        for piece in ["", "ab", "c"] {
+            frame.push(piece.as_bytes()).unwrap();
+        }
+        body.frame(Nanos(2), false).push(b"d").unwrap();
+        let pieces: Vec<_> = body
+            .pieces()
+            .map(|(frame, piece)| (frame.at.0, piece))
+            .collect();
+        assert_eq!(pieces, [(1, &b"abc"[..]), (2, b"d")]);
+        let mut frame = body.frame(Nanos(3), true);
+        frame.push(b"e").unwrap();
+        let rest = vec![7; BYTES_PER_ANSWER];
+        assert_eq!(frame.push(&rest), Err(BodyTooLarge::Bytes));
     }
 
     #[test]

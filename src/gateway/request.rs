@@ -35,6 +35,15 @@ pub const fn headers(api: Api) -> &'static [(&'static str, &'static str)] {
     }
 }
 
+/// Headers that only the server of this host understands: `OpenRouter` reports the attempts of a route if it is asked to.
+pub(super) fn host_headers(host: &str) -> &'static [(&'static str, &'static str)] {
+    if host == "openrouter.ai" || host.ends_with(".openrouter.ai") {
+        &[("x-openrouter-metadata", "enabled")]
+    } else {
+        &[]
+    }
+}
+
 /// Settings of the request format that are not the default, for the manifest.
 pub fn settings(wording: Wording) -> Vec<ClientSetting> {
     let default = Wording::default();
@@ -51,6 +60,7 @@ pub fn settings(wording: Wording) -> Vec<ClientSetting> {
             wording.reasoning_name.word(),
             wording.reasoning_name != default.reasoning_name,
         ),
+        ("stream_options", "false", wording.omits_stream_options),
     ];
     let rows = rows.into_iter().filter(|(_, _, own)| *own);
     rows.map(|(name, value, _)| ClientSetting {
@@ -123,7 +133,7 @@ fn chat_keys(
 ) -> Vec<(&'static str, Value)> {
     let extra = &parameters.extra;
     let mut keys = vec![("messages", messages.iter().map(message).collect())];
-    if stream {
+    if stream && !wording.omits_stream_options {
         // Without this, OpenAI and compatible servers stream no token counts. Vercel sends them anyway.
         let usage = Map::from_iter([("include_usage".to_owned(), json!(true))]);
         keys.push(("stream_options", merge_into(extra, "stream_options", usage)));

@@ -131,6 +131,37 @@ fn sent(messages: &[Message], parameters: &Parameters, wording: Wording) -> Valu
     serde_json::from_slice(&bytes).unwrap()
 }
 
+#[test]
+fn stream_options_are_left_out_where_the_endpoint_says_so() {
+    // TGI, LM Studio and others answer 422 to the key; without it token counts come if the server sends them anyway.
+    let sent = |omits_stream_options, stream| {
+        let wording = Wording {
+            omits_stream_options,
+            ..Wording::default()
+        };
+        let body = body(&id("m"), &[], &Parameters::default(), stream, wording).unwrap();
+        let body: Map<String, Value> = serde_json::from_slice(&body).unwrap();
+        body.contains_key("stream_options")
+    };
+    assert_eq!(
+        [sent(false, true), sent(true, true), sent(false, false)],
+        [true, false, false]
+    );
+}
+
+#[test]
+fn only_openrouter_is_asked_for_its_metadata() {
+    // An unknown header is harmless at most servers, but is none of theirs.
+    for (host, count) in [
+        ("openrouter.ai", 1),
+        ("eu.openrouter.ai", 1),
+        ("notopenrouter.ai", 0),
+        ("127.0.0.1", 0),
+    ] {
+        assert_eq!(host_headers(host).len(), count, "{host}");
+    }
+}
+
 fn wording_for(api: Api) -> Wording {
     Wording {
         api,

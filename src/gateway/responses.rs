@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, image_url, merge_into};
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, to_bill};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage};
 use super::fault;
 use super::lenient::{Count, List, Loose, Object, Text};
-use super::wire::{WireChunk, WireMetadata, WireUsage};
-use crate::record::Usage;
+use super::usage::{UsageBlock, UsageRoute};
+use super::wire::{WireChunk, WireMetadata};
 use crate::suite::{Api, Message, Parameters, Role, Tool};
 
 /// The keys of a request other than `model`, `stream` and the suite's `extra`.
@@ -174,7 +174,9 @@ struct WireResponse<'a> {
     output: List<WireItem<'a>>,
     #[serde(borrow)]
     incomplete_details: Object<WireIncomplete<'a>>,
-    usage: Object<WireUsage>,
+    usage: Object<UsageBlock>,
+    #[serde(borrow)]
+    service_tier: Text<'a>,
     error: Value,
     #[serde(borrow)]
     provider_metadata: Object<WireMetadata<'a>>,
@@ -245,6 +247,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
             close(&mut chunk, wire.response.0.unwrap_or_default());
             chunk.is_last = true;
+            chunk.is_incomplete |= kind == "response.incomplete";
             if chunk.finish_reason.is_none() {
                 let status = kind.trim_start_matches("response.").to_owned();
                 chunk.finish_reason = Some(Cow::Owned(status));
@@ -345,11 +348,13 @@ fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     let reason = response.incomplete_details.0;
     let reason = reason.and_then(|details| details.reason.some());
     let status = response.status.some();
+    chunk.is_incomplete = status.as_deref() == Some("incomplete");
     chunk.finish_reason = reason.or(status.filter(|status| !is_in_progress(status)));
     for (index, item) in (0..).zip(response.output.0) {
         add_item(chunk, index, item);
     }
-    add_usage(chunk, response.usage);
+    add_usage(chunk, response.usage.0, UsageRoute::Responses);
+    chunk.service_tier = response.service_tier.some();
     add_metadata(
         chunk,
         [response.provider_metadata, response.provider_metadata_camel],
@@ -368,6 +373,7 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
         return;
     }
     chunk.hidden_reasoning |= !item.encrypted_content.0.is_empty();
+    chunk.has_other_output |= !matches!(&*item.kind.0, "" | "message" | "reasoning");
     if item.kind.0 == "reasoning" {
         // A summary and the reasoning itself have the same content: the reasoning is used.
         let thoughts = if item.content.0.is_empty() {
@@ -384,20 +390,4 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
         chunk.pieces.push(ChunkPiece::Content(part.text.0));
         chunk.pieces.push(ChunkPiece::Refusal(part.refusal.0));
     }
-}
-
-/// Reads a usage block. On this route `input_tokens` are all prompt tokens.
-fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
-    let Some(wire) = usage.0 else { return };
-    chunk.bill = to_bill(&wire);
-    chunk.total_tokens = wire.total_tokens.0;
-    let prompt = wire.input_tokens_details.0.unwrap_or_default();
-    let completion = wire.output_tokens_details.0.unwrap_or_default();
-    chunk.usage = Usage {
-        prompt_tokens: wire.input_tokens.0,
-        completion_tokens: wire.output_tokens.0,
-        reasoning_tokens: completion.reasoning_tokens.0,
-        cached_tokens: prompt.cached_tokens.0,
-        cache_write_tokens: prompt.cache_write_tokens.0,
-    };
 }

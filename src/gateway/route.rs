@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::chat::to_chunk;
 use super::chunk::Chunk;
 use super::lenient::Object;
+use super::surrogates::stand_in;
 use super::wire::WireChunk;
 use super::{messages, responses};
 
@@ -26,8 +27,8 @@ pub fn parse(json: &[u8]) -> Option<Chunk<'_>> {
 }
 
 /// Repairs JSON that most parsers accept and ours does not: bytes that are not UTF-8, halves of surrogate pairs
-/// (servers in JavaScript cut texts between them), duplicate keys. `None` when it is not JSON even so. Costs
-/// much more than [`parse`]: only for text that it rejected.
+/// (each becomes its stand-in, for its other half may be in the next chunk), duplicate keys. `None` when it is not
+/// JSON even so. Costs much more than [`parse`]: only for text that it rejected.
 pub fn repair_json(json: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(json);
     let text = replace_lone_surrogates(&text);
@@ -35,7 +36,7 @@ pub fn repair_json(json: &[u8]) -> Option<Vec<u8>> {
     Some(value.to_string().into_bytes())
 }
 
-/// Replaces each escape of half a surrogate pair by that of the replacement character.
+/// Replaces each escape of half a surrogate pair by its stand-in.
 fn replace_lone_surrogates(text: &str) -> String {
     let half = |at: usize| -> Option<u16> {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -49,8 +50,8 @@ fn replace_lone_surrogates(text: &str) -> String {
         let pair = || matches!(half(escape + 6), Some(0xDC00..=0xDFFF));
         let length = match half(escape) {
             Some(0xD800..=0xDBFF) if pair() => 12,
-            Some(0xD800..=0xDFFF) => {
-                repaired.push_str("\\ufffd");
+            Some(lone @ 0xD800..=0xDFFF) => {
+                repaired.push(stand_in(lone));
                 at = escape + 6;
                 continue;
             }

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::chunk::{ChunkPiece, ReportedBill};
+use crate::gateway::bill::ReportedBill;
+use crate::gateway::chunk::ChunkPiece;
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -41,6 +42,7 @@ fn vercels_last_chunk_carries_everything_at_once() {
             reasoning_tokens: Some(7),
             cached_tokens: Some(4075),
             cache_write_tokens: Some(0),
+            ..Usage::default()
         }
     );
     // The usage block's own numbers have precedence; the surcharge is only in the metadata here.
@@ -78,12 +80,19 @@ fn money_is_read_from_its_text() {
     let not_own =
         bill(r#"{"cost":1,"is_byok":false,"cost_details":{"upstream_inference_cost":0.5}}"#);
     assert_eq!(not_own.list(), None);
-    for wrong in ["-1", "null", "{}", "[1]", "true", "\"free\""] {
-        assert_eq!(
-            bill(&format!(r#"{{"cost":{wrong}}}"#)),
-            ReportedBill::default(),
-            "{wrong}"
-        );
+    for (wrong, is_unreadable) in [
+        ("-1", true),
+        ("[1]", true),
+        ("true", true),
+        ("\"free\"", true),
+        ("null", false),
+        ("{}", false),
+    ] {
+        let none = ReportedBill {
+            is_unreadable,
+            ..ReportedBill::default()
+        };
+        assert_eq!(bill(&format!(r#"{{"cost":{wrong}}}"#)), none, "{wrong}");
     }
 }
 
@@ -149,7 +158,7 @@ fn attempts_that_are_only_counted_mean_a_fallback_when_there_are_several() {
 
 #[test]
 fn json_that_only_other_parsers_accept_is_repaired() {
-    // Half an emoji, duplicate keys and stray bytes lose a character at most, never the chunk.
+    // Half an emoji becomes its stand-in; duplicate keys and stray bytes lose a character at most, never the chunk.
     let texts = |json: &[u8]| -> String {
         assert!(parse(json).is_none());
         let repaired = repair_json(json).unwrap();
@@ -164,7 +173,10 @@ fn json_that_only_other_parsers_accept_is_repaired() {
     };
     assert_eq!(
         texts(br#"{"choices":[{"delta":{"content":"a\ud83db \ud83e\udd80\\ud83d"}}]}"#),
-        "a\u{fffd}b 🦀\\ud83d"
+        format!(
+            "a{}b 🦀\\ud83d",
+            crate::gateway::surrogates::stand_in(0xd83d)
+        )
     );
     assert_eq!(
         texts(br#"{"id":"1","id":"2","choices":[{"delta":{"content":"a"}}]}"#),

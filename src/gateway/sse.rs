@@ -38,7 +38,8 @@ pub enum StreamTooLarge {
     Events,
 }
 
-/// The events of a whole body. Comments, unknown fields and events without `data:` are skipped. After a
+/// The events of a whole body. Comments, unknown fields and events without `data:` are skipped; a field `error`
+/// is the text of an event of that name. After a
 /// [`StreamTooLarge`] nothing follows.
 pub fn events(bytes: &[u8]) -> Events<'_> {
     let bom = if bytes.starts_with(b"\xEF\xBB\xBF") {
@@ -134,6 +135,11 @@ impl<'a> Iterator for Events<'a> {
                     if held + value.len() > BYTES_PER_EVENT {
                         return Some(Err(self.stop(StreamTooLarge::Bytes)));
                     }
+                    append(&mut text, value);
+                }
+                // No field of the format: some servers write an error so, after they have begun a stream.
+                (b"error", value) => {
+                    name = b"error";
                     append(&mut text, value);
                 }
                 // A name that the end of the stream cut off is no name.

@@ -7,9 +7,12 @@ use super::recording::BodyFrame;
 use super::transcript::AddedChars;
 use crate::units::Nanos;
 
-/// From this many token-bearing chunks on, an answer that came in one burst was buffered on its way: shorter
-/// answers do come in one piece.
+/// From this many token-bearing chunks in one burst on, an answer was buffered on its way: shorter answers do come
+/// in one piece.
 pub const BUFFERED_CHUNKS: u64 = 8;
+
+/// The same where most chunks of the answer came together with others: a proxy held back little at a time.
+const SEVERAL_CHUNKS: u64 = 3;
 
 /// A burst: token-bearing chunks closer together than this on average. Shorter than any model's interval
 /// (10,000 chunks a second), and longer than it takes to copy a buffered chunk. A reader that never had to wait
@@ -36,6 +39,8 @@ pub(super) struct Stamps<'a> {
     pub(super) last_token: Option<Nanos>,
     pub(super) first_chunk_chars: Option<u64>,
     pub(super) gaps: GapList,
+    /// Chunks that came together with the first one.
+    first_burst: u64,
 }
 
 impl<'a> Stamps<'a> {
@@ -48,6 +53,7 @@ impl<'a> Stamps<'a> {
             last_token: None,
             first_chunk_chars: None,
             gaps: GapList::default(),
+            first_burst: 0,
         }
     }
 
@@ -70,18 +76,72 @@ impl<'a> Stamps<'a> {
                 self.gaps.coalesced += 1;
             }
         }
+        if self.gaps.gaps.is_empty() {
+            self.first_burst += 1;
+        }
         self.last_frame = Some(frame);
         self.last_token = Some(at);
     }
 
-    /// True if everything came in one burst.
+    /// True if the answer, or its beginning, was held back and came in one burst.
     pub(super) fn is_buffered(&self) -> bool {
         let (Some(first), Some(last)) = (self.first_token, self.last_token) else {
             return false;
         };
         let between = self.gaps.gaps.len() as u64 + self.gaps.coalesced;
-        let burst = self.gaps.gaps.is_empty()
-            || last.since(first).0 < between.saturating_mul(BURST_CHUNK_NS);
-        burst && between + 1 >= BUFFERED_CHUNKS
+        let all_at_once = last.since(first).0 < between.saturating_mul(BURST_CHUNK_NS);
+        let mostly_together =
+            self.first_burst >= SEVERAL_CHUNKS && self.gaps.coalesced > between / 2;
+        between + 1 >= BUFFERED_CHUNKS
+            && (all_at_once || mostly_together || self.first_burst >= BUFFERED_CHUNKS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stamps of reads with so many token-bearing chunks each, 5 ms apart.
+    fn is_buffered(reads: &[usize]) -> bool {
+        let frames: Vec<BodyFrame> = (0..reads.len())
+            .map(|read| BodyFrame {
+                at: Nanos::from_millis(5 * read as u64),
+                waited: true,
+                end: read + 1,
+            })
+            .collect();
+        let mut stamps = Stamps::new(&frames);
+        let added = AddedChars {
+            answer_chars: 1,
+            reasoning_chars: 0,
+        };
+        for (frame, chunks) in reads.iter().enumerate() {
+            (0..*chunks).for_each(|_| stamps.add_chunk(frame, added));
+        }
+        stamps.is_buffered()
+    }
+
+    #[test]
+    fn a_buffer_on_the_way_shows_in_the_first_burst() {
+        // A proxy that holds back the first 4 KiB, or 200 ms, makes TTFT several times too high and lets the rest
+        // through: everything but the first read looks well.
+        let rest = [1; 40];
+        for (first, rest, buffered) in [
+            (25, &rest[..], true),
+            (8, &rest, true),
+            (7, &rest, false),
+            (3, &rest, false),
+            (1, &rest, false),
+            // All of it, of a short answer and of a long one.
+            (7, &[], false),
+            (8, &[], true),
+            // Little at a time.
+            (4, &[4, 4, 4, 4], true),
+            (2, &[4, 4, 4, 4], false),
+            (4, &[1, 4, 1, 1, 1, 1, 1, 1], false),
+        ] {
+            let reads = [&[first], rest].concat();
+            assert_eq!(is_buffered(&reads), buffered, "{reads:?}");
+        }
     }
 }

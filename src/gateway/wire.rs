@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::lenient::{Count, LenientBool, List, Loose, Object, Text, TextOrList};
+use super::usage::{UsageBlock, parse_usd};
 use crate::units::Usd;
 
 #[derive(Default, Deserialize)]
@@ -25,16 +26,22 @@ pub(super) struct WireChunk<'a> {
     pub(super) model: Text<'a>,
     #[serde(borrow)]
     pub(super) choices: List<WireChoice<'a>>,
-    pub(super) usage: Object<WireUsage>,
+    pub(super) usage: Object<UsageBlock>,
     #[serde(borrow)]
     pub(super) x_groq: Object<WireGroq<'a>>,
     pub(super) error: Value,
+    /// `MiniMax`'s status of the answer.
+    pub(super) base_resp: Value,
     #[serde(borrow)]
     pub(super) error_type: Text<'a>,
     #[serde(borrow)]
     pub(super) error_message: Text<'a>,
     #[serde(borrow)]
     pub(super) provider: Text<'a>,
+    #[serde(borrow)]
+    pub(super) service_tier: Text<'a>,
+    #[serde(borrow)]
+    pub(super) openrouter_metadata: Object<WireOpenRouter<'a>>,
     #[serde(borrow)]
     pub(super) provider_metadata: Object<WireMetadata<'a>>,
     #[serde(borrow, rename = "providerMetadata")]
@@ -46,7 +53,7 @@ pub(super) struct WireChunk<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct WireGroq<'a> {
-    pub(super) usage: Object<WireUsage>,
+    pub(super) usage: Object<UsageBlock>,
     #[serde(borrow)]
     pub(super) error: Text<'a>,
 }
@@ -61,6 +68,9 @@ pub(super) struct WireChoice<'a> {
     pub(super) message: Object<WireDelta<'a>>,
     #[serde(borrow)]
     pub(super) finish_reason: Text<'a>,
+    pub(super) error: Value,
+    /// Moonshot's place of a stream's usage.
+    pub(super) usage: Object<UsageBlock>,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,16 +88,31 @@ pub(super) struct WireDelta<'a> {
     pub(super) refusal: Text<'a>,
     #[serde(borrow)]
     pub(super) tool_calls: List<WireToolCall<'a>>,
+    /// Images and sound in place of text: only their presence is read.
+    pub(super) images: List<WirePresence>,
+    pub(super) audio: Object<WirePresence>,
     /// The older form of a single tool call.
     #[serde(borrow)]
     pub(super) function_call: Object<WireFunction<'a>>,
     #[serde(borrow)]
     pub(super) provider_metadata: Object<WireMetadata<'a>>,
+    pub(super) usage: Object<UsageBlock>,
 }
+
+/// An object of which no field is read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WirePresence {}
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct WirePart<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) reasoning: TextOrList<'a, WireThinking<'a>>,
+    #[serde(borrow)]
+    pub(super) summary: List<WireThinking<'a>>,
     #[serde(borrow)]
     pub(super) text: Text<'a>,
     #[serde(borrow)]
@@ -135,57 +160,6 @@ pub(super) struct WireFunction<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireUsage {
-    pub(super) prompt_tokens: Count,
-    pub(super) completion_tokens: Count,
-    pub(super) total_tokens: Count,
-    pub(super) prompt_tokens_details: Object<WirePromptDetails>,
-    pub(super) completion_tokens_details: Object<WireCompletionDetails>,
-    pub(super) cache_creation_input_tokens: Count,
-    pub(super) prompt_cache_hit_tokens: Count,
-    /// Names of the same counts on the other routes; their exact meaning depends on the route.
-    pub(super) input_tokens: Count,
-    pub(super) output_tokens: Count,
-    pub(super) input_tokens_details: Object<WirePromptDetails>,
-    pub(super) output_tokens_details: Object<WireCompletionDetails>,
-    pub(super) cache_read_input_tokens: Count,
-    pub(super) cache_creation: Object<WireCacheCreation>,
-    pub(super) cost: Amount,
-    pub(super) market_cost: Amount,
-    pub(super) gateway_cost: Amount,
-    pub(super) is_byok: LenientBool,
-    pub(super) cost_details: Object<WireCostDetails>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WirePromptDetails {
-    pub(super) cached_tokens: Count,
-    pub(super) cache_write_tokens: Count,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireCompletionDetails {
-    pub(super) reasoning_tokens: Count,
-    pub(super) thinking_tokens: Count,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireCacheCreation {
-    pub(super) ephemeral_5m_input_tokens: Count,
-    pub(super) ephemeral_1h_input_tokens: Count,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireCostDetails {
-    pub(super) upstream_inference_cost: Amount,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
 pub(super) struct WireMetadata<'a> {
     #[serde(borrow)]
     pub(super) gateway: Object<WireGateway<'a>>,
@@ -228,11 +202,35 @@ pub(super) struct WireModelAttempt<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct WireProviderAttempt<'a> {
     #[serde(borrow)]
     pub(super) provider: Text<'a>,
     pub(super) success: LenientBool,
+    /// `byok` for a key of the user's, `system` for one of the gateway's.
+    #[serde(borrow)]
+    pub(super) credential_type: Text<'a>,
+    pub(super) status_code: Count,
+}
+
+/// `OpenRouter`'s metadata of a route, requested by a header.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireOpenRouter<'a> {
+    /// The number of the attempt that answered, from 1.
+    pub(super) attempt: Count,
+    #[serde(borrow)]
+    pub(super) attempts: List<WireOpenRouterAttempt<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireOpenRouterAttempt<'a> {
+    #[serde(borrow)]
+    pub(super) model: Text<'a>,
+    #[serde(borrow)]
+    pub(super) provider: Text<'a>,
+    pub(super) status: Count,
 }
 
 /// An amount of money as the server wrote it: a number or a string.
@@ -240,6 +238,5 @@ pub(super) type Amount = Option<Box<RawValue>>;
 
 /// The amount, from its text; `None` for whatever is not an amount of 0 or more.
 pub(super) fn usd(amount: &Amount) -> Option<Usd> {
-    let text = amount.as_deref()?.get().trim_matches('"');
-    text.parse().ok().filter(|usd| *usd >= Usd::ZERO)
+    amount.as_deref().and_then(parse_usd)
 }

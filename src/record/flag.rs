@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
-    /// At least 8 token-bearing chunks came in one burst: its TTFT is not a TTFT.
+    /// Something on the way held back the beginning of the answer, and sent it in one burst: its TTFT is not a TTFT.
     Buffered,
     /// The attempt opened a connection.
     Cold,
@@ -18,6 +18,8 @@ pub enum Flag {
     Retried,
     /// Our own delay was above a stated share of TTFT.
     ClientLimited,
+    /// This process did not run for a while during the attempt: stopped, suspended, or without a processor.
+    ClientPaused,
     /// The gateway reports that another provider or model than the first choice answered: it spoils a
     /// comparison.
     Fallback,
@@ -39,6 +41,16 @@ pub enum Flag {
     UsageImpossible,
     /// The token counts can be read in several ways: no cost.
     UsageAmbiguous,
+    /// A usage block has numbers without a known meaning.
+    UsageUnread,
+    /// Served in a service tier whose prices are not known: no cost.
+    UnpricedTier,
+    /// Answered from the gateway's response cache: its times are not the model's.
+    ResponseCached,
+    /// The user's own key was refused, and the gateway's credentials were used and billed.
+    OwnKeyRefused,
+    /// A proxy retried before it answered: its time holds that of failed attempts.
+    ProxyRetried,
 }
 
 impl Flag {
@@ -49,6 +61,7 @@ impl Flag {
             Self::Cold => "cold",
             Self::Retried => "retried",
             Self::ClientLimited => "client_limited",
+            Self::ClientPaused => "client_paused",
             Self::Fallback => "fallback",
             Self::OtherModel => "other_model",
             Self::Compressed => "compressed",
@@ -58,11 +71,23 @@ impl Flag {
             Self::UsageMismatch => "usage_mismatch",
             Self::UsageImpossible => "usage_impossible",
             Self::UsageAmbiguous => "usage_ambiguous",
+            Self::UsageUnread => "usage_unread",
+            Self::UnpricedTier => "unpriced_tier",
+            Self::ResponseCached => "response_cached",
+            Self::OwnKeyRefused => "own_key_refused",
+            Self::ProxyRetried => "proxy_retried",
         }
     }
 
     /// Returns true if a sample with this flag is excluded from TTFT figures, with a count.
     pub const fn is_excluding(self) -> bool {
-        matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
+        matches!(
+            self,
+            Self::Buffered
+                | Self::Cold
+                | Self::ClientLimited
+                | Self::ClientPaused
+                | Self::ResponseCached
+        )
     }
 }

@@ -437,8 +437,28 @@ impl History {
     /// A line could not be read again, and then none is written; or the file failed.
     pub fn append(path: &Path, lines: &[HistoryLine]) -> Result<(), JournalError> {
         let mut writer = JournalWriter::append_to_file(path)?;
+        // Without locks lines are one write all the same.
+        let _ = writer.lock();
         writer.append_all(lines)?;
         writer.sync()
+    }
+
+    /// Appends the lines that `decide` returns for the history as it is now, and returns the new history. Other
+    /// processes wait meanwhile, so that each decides by what the one before it wrote; on a file system without
+    /// locks they do not.
+    ///
+    /// # Errors
+    /// That of `decide`, and then nothing is written; or as [`History::read`] and [`History::append`].
+    pub fn update<E: From<JournalError>>(
+        path: &Path,
+        decide: impl FnOnce(&Self) -> Result<Vec<HistoryLine>, E>,
+    ) -> Result<Self, E> {
+        let mut writer = JournalWriter::append_to_file(path)?;
+        let _ = writer.lock();
+        let lines = decide(&Self::of_lines(writer.read()?)?)?;
+        writer.append_all(&lines)?;
+        writer.sync()?;
+        Ok(Self::of_lines(writer.read()?)?)
     }
 
     /// Checks that lines could be appended now. Creates the folder if it does not exist, but no history:

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::input::{open_named, open_regular};
+use crate::input::{open_named, open_regular, open_regular_to_write};
 
 use super::{Amendment, InvalidRecord, Sample};
 use crate::private_file::options_for_new;
@@ -251,9 +251,8 @@ impl<E: Entry> JournalWriter<E> {
     }
 
     fn open_with(path: PathBuf, options: &OpenOptions) -> Result<Self, JournalError> {
-        let file = options
-            .open(&path)
-            .map_err(|source| file_error(&path, source))?;
+        let file =
+            open_regular_to_write(&path, options).map_err(|source| file_error(&path, source))?;
         Ok(Self {
             file,
             path,

@@ -47,5 +47,6 @@ pub use retention::{Age, AgeError, PruneDecision, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use usage::{
-    ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageReading, check_usage,
+    ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageDialect,
+    UsageReading, check_usage,
 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// A finish reason was given and it was not one of those below.
+    /// A finish reason was given that means a whole answer.
     Complete,
     /// The token limit ended the answer.
     Length,
@@ -32,8 +32,14 @@ pub enum Outcome {
     Rejected,
     /// 5xx.
     ServerError,
-    /// An error inside an answer that began with HTTP 200.
+    /// An error inside an answer that began with HTTP 200, or a finish reason that means one.
     StreamError,
+    /// The server stopped before the answer was whole: paused, interrupted, out of a limit that is not on tokens.
+    Incomplete,
+    /// A finish reason that is not in the table of known ones.
+    UnknownFinish,
+    /// An answer to its end without a token, a tool call or a refusal.
+    Empty,
     /// No connection: refused, unreachable, name unknown.
     ConnectFailed,
     /// A TLS handshake failed.
@@ -67,7 +73,7 @@ pub enum FailureKind {
     RateLimit,
     /// Any of the four deadlines.
     Timeout,
-    /// The server failed: 5xx or an error inside the stream.
+    /// The server failed: 5xx, an error inside the stream, an answer that it did not finish or that has no token.
     Server,
     /// The connection could not be made, broke, or the body was cut.
     Connection,
@@ -115,7 +121,7 @@ impl Outcome {
     }
 
     /// Every outcome.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Complete,
         Self::Length,
         Self::Ended,
@@ -130,6 +136,9 @@ impl Outcome {
         Self::Rejected,
         Self::ServerError,
         Self::StreamError,
+        Self::Incomplete,
+        Self::UnknownFinish,
+        Self::Empty,
         Self::ConnectFailed,
         Self::TlsFailed,
         Self::ConnectionLost,
@@ -159,6 +168,9 @@ impl Outcome {
             Self::Rejected => "rejected",
             Self::ServerError => "server_error",
             Self::StreamError => "stream_error",
+            Self::Incomplete => "incomplete",
+            Self::UnknownFinish => "unknown_finish",
+            Self::Empty => "empty",
             Self::ConnectFailed => "connect_failed",
             Self::TlsFailed => "tls_failed",
             Self::ConnectionLost => "connection_lost",
@@ -182,7 +194,11 @@ impl Outcome {
             | Self::TimedOutHeaders
             | Self::TimedOutGap
             | Self::TimedOutTotal => FailureKind::Timeout,
-            Self::ServerError | Self::StreamError => FailureKind::Server,
+            Self::ServerError
+            | Self::StreamError
+            | Self::Incomplete
+            | Self::UnknownFinish
+            | Self::Empty => FailureKind::Server,
             Self::ConnectFailed | Self::TlsFailed | Self::ConnectionLost | Self::Cut => {
                 FailureKind::Connection
             }
@@ -206,11 +222,17 @@ impl Outcome {
         matches!(self, Self::Abandoned)
     }
 
-    /// Returns true if the answer is whole, so that its token counts are those of the bill; the counts of one
-    /// that was cut short may be those of its beginning.
+    /// Returns true if the server ended the answer as it meant to, so that its token counts are those of the
+    /// bill; the counts of one that was cut short may be those of its beginning.
     pub const fn is_whole(self) -> bool {
         match self {
-            Self::Complete | Self::Length | Self::Ended | Self::Refused | Self::Filtered => true,
+            Self::Complete
+            | Self::Length
+            | Self::Ended
+            | Self::Refused
+            | Self::Filtered
+            | Self::Incomplete
+            | Self::Empty => true,
             Self::Cut
             | Self::RateLimited
             | Self::Unauthorized
@@ -220,6 +242,7 @@ impl Outcome {
             | Self::Rejected
             | Self::ServerError
             | Self::StreamError
+            | Self::UnknownFinish
             | Self::ConnectFailed
             | Self::TlsFailed
             | Self::ConnectionLost

@@ -37,6 +37,12 @@ pub struct PriceTier {
     /// A prompt token written to the prompt cache; absent: as input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_usd: Option<Usd>,
+    /// A prompt token written to the prompt cache for an hour; absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h_usd: Option<Usd>,
+    /// A prompt token written to the prompt cache for twelve hours; absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_12h_usd: Option<Usd>,
 }
 
 impl ModelPrices {
@@ -48,6 +54,8 @@ impl ModelPrices {
             output_usd: tier.rates.output,
             cache_read_usd: tier.rates.cache_read,
             cache_write_usd: tier.rates.cache_write,
+            cache_write_1h_usd: tier.rates.cache_write_1h,
+            cache_write_12h_usd: tier.rates.cache_write_12h,
         };
         Self {
             model,
@@ -65,6 +73,8 @@ impl ModelPrices {
                 output: tier.output_usd,
                 cache_read: tier.cache_read_usd,
                 cache_write: tier.cache_write_usd,
+                cache_write_1h: tier.cache_write_1h_usd,
+                cache_write_12h: tier.cache_write_12h_usd,
             },
         };
         TokenPrices::tiered(self.tiers.iter().map(tier).collect()).ok()
@@ -86,7 +96,7 @@ mod tests {
         #[test]
         fn prices_survive_the_manifest(
             boundaries in prop::collection::btree_set(1_u64..1_000_000, 0..4),
-            rates in prop::collection::vec([any_rate(), any_rate(), any_rate(), any_rate()], 5),
+            rates in prop::collection::vec(prop::array::uniform6(any_rate()), 5),
         ) {
             let from = std::iter::once(0).chain(boundaries);
             let tiers = from.zip(rates).map(|(from_prompt_tokens, rates)| Tier {
@@ -96,6 +106,8 @@ mod tests {
                     output: rates[1],
                     cache_read: rates[2],
                     cache_write: rates[3],
+                    cache_write_1h: rates[4],
+                    cache_write_12h: rates[5],
                 },
             });
             let prices = TokenPrices::tiered(tiers.collect()).unwrap();

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::input::open_regular_to_write;
 use crate::units::{ModelId, Usd, digest};
 
 use super::journal::{Entry, JournalError, JournalWriter};
@@ -169,7 +170,7 @@ pub(super) enum Liveness {
 pub(super) fn liveness(folder: &Path) -> Liveness {
     let path = folder.join(RequestLine::FILE);
     // Some network file systems lock only what can be written.
-    let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else {
+    let Ok(file) = open_regular_to_write(&path, OpenOptions::new().read(true).write(true)) else {
         return Liveness::Unknown;
     };
     loop {

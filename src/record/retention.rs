@@ -81,7 +81,8 @@ impl Retention {
             let age = now.duration_since(run.started_at);
             let beyond = self.keep.is_none_or(|keep| *newer >= keep)
                 && self.older_than.is_none_or(|Age(limit)| age > limit);
-            *newer += 1;
+            // A run that did not end takes no place from one that did.
+            *newer += usize::from(run.status == Status::Complete);
             if beyond {
                 decisions[place] =
                     protection(run, age).map_or(PruneDecision::Delete, PruneDecision::Protected);
@@ -148,6 +149,39 @@ mod tests {
             older_than: hours.map(|hours| Age(SignedDuration::from_hours(hours))),
             keep,
         })
+    }
+
+    #[test]
+    fn interrupted_runs_take_no_place_from_complete_ones() {
+        // `--keep 2` after two interrupted runs must leave the last two whole ones.
+        let run = |hours: i64, status| StoredRun {
+            folder: format!("reports/s/run-{hours}").into(),
+            suite: "s".to_owned(),
+            run: format!("run-{hours}"),
+            started_at: Timestamp::from_second(NOW - hours * 3600).unwrap(),
+            status,
+            planned_trials: 1,
+            size_bytes: 1,
+            is_latest: false,
+            is_renamed: false,
+            foreign: None,
+        };
+        let runs = [
+            run(1, Status::Interrupted),
+            run(2, Status::Complete),
+            run(3, Status::Interrupted),
+            run(4, Status::Complete),
+            run(5, Status::Interrupted),
+            run(6, Status::Complete),
+        ];
+        let retention = Retention {
+            older_than: None,
+            keep: Some(2),
+        };
+        let (keep, delete) = (PruneDecision::Keep, PruneDecision::Delete);
+        let decisions = retention.judge(&runs, now());
+        assert_eq!(decisions[..4], vec![keep; 4]);
+        assert_eq!(decisions[4..], vec![delete; 2]);
     }
 
     proptest! {

@@ -304,6 +304,11 @@ impl Run {
         Ok((amendments, problems))
     }
 
+    /// The path of the suite's `latest`, whichever run it points at.
+    pub fn latest_path(&self) -> PathBuf {
+        self.folder.with_file_name(LATEST)
+    }
+
     /// Makes the suite's `latest` point at this run: a link, or a file with the run's name where links are not
     /// available.
     ///
@@ -312,7 +317,7 @@ impl Run {
     pub fn point_latest(&self) -> Result<(), RunError> {
         let nameless = || RunError::Name(self.folder.display().to_string());
         let name = self.folder.file_name().ok_or_else(nameless)?;
-        let latest = self.folder.with_file_name(LATEST);
+        let latest = self.latest_path();
         let temporary = temporary_sibling(&latest);
         // Left over from a process of the same number that was killed just here, or not there.
         let _ = fs::remove_file(&temporary);

@@ -87,6 +87,12 @@ pub struct Sample {
     /// Token counts as the server reported them; by the conventions of [`Usage`] where they have one reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Paths of positive numbers in the server's usage that have no known meaning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread_usage: Vec<String>,
+    /// The service tier that served the answer, in the server's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
     /// The finish reason, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
@@ -189,6 +195,14 @@ pub struct Attempt {
     /// The wait before the next attempt that the server requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+}
+
+impl Attempt {
+    /// The wait that the server demanded before the next attempt.
+    pub fn demanded_wait(&self) -> Option<Nanos> {
+        let millis = self.retry_after_ms?;
+        Some(Nanos(millis.saturating_mul(1_000_000)))
+    }
 }
 
 /// A tool call, put together from its fragments.

@@ -36,6 +36,12 @@ pub struct Usage {
     /// Prompt tokens written to the prompt cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_tokens: Option<u64>,
+    /// The part of these that is kept for an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h_tokens: Option<u64>,
+    /// The part of these that is kept for twelve hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_12h_tokens: Option<u64>,
 }
 
 impl Usage {
@@ -46,6 +52,8 @@ impl Usage {
             completion: self.completion_tokens?,
             cached: self.cached_tokens.unwrap_or(0),
             cache_write: self.cache_write_tokens.unwrap_or(0),
+            cache_write_1h: self.cache_write_1h_tokens.unwrap_or(0),
+            cache_write_12h: self.cache_write_12h_tokens.unwrap_or(0),
         })
     }
 
@@ -63,6 +71,24 @@ pub struct ReportedUsage {
     pub usage: Usage,
     /// `total_tokens`; 0 is a placeholder, because no exchange has none.
     pub total_tokens: Option<u64>,
+    /// The server's way to count reasoning.
+    pub dialect: UsageDialect,
+}
+
+/// The way in which a server counts reasoning, as far as its answer shows which server it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UsageDialect {
+    /// Any other server: reasoning is a part of the completion unless the total or the bill says otherwise.
+    #[default]
+    Standard,
+    /// xAI: reasoning stands beside the completion.
+    Xai,
+    /// Gemini's compatible route: reasoning is in the total alone.
+    Gemini,
+    /// A Google model of the Vercel AI Gateway: recorded with reasoning outside both completion and total.
+    VercelGoogle,
+    /// A proxy that computes the bill from counts of its own: its bill is no evidence for these counts.
+    Recounting,
 }
 
 /// Sizes of the texts of one exchange, in characters (Unicode scalar values).
@@ -131,8 +157,8 @@ impl ExchangeSize {
         TokenCounts {
             prompt: self.min_prompt_tokens(),
             cached: self.min_prompt_tokens(),
-            cache_write: 0,
             completion: self.min_completion_tokens(),
+            ..TokenCounts::default()
         }
     }
 }
@@ -160,74 +186,97 @@ impl UsageReading {
     }
 }
 
-/// Decides which token counts an exchange had, from the reported ones and the sizes of its texts.
+/// Decides which token counts an exchange had, from the reported ones and the sizes of its texts. `is_billed` returns true for
+/// counts whose list cost is what the server billed.
 ///
 /// Tokens in, tokens out; sizes in characters ([`ExchangeSize`]). In this order:
 /// 1. Without prompt or completion count nothing is known.
 /// 2. A count below the fewest tokens of its text ([`MAX_CHARS_PER_TOKEN`]) is no valid reading: 0 for a prompt, 0 for an answer
 ///    with text, reasoning or tool calls, or that reached its token limit, and proportionally for long texts.
 /// 3. More cached and written than prompt tokens leave no reading.
-/// 4. Reasoning is a part of the completion (`OpenAI`'s convention) unless the counts contradict it: a total that is prompt,
-///    completion and reasoning together puts it outside (xAI; litellm folds by the same equation). Reasoning above the
+/// 4. A total that is prompt, completion and reasoning together puts reasoning outside the completion (xAI; litellm folds by
+///    the same equation).
+/// 5. Of several readings the only one that was billed is right.
+/// 6. Where neither decides, the dialect does: xAI counts reasoning beside the completion, Gemini's compatible route in the total
+///    alone, Vercel's gateway outside both for Google's models (certain only where there is more of it than completion tokens).
+/// 7. Reasoning is a part of the completion (`OpenAI`'s convention) unless the counts contradict it. Reasoning above the
 ///    completion alone decides nothing: two tokenizers count so too, and a total of prompt and completion is often a sum that
 ///    the gateway made. Then both readings are possible.
-/// 5. A total that no reading gives: what it has above the sum may belong to the prompt or to the completion.
-///
-/// A further source of truth (a route's known convention, a bill) belongs here, between 3 and 5: it picks one of the readings.
-pub fn check_usage(reported: &ReportedUsage, size: &ExchangeSize) -> UsageReading {
+/// 8. A total that no reading gives: what it has above the sum may belong to the prompt or to the completion.
+pub fn check_usage(
+    reported: &ReportedUsage,
+    size: &ExchangeSize,
+    is_billed: impl Fn(&TokenCounts) -> bool,
+) -> UsageReading {
     let usage = reported.usage;
     let mut flags = Vec::new();
     if contradicts(reported) {
         flags.push(Flag::UsageMismatch);
     }
     let too_small = |count: Option<u64>, fewest: u64| count.is_some_and(|count| count < fewest);
-    // A completion without its reasoning holds at least the answer.
+    let total = reported.total_tokens.filter(|total| *total > 0);
+    let agrees = |counts: &TokenCounts| total == counts.prompt.checked_add(counts.completion);
+    let reasoning = usage.reasoning_tokens.unwrap_or(0);
+    let outside = usage.counts().filter(|_| reasoning > 0).map(|counts| {
+        let completion = counts.completion.saturating_add(reasoning);
+        with_completion(counts, completion)
+    });
+    let outside = outside.filter(|counts| counts.completion >= size.min_completion_tokens());
+    let is_outside = outside.as_ref().is_some_and(agrees);
+    // A completion without its reasoning holds at least the answer, but for a server that counts all of it as reasoning.
     if too_small(usage.prompt_tokens, size.min_prompt_tokens())
-        || too_small(usage.completion_tokens, size.min_answer_tokens())
+        || (too_small(usage.completion_tokens, size.min_answer_tokens()) && !is_outside)
     {
         return no_reading(flags);
     }
-    let (Some(counts), Some(completion)) = (usage.counts(), usage.completion_tokens) else {
+    let Some(counts) = usage.counts() else {
         let upper = UsageBound::WorstCase;
         return UsageReading::Unknown { upper, flags };
     };
     if usage.contradicts_itself() {
         return no_reading(flags);
     }
-    let reasoning = usage.reasoning_tokens.unwrap_or(0);
-    let inside = Some(counts).filter(|_| completion >= size.min_completion_tokens());
-    let outside = with_completion(counts, completion.saturating_add(reasoning));
-    let outside = Some(outside).filter(|_| reasoning > 0);
-    let outside = outside.filter(|counts| counts.completion >= size.min_completion_tokens());
-    let total = reported.total_tokens.filter(|total| *total > 0);
-    let agrees = |counts: &TokenCounts| total == counts.prompt.checked_add(counts.completion);
-    let known = |counts: TokenCounts| {
-        UsageReading::Known(Usage {
-            completion_tokens: Some(counts.completion),
-            ..usage
-        })
-    };
-    match (inside, outside) {
-        (_, Some(outside)) if agrees(&outside) => return known(outside),
-        (Some(inside), _) if reasoning <= completion && (total.is_none() || agrees(&inside)) => {
+    let known = |counts: TokenCounts| UsageReading::Known(with_counts(usage, counts));
+    if let Some(outside) = outside.filter(agrees) {
+        return known(outside);
+    }
+    let inside = Some(counts).filter(|_| counts.completion >= size.min_completion_tokens());
+    let excess = total.and_then(|total| {
+        let beyond_prompt = total.checked_sub(counts.prompt)?;
+        beyond_prompt.checked_sub(counts.completion)
+    });
+    let excess = excess.filter(|excess| *excess > 0);
+    let above_prompt = excess.filter(|_| inside.is_some()).map(|excess| {
+        let prompt = counts.prompt.saturating_add(excess);
+        TokenCounts { prompt, ..counts }
+    });
+    let above_completion = excess
+        .map(|excess| with_completion(counts, counts.completion.saturating_add(excess)))
+        .filter(|counts| counts.completion >= size.min_completion_tokens());
+    let readings = [inside, outside, above_prompt, above_completion];
+    let readings: Vec<TokenCounts> = readings.into_iter().flatten().collect();
+    let mut billed = readings.iter().filter(|counts| is_billed(counts));
+    if let (Some(only), None) = (billed.next(), billed.next()) {
+        return known(*only);
+    }
+    let is_reasoning_above = reasoning > counts.completion;
+    match (reported.dialect, inside, outside) {
+        (UsageDialect::Xai, _, Some(outside)) if total.is_none() => return known(outside),
+        (UsageDialect::Gemini, ..) if above_completion.is_some() => {
+            return above_completion.map_or_else(|| no_reading(flags), known);
+        }
+        (UsageDialect::VercelGoogle, _, Some(outside)) if is_reasoning_above => {
+            return known(outside);
+        }
+        // A completion that holds the reasoning would look the same.
+        (UsageDialect::VercelGoogle, _, Some(_)) => {}
+        (_, Some(inside), _) if !is_reasoning_above && (total.is_none() || agrees(&inside)) => {
             return known(inside);
         }
         // The visible part of the reasoning has no place inside.
-        (None, Some(outside)) if total.is_none() => return known(outside),
+        (_, None, Some(outside)) if total.is_none() => return known(outside),
         _ => {}
     }
-    let excess = total.and_then(|total| total.checked_sub(counts.prompt)?.checked_sub(completion));
-    let excess = excess.filter(|excess| *excess > 0);
-    let above = excess.map(|excess| {
-        let prompt = counts.prompt.saturating_add(excess);
-        [
-            Some(TokenCounts { prompt, ..counts }).filter(|_| inside.is_some()),
-            Some(with_completion(counts, completion.saturating_add(excess))),
-        ]
-    });
-    let above = above.into_iter().flatten().flatten();
-    let mut readings: Vec<TokenCounts> = inside.into_iter().chain(outside).chain(above).collect();
-    readings.retain(|counts| counts.completion >= size.min_completion_tokens());
     if readings.is_empty() {
         return no_reading(flags);
     }
@@ -235,6 +284,17 @@ pub fn check_usage(reported: &ReportedUsage, size: &ExchangeSize) -> UsageReadin
     flags.sort_unstable();
     let upper = UsageBound::Readings(readings);
     UsageReading::Unknown { upper, flags }
+}
+
+/// The usage with these counts. Reasoning above the completion, by a tokenizer of its own, is no count of the same tokens.
+fn with_counts(usage: Usage, counts: TokenCounts) -> Usage {
+    let reasoning = usage.reasoning_tokens;
+    Usage {
+        prompt_tokens: Some(counts.prompt),
+        completion_tokens: Some(counts.completion),
+        reasoning_tokens: reasoning.filter(|reasoning| *reasoning <= counts.completion),
+        ..usage
+    }
 }
 
 fn with_completion(counts: TokenCounts, completion: u64) -> TokenCounts {

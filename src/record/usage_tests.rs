@@ -99,7 +99,9 @@ fn each_dialect_has_its_reading() {
         ("0 0 t0", "[usage_impossible] worst"),
         ("0 5 t5", "[usage_impossible] worst"),
         ("10 0 t10", "[usage_impossible] worst"),
-        ("10 0 r40 t50", "[usage_mismatch usage_impossible] worst"),
+        // All of it counted as reasoning, which the total confirms.
+        ("10 0 r40 t50", "10 40"),
+        ("10 0 r40 t10", "[usage_mismatch usage_impossible] worst"),
         ("- 0", "[usage_impossible] worst"),
         // Missing.
         ("- -", "[] worst"),
@@ -107,9 +109,80 @@ fn each_dialect_has_its_reading() {
         ("- 5 r6", "[usage_mismatch] worst"),
         ("10 - h11", "[usage_mismatch] worst"),
     ] {
-        let reading = check_usage(&reported(counts), &SHORT);
+        let reading = check_usage(&reported(counts), &SHORT, unbilled);
         assert_eq!(words(&reading), expected, "{counts}");
     }
+}
+
+#[test]
+fn a_dialect_decides_where_the_total_does_not() {
+    // The same numbers mean different things at different servers.
+    let several = "[usage_mismatch usage_ambiguous] 10 5, 10 35";
+    for (dialect, counts, expected) in [
+        (UsageDialect::Standard, "10 5 r30 t15", several),
+        (UsageDialect::VercelGoogle, "10 5 r30 t15", "10 35"),
+        (UsageDialect::VercelGoogle, "10 5 r30", "10 35"),
+        // A completion that holds its reasoning looks the same.
+        (
+            UsageDialect::VercelGoogle,
+            "10 40 r30 t50",
+            "[usage_ambiguous] 10 40, 10 70",
+        ),
+        (UsageDialect::VercelGoogle, "10 40 t50", "10 40"),
+        (UsageDialect::VercelGoogle, "10 5 r30 t45", "10 35"),
+        // xAI: also without a total; a total that is a mere sum has the reasoning inside.
+        (UsageDialect::Xai, "10 40 r30", "10 70"),
+        (UsageDialect::Xai, "10 40 r30 t50", "10 40"),
+        (UsageDialect::Xai, "10 5 r30 t45", "10 35"),
+        // Gemini: the total alone has the reasoning.
+        (UsageDialect::Gemini, "10 5 t100", "10 90"),
+        (UsageDialect::Gemini, "21 9 t930", "21 909"),
+        (UsageDialect::Gemini, "10 50 r40 t60", "10 50"),
+        (UsageDialect::Recounting, "10 5 r30 t15", several),
+    ] {
+        let reported = ReportedUsage {
+            dialect,
+            ..reported(counts)
+        };
+        let reading = check_usage(&reported, &SHORT, unbilled);
+        assert_eq!(words(&reading), expected, "{dialect:?} {counts}");
+    }
+}
+
+#[test]
+fn a_bill_picks_the_reading_that_it_pays_for() {
+    // Two tokenizers count more reasoning than completion, and so does a server that counts it apart: only money tells.
+    for (counts, billed, expected) in [
+        ("10 30 r33 t40", 30, "10 30"),
+        ("10 30 r33 t40", 63, "10 63"),
+        ("10 40 r30 t50", 70, "10 70"),
+        ("10 40 r30 t50", 40, "10 40"),
+        ("21 9 t930", 909, "21 909"),
+        // A bill for other counts decides nothing.
+        (
+            "10 30 r33 t40",
+            31,
+            "[usage_mismatch usage_ambiguous] 10 30, 10 63",
+        ),
+        ("10 40 r30 t50", 99, "10 40"),
+        // Nor does one that pays for what cannot be.
+        ("10 5 h11", 5, "[usage_mismatch usage_impossible] worst"),
+    ] {
+        let paid = |counts: &TokenCounts| counts.completion == billed;
+        let reading = check_usage(&reported(counts), &SHORT, paid);
+        assert_eq!(words(&reading), expected, "{counts} {billed}");
+    }
+    // One that pays for both, as where output is free, decides nothing.
+    let reading = check_usage(&reported("10 30 r33 t40"), &SHORT, |_| true);
+    assert_eq!(
+        words(&reading),
+        "[usage_mismatch usage_ambiguous] 10 30, 10 63"
+    );
+    // Reasoning of another tokenizer is no count of these tokens.
+    let inside = check_usage(&reported("10 30 r33 t40"), &SHORT, |counts| {
+        counts.completion == 30
+    });
+    assert_eq!(inside.known().unwrap().reasoning_tokens, None);
 }
 
 #[test]
@@ -122,7 +195,7 @@ fn a_count_below_its_text_is_no_reading() {
             reasoning_chars,
             ..ExchangeSize::default()
         };
-        words(&check_usage(&reported(counts), &size))
+        words(&check_usage(&reported(counts), &size, unbilled))
     };
     let long = 3 * MAX_CHARS_PER_TOKEN;
     let impossible = "[usage_impossible] worst";
@@ -152,8 +225,14 @@ fn a_count_below_its_text_is_no_reading() {
         has_reached_limit: true,
         ..SHORT
     };
-    assert_eq!(words(&check_usage(&reported("9 1"), &eaten)), "9 1");
-    assert_eq!(words(&check_usage(&reported("9 0"), &eaten)), impossible);
+    assert_eq!(
+        words(&check_usage(&reported("9 1"), &eaten, unbilled)),
+        "9 1"
+    );
+    assert_eq!(
+        words(&check_usage(&reported("9 0"), &eaten, unbilled)),
+        impossible
+    );
     // A summary is written by another model: it only shows that there was reasoning.
     let summary = ExchangeSize {
         reasoning_chars: long,
@@ -161,8 +240,14 @@ fn a_count_below_its_text_is_no_reading() {
         answer_chars: 0,
         ..SHORT
     };
-    assert_eq!(words(&check_usage(&reported("9 1"), &summary)), "9 1");
-    assert_eq!(words(&check_usage(&reported("9 0"), &summary)), impossible);
+    assert_eq!(
+        words(&check_usage(&reported("9 1"), &summary, unbilled)),
+        "9 1"
+    );
+    assert_eq!(
+        words(&check_usage(&reported("9 0"), &summary, unbilled)),
+        impossible
+    );
 }
 
 #[test]
@@ -198,12 +283,28 @@ fn any_count() -> impl Strategy<Value = Option<u64>> {
     prop::option::of(count)
 }
 
+fn any_dialect() -> impl Strategy<Value = UsageDialect> {
+    prop::sample::select(vec![
+        UsageDialect::Standard,
+        UsageDialect::Xai,
+        UsageDialect::Gemini,
+        UsageDialect::VercelGoogle,
+        UsageDialect::Recounting,
+    ])
+}
+
+/// No bill decides.
+fn unbilled(_: &TokenCounts) -> bool {
+    false
+}
+
 prop_compose! {
-    fn any_reported()(counts in prop::array::uniform6(any_count())) -> ReportedUsage {
+    fn any_reported()(counts in prop::array::uniform6(any_count()), dialect in any_dialect()) -> ReportedUsage {
         let [prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cache_write_tokens, total_tokens] = counts;
         ReportedUsage {
-            usage: Usage { prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cache_write_tokens },
+            usage: Usage { prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cache_write_tokens, ..Usage::default() },
             total_tokens,
+            dialect,
         }
     }
 }
@@ -241,6 +342,7 @@ fn prices() -> impl Strategy<Value = TokenPrices> {
             output: Some(Usd(output)),
             cache_read: Some(Usd(read)),
             cache_write: Some(Usd(write)),
+            ..Rates::default()
         })
     })
 }
@@ -254,7 +356,7 @@ proptest! {
                 && counts.completion >= size.min_completion_tokens()
                 && counts.fresh().is_some()
         };
-        match check_usage(&reported, &size) {
+        match check_usage(&reported, &size, unbilled) {
             UsageReading::Known(usage) => {
                 let counts = usage.counts().unwrap();
                 prop_assert!(check(&counts));
@@ -279,7 +381,7 @@ proptest! {
         (answer, reasoning) in (1_u64..10_000, 0_u64..10_000),
         (cached, written) in (0.0..=0.5_f64, 0.0..=0.5_f64),
         prices in prices(),
-        convention in 0..5,
+        (convention, has_bill) in (0..5, any::<bool>()),
         size in any_size(),
     ) {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -289,6 +391,7 @@ proptest! {
             cached: share(cached),
             cache_write: share(written),
             completion: answer + reasoning,
+            ..TokenCounts::default()
         };
         let usage = Usage {
             prompt_tokens: Some(prompt),
@@ -296,6 +399,7 @@ proptest! {
             reasoning_tokens: Some(reasoning),
             cached_tokens: Some(truth.cached),
             cache_write_tokens: Some(truth.cache_write),
+            ..Usage::default()
         };
         let inside = Usage { completion_tokens: Some(truth.completion), ..usage };
         let unreported = Usage { reasoning_tokens: None, ..usage };
@@ -308,7 +412,9 @@ proptest! {
             // Reasoning below the completion, outside it and in no total, is a lie of omission.
             _ => (if reasoning > answer { usage } else { inside }, Some(prompt + answer)),
         };
-        let reading = check_usage(&ReportedUsage { usage, total_tokens }, &size);
+        let dialect = if convention == 2 { UsageDialect::Xai } else { UsageDialect::Standard };
+        let is_billed = |counts: &TokenCounts| has_bill && cost(&prices, counts) == cost(&prices, &truth);
+        let reading = check_usage(&ReportedUsage { usage, total_tokens, dialect }, &size, is_billed);
         if let Some(settled) = settled(&reading, &prices) {
             prop_assert!(settled >= cost(&prices, &truth).unwrap(), "{reading:?}");
         }
@@ -329,7 +435,8 @@ proptest! {
                 reasoning_tokens: reasoning,
                 ..Usage::default()
             };
-            check_usage(&ReportedUsage { usage, total_tokens: None }, &ExchangeSize::default())
+            let reported = ReportedUsage { usage, ..ReportedUsage::default() };
+            check_usage(&reported, &ExchangeSize::default(), unbilled)
         };
         let (less, more) = (of(prompt, completion), of(prompt + more_prompt, completion + more_completion));
         if less.flags() == more.flags() {
@@ -345,7 +452,7 @@ proptest! {
             answer_chars: size.answer_chars.saturating_add(more),
             ..size
         };
-        let impossible = |size| check_usage(&reported, size).flags().contains(&Flag::UsageImpossible);
+        let impossible = |size| check_usage(&reported, size, unbilled).flags().contains(&Flag::UsageImpossible);
         prop_assert!(!impossible(&size) || impossible(&longer));
     }
 }

@@ -15,9 +15,17 @@ use super::caching;
 use super::figure::{Figure, FigureCell, count, share};
 use super::table::{FigureRow, FigureTable};
 
-/// One row per variant with every figure. `prices_date`: the date of the price list behind the costs.
-pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> FigureTable {
-    let reasoning = summary.variants.iter().any(streams_reasoning);
+/// A variant reasons if more than this share of its answers, in per cent, came with reasoning.
+const MIN_REASONING_PERCENT: u64 = 10;
+
+/// One row per variant with every figure. `prices_date`: the date of the price list behind the costs; `run`: the
+/// status of the run, and true if its figures were simulated.
+pub(super) fn comparison(
+    summary: &RunSummary,
+    prices_date: Option<&str>,
+    run: (&'static str, bool),
+) -> FigureTable {
+    let reasoning = any_variant_reasons(summary);
     FigureTable::from_rows(summary.variants.iter().map(|variant| {
         let mut row = FigureRow::default();
         put_identity(&mut row, variant);
@@ -31,6 +39,8 @@ pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> Fig
         caching::put(&mut row, variant.caching.as_ref());
         let date = prices_date.map_or(Figure::Absent, |date| Figure::Text(date.to_owned()));
         row.put_figure("prices_date", date);
+        row.put_figure("status", Figure::Text(run.0.to_owned()));
+        row.put_figure("simulated", Figure::Bool(run.1));
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);
@@ -82,10 +92,16 @@ pub(super) fn errors(summary: &RunSummary) -> FigureTable {
     FigureTable::from_rows(rows)
 }
 
-/// Returns true if most answers of the variant came with readable reasoning.
-pub(super) fn streams_reasoning(variant: &VariantSummary) -> bool {
-    let counts = &variant.figures.counts;
-    counts.visible_reasoning * 2 > counts.answered
+/// Returns true if more than a stray answer of any variant came with reasoning, readable or hidden: TTFA is the
+/// speed metric of such a run.
+pub(super) fn any_variant_reasons(summary: &RunSummary) -> bool {
+    summary.variants.iter().any(|variant| {
+        let counts = &variant.figures.counts;
+        let reasoned = counts
+            .visible_reasoning
+            .max(counts.flag(Flag::HiddenReasoning));
+        reasoned * 100 > counts.answered * MIN_REASONING_PERCENT
+    })
 }
 
 /// Shows the cost at list price, and the gateway's own price if the catalog lists none for a variant.
@@ -132,6 +148,11 @@ fn put_counts(row: &mut FigureRow, variant: &VariantSummary) {
         ("usage_mismatch", Flag::UsageMismatch),
         ("usage_impossible", Flag::UsageImpossible),
         ("usage_ambiguous", Flag::UsageAmbiguous),
+        ("usage_unread", Flag::UsageUnread),
+        ("unpriced_tier", Flag::UnpricedTier),
+        ("response_cached", Flag::ResponseCached),
+        ("own_key_refused", Flag::OwnKeyRefused),
+        ("proxy_retried", Flag::ProxyRetried),
     ] {
         row.put_figure(name, count(counts.flag(flag)));
     }

@@ -63,7 +63,7 @@ impl ComparisonReport {
             scope: &self.scope,
             prices_date: None,
             warning: None,
-            finding: &[],
+            screen: None,
             verdicts: &self.verdicts,
         }
     }

@@ -335,7 +335,9 @@ impl EstimateView<'_> {
                 AnswerBasis::SamePrompt => "from past answers to the same prompt",
                 AnswerBasis::SameTags => "from past answers to prompts with the same tags",
                 AnswerBasis::OtherPrompts => "from past answers to other prompts",
-                AnswerBasis::TokenLimit => "a quarter of max_tokens",
+                AnswerBasis::TokenLimit => {
+                    "a share of max_tokens by reasoning effort, a quarter without one"
+                }
                 AnswerBasis::Assumed => "assumed, without max_tokens or a past run",
             };
             format!("{words} ({requests} requests)")

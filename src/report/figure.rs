@@ -227,6 +227,8 @@ impl Figure {
             Self::Millis(value) => shown_span(Nanos(value.0.saturating_mul(1000))),
             Self::Rate(value) => (value.three_figures(), "/s"),
             Self::Mean(value) => (value.three_figures(), ""),
+            // A ratio is above 0: what rounds to 0 is small, not nothing.
+            Self::Ratio(Thousandths(0)) => ("<0.001".to_owned(), "x"),
             Self::Ratio(value) => (shown_ratio(value.as_f64()), "x"),
             Self::Share(value) => (format!("{:.1}", value.0 as f64 / 10.0), " %"),
             Self::Points(0) => ("0.0".to_owned(), " points"),
@@ -384,6 +386,7 @@ mod tests {
             (Figure::Rate(thousandths(81.249)), "81.249", "81.2/s"),
             (Figure::Mean(thousandths(1234.5)), "1234.500", "1234"),
             (Figure::Ratio(thousandths(0.6349)), "0.635", "0.64x"),
+            (Figure::Ratio(thousandths(0.0004)), "0.000", "<0.001x"),
             (Figure::Share(thousandths(0.0625)), "0.063", "6.3 %"),
             (Figure::Count(12_345), "12345", "12345"),
             (Figure::Absent, "", "–"),

@@ -5,8 +5,10 @@
 
 use crate::verdict::{LimitStatus, Verdict};
 
+use super::screen::ResultScreen;
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
+use super::{markdown, recommendations};
 
 /// Most annotations of one kind: GitHub shows no more per step.
 const MAX_ANNOTATIONS: usize = 10;
@@ -22,8 +24,8 @@ pub struct JobSummary<'a> {
     pub prices_date: Option<&'a str>,
     /// Warning to print first.
     pub warning: Option<&'a str>,
-    /// The finding, sentence by sentence.
-    pub finding: &'a [String],
+    /// The result of the run; absent where runs are compared.
+    pub screen: Option<&'a ResultScreen>,
     /// The verdicts and limits.
     pub verdicts: &'a Verdicts,
 }
@@ -45,34 +47,24 @@ pub fn marker(suite: &str) -> String {
     format!("<!-- bakeoff:{} -->", name.trim_matches('-'))
 }
 
-/// Renders the summary as Markdown: failures first, then inconclusive verdicts, then the rest, folded.
+/// Renders the summary as Markdown. Of a run: the result, with the verdicts folded. Of compared runs: failures
+/// first, then inconclusive verdicts, then the rest, folded.
 pub fn summary(job: &JobSummary<'_>) -> String {
+    let gates = job.verdicts.sections.iter().any(|section| section.gates);
+    let advice = job
+        .screen
+        .filter(|_| !gates && job.verdicts.limit_texts.is_empty());
+    let advice = advice.and_then(|screen| recommendations::headline(&screen.recommendations));
+    let headline = advice.unwrap_or_else(|| headline(job.verdicts));
     let mut page = format!(
         "{}\n### bakeoff {}: {}\n\n",
         marker(job.suite),
         text::markdown(job.suite),
-        headline(job.verdicts)
+        text::markdown(&headline)
     );
-    if let Some(warning) = job.warning {
-        push(
-            &mut page,
-            format_args!("> **{}**\n\n", text::markdown(warning)),
-        );
-    }
-    for limit in &job.verdicts.limit_texts {
-        if limit.holds != LimitStatus::Within {
-            push(
-                &mut page,
-                format_args!("- {}\n", text::markdown(&limit.sentence)),
-            );
-        }
-    }
-    for section in &job.verdicts.sections {
-        push_section(&mut page, section);
-    }
-    let finding: Vec<String> = job.finding.iter().map(|s| text::markdown(s)).collect();
-    if !finding.is_empty() {
-        push(&mut page, format_args!("\n{}\n", finding.join(" ")));
+    match job.screen {
+        Some(screen) => push_run(&mut page, job, screen),
+        None => push_verdicts(&mut page, job),
     }
     let prices = job
         .prices_date
@@ -80,6 +72,44 @@ pub fn summary(job: &JobSummary<'_>) -> String {
     let scope = text::markdown(&format!("{}{prices}", job.scope));
     push(&mut page, format_args!("\n<sub>{scope}</sub>\n"));
     page
+}
+
+/// Adds the result of a run, then its verdicts, folded.
+fn push_run(page: &mut String, job: &JobSummary<'_>, screen: &ResultScreen) {
+    markdown::push_result(page, screen, job.warning);
+    if job.verdicts.sections.is_empty() && job.verdicts.limit_texts.is_empty() {
+        return;
+    }
+    page.push_str("\n<details><summary>Verdicts</summary>\n");
+    for limit in &job.verdicts.limit_texts {
+        let sentence = text::markdown(&limit.sentence);
+        push(page, format_args!("\n- {sentence}"));
+    }
+    if !job.verdicts.limit_texts.is_empty() {
+        page.push('\n');
+    }
+    for section in &job.verdicts.sections {
+        push_section(page, section);
+    }
+    page.push_str("\n</details>\n");
+}
+
+/// Adds the verdicts of compared runs.
+fn push_verdicts(page: &mut String, job: &JobSummary<'_>) {
+    if let Some(warning) = job.warning {
+        push(page, format_args!("> **{}**\n\n", text::markdown(warning)));
+    }
+    for limit in &job.verdicts.limit_texts {
+        if limit.holds != LimitStatus::Within {
+            push(
+                page,
+                format_args!("- {}\n", text::markdown(&limit.sentence)),
+            );
+        }
+    }
+    for section in &job.verdicts.sections {
+        push_section(page, section);
+    }
 }
 
 /// `1 worse, 2 inconclusive, 9 not worse`.
@@ -117,6 +147,12 @@ fn push_section(page: &mut String, section: &Section) {
         " (fails nothing)"
     };
     push(page, format_args!("\n**{title}**{gates}\n\n"));
+    for alert in &section.alerts {
+        push(
+            page,
+            format_args!("> **{}**\n\n", text::markdown(&alert.text)),
+        );
+    }
     let with_verdict = |verdicts: &[Verdict]| {
         let texts = section.comparison_texts.iter();
         let texts: Vec<_> = texts
@@ -125,9 +161,11 @@ fn push_section(page: &mut String, section: &Section) {
         texts
     };
     for comparison in with_verdict(&[Verdict::Regressed, Verdict::Inconclusive]) {
+        let is_alert = |remark: &&String| section.alerts.iter().any(|one| one.text == **remark);
         let remarks: Vec<String> = comparison
             .remarks
             .iter()
+            .filter(|remark| !is_alert(remark))
             .map(|s| text::markdown(s))
             .collect();
         let line = format!(
@@ -167,13 +205,18 @@ fn push_section(page: &mut String, section: &Section) {
     }
 }
 
-/// Renders workflow commands, one per line: an error for a failure, and a warning for an inconclusive
-/// verdict if the suite enables those.
+/// Renders workflow commands, one per line: an error for a failure, a warning for each alert, and one for an
+/// inconclusive verdict if the suite enables those.
 pub fn annotations(job: &JobSummary<'_>) -> String {
     let verdicts = job.verdicts;
     let gating = verdicts.sections.iter().filter(|section| section.gates);
     let comparisons: Vec<_> = gating
+        .clone()
         .flat_map(|section| &section.comparison_texts)
+        .collect();
+    let alerts = gating.flat_map(|section| &section.alerts);
+    let alerts: Vec<(String, &str)> = alerts
+        .map(|alert| (alert.kind.to_owned(), alert.text.as_str()))
         .collect();
     let mut errors: Vec<(String, &str)> = Vec::new();
     let mut warnings: Vec<(String, &str)> = Vec::new();
@@ -201,6 +244,8 @@ pub fn annotations(job: &JobSummary<'_>) -> String {
     if !verdicts.warn_inconclusive {
         warnings.clear();
     }
+    // A gate that judged nothing is never silent, whatever the suite says about inconclusive verdicts.
+    let warnings = [alerts, warnings].concat();
     let mut commands = String::new();
     for (kind, all) in [("error", errors), ("warning", warnings)] {
         push_commands(&mut commands, kind, &all);

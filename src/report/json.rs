@@ -15,6 +15,7 @@ use crate::record::Manifest;
 use super::figure::Figure;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
+use super::screen::ResultScreen;
 use super::table::FigureTable;
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
@@ -38,10 +39,15 @@ pub struct Document<'a> {
     /// Warning to read first; absent for a complete run.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
+    /// The mark of simulated figures; absent for a real endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulated: Option<&'a str>,
     /// Definition of every percentile.
     quantiles: &'static str,
-    /// The finding, sentence by sentence.
-    finding: &'a [String],
+    /// The result, sentence by sentence.
+    finding: Vec<String>,
+    /// One recommendation for each candidate.
+    recommendations: Vec<RecommendationDocument<'a>>,
     /// One row for each variant; FORMAT.md defines each name, under `comparison.csv`.
     comparison: RowsDocument<'a>,
     /// The judgements, the one that can fail a build first.
@@ -58,8 +64,10 @@ pub struct Document<'a> {
     prompts: RowsDocument<'a>,
     /// One row for each kind of error and variant.
     errors: RowsDocument<'a>,
-    /// Problems of the run.
+    /// Problems of the run: what is wrong with it.
     problems: &'a [RunProblem],
+    /// Facts about the run that are not wrong.
+    remarks: &'a [RunProblem],
     /// Settings and circumstances of the run.
     #[schemars(with = "BTreeMap<String, String>")]
     method: MethodDocument<'a>,
@@ -74,8 +82,10 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         run: &view.run,
         status: view.status,
         warning: view.warning.as_deref(),
+        simulated: view.screen.simulated.as_deref(),
         quantiles: "type 8",
-        finding: &view.finding,
+        finding: view.screen.sentences(),
+        recommendations: recommendations(&view.screen),
         comparison: RowsDocument(vec![&view.comparison]),
         verdicts: sections(&view.verdicts),
         limits: RowsDocument(vec![&view.verdicts.limits]),
@@ -87,9 +97,37 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         prompts: RowsDocument(vec![&view.prompts]),
         errors: RowsDocument(vec![&view.errors]),
         problems: &view.problems,
+        remarks: &view.remarks,
         method: MethodDocument(&view.method),
     };
     pretty(&document)
+}
+
+/// The recommendation on a candidate.
+#[derive(Serialize, JsonSchema)]
+struct RecommendationDocument<'a> {
+    /// Label of the candidate.
+    candidate: &'a str,
+    /// Label of the reference.
+    reference: &'a str,
+    /// `switch`, `trade_off`, `undecided` or `keep_reference`.
+    advice: &'static str,
+    /// The recommendation in a sentence.
+    sentence: &'a str,
+    /// The verdict of each primary metric, by the metric's stored word.
+    verdicts: BTreeMap<&'static str, &'static str>,
+}
+
+fn recommendations(screen: &ResultScreen) -> Vec<RecommendationDocument<'_>> {
+    let texts = screen.recommendations.iter();
+    let documents = texts.map(|text| RecommendationDocument {
+        candidate: &text.candidate,
+        reference: &text.reference,
+        advice: text.advice.word(),
+        sentence: text.sentence(),
+        verdicts: text.components.iter().copied().collect(),
+    });
+    documents.collect()
 }
 
 /// Version of the layout of judgements on their own.
@@ -177,6 +215,9 @@ struct SectionDocument<'a> {
     title: &'a str,
     /// True if it can fail a build.
     gates: bool,
+    /// What to read before the verdicts; absent if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<AlertDocument<'a>>,
     /// The primary comparisons in words.
     primary: Vec<ComparisonTextDocument<'a>>,
     /// One row for each candidate and metric, primary ones first.
@@ -191,6 +232,15 @@ struct SectionDocument<'a> {
     method: &'a [String],
     /// Notes on the judgement as a whole.
     notes: &'a [String],
+}
+
+/// A finding on a judgement as a whole.
+#[derive(Serialize, JsonSchema)]
+struct AlertDocument<'a> {
+    /// Its kind: `incomparable` or `shared_shift`.
+    kind: &'static str,
+    /// The finding in a sentence.
+    text: &'a str,
 }
 
 /// A primary comparison in words.
@@ -225,10 +275,15 @@ impl<'a> SectionDocument<'a> {
                 sentence: &text.sentence,
                 remarks: &text.remarks,
             });
+        let alerts = section.alerts.iter().map(|alert| AlertDocument {
+            kind: alert.kind,
+            text: &alert.text,
+        });
         Self {
             situation: section.situation,
             title: &section.title,
             gates: section.gates,
+            alerts: alerts.collect(),
             primary: texts.collect(),
             comparisons: RowsDocument(vec![&section.primary, &section.exploratory]),
             prompts: RowsDocument(vec![&section.prompts]),

@@ -6,6 +6,7 @@
 
 use crate::verdict::{LimitStatus, Verdict};
 
+use super::screen::ResultScreen;
 use super::text::one_line;
 use super::text::push;
 use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
@@ -28,6 +29,8 @@ pub(super) struct RunHeader<'a> {
     pub(super) warning: Option<&'a str>,
     /// Date of the price list behind the costs, if there is a single one.
     pub(super) prices_date: Option<&'a str>,
+    /// Its result: recommendations, and the mark of simulated figures.
+    pub(super) screen: &'a ResultScreen,
 }
 
 struct TestCase<'a> {
@@ -44,10 +47,21 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
         let texts = section.comparison_texts.iter();
         texts.map(move |text| comparison_case(section, text))
     });
+    let alerts = verdicts.sections.iter().flat_map(|section| {
+        let alerts = section.alerts.iter();
+        alerts.map(move |alert| TestCase {
+            class: section.situation,
+            name: alert.kind.to_owned(),
+            status: CaseStatus::Skipped,
+            message: &alert.text,
+            remarks: &[],
+        })
+    });
     let limits = verdicts.limit_texts.iter().map(limit_case);
     let run_case = run.as_ref().and_then(run_case);
     let cases: Vec<TestCase<'_>> = run_case
         .into_iter()
+        .chain(alerts)
         .chain(comparisons)
         .chain(limits)
         .collect();
@@ -81,19 +95,22 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
 }
 
 fn push_properties(xml: &mut String, run: &RunHeader<'_>) {
-    let properties = [
-        ("status", Some(run.status)),
-        ("prices_date", run.prices_date),
-    ];
-    let properties = properties.into_iter().filter_map(|(name, value)| {
-        let value = escaped(value?);
-        Some(format!("<property name=\"{name}\" value=\"{value}\"/>"))
-    });
-    let properties: String = properties.collect();
-    push(
-        xml,
-        format_args!("    <properties>{properties}</properties>\n"),
-    );
+    let mut properties = vec![("status", run.status.to_owned())];
+    let date = run.prices_date.map(str::to_owned);
+    properties.extend(date.map(|date| ("prices_date", date)));
+    let simulated = run.screen.simulated.clone();
+    properties.extend(simulated.map(|text| ("simulated", text)));
+    let recommendations = run.screen.recommendations.iter();
+    properties.extend(recommendations.map(|one| ("recommendation", one.line())));
+    xml.push_str("    <properties>\n");
+    for (name, value) in properties {
+        let value = escaped(&value);
+        push(
+            xml,
+            format_args!("      <property name=\"{name}\" value=\"{value}\"/>\n"),
+        );
+    }
+    xml.push_str("    </properties>\n");
 }
 
 /// The case of a run that is not complete: an error, as its exit code says, whatever was found so far.
@@ -112,8 +129,9 @@ fn run_case<'a>(run: &RunHeader<'a>) -> Option<TestCase<'a>> {
     })
 }
 
-/// The case of a comparison. It fails if the comparison regressed and can fail a build; a regression that
-/// cannot, and an inconclusive verdict, are skipped with their sentence. All others pass.
+/// The case of a comparison. It fails if the comparison regressed and can fail a build, and is skipped if it is
+/// inconclusive. All others pass: a candidate that is worse than the reference fails nothing unless the suite
+/// says so.
 fn comparison_case<'a>(section: &Section, text: &'a ComparisonText) -> TestCase<'a> {
     let name = if section.situation == "interleaved" {
         format!("{} against {}", text.metric, text.reference)
@@ -122,8 +140,8 @@ fn comparison_case<'a>(section: &Section, text: &'a ComparisonText) -> TestCase<
     };
     let status = match text.verdict {
         Verdict::Regressed if section.gates => CaseStatus::Failed(text.verdict.word(text.design)),
-        Verdict::Regressed | Verdict::Inconclusive => CaseStatus::Skipped,
-        Verdict::Improved | Verdict::Ok => CaseStatus::Passed,
+        Verdict::Inconclusive => CaseStatus::Skipped,
+        Verdict::Regressed | Verdict::Improved | Verdict::Ok => CaseStatus::Passed,
     };
     TestCase {
         class: &text.candidate,

@@ -5,6 +5,8 @@
 
 use super::caching::CachingSection;
 use super::output_tokens::Outputs;
+use super::problems::RunProblem;
+use super::screen::ResultScreen;
 use super::table::FigureTable;
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
@@ -16,44 +18,101 @@ const MAX_PROMPT_ROWS: usize = 200;
 /// Maximum rows of the table of errors; the rest is counted.
 const MAX_ERROR_ROWS: usize = 20;
 
-/// Renders the page.
+/// Renders the page: the result as a reader needs it, then everything else, folded.
 pub(super) fn page(view: &View) -> String {
     let mut page = format!("# bakeoff: {}\n\n", text::markdown(&view.suite));
-    if let Some(description) = &view.description {
-        push(
-            &mut page,
-            format_args!("{}\n\n", text::markdown(description)),
-        );
+    push_result(&mut page, &view.screen, view.warning.as_deref());
+    push_fold(&mut page, "All figures, with 95 % intervals", |page| {
+        push_table(page, &view.comparison, usize::MAX);
+        page.push('\n');
+        push_list(page, &view.notes);
+    });
+    for section in &view.verdicts.sections {
+        let summary = format!("Verdicts: {}", section.title);
+        push_fold(&mut page, &summary, |page| push_section(page, section));
+        push_section_folds(&mut page, section);
     }
-    if let Some(warning) = &view.warning {
-        push(
-            &mut page,
-            format_args!("> **{}**\n\n", text::markdown(warning)),
-        );
+    if !view.verdicts.limits.rows.is_empty() {
+        push_fold(&mut page, "Limits", |page| {
+            push_table(page, &view.verdicts.limits, usize::MAX);
+        });
     }
-    let finding: Vec<String> = view.finding.iter().map(|s| text::markdown(s)).collect();
-    push(&mut page, format_args!("{}\n\n", finding.join(" ")));
-    push_table(&mut page, &view.comparison, usize::MAX);
-    page.push('\n');
-    for note in &view.notes {
-        push(&mut page, format_args!("- {}\n", text::markdown(note)));
+    if view.verdicts.outputs.is_notable() {
+        push_fold(&mut page, "Output tokens", |page| {
+            push_outputs(page, &view.verdicts.outputs);
+        });
     }
-    push_verdicts(&mut page, &view.verdicts);
     if let Some(caching) = &view.caching {
-        push_caching(&mut page, caching);
+        push_fold(&mut page, "Prompt caches", |page| {
+            push_caching(page, caching);
+        });
     }
-    page.push_str("\n## What went wrong\n\n");
-    push_problems(&mut page, view);
-    page.push_str("\n## By prompt\n\n<details><summary>Figures of each prompt</summary>\n\n");
-    push_table(&mut page, &view.prompts, MAX_PROMPT_ROWS);
-    page.push_str("\n</details>\n\n## How it was run\n\n| | |\n| --- | --- |\n");
-    for (name, value) in &view.method {
-        push(
-            &mut page,
-            format_args!("| {name} | {} |\n", text::markdown(value)),
-        );
+    if !view.problems.is_empty() || !view.errors.rows.is_empty() {
+        push_fold(&mut page, "Problems", |page| push_problems(page, view));
     }
+    if !view.remarks.is_empty() {
+        push_fold(&mut page, "Remarks", |page| {
+            push_problem_list(page, &view.remarks);
+        });
+    }
+    push_fold(&mut page, "Figures of each prompt", |page| {
+        push_table(page, &view.prompts, MAX_PROMPT_ROWS);
+    });
+    push_fold(&mut page, "How it was run", |page| {
+        if let Some(description) = &view.description {
+            push(page, format_args!("{}\n\n", text::markdown(description)));
+        }
+        page.push_str("| | |\n| --- | --- |\n");
+        for (name, value) in &view.method {
+            push(
+                page,
+                format_args!("| {name} | {} |\n", text::markdown(value)),
+            );
+        }
+    });
     page
+}
+
+/// Adds the result of a run: the mark of simulated figures, the heading, the table with the recommendations, the
+/// gate, and the problems that change how it is read.
+pub(super) fn push_result(page: &mut String, screen: &ResultScreen, warning: Option<&str>) {
+    let marks = screen.simulated.as_deref().into_iter().chain(warning);
+    for mark in marks {
+        push(page, format_args!("> **{}**\n\n", text::markdown(mark)));
+    }
+    push(
+        page,
+        format_args!("{}\n\n", text::markdown(&screen.heading)),
+    );
+    push_table(page, &screen.page_table, usize::MAX);
+    page.push('\n');
+    if !screen.notes.is_empty() {
+        let notes = text::markdown(&screen.notes.join(" "));
+        push(page, format_args!("{notes}\n\n"));
+    }
+    for line in &screen.gate {
+        push(page, format_args!("- {}\n", text::markdown(&line.text)));
+    }
+    for alert in &screen.alerts {
+        push(page, format_args!("- {}\n", text::markdown(&alert.line())));
+    }
+}
+
+fn push_list(page: &mut String, lines: &[String]) {
+    for line in lines {
+        push(page, format_args!("- {}\n", text::markdown(line)));
+    }
+}
+
+/// Adds a folded part of the page.
+fn push_fold(page: &mut String, summary: &str, content: impl FnOnce(&mut String)) {
+    let summary = text::markdown(summary);
+    push(
+        page,
+        format_args!("\n<details><summary>{summary}</summary>\n\n"),
+    );
+    content(page);
+    page.push_str("\n</details>\n");
 }
 
 /// Renders judgements as a page of their own.
@@ -65,16 +124,11 @@ pub(super) fn verdicts_page(suite: &str, scope: &str, verdicts: &Verdicts) -> St
 }
 
 fn push_caching(page: &mut String, caching: &CachingSection) {
-    page.push_str("\n## Prompt caches\n\n");
-    for sentence in &caching.sentences {
-        push(page, format_args!("- {}\n", text::markdown(sentence)));
-    }
+    push_list(page, &caching.sentences);
     page.push('\n');
     push_table(page, &caching.table, usize::MAX);
     page.push('\n');
-    for line in &caching.legend {
-        push(page, format_args!("- {}\n", text::markdown(line)));
-    }
+    push_list(page, &caching.legend);
 }
 
 /// Adds every judgement, then the limits.
@@ -83,21 +137,25 @@ fn push_verdicts(page: &mut String, verdicts: &Verdicts) {
         page.push_str("\n## Verdicts\n");
     }
     for section in &verdicts.sections {
+        push(
+            page,
+            format_args!("\n### {}\n\n", text::markdown(&section.title)),
+        );
         push_section(page, section);
+        push_section_folds(page, section);
     }
     if !verdicts.limits.rows.is_empty() {
         page.push_str("\n## Limits\n\n");
         push_table(page, &verdicts.limits, usize::MAX);
     }
-    push_outputs(page, &verdicts.outputs);
+    if verdicts.outputs.is_notable() {
+        page.push_str("\n## Output tokens\n\n");
+        push_outputs(page, &verdicts.outputs);
+    }
 }
 
-/// Adds the section on answer length, unless it has nothing to show.
+/// Adds the section on answer length.
 fn push_outputs(page: &mut String, outputs: &Outputs) {
-    if !outputs.is_notable() {
-        return;
-    }
-    page.push_str("\n## Output tokens\n\n");
     for line in [&outputs.paragraphs, &outputs.hidden, &outputs.notes]
         .into_iter()
         .flatten()
@@ -112,10 +170,12 @@ fn push_outputs(page: &mut String, outputs: &Outputs) {
 }
 
 fn push_section(page: &mut String, section: &Section) {
-    push(
-        page,
-        format_args!("\n### {}\n\n", text::markdown(&section.title)),
-    );
+    for alert in &section.alerts {
+        push(
+            page,
+            format_args!("> **{}**\n\n", text::markdown(&alert.text)),
+        );
+    }
     for text in &section.comparison_texts {
         let sentences = std::iter::once(&text.sentence).chain(&text.own_remarks);
         let sentences: Vec<String> = sentences.map(|s| text::markdown(s)).collect();
@@ -135,12 +195,14 @@ fn push_section(page: &mut String, section: &Section) {
     if !section.legend.is_empty() {
         page.push('\n');
     }
-    for line in &section.legend {
-        push(page, format_args!("- {}\n", text::markdown(line)));
-    }
+    push_list(page, &section.legend);
+}
+
+/// Adds the parts of a section that are always folded.
+fn push_section_folds(page: &mut String, section: &Section) {
     for (summary, table, below) in [
         (
-            "Exploratory comparisons: not corrected for their number, and they never fail",
+            "Exploratory comparisons, adjusted for their number (Benjamini-Hochberg); they fail nothing",
             &section.exploratory_shown,
             section.exploratory_reasons.as_slice(),
         ),
@@ -184,10 +246,15 @@ fn push_folded(page: &mut String, summary: &str, table: &FigureTable, below: &[S
 }
 
 fn push_problems(page: &mut String, view: &View) {
-    if view.problems.is_empty() {
-        page.push_str("Nothing that was noticed.\n");
+    push_problem_list(page, &view.problems);
+    if !view.errors.rows.is_empty() {
+        page.push('\n');
+        push_table(page, &view.errors, MAX_ERROR_ROWS);
     }
-    for problem in &view.problems {
+}
+
+fn push_problem_list(page: &mut String, problems: &[RunProblem]) {
+    for problem in problems {
         let (subject, text) = (
             text::markdown(&problem.subject),
             text::markdown(&problem.text),
@@ -197,10 +264,6 @@ fn push_problems(page: &mut String, view: &View) {
             .map(|remedy| format!(" ({})", text::markdown(remedy)));
         let remedy = remedy.unwrap_or_default();
         push(page, format_args!("- **{subject}**: {text}{remedy}.\n"));
-    }
-    if !view.errors.rows.is_empty() {
-        page.push('\n');
-        push_table(page, &view.errors, MAX_ERROR_ROWS);
     }
 }
 

@@ -4,15 +4,16 @@
 //! reports are written. Invariant: a report is a pure function of manifest and samples, byte for byte, and
 //! the same number stands in every format.
 
+mod alerts;
 mod caching;
 mod columns;
 mod compared;
 mod csv;
 mod estimate;
 mod figure;
-mod finding;
 mod forecast;
 pub mod github;
+pub mod history_power;
 mod hlog;
 mod json;
 mod junit;
@@ -23,7 +24,9 @@ mod output_tokens;
 mod plan;
 pub mod preflight;
 mod problems;
+mod recommendations;
 mod runs;
+mod screen;
 mod sizes;
 mod sparkline;
 pub mod spend;
@@ -45,6 +48,7 @@ use std::io;
 use crate::record::{Manifest, Sample};
 use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary};
 
+pub use alerts::Alert;
 pub use caching::CachingSection;
 pub use compared::ComparisonReport;
 pub use estimate::{EstimateDocument, EstimateView, actual_cost_line};
@@ -57,13 +61,15 @@ pub use models_json::{
 pub use output_tokens::Outputs;
 pub use plan::{PlanDocument, PlanListing};
 pub use problems::RunProblem;
+pub use recommendations::RecommendationText;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
+pub use screen::{GateLine, ResultScreen};
 pub use sizes::SizesDocument;
 pub use table::{Column, ColumnDisplay, FigureTable};
 pub use terminal::Style;
 pub use trends::{Trends, TrendsDocument};
 pub use verdicts::{ComparisonText, LimitText, Section, Verdicts};
-pub use verification::{IncompleteTrial, VerificationDocument};
+pub use verification::{IgnoredParameter, IncompleteTrial, VerificationDocument};
 pub use view::View;
 
 /// Name of the file with one row per sample, which [`Report::read`] writes while it reads samples.
@@ -163,7 +169,7 @@ impl<'a> Report<'a> {
             scope: &self.view.run,
             prices_date: self.view.prices_date.as_deref(),
             warning: self.view.warning.as_deref(),
-            finding: &self.view.finding,
+            screen: Some(&self.view.screen),
             verdicts: &self.view.verdicts,
         }
     }
@@ -178,9 +184,14 @@ impl<'a> Report<'a> {
         &self.summary
     }
 
-    /// Renders the comparison for a terminal.
+    /// Renders the result of the run for a terminal: what a reader needs to act.
     pub fn terminal(&self, style: Style) -> String {
         terminal::screen(&self.view, style)
+    }
+
+    /// Renders everything else for a terminal: intervals, exploratory comparisons, problems, legends.
+    pub fn terminal_details(&self, style: Style) -> String {
+        terminal::details(&self.view, style)
     }
 
     /// Writes one format.
@@ -195,6 +206,7 @@ impl<'a> Report<'a> {
                     status: view.status,
                     warning: view.warning.as_deref(),
                     prices_date: view.prices_date.as_deref(),
+                    screen: &view.screen,
                 };
                 let cases = junit::document(&view.suite, Some(status), &view.verdicts);
                 out.write_all(cases.as_bytes())

@@ -263,10 +263,14 @@ fn cost_sentence(change: &OutputChange) -> Option<String> {
     let shown = shown(cost);
     Some(if cost.beyond_noise {
         let word = if cost.ratio > 1.0 { "more" } else { "less" };
-        format!("At list price a request, its prompt included, costs {word}: {shown}.")
+        format!(
+            "At list price a request, its prompt included, costs {word} on the typical prompt (geometric mean): \
+             {shown}."
+        )
     } else {
         format!(
-            "At list price a request, its prompt included, is not shown to cost more or less: {shown}."
+            "At list price a request, its prompt included, is not shown to cost more or less on the typical prompt \
+             (geometric mean): {shown}."
         )
     })
 }

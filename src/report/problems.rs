@@ -1,15 +1,15 @@
-//! The problems of a run: everything a reader must know before trusting the table, with its remedy.
+//! The problems of a run: everything that is wrong with it, with its remedy.
 //!
 //! Owns which conditions are reported and how they are worded. Must not know how they are rendered.
 //! Invariant: a condition that spoils a comparison is always reported in words, never by a mark alone.
 
+use crate::gateway::HONOURED_WAIT_MAX;
 use crate::record::{FailureKind, Flag, Manifest};
 use crate::suite::CacheMode;
-use crate::units::Usd;
+use crate::units::{Nanos, Usd};
 use crate::verdict::{PairTotal, RunSummary, TokenKind, VariantSummary};
 
 use super::figure::{Figure, Thousandths};
-use super::finding::RankingMetric;
 
 /// Maximum names of providers or models in one sentence: the rest is counted.
 const MAX_NAMES: usize = 5;
@@ -106,6 +106,16 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             None,
         );
     }
+    let words = merged(summary.variants.iter().map(|v| &v.unknown_finishes));
+    if !words.is_empty() {
+        problems.push(
+            format!(
+                "finish reasons that are not known, so that their answers count as failures: {}",
+                names(&words)
+            ),
+            Some("report the words to bakeoff, so that its table gets them"),
+        );
+    }
     if summary.lost_lines > 0 {
         let lost = summary.lost_lines;
         problems.push(
@@ -127,16 +137,26 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             None,
         );
     }
-    if RankingMetric::from_summary(summary) == RankingMetric::Ttfa {
-        problems.push(
-            "some variants stream their reasoning and others do not: their TTFTs are times to \
-             different things"
-                .to_owned(),
-            Some("compare TTFA, the time to the first token of the answer"),
-        );
-    }
+    unread_usage(&mut problems, summary);
     shared_caches(&mut problems, manifest, summary);
     all
+}
+
+/// Reports numbers in usage blocks that have no known meaning, once for the run.
+fn unread_usage(problems: &mut ProblemList<'_>, summary: &RunSummary) {
+    let mut unread = std::collections::BTreeMap::new();
+    for (path, count) in summary.variants.iter().flat_map(|v| &v.unread_usage) {
+        *unread.entry(format!("`{path}`")).or_insert(0) += count;
+    }
+    if !unread.is_empty() {
+        problems.push(
+            format!(
+                "numbers in `usage` without a known meaning, in no cost: {}",
+                names(&unread)
+            ),
+            Some("compare the list cost with what was billed"),
+        );
+    }
 }
 
 /// Reports variants of one model, unless the servers report that no cache was read.
@@ -181,6 +201,17 @@ fn failures(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
             ),
         );
     }
+    if let Some(wait) = variant
+        .longest_wait
+        .filter(|wait| *wait > HONOURED_WAIT_MAX)
+    {
+        let seconds = |wait: Nanos| wait.0 / 1_000_000_000;
+        let (wait, honoured) = (seconds(wait), seconds(HONOURED_WAIT_MAX));
+        problems.push(
+            format!("the server demanded a wait of up to {wait} s, and more than {honoured} s is not waited for"),
+            Some("run again after that wait, or lower the rate of requests"),
+        );
+    }
     if counts.retried > 0 {
         let (retried, done) = (counts.retried, counts.done);
         let text = format!("took more than one attempt: {retried} of {done} trials");
@@ -205,23 +236,24 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         &format!("answered by another provider or model than the first choice{by}, which spoils the comparison"),
         Some("pin the provider in the variant's provider_options"),
     );
-    match variant.alias() {
-        Some(alias) => problems.push(
-            format!("every answer names the model `{alias}`, taken for another name of the same"),
-            None,
-        ),
-        None => problems.push_flag(
+    if variant.alias().is_none() {
+        problems.push_flag(
             variant,
             Flag::OtherModel,
-            &format!("named another model than the one asked for{by}, which spoils the comparison"),
-            Some("ask for one of these by its own id"),
-        ),
+            &format!(
+                "answered by another model than the requested one{by}, which spoils the comparison"
+            ),
+            Some("request one of these by its own id"),
+        );
     }
     problems.push_flag(
         variant,
         Flag::Buffered,
-        "buffered (all in one burst), excluded from TTFT",
-        Some("look for a buffering proxy on the way"),
+        "buffered on the way (the answer, or its beginning, came in one burst), excluded from TTFT",
+        Some(
+            "a proxy holds tokens back: nginx needs `proxy_buffering off` (or the server's header \
+             `X-Accel-Buffering: no`), HAProxy `option http-no-delay`",
+        ),
     );
     problems.push_flag(
         variant,
@@ -237,10 +269,72 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     );
     problems.push_flag(
         variant,
-        Flag::HiddenReasoning,
-        "reasoning hidden, summarised or encrypted, so without an output rate",
-        None,
+        Flag::ClientPaused,
+        "measured while this process did not run (stopped, suspended, or without a processor), excluded from TTFT",
+        Some("run on a quieter machine that does not go to sleep"),
     );
+    problems.push_flag(
+        variant,
+        Flag::ResponseCached,
+        "answered from the gateway's response cache, excluded from TTFT",
+        Some("switch the response cache off, or set `cache = \"bust\"` in the suite"),
+    );
+    problems.push_flag(
+        variant,
+        Flag::ProxyRetried,
+        "retried by the proxy before it answered, so that times include its failed attempts",
+        Some("switch the proxy's retries off, or read its log"),
+    );
+    problems.push_flag(
+        variant,
+        Flag::OwnKeyRefused,
+        "own provider key refused, answered and billed with the gateway's credentials",
+        Some("renew the provider key at the gateway"),
+    );
+}
+
+/// Returns facts that are not wrong, and that explain a figure or its absence.
+pub(super) fn remarks(summary: &RunSummary) -> Vec<RunProblem> {
+    let mut all = Vec::new();
+    for variant in &summary.variants {
+        let mut remarks = ProblemList {
+            subject: &variant.label,
+            all: &mut all,
+        };
+        if let Some(alias) = variant.alias() {
+            remarks.push(
+                format!(
+                    "every answer names the model `{alias}`, taken for another name of the same"
+                ),
+                None,
+            );
+        }
+        remarks.push_flag(
+            variant,
+            Flag::HiddenReasoning,
+            "reasoning hidden, summarised or encrypted, so without an output rate",
+            None,
+        );
+        let money = &variant.figures.money;
+        if money.free_of_charge > 0 {
+            let (free, done) = (money.free_of_charge, variant.figures.counts.done);
+            let text =
+                format!("billed $0 (own keys), so bills say nothing: {free} of {done} samples");
+            remarks.push(text, None);
+        }
+    }
+    all
+}
+
+/// The counts of all variants together.
+fn merged<'a>(
+    counted: impl Iterator<Item = &'a std::collections::BTreeMap<String, u64>>,
+) -> std::collections::BTreeMap<String, u64> {
+    let mut merged = std::collections::BTreeMap::new();
+    for (name, count) in counted.flatten() {
+        *merged.entry(name.clone()).or_default() += count;
+    }
+    merged
 }
 
 /// `a 28, b 4`: the most frequent names with their counts.
@@ -305,7 +399,7 @@ fn answers(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     problems.push_flag(
         variant,
         Flag::ThinkTags,
-        "<think> text in the answer, counted as answer",
+        "reasoning between marks such as <think> in the answer, counted as answer",
         None,
     );
     problems.push_flag(
@@ -325,6 +419,18 @@ fn answers(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         Flag::UsageAmbiguous,
         "token counts that can be read in several ways: they have no cost and no rate",
         None,
+    );
+    let tiers = names(&variant.service_tiers);
+    let tiers = if tiers.is_empty() {
+        String::new()
+    } else {
+        format!(" ({tiers})")
+    };
+    problems.push_flag(
+        variant,
+        Flag::UnpricedTier,
+        &format!("in a service tier{tiers} whose prices are not known: no list cost"),
+        Some("compare what was billed, or leave the service tier out"),
     );
 }
 
@@ -377,8 +483,19 @@ fn costs(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
                 Some("a declared price does not help: the reported usage is wrong or can be read in several ways"),
             );
         }
-        if unknown > contradicting {
-            let unpriced = unknown - contradicting;
+        // Those of a service tier are reported with their tier: a declared price would be that of another one.
+        let of_tier = counts.flag(Flag::UnpricedTier).min(unknown - contradicting);
+        let uncounted = money.uncounted.min(unknown - contradicting - of_tier);
+        if uncounted > 0 {
+            problems.push(
+                format!(
+                    "the cost of {uncounted} of {answered} answers is not known: the server did not report their token counts"
+                ),
+                Some("a declared price does not help: the server must report `usage`"),
+            );
+        }
+        let unpriced = unknown - contradicting - of_tier - uncounted;
+        if unpriced > 0 {
             problems.push(
                 format!("the cost of {unpriced} of {answered} answers is not known"),
                 Some("declare the model's price in bakeoff.toml"),
@@ -395,11 +512,6 @@ fn costs(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
             format!("surcharges of the gateway on top of what tokens cost: {sum} on {n} of {done} samples"),
             Some("they are billed, and in no list price"),
         );
-    }
-    if money.free_of_charge > 0 {
-        let (free, done) = (money.free_of_charge, counts.done);
-        let text = format!("billed $0 (own keys), so bills say nothing: {free} of {done} samples");
-        problems.push(text, None);
     }
 }
 

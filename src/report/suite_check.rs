@@ -127,7 +127,7 @@ fn costs(usd: Usd, cost: &WorstCost, prices_date: &str, suite: &Suite) -> String
     };
     format!(
         "costs at most about {usd} at list prices of {prices_date}{of}: a token for each byte sent, every answer at its \
-         limit, nothing sent twice{warming}"
+         limit, every attempt made{warming}"
     )
 }
 
@@ -256,7 +256,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         let cost = &sizing.cost;
         let _ = writeln!(
             text,
-            "\nCosts are of {} of {} models at list prices of {}: a token for each byte sent, every answer at its limit, nothing sent twice.",
+            "\nCosts are of {} of {} models at list prices of {}: a token for each byte sent, every answer at its limit, every attempt made.",
             cost.known, cost.variants, sizing.prices_date
         );
     }
@@ -385,7 +385,8 @@ fn noise(noise: Noise) -> String {
     )
 }
 
-fn signed_percent(change: f64) -> String {
+/// Formats a worsening: `+28 %`.
+pub(super) fn signed_percent(change: f64) -> String {
     format!("+{}", percent(change))
 }
 
@@ -418,6 +419,7 @@ mod tests {
 
     const FREE: WorstCost = WorstCost {
         per_round: Usd(2_000_000_000),
+        warm_up: Usd::ZERO,
         known: 1,
         variants: 2,
     };
@@ -462,7 +464,7 @@ mod tests {
                50            2             100       200       $0.0167
               100            2             200       400       $0.0333
 
-        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
+        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made.
 
         The suite is just large enough as it is.
         ");
@@ -480,7 +482,7 @@ mod tests {
                50          170            8500     17000         $1.42
               100           33            3300      6600        $0.550
 
-        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
+        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made.
 
         No number of repetitions of its prompts is enough. With 100 prompts, put into the suite:
           repetitions = 33

@@ -8,13 +8,16 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::verdict::Verdict;
+use crate::units::plural;
+use crate::verdict::{Advice, GateStatus, Verdict};
 
 use super::caching::CachingSection;
 use super::figure::{Figure, FigureCell};
 use super::output_tokens::Outputs;
+use super::problems::RunProblem;
+use super::recommendations::{RecommendationText, symbol};
 use super::table::{ColumnDisplay, FigureTable};
-use super::text;
+use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
@@ -23,7 +26,7 @@ use super::view::View;
 pub struct Style {
     /// True to use colours.
     pub colour: bool,
-    /// Width in columns.
+    /// Width in columns; [`usize::MAX`] where nothing is to be cut.
     pub width: usize,
 }
 
@@ -31,10 +34,14 @@ pub struct Style {
 const GUTTER: usize = 2;
 /// Maximum width of one cell: names and messages may be long.
 const MAX_CELL_WIDTH: usize = 48;
-/// Pointer to the parts of the verdicts that only the Markdown page has.
-const MARKDOWN_POINTER: &str =
-    "In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.";
-const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
+/// Maximum width of a candidate's name before its recommendation.
+const MAX_NAME_WIDTH: usize = 32;
+/// Maximum problems next to the result; the rest is counted.
+const MAX_ALERTS: usize = 5;
+/// Width below which the text of a column is not cut further.
+const MIN_COLUMN_WIDTH: usize = 10;
+const EXPLORATORY: &str =
+    "Exploratory, adjusted for their number (Benjamini-Hochberg); they fail nothing";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
@@ -42,25 +49,59 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
-/// Renders warning, table, finding and problems.
+/// Renders the result of a run: heading, table, recommendations and the problems that change how it is read.
 pub(super) fn screen(view: &View, style: Style) -> String {
+    let content = &view.screen;
     let mut screen = String::new();
+    push_line(&mut screen, style, BOLD, &text::one_line(&content.heading));
+    if let Some(mark) = &content.simulated {
+        push_line(&mut screen, style, DIM, &text::one_line(mark));
+    }
     if let Some(warning) = &view.warning {
-        push_line(&mut screen, style, YELLOW, &text::one_line(warning));
-        screen.push('\n');
+        push_marked(&mut screen, style, (YELLOW, '!'), 2, warning);
     }
-    push_table(&mut screen, &view.comparison, style);
     screen.push('\n');
-    for sentence in &view.finding {
-        push_line(&mut screen, style, "", &text::one_line(sentence));
+    push_columns(&mut screen, &content.table, style);
+    screen.push('\n');
+    push_recommendations(&mut screen, &content.recommendations, style);
+    for line in &content.gate {
+        let (colour, mark) = match line.status {
+            GateStatus::Passed => (GREEN, '+'),
+            GateStatus::Inconclusive => (YELLOW, '~'),
+            GateStatus::Failed => (RED, '-'),
+        };
+        push_marked(&mut screen, style, (colour, mark), 2, &line.text);
     }
+    if !content.notes.is_empty() {
+        let notes = content.notes.join(" ");
+        push_line(&mut screen, style, "", &text::one_line(&notes));
+    }
+    for alert in content.alerts.iter().take(MAX_ALERTS) {
+        let whole = alert.line();
+        let fits = whole.width().saturating_add(2) <= style.width;
+        let line = if fits { &whole } else { &alert.text };
+        push_marked(&mut screen, style, (YELLOW, '!'), 2, line);
+    }
+    if content.alerts.len() > MAX_ALERTS {
+        let more = content.alerts.len() - MAX_ALERTS;
+        let line = format!("{} in report.md", plural(more as u64, "more problem"));
+        push_marked(&mut screen, style, (YELLOW, '!'), 2, &line);
+    }
+    screen
+}
+
+/// Renders everything that the result of a run leaves out: figures with intervals, all verdicts, problems,
+/// legends.
+pub(super) fn details(view: &View, style: Style) -> String {
+    let mut screen = String::new();
+    screen.push('\n');
+    push_line(&mut screen, style, BOLD, "Figures, with 95 % intervals");
+    push_table(&mut screen, &view.comparison, style);
     push_verdicts(&mut screen, &view.verdicts, style);
+    push_exploratory(&mut screen, &view.verdicts, style);
     let outputs = &view.verdicts.outputs;
     if outputs.is_notable() {
         push_outputs(&mut screen, outputs, style);
-    }
-    if !view.verdicts.sections.is_empty() {
-        push_line(&mut screen, style, DIM, MARKDOWN_POINTER);
     }
     // If the suite does not configure caching, the Markdown page is enough.
     if let Some(caching) = view
@@ -70,11 +111,25 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     {
         push_caching(&mut screen, caching, style);
     }
-    if !view.problems.is_empty() {
+    push_problems(&mut screen, "Problems", &view.problems, style);
+    if !view.errors.rows.is_empty() {
         screen.push('\n');
-        push_line(&mut screen, style, BOLD, "What went wrong");
+        push_table(&mut screen, &view.errors, style);
     }
-    for problem in &view.problems {
+    push_problems(&mut screen, "Remarks", &view.remarks, style);
+    screen.push('\n');
+    for note in &view.notes {
+        push_line(&mut screen, style, DIM, note);
+    }
+    screen
+}
+
+fn push_problems(screen: &mut String, title: &str, problems: &[RunProblem], style: Style) {
+    if !problems.is_empty() {
+        screen.push('\n');
+        push_line(screen, style, BOLD, title);
+    }
+    for problem in problems {
         let remedy = problem.remedy.map(|remedy| format!(" ({remedy})"));
         let line = format!(
             "{}: {}{}",
@@ -82,17 +137,60 @@ pub(super) fn screen(view: &View, style: Style) -> String {
             problem.text,
             remedy.unwrap_or_default()
         );
-        push_line(&mut screen, style, YELLOW, &text::one_line(&line));
+        push_line(screen, style, "", &text::one_line(&line));
     }
-    if !view.errors.rows.is_empty() {
-        screen.push('\n');
-        push_table(&mut screen, &view.errors, style);
+}
+
+/// Adds one line per candidate, in the longest form that fits.
+fn push_recommendations(screen: &mut String, texts: &[RecommendationText], style: Style) {
+    let max_width = if style.width == usize::MAX {
+        usize::MAX
+    } else {
+        MAX_NAME_WIDTH
+    };
+    let names = texts.iter().map(|text| clip(&text.name, max_width));
+    let names: Vec<String> = names.collect();
+    let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    for (text, name) in texts.iter().zip(&names) {
+        let colour = match text.advice {
+            Advice::Switch => GREEN,
+            Advice::TradeOff | Advice::Undecided => YELLOW,
+            Advice::KeepReference => RED,
+        };
+        let pad = " ".repeat(widest - name.width());
+        // The mark, a space, the name and two spaces.
+        let indent = widest + 4;
+        let [_, _, shortest] = text.forms();
+        let fits = |form: &&String| indent.saturating_add(form.width()) <= style.width;
+        let form = text.forms().iter().find(fits).unwrap_or(shortest);
+        let line = format!("{name}{pad}  {form}");
+        let hanging = if indent * 2 > style.width { 2 } else { indent };
+        push_marked(screen, style, (colour, symbol(text.advice)), hanging, &line);
     }
-    screen.push('\n');
-    for note in &view.notes {
-        push_line(&mut screen, style, DIM, note);
+}
+
+/// Adds a line that begins with a coloured mark; what does not fit is indented by `hanging` columns.
+fn push_marked(
+    screen: &mut String,
+    style: Style,
+    (colour, mark): (&str, char),
+    hanging: usize,
+    line: &str,
+) {
+    push_painted(screen, style, colour, &mark.to_string());
+    let rest = style.width.saturating_sub(hanging).max(1);
+    let line = text::one_line(line);
+    let first_width = style.width.saturating_sub(2).max(1);
+    let mut parts = wrap(&line, first_width).into_iter();
+    let first = parts.next().unwrap_or_default();
+    push(screen, format_args!(" {first}\n"));
+    let others: Vec<String> = parts.collect();
+    for part in wrap(&others.join(" "), rest)
+        .iter()
+        .filter(|part| !part.is_empty())
+    {
+        push(screen, format_args!("{}{part}\n", " ".repeat(hanging)));
     }
-    screen
 }
 
 fn push_caching(screen: &mut String, caching: &CachingSection, style: Style) {
@@ -122,18 +220,22 @@ pub(super) fn verdicts(scope: &str, verdicts: &Verdicts, style: Style) -> String
             push_line(&mut screen, style, DIM, note);
         }
     }
+    push_exploratory(&mut screen, verdicts, style);
+    screen
+}
+
+fn push_exploratory(screen: &mut String, verdicts: &Verdicts, style: Style) {
     let exploratory = |section: &&Section| !section.exploratory.rows.is_empty();
     for section in verdicts.sections.iter().filter(exploratory) {
         screen.push('\n');
-        push_line(&mut screen, style, BOLD, EXPLORATORY);
+        push_line(screen, style, BOLD, EXPLORATORY);
         if !section.exploratory_shown.rows.is_empty() {
-            push_table(&mut screen, &section.exploratory_shown, style);
+            push_table(screen, &section.exploratory_shown, style);
         }
         for line in &section.exploratory_reasons {
-            push_line(&mut screen, style, DIM, &text::one_line(line));
+            push_line(screen, style, DIM, &text::one_line(line));
         }
     }
-    screen
 }
 
 /// Renders a table alone, with notes below it.
@@ -162,6 +264,9 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         screen.push('\n');
         let title = text::one_line(&section.title);
         push_line(screen, style, BOLD, &title);
+        for alert in &section.alerts {
+            push_line(screen, style, YELLOW, &text::one_line(&alert.text));
+        }
         if !section.primary.rows.is_empty() {
             push_table(screen, &section.primary, style);
         }
@@ -224,10 +329,11 @@ struct ColumnLayout {
     cells: Vec<String>,
     colours: Vec<&'static str>,
     width: usize,
+    max_width: usize,
 }
 
 impl ColumnLayout {
-    fn new(table: &FigureTable, index: usize, shown: ColumnDisplay) -> Self {
+    fn new(table: &FigureTable, (index, shown): (usize, ColumnDisplay), max_width: usize) -> Self {
         let mut layout = Self {
             index,
             shown,
@@ -240,6 +346,7 @@ impl ColumnLayout {
                 .map(|row| cell_colour(&row[index]))
                 .collect(),
             width: 0,
+            max_width,
         };
         layout.fill(table);
         layout
@@ -248,7 +355,7 @@ impl ColumnLayout {
     fn fill(&mut self, table: &FigureTable) {
         let cells = table.rows.iter().map(|row| &row[self.index]);
         self.cells = cells
-            .map(|cell| clip(&cell.shown(self.with_interval)))
+            .map(|cell| clip(&cell.shown(self.with_interval), self.max_width))
             .collect();
         let widest = self.cells.iter().map(|text| text.width()).max();
         self.width = widest.unwrap_or(0).max(self.shown.heading.width());
@@ -282,16 +389,16 @@ fn cell_colour(cell: &FigureCell) -> &'static str {
     }
 }
 
-/// Clips text to one line of at most the maximum cell width.
-fn clip(text: &str) -> String {
+/// Clips text to one line of at most this width.
+fn clip(text: &str, max_width: usize) -> String {
     let line = text::one_line(text);
-    if line.width() <= MAX_CELL_WIDTH {
+    if line.width() <= max_width {
         return line.into_owned();
     }
     let mut text = String::new();
     for c in line.chars() {
         text.push(c);
-        if text.width() >= MAX_CELL_WIDTH {
+        if text.width() >= max_width {
             text.pop();
             break;
         }
@@ -304,8 +411,14 @@ fn clip(text: &str) -> String {
 /// intervals may go before the column does.
 fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
     let shown = table.shown().into_iter();
+    // Where width is unlimited, nothing is cut.
+    let max_cell_width = if width == usize::MAX {
+        usize::MAX
+    } else {
+        MAX_CELL_WIDTH
+    };
     let mut columns: Vec<ColumnLayout> = shown
-        .map(|(index, shown)| ColumnLayout::new(table, index, shown))
+        .map(|column| ColumnLayout::new(table, column, max_cell_width))
         .collect();
     let needed = |columns: &[ColumnLayout]| -> usize {
         let widths: usize = columns.iter().map(|column| column.width).sum();
@@ -326,10 +439,36 @@ fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
             None => break,
         }
     }
+    // No row wraps: as a last resort text is cut, the widest first.
+    while needed(&columns) > width {
+        let excess = needed(&columns) - width;
+        let texts = columns.iter_mut().filter(|column| {
+            column.is_left_aligned
+                && column.width > MIN_COLUMN_WIDTH.max(column.shown.heading.width())
+        });
+        let Some(widest) = texts.max_by_key(|column| column.width) else {
+            break;
+        };
+        let min = MIN_COLUMN_WIDTH.max(widest.shown.heading.width());
+        widest.max_width = widest.width.saturating_sub(excess).max(min);
+        widest.fill(table);
+    }
     columns
 }
 
+/// Adds the columns of a table that fit, and names those that were left out.
 fn push_table(screen: &mut String, table: &FigureTable, style: Style) {
+    let visible = push_columns(screen, table, style);
+    let shown = table.shown().into_iter().map(|(_, shown)| shown.heading);
+    let left_out: Vec<&str> = shown.filter(|heading| !visible.contains(heading)).collect();
+    if !left_out.is_empty() {
+        let line = format!("left out at this width: {}", left_out.join(", "));
+        push_line(screen, style, DIM, &line);
+    }
+}
+
+/// Adds the columns of a table that fit, and returns their headings.
+fn push_columns(screen: &mut String, table: &FigureTable, style: Style) -> Vec<&'static str> {
     let columns = fit_columns(table, style.width);
     let headings = columns
         .iter()
@@ -342,14 +481,7 @@ fn push_table(screen: &mut String, table: &FigureTable, style: Style) {
         });
         push_row(screen, style, cells);
     }
-    let visible = columns.iter().map(|column| column.shown.heading);
-    let visible: Vec<&str> = visible.collect();
-    let shown = table.shown().into_iter().map(|(_, shown)| shown.heading);
-    let left_out: Vec<&str> = shown.filter(|heading| !visible.contains(heading)).collect();
-    if !left_out.is_empty() {
-        let line = format!("left out at this width: {}", left_out.join(", "));
-        push_line(screen, style, DIM, &line);
-    }
+    columns.iter().map(|column| column.shown.heading).collect()
 }
 
 fn push_row<'a>(

@@ -24,6 +24,8 @@ const VERSION: u32 = 2;
 const MAX_DRAWN_RUNS: usize = 60;
 /// Number of the newest runs that are listed one by one.
 const MAX_LISTED_RUNS: usize = 10;
+/// Printed for a run that was set apart for another variant.
+const NOT_CONCERNED: &str = "other variant";
 
 /// The trends of a history in one metric.
 #[derive(Debug)]
@@ -92,6 +94,8 @@ struct RunDocument<'a> {
     level: f64,
     /// Standing of the run: what was decided about it.
     standing: &'static str,
+    /// False if the run was set apart for another variant.
+    concerned: bool,
 }
 
 /// One change of level.
@@ -231,7 +235,11 @@ impl Trends {
         for (point, level) in listed.iter().zip(levels) {
             let began = point.started_at.strftime("%Y-%m-%d %H:%M");
             let pad = " ".repeat(width - level.width());
-            let standing = point.standing.word();
+            let standing = if point.concerned {
+                point.standing.word()
+            } else {
+                NOT_CONCERNED
+            };
             push(
                 page,
                 format_args!("  {began}  {}  {pad}{level}  {standing}\n", point.run),
@@ -275,6 +283,7 @@ impl Trends {
                     started_at: point.started_at,
                     level: point.level,
                     standing: point.standing.word(),
+                    concerned: point.concerned,
                 })
                 .collect(),
             changes: trend

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::suite::{Gate, Metric, OnInconclusive};
+use crate::suite::{Gate, Metric, OnExceeded, OnInconclusive};
 use crate::verdict::{
-    Comparison, ComparisonDesign, Judgement, LimitCheck, LimitStatus, Procedure, Reason, Verdict,
+    Comparison, ComparisonDesign, Judgement, LimitCheck, LimitStatus, Procedure, Reason,
+    SharedShift, Verdict,
 };
 
 use super::figure::{Figure, Thousandths};
@@ -55,6 +56,8 @@ pub struct Section {
     pub title: String,
     /// True if a regression in it fails a build.
     pub gates: bool,
+    /// What to read before the verdicts, such as a history that cannot be compared.
+    pub alerts: Vec<JudgementAlert>,
     /// The primary comparisons in words.
     pub comparison_texts: Vec<ComparisonText>,
     /// One row per primary comparison.
@@ -85,6 +88,15 @@ pub struct Section {
     pub notes: Vec<String>,
 }
 
+/// A finding on a judgement as a whole, printed before its verdicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgementAlert {
+    /// The stored word of its kind.
+    pub kind: &'static str,
+    /// The sentence.
+    pub text: String,
+}
+
 /// A primary comparison in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComparisonText {
@@ -113,7 +125,9 @@ impl Verdicts {
         let sections = judgements
             .filter(|gated| {
                 let judgement = &gated.judgement;
-                !judgement.comparisons.is_empty() || !judgement.notes.is_empty()
+                !judgement.comparisons.is_empty()
+                    || !judgement.notes.is_empty()
+                    || judgement.incomparable.is_some()
             })
             .map(|gated| Section::new(gated, &evaluation.gate));
         Self {
@@ -159,7 +173,15 @@ impl Section {
             .iter()
             .partition(|comparison| comparison.primary);
         let situation = judgement.design;
-        let all_remarks = Remarks::collect(&primary, |one| wording::remarks(situation, one));
+        let alerts = alerts(judgement, gate);
+        // What is printed first is not repeated for each comparison.
+        let without_alerts = |mut remarks: Vec<String>| {
+            remarks.retain(|remark| !alerts.iter().any(|alert| alert.text == *remark));
+            remarks
+        };
+        let all_remarks = Remarks::collect(&primary, |one| {
+            without_alerts(wording::remarks(situation, one))
+        });
         let texts = primary
             .iter()
             .map(|comparison| ComparisonText::new(situation, comparison, &all_remarks));
@@ -173,7 +195,7 @@ impl Section {
             let mut remarks = reasons(situation, one);
             remarks.extend(wording::open_interval_remark(one));
             remarks.extend(wording::influence(situation, one));
-            remarks
+            without_alerts(remarks)
         };
         Self {
             situation: situation_word(situation),
@@ -194,7 +216,8 @@ impl Section {
             routes: routes(judgement),
             legend: legend(gated, &primary),
             method: method(judgement, &primary, gate),
-            notes: judgement.notes.clone(),
+            notes: notes(judgement, &alerts),
+            alerts,
         }
     }
 }
@@ -208,7 +231,7 @@ impl ComparisonText {
         let remarks = wording::remarks(situation, comparison);
         let own_remarks = remarks
             .iter()
-            .filter(|remark| all_remarks.count(remark) < 2);
+            .filter(|remark| all_remarks.count(remark) == 1);
         Self {
             own_remarks: own_remarks.cloned().collect(),
             candidate: comparison.candidate.clone(),
@@ -220,6 +243,32 @@ impl ComparisonText {
             remarks,
         }
     }
+}
+
+/// The findings to print before the verdicts.
+fn alerts(judgement: &Judgement, gate: &Gate) -> Vec<JudgementAlert> {
+    let incomparable = judgement
+        .incomparable
+        .iter()
+        .map(|incomparable| JudgementAlert {
+            kind: "incomparable",
+            text: incomparable.to_string(),
+        });
+    let warns = gate.shared_shift.on_exceeded != OnExceeded::Pass;
+    let is_alert = |shift: &&SharedShift| warns && shift.status == LimitStatus::Exceeded;
+    let shifts = judgement.shared_shifts.iter().filter(is_alert);
+    let shifts = shifts.map(|shift| JudgementAlert {
+        kind: "shared_shift",
+        text: wording::shared_shift(shift),
+    });
+    incomparable.chain(shifts).collect()
+}
+
+/// The notes of a judgement, with the shared shifts that are no alerts first.
+fn notes(judgement: &Judgement, alerts: &[JudgementAlert]) -> Vec<String> {
+    let shifts = judgement.shared_shifts.iter().map(wording::shared_shift);
+    let shifts = shifts.filter(|text| !alerts.iter().any(|alert| alert.text == *text));
+    shifts.chain(judgement.notes.iter().cloned()).collect()
 }
 
 fn title(judgement: &Judgement) -> String {
@@ -376,7 +425,8 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
         };
         let levels = levels.join(" or ");
         legend.push(format!(
-            "Effects are {over}, in brackets their {levels} intervals."
+            "Effects are {over}, in brackets their {levels} intervals.{}",
+            estimators(primary)
         ));
     }
     if !tolerances.is_empty() {
@@ -399,6 +449,21 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
         );
     }
     legend
+}
+
+/// Names the estimators of the primary effects, which are not the ratios of the figures in other tables.
+fn estimators(primary: &[&Comparison]) -> String {
+    let any = |procedure: Procedure| primary.iter().any(|one| one.procedure == procedure);
+    let times = any(Procedure::AlignedRanks).then_some(
+        "times: the typical ratio on the same prompt (aligned ranks), not the ratio of medians",
+    );
+    let costs =
+        any(Procedure::RatioOfMeans).then_some("cost: the ratio of mean costs over prompts");
+    let named: Vec<&str> = times.into_iter().chain(costs).collect();
+    if named.is_empty() {
+        return String::new();
+    }
+    format!(" Of {}.", named.join("; of "))
 }
 
 /// The comparison design, the error rate and the procedures.
@@ -433,13 +498,14 @@ fn error_rate(design: ComparisonDesign, tested: usize, alpha: f64) -> String {
         [Verdict::Regressed, Verdict::Improved].map(|verdict| verdict.printed_word(design));
     if tested == 1 {
         return format!(
-            "The chance to call it {worse} where it is not worse by more than its tolerance is at most \
+            "The probability of calling it {worse} where it is not worse by more than its tolerance is at most \
              {one_sided}; the same for {better}."
         );
     }
     format!(
-        "The chance to call any of the {tested} primary comparisons {worse} where none is worse by more \
-         than its tolerance is at most {one_sided} in all; the same for {better}. Exploratory ones stand \
-         alone, at {one_sided} each."
+        "The probability of calling any of the {tested} primary comparisons {worse} where none is worse by \
+         more than its tolerance is at most {one_sided} in all; the same for {better}. Exploratory ones are \
+         adjusted for their number (Benjamini-Hochberg): of those called {worse}, a share of at most \
+         {one_sided} is expected to be wrong."
     )
 }

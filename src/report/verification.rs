@@ -22,6 +22,22 @@ pub struct VerificationDocument {
     answered: u64,
     /// Trials that did not complete, in the order of the plan.
     incomplete: Vec<IncompleteTrial>,
+    /// Request parameters that answers show to be ignored.
+    ignored: Vec<IgnoredParameter>,
+}
+
+/// A request parameter that answers of a variant show to be ignored.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Ignored")]
+pub struct IgnoredParameter {
+    /// Label of the variant.
+    pub variant: String,
+    /// Name of the parameter in the suite.
+    pub parameter: &'static str,
+    /// Answers that ignored it.
+    pub ignored: u64,
+    /// Answers that can show it.
+    pub answers: u64,
 }
 
 /// A trial that did not complete.
@@ -43,14 +59,22 @@ pub struct IncompleteTrial {
 }
 
 impl VerificationDocument {
-    /// Creates the document of a suite with `planned` trials, `answered` of them answered, and the incomplete ones.
-    pub fn new(suite: &str, planned: u64, answered: u64, incomplete: Vec<IncompleteTrial>) -> Self {
+    /// Creates the document of a suite with `planned` trials, `answered` of them answered, the incomplete ones, and the
+    /// parameters that were ignored.
+    pub fn new(
+        suite: &str,
+        planned: u64,
+        answered: u64,
+        incomplete: Vec<IncompleteTrial>,
+        ignored: Vec<IgnoredParameter>,
+    ) -> Self {
         Self {
             version: VERSION,
             suite: suite.to_owned(),
             planned,
             answered,
             incomplete,
+            ignored,
         }
     }
 }

@@ -9,14 +9,15 @@ use crate::suite::{CacheMode, Suite};
 use crate::units::plural;
 use crate::verdict::RunSummary;
 
+use super::alerts::Alert;
 use super::caching::{CachingSection, caching};
 use super::columns;
 use super::figure::{Figure, NO_END_MARK};
-use super::finding::finding;
-use super::problems::{RunProblem, problems};
+use super::problems::{RunProblem, problems, remarks};
+use super::screen::ResultScreen;
 use super::table::FigureTable;
 use super::text::push;
-use super::verdicts::Verdicts;
+use super::verdicts::{Section, Verdicts};
 use crate::verdict::Evaluation;
 
 /// The content of a report.
@@ -32,8 +33,8 @@ pub struct View {
     pub status: &'static str,
     /// Warning to read first; absent for a complete run.
     pub warning: Option<String>,
-    /// The finding, sentence by sentence.
-    pub finding: Vec<String>,
+    /// The result in ten seconds.
+    pub screen: ResultScreen,
     /// One row per variant.
     pub comparison: FigureTable,
     /// The legend of the tables.
@@ -46,8 +47,10 @@ pub struct View {
     pub caching: Option<CachingSection>,
     /// One row per prompt and variant.
     pub prompts: FigureTable,
-    /// Problems of the run.
+    /// Problems of the run: what is wrong with it.
     pub problems: Vec<RunProblem>,
+    /// Facts about the run that a reader may need, and that are not wrong.
+    pub remarks: Vec<RunProblem>,
     /// One row per kind of error and variant.
     pub errors: FigureTable,
     /// Settings and circumstances of the run: names and values.
@@ -69,23 +72,40 @@ impl View {
             );
         }
         let prices_date = manifest.prices.as_ref().map(|prices| prices.date.clone());
-        let comparison = columns::comparison(summary, prices_date.as_deref());
+        let simulated = manifest.endpoint.scenario.is_some();
+        let comparison = columns::comparison(summary, prices_date.as_deref(), (status, simulated));
         let prompts = columns::prompts(summary);
         let notes = notes([&comparison, &prompts], &price_source(manifest));
+        let verdicts = Verdicts::new(evaluation);
+        let of_past = |section: &&Section| section.situation != "interleaved";
+        let of_past = verdicts.sections.iter().filter(of_past);
+        let past_notes: Vec<String> = of_past.flat_map(|one| one.notes.clone()).collect();
+        let sections = verdicts.sections.iter();
+        let judged: Vec<Alert> = sections
+            .flat_map(|one| &one.alerts)
+            .map(|alert| Alert::new(alert.text.clone()))
+            .collect();
         Self {
             suite: manifest.suite.name.clone(),
             description: manifest.suite.description.clone(),
             run: manifest.run.clone(),
             status,
             warning,
-            finding: finding(summary),
+            screen: ResultScreen::new(
+                manifest,
+                summary,
+                evaluation,
+                (&comparison, &past_notes),
+                judged,
+            ),
             comparison,
             notes,
             prices_date,
-            verdicts: Verdicts::new(evaluation),
+            verdicts,
             caching: caching(manifest, summary),
             prompts,
             problems: problems(manifest, summary),
+            remarks: remarks(summary),
             errors: columns::errors(summary),
             method: method(manifest, summary),
         }

@@ -9,7 +9,7 @@ use crate::suite::{Bounds, Direction, Metric, Quantity, Scale};
 use crate::units::{Nanos, plural};
 use crate::verdict::{
     Comparison, ComparisonDesign, Effect, LimitCheck, LimitStatus, Procedure, Reason, SampleSize,
-    SizeGoal, Verdict,
+    SharedShift, SizeGoal, Verdict,
 };
 
 use super::figure::{Figure, FigureCell, Probability, Thousandths, share};
@@ -153,6 +153,8 @@ pub(super) fn sentence(situation: ComparisonDesign, comparison: &Comparison) -> 
     };
     let whose = if situation == ComparisonDesign::Interleaved {
         format!("of {}", comparison.reference)
+    } else if comparison.procedure == Procedure::Departure {
+        "before, the shift of all models taken off".to_owned()
     } else {
         "before".to_owned()
     };
@@ -166,6 +168,42 @@ pub(super) fn sentence(situation: ComparisonDesign, comparison: &Comparison) -> 
             format!("{claim}: {estimate} in the {what} against that {whose}, {interval}, {size}.")
         }
     }
+}
+
+/// A shared shift as one sentence.
+pub(super) fn shared_shift(shift: &SharedShift) -> String {
+    let words = words(shift.metric);
+    let shown = effect_cell(shift.metric.scale(), &shift.effect);
+    let interval = interval_text(&shown, shift.effect.level);
+    let max = allowance(shift.metric.scale(), shift.max);
+    let models = match shift.models.as_slice() {
+        [model] => format!("{model} alone"),
+        models => plural(models.len(), "model"),
+    };
+    let (name, estimate) = (words.noun, shown.figure.shown());
+    let shift_text = format!("{estimate} the {name} before ({models}, {interval})");
+    match shift.status {
+        LimitStatus::Exceeded => format!(
+            "Everything is {:.0} % {}: {shift_text}. It is the gateway or our network, and each model is judged by \
+             its departure from it.",
+            100.0 * (shift.effect.estimate - 1.0).abs(),
+            shift_word(shift)
+        ),
+        LimitStatus::Within => format!("Shared shift: {shift_text}, not worse by more than {max}."),
+        LimitStatus::Inconclusive => {
+            format!("Shared shift: {shift_text}; worse by more than {max} is not excluded.")
+        }
+    }
+}
+
+/// The word for a shift in the direction of its estimate.
+fn shift_word(shift: &SharedShift) -> &'static str {
+    let rises = shift.effect.estimate > 1.0;
+    let is_worse = match shift.metric.direction() {
+        Direction::LowerIsBetter => rises,
+        Direction::HigherIsBetter => !rises,
+    };
+    if is_worse { "slower" } else { "faster" }
 }
 
 /// The effect with its interval.
@@ -210,12 +248,11 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     let scale = comparison.metric.scale();
     let bounds = comparison.bounds;
     let mut parts = Vec::new();
+    let change = worsening_noun(comparison.metric);
     if let Some(detectable) = comparison.detectable_change {
-        let seen = change_figure(scale, detectable).shown();
+        let detectable = change_figure(scale, detectable).shown();
         parts.push(format!(
-            "A worsening by {seen}, the tolerance of {} included, would have been found with a chance of \
-             80 %.",
-            allowance(scale, bounds.tolerance)
+            "This run could detect a {change} of {detectable} or more (80 % power)."
         ));
     }
     if let Some(needed) = comparison.required_size {
@@ -223,15 +260,31 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
         let (prompts, repetitions) = (needed.prompts, needed.repetitions);
         parts.push(match needed.goal {
             SizeGoal::Detect => format!(
-                "About {prompts} prompts x {repetitions} repetitions would find one by {margin}."
+                "To detect a {change} of {margin} it needs about {prompts} prompts x {repetitions} repetitions."
             ),
             SizeGoal::Bound => format!(
-                "About {prompts} prompts x {repetitions} repetitions whose answers are all as alike as these \
-                 would take the interval within the margin of {margin}."
+                "To exclude a {change} of {margin} it needs about {prompts} prompts x {repetitions} repetitions, \
+                 if all answers stay as alike as these."
             ),
         });
     }
     (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// The noun for a worsening of the metric.
+const fn worsening_noun(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Ttft
+        | Metric::Ttfa
+        | Metric::ExperiencedTtft
+        | Metric::Latency
+        | Metric::InterTokenLatency
+        | Metric::OutputRate => "slowdown",
+        Metric::Cost => "cost increase",
+        Metric::OutputTokens => "rise",
+        Metric::TtftTail => "rise of late first tokens",
+        Metric::Completed | Metric::PassRate => "drop",
+    }
 }
 
 /// Names the prompt that decides, if there is one.
@@ -284,7 +337,9 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
         Reason::Drift => "drift",
         Reason::RouteShift => "route_shift",
         Reason::Unconfirmed => "unconfirmed",
+        Reason::NotSeparable => "not_separable",
         Reason::NoHistory => "no_baseline",
+        Reason::Incomparable(_) => "incomparable",
         Reason::NoTailInHistory => "no_tail_in_history",
         Reason::LevelMoved { .. } => "baseline_moved",
         Reason::DecidedEarlier { .. } => "decided_earlier",
@@ -366,7 +421,13 @@ pub(super) fn reason(
         Reason::Unconfirmed => {
             "This is the first flag: a second run, an hour or more later, decides.".to_owned()
         }
-        Reason::NoHistory => "There is no past to compare with yet.".to_owned(),
+        Reason::NotSeparable => {
+            "It moved apart from the other models by more than chance, but which of them moved is unknown: three \
+             or more models, or the reference of the same run, would tell."
+                .to_owned()
+        }
+        Reason::NoHistory => "No past run has a value of it.".to_owned(),
+        Reason::Incomparable(incomparable) => incomparable.to_string(),
         Reason::NoTailInHistory => {
             "A history keeps levels, not tails: compare variants of one run by it.".to_owned()
         }
@@ -447,6 +508,10 @@ pub(super) const fn procedure(procedure: Procedure) -> &'static str {
         Procedure::History => {
             "a prediction from earlier runs, which allows for how much runs differ"
         }
+        Procedure::Departure => {
+            "a prediction from earlier runs, of the departure from the mean of the other models in the same runs, so \
+             that a shift of all of them is no model's"
+        }
         Procedure::HistoryOfDifference => {
             "a prediction from earlier runs, of the difference from the control asked at the same moments"
         }
@@ -469,10 +534,8 @@ pub(super) fn tolerances(metric: Metric, bounds: Bounds) -> String {
 /// The name of a limit, as a suite writes it: `ttft_p75`.
 pub(super) fn limit_word(quantity: Quantity) -> String {
     match quantity {
-        Quantity::Time { metric, percent } => format!("{}_p{percent}", metric.word()),
-        Quantity::ErrorRate => "error_rate".to_owned(),
-        Quantity::CostPerRequest => "cost_per_request".to_owned(),
-        Quantity::PassRate => "pass_rate".to_owned(),
+        Quantity::Within { time, .. } => format!("{} {time}", quantity.word()),
+        _ => quantity.word().to_owned(),
     }
 }
 
@@ -480,7 +543,7 @@ pub(super) fn limit_word(quantity: Quantity) -> String {
 pub(super) fn limit_figure(quantity: Quantity) -> fn(f64) -> Figure {
     match quantity {
         Quantity::Time { .. } => Figure::from_ns,
-        Quantity::ErrorRate | Quantity::PassRate => share,
+        Quantity::ErrorRate | Quantity::PassRate | Quantity::Within { .. } => share,
         Quantity::CostPerRequest => Figure::from_usd,
     }
 }
@@ -489,7 +552,7 @@ pub(super) fn limit_figure(quantity: Quantity) -> fn(f64) -> Figure {
 pub(super) fn limit_sentence(check: &LimitCheck) -> String {
     let figure = limit_figure(check.quantity);
     let name = limit_word(check.quantity);
-    let min_or_max = if check.quantity == Quantity::PassRate {
+    let min_or_max = if check.quantity.has_minimum() {
         "least"
     } else {
         "most"

@@ -355,7 +355,12 @@ impl Lengths {
             _ => whole(spoken).max(1),
         };
         let tool = request.forced_tool.clone().or_else(|| {
-            let calls = [Fault::ToolCall, Fault::ToolCallNoIndex, Fault::ToolCallLate];
+            let calls = [
+                Fault::ToolCall,
+                Fault::ToolCallNoIndex,
+                Fault::ToolNameRepeated,
+                Fault::ToolCallLate,
+            ];
             let calls_tool = calls.into_iter().any(|fault| faults.has(fault));
             let name = || request.first_tool.clone().unwrap_or("look_up".to_owned());
             calls_tool.then(name)
@@ -390,6 +395,10 @@ impl Lengths {
             self.thinking = limit.unwrap_or(self.thinking.max(EATEN_TOKENS));
             self.speaking = 0;
             self.finish = Finish::Length;
+        }
+        let stops = [Fault::FinishAbort, Fault::FinishPause, Fault::FinishUnknown];
+        if stops.into_iter().any(|fault| faults.has(fault)) {
+            self.speaking = self.speaking.div_ceil(2);
         }
         if faults.has(Fault::Filtered) {
             self.speaking = self.speaking.div_ceil(2);

@@ -286,11 +286,7 @@ pub fn text(answer: &Answer, kinds: &[PieceKind]) -> String {
 /// Builds the complete answer, for a request that does not stream.
 pub fn completion(identity: &Identity, answer: &Answer, faults: &FaultSet, parsed: bool) -> Value {
     let dialect = faults.dialect;
-    let finish = match (faults.has(Fault::NoFinish), faults.has(Fault::FinishError)) {
-        (true, _) => Value::Null,
-        (false, true) => json!("error"),
-        (false, false) => json!(answer.finish.word()),
-    };
+    let finish = finish_word(answer, faults);
     let message = message(identity, answer, faults, parsed);
     let mut body = json!({
         "id": identity.id,
@@ -318,6 +314,19 @@ pub fn completion(identity: &Identity, answer: &Answer, faults: &FaultSet, parse
         _ => {}
     }
     body
+}
+
+/// The reason for the end of an answer; `None` where it stays null.
+pub fn finish_word(answer: &Answer, faults: &FaultSet) -> Option<&'static str> {
+    let words = [
+        (Fault::FinishError, "error"),
+        (Fault::FinishAbort, "abort"),
+        (Fault::FinishPause, "pause_turn"),
+        (Fault::FinishUnknown, "moon_phase"),
+    ];
+    let word = words.into_iter().find(|(fault, _)| faults.has(*fault));
+    let word = word.map_or_else(|| answer.finish.word(), |(_, word)| word);
+    (!faults.has(Fault::NoFinish)).then_some(word)
 }
 
 /// Builds the complete message of the assistant.

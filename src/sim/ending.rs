@@ -42,6 +42,9 @@ pub fn apply(
         ChatRoute::Messages | ChatRoute::Responses => named_error(events, faults, api),
     }
     add_unparsable_events(events, faults);
+    if faults.has(Fault::DoneOnly) {
+        events.retain(is_done);
+    }
     if faults.has(Fault::NoDone) || faults.has(Fault::NoLastBlank) {
         events.retain(|event| !is_done(event));
     }
@@ -117,11 +120,12 @@ fn after_half(events: &[StreamEvent]) -> usize {
 }
 
 /// The faults that put an error among the events.
-const IN_STREAM: [Fault; 7] = [
+const IN_STREAM: [Fault; 8] = [
     Fault::ErrorFirst,
     Fault::ErrorMidstream,
     Fault::ErrorMidstreamDone,
     Fault::ErrorWithChoices,
+    Fault::ErrorInChoice,
     Fault::ErrorNamedEvent,
     Fault::ErrorKeys,
     Fault::ErrorNested,
@@ -190,6 +194,7 @@ fn in_stream_error(events: &mut Vec<StreamEvent>, identity: &Identity, faults: &
             token: false,
         },
         Fault::ErrorWithChoices => StreamEvent::chunk(at, envelope.bare(WITH_CHOICES)),
+        Fault::ErrorInChoice => StreamEvent::chunk(at, envelope.bare(IN_CHOICE)),
         Fault::ErrorKeys => StreamEvent::chunk(at, envelope.bare(ERROR_KEYS)),
         Fault::ErrorNested => StreamEvent::chunk(at, envelope.bare(&stream_error(&nested_text()))),
         _ => StreamEvent::chunk(at, plain()),
@@ -202,6 +207,8 @@ fn in_stream_error(events: &mut Vec<StreamEvent>, identity: &Identity, faults: &
 
 /// An error as `OpenRouter` sends it, with a choice that finishes with `error`.
 const WITH_CHOICES: &str = r#","choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502,"message":"Provider disconnected","metadata":{"error_type":"provider_unavailable","provider_code":null}}"#;
+/// A rate limit that a gateway attaches to the choice that failed.
+const IN_CHOICE: &str = r#","choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","error":{"code":429,"message":"The provider limits its rate"}}]"#;
 /// Error keys next to choices.
 const ERROR_KEYS: &str = r#","choices":[{"index":0,"delta":{},"finish_reason":null}],"error_type":"provider_overloaded","error_message":"The provider is overloaded""#;
 

@@ -10,10 +10,14 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::dialect::Dialect;
+use crate::units::Nanos;
 
 /// The largest buffer of `buffered-N`, in bytes: more than any simulated answer, so that a larger number would
 /// mean the same.
 pub const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest time of `buffered-Nms`, in milliseconds: an answer that is held back for longer is a stall.
+pub const MAX_BUFFER_HOLD_MS: u64 = 60_000;
 
 /// The maximum number of faults in one model id: enough for any sensible combination, and a bound on the work
 /// per request.
@@ -64,6 +68,9 @@ faults! {
     RateLimited "429" "429 without Retry-After"
     RateLimitedSeconds "429-seconds" "429 with Retry-After in seconds (1)"
     RateLimitedDate "429-date" "429 with Retry-After as an HTTP date (2 s from now)"
+    RateLimitedMillis "429-ms" "429 with retry-after-ms (1500)"
+    RateLimitedBody "429-body" "429 with the wait in the body alone (1.5 s)"
+    RateLimitedLong "429-long" "429 with a Retry-After of an hour"
     RateLimitedJunk "429-junk" "429 with a Retry-After that means nothing"
     RateLimitedFreeTier "429-free" "429 of a free tier: copied `param`, generation id, provider metadata"
     RateLimitedByProvider "429-provider" "429 with the provider's own body"
@@ -83,12 +90,17 @@ faults! {
     ErrorNamedEvent "error-event" "an event named `error` with a bare error object"
     ErrorKeys "error-beside" "`error_type` and `error_message` beside `choices`"
     ErrorNested "error-nested" "the useful text is JSON inside `error.value.error_message`"
+    ErrorInChoice "error-in-choice" "a rate limit inside the first choice"
     FinishError "finish-error" "finish_reason `error` and usage null"
+    FinishAbort "finish-abort" "half an answer, then finish_reason `abort`"
+    FinishPause "finish-pause" "half an answer, then finish_reason `pause_turn`"
+    FinishUnknown "finish-unknown" "half an answer, then an unknown finish_reason"
 
     // Endings.
     Cut "cut" "the body ends in order after half of the tokens: no finish, no [DONE]"
     CutDone "cut-done" "half of the tokens, then [DONE], without a finish reason"
     CutTransport "cut-transport" "the connection closes after half of the tokens, without the last chunk of HTTP"
+    DoneOnly "done-only" "nothing but [DONE]"
     NoDone "no-done" "complete, but without [DONE]"
     NoFinish "no-finish" "complete, but the finish reason stays null"
     NoLastBlank "no-last-blank" "no [DONE], and the last event lacks its blank line"
@@ -119,7 +131,8 @@ faults! {
     Gzip "gzip" "gzip, flushed after each event"
     GzipHeld "gzip-held" "gzip without flushes: all arrives at the end"
     Brotli "brotli" "brotli (stored blocks), flushed after each event"
-    Buffered "buffered" "held back by a proxy and sent at once; `buffered-N`: in pieces of N bytes"
+    Buffered "buffered" "held back by a proxy and sent at once; `buffered-N`: in pieces of N bytes, `buffered-Nms`: only what comes within N ms"
+    NoAccelHeader "no-accel-header" "without `x-accel-buffering: no`, by which a proxy knows a stream"
 
     // Usage and shape of a chat's chunks.
     NoUsage "no-usage" "no usage at all"
@@ -134,6 +147,7 @@ faults! {
     UsageCachedAbove "usage-cached-above" "more cached than prompt tokens"
     ReasoningExcluded "reasoning-beside" "completion tokens without reasoning, a total with it"
     ReasoningInTotal "reasoning-in-total" "reasoning tokens in the total alone"
+    ReasoningUncounted "reasoning-outside" "completion and total tokens without reasoning, which is charged"
     ReasoningContent "reasoning-content" "reasoning under the name `reasoning_content`"
     ReasoningBoth "reasoning-both" "reasoning under both names at once"
     AzureFirst "azure-first" "a first chunk with empty id, model and choices, and filter results"
@@ -148,6 +162,7 @@ faults! {
     Filtered "filtered" "half an answer, then finish_reason content_filter"
     ToolCall "tool-call" "a tool call in fragments instead of an answer"
     ToolCallNoIndex "tool-no-index" "the same, without `index`"
+    ToolNameRepeated "tool-name" "the same, with its name on every fragment"
     ToolCallLate "tool-late" "a tool call whose arguments /v1/responses tells only when it is done"
     ThinkTags "think-tags" "reasoning as <think> text inside the content"
 
@@ -216,6 +231,8 @@ pub struct FaultSet {
     pub dialect: Dialect,
     /// Bytes that a proxy buffers before it forwards them, for [`Fault::Buffered`]; absent: all.
     pub buffer_bytes: Option<usize>,
+    /// The time for which a proxy holds back the beginning of an answer, for [`Fault::Buffered`].
+    pub buffer_hold: Option<Nanos>,
 }
 
 impl FaultSet {
@@ -289,12 +306,20 @@ impl FromStr for ModelSelector {
 }
 
 impl FaultSet {
-    /// Adds the fault with that name, `buffered-N` included.
+    /// Adds the fault with that name, `buffered-N` and `buffered-Nms` included.
     fn add_named(&mut self, name: &str) -> Result<(), UnknownFault> {
         let Some(bytes) = name.strip_prefix("buffered-") else {
             self.add(name.parse()?);
             return Ok(());
         };
+        if let Some(millis) = bytes.strip_suffix("ms") {
+            let millis = millis.parse::<u64>().ok();
+            let millis = millis.filter(|millis| (1..=MAX_BUFFER_HOLD_MS).contains(millis));
+            let millis = millis.ok_or_else(|| UnknownFault(name.to_owned()))?;
+            self.buffer_hold = Some(Nanos::from_millis(millis));
+            self.add(Fault::Buffered);
+            return Ok(());
+        }
         let bytes = bytes.parse::<usize>().ok();
         let bytes = bytes.filter(|bytes| (1..=MAX_BUFFER_BYTES).contains(bytes));
         self.buffer_bytes = Some(bytes.ok_or_else(|| UnknownFault(name.to_owned()))?);
@@ -327,12 +352,21 @@ mod tests {
         let selector: ModelSelector = "a/b+crlf+buffered-4096+every-other".parse().unwrap();
         assert!(selector.faults.has(Fault::Crlf) && selector.faults.has(Fault::Buffered));
         assert_eq!(selector.faults.buffer_bytes, Some(4096));
+        let held: ModelSelector = "a/b+buffered-200ms".parse().unwrap();
+        assert!(held.faults.has(Fault::Buffered));
+        assert_eq!(held.faults.buffer_hold, Some(Nanos::from_millis(200)));
         assert!(
             selector.turn.applies_to(0)
                 && !selector.turn.applies_to(1)
                 && selector.turn.applies_to(2)
         );
-        for invalid in ["a/b+", "a/b+nonsense", "a/b+buffered-0", "a/b+buffered-x"] {
+        for invalid in [
+            "a/b+",
+            "a/b+nonsense",
+            "a/b+buffered-0",
+            "a/b+buffered-x",
+            "a/b+buffered-0ms",
+        ] {
             assert!(invalid.parse::<ModelSelector>().is_err(), "{invalid}");
         }
     }

@@ -272,10 +272,28 @@ fn joined(steps: Vec<WriteStep>) -> WriteStep {
     whole
 }
 
+/// Holds back what comes within a time of the first byte, as a proxy does that waits for a full segment.
+fn held(mut steps: Vec<WriteStep>, hold: Nanos) -> Vec<WriteStep> {
+    let Some(first) = steps.first() else {
+        return steps;
+    };
+    let release = Nanos(first.at.0.saturating_add(hold.0));
+    let rest = steps.split_off(steps.partition_point(|step| step.at < release));
+    let mut beginning = joined(steps);
+    if !rest.is_empty() {
+        beginning.at = release;
+    }
+    beginning.separate = true;
+    std::iter::once(beginning).chain(rest).collect()
+}
+
 /// Buffers bytes as a proxy does: until the buffer is full, or the end.
 fn buffered(steps: Vec<WriteStep>, faults: &FaultSet) -> Vec<WriteStep> {
     if !faults.has(Fault::Buffered) {
         return steps;
+    }
+    if let Some(hold) = faults.buffer_hold {
+        return held(steps, hold);
     }
     let Some(size) = faults.buffer_bytes else {
         return vec![joined(steps)];

@@ -47,5 +47,9 @@ pub fn reported_counts(used: &SimulatedUsage, completed: u64, faults: &FaultSet)
     if faults.has(Fault::ReasoningInTotal) {
         usage.reasoning = 0;
     }
+    if faults.has(Fault::ReasoningUncounted) {
+        usage.completion = usage.completion.saturating_sub(usage.reasoning);
+        total = usage.prompt + usage.completion;
+    }
     ReportedCounts { usage, total }
 }

@@ -181,6 +181,11 @@ impl ErrorResponse {
             Fault::RateLimited => limited(RetryAfterForm::None, 0),
             Fault::RateLimitedSeconds => limited(RetryAfterForm::Seconds, 1),
             Fault::RateLimitedDate => limited(RetryAfterForm::Date, 2),
+            Fault::RateLimitedMillis => {
+                limited(RetryAfterForm::None, 0).with("retry-after-ms", "1500")
+            }
+            Fault::RateLimitedBody => wait_in_body(),
+            Fault::RateLimitedLong => limited(RetryAfterForm::Seconds, 3_600),
             Fault::RateLimitedJunk => limited(RetryAfterForm::Junk, 0),
             Fault::RateLimitedFreeTier => free_tier(context),
             Fault::RateLimitedByProvider => provider_limit(),
@@ -258,6 +263,18 @@ fn free_tier(context: &Context<'_>) -> ErrorResponse {
         body: body.to_string().into_bytes(),
         ..ErrorResponse::with_error("rate_limit_exceeded", 429, &error)
     }
+}
+
+/// A limit whose wait stands in the body, as Google's servers write it.
+fn wait_in_body() -> ErrorResponse {
+    let details = json!([{
+        "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.5s",
+    }]);
+    let error = json!({
+        "code": 429, "status": "RESOURCE_EXHAUSTED", "details": details,
+        "message": "You exceeded your current quota, please check your plan and billing details.",
+    });
+    ErrorResponse::json(429, &json!([{ "error": error }]))
 }
 
 /// A provider's own error, passed through.

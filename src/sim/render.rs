@@ -316,6 +316,13 @@ impl ChatStream<'_> {
                 chat::call_id(self.identity),
                 text()
             ),
+            PieceKind::ToolArguments if self.has(Fault::ToolNameRepeated) => format!(
+                r#""tool_calls":[{{{}"id":"{}","type":"function","function":{{"name":{},"arguments":{}}}}}]"#,
+                self.tool_index(),
+                chat::call_id(self.identity),
+                json!(chat::text(self.answer, &[PieceKind::ToolName])),
+                text()
+            ),
             PieceKind::ToolArguments => format!(
                 r#""tool_calls":[{{{}"function":{{"arguments":{}}}}}]"#,
                 self.tool_index(),
@@ -401,13 +408,7 @@ impl ChatStream<'_> {
     }
 
     fn finish_word(&self) -> String {
-        if self.has(Fault::NoFinish) {
-            "null".to_owned()
-        } else if self.has(Fault::FinishError) {
-            r#""error""#.to_owned()
-        } else {
-            format!(r#""{}""#, self.answer.finish.word())
-        }
+        json!(chat::finish_word(self.answer, self.faults)).to_string()
     }
 
     /// Returns the keys next to the choices of the finish chunk.

@@ -211,8 +211,10 @@ fn headers(
         ("content-type", content_type.to_owned()),
         // A proxy between must neither store nor delay a stream.
         ("cache-control", "no-cache".to_owned()),
-        ("x-accel-buffering", "no".to_owned()),
     ];
+    if !faults.has(Fault::NoAccelHeader) {
+        headers.push(("x-accel-buffering", "no".to_owned()));
+    }
     if let Some(encoding) = framing::encoding(faults) {
         headers.push(("content-encoding", encoding.to_owned()));
     }

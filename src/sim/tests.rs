@@ -125,7 +125,7 @@ proptest! {
     fn framing_loses_no_token(framing in prop::sample::select(vec![
         "bytewise", "split-char", "split-crlf", "crlf", "cr", "no-space", "multi-line", "bom",
         "comments", "fields", "gzip", "gzip-held", "brotli", "buffered", "buffered-1",
-        "buffered-100", "gzip+buffered-64", "no-last-blank", "huge-event",
+        "buffered-100", "buffered-20ms", "no-accel-header", "gzip+buffered-64", "no-last-blank", "huge-event",
     ])) {
         let clean = write("openai/gpt-4.1-nano", &[]);
         let framed = write(&format!("openai/gpt-4.1-nano+{framing}"), &[]);
@@ -160,7 +160,10 @@ fn every_fault_changes_its_script_and_is_documented() {
         let line = format!("#   {:<22} {}", fault.name(), fault.meaning());
         assert!(DEFAULT_SCENARIO.contains(&line), "{line}");
         let usual = write("anthropic/claude-haiku-4.5", &changes);
-        if matches!(fault, Fault::ReasoningExcluded | Fault::ReasoningInTotal) {
+        if matches!(
+            fault,
+            Fault::ReasoningExcluded | Fault::ReasoningInTotal | Fault::ReasoningUncounted
+        ) {
             // They move reasoning tokens, and this model has none: see
             // `reasoning_tokens_are_reported_elsewhere`.
             continue;
@@ -173,7 +176,7 @@ fn every_fault_changes_its_script_and_is_documented() {
 
 #[test]
 fn reasoning_tokens_are_reported_elsewhere() {
-    // The total is true in both dialects, and the completion lacks what one of them reports separately.
+    // The total is true in two dialects, and the completion lacks what one of them reports separately.
     let used = super::bill::SimulatedUsage {
         prompt: 10,
         completion: 30,
@@ -188,6 +191,7 @@ fn reasoning_tokens_are_reported_elsewhere() {
     assert_eq!(counts(Fault::NoDone), (30, 20, 40));
     assert_eq!(counts(Fault::ReasoningExcluded), (10, 20, 40));
     assert_eq!(counts(Fault::ReasoningInTotal), (10, 0, 40));
+    assert_eq!(counts(Fault::ReasoningUncounted), (10, 20, 20));
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub const RUNS_MAX: usize = 20;
 /// The power of a detectable change.
 const POWER: f64 = 0.8;
 
+/// Runs whose variance is more than this times the expected one contradict the prior.
+const CONTRADICTED: f64 = 1.25;
+
 /// The minimum number of series of at least [`LEARN_RUNS`] runs for a learned prior.
 const LEARN_SERIES: usize = 20;
 
@@ -163,6 +166,30 @@ impl Default for Prior {
 }
 
 impl Prior {
+    /// The prior for a model's level less the mean of `others` in the same runs: that of the difference of two
+    /// models, 4 per cent, where the mean of several varies less than one.
+    pub fn of_departure(others: usize) -> Self {
+        let prior = Self::default();
+        let share = f64::midpoint(1.0, 1.0 / others.max(1) as f64);
+        Self {
+            sd: prior.sd * share.sqrt(),
+            ..prior
+        }
+    }
+
+    /// The prior with the weight that the runs seen leave it. Where they vary far more than expected, the prior is
+    /// wrong, and pooling it with them would call their ordinary differences changes: its weight falls with the
+    /// third power of the excess.
+    fn against(self, between: f64, expected: f64) -> Self {
+        let excess = between / (CONTRADICTED * expected);
+        let runs = if excess > 1.0 {
+            self.runs / excess.powi(3)
+        } else {
+            self.runs
+        };
+        Self { runs, ..self }
+    }
+
     /// The prior learned from a store of many series: the median over series of the variance not explained by
     /// sampling. `None` until there are 20 series of at least 5 runs.
     pub fn learned(series: &[Spread]) -> Option<Self> {
@@ -207,7 +234,7 @@ pub struct Prediction {
 ///
 /// T^2 = max(s^2, (`nu_0` (`s_0`^2 + s^2) + (K - 1) S^2) / (`nu_0` + K - 1)), s^2 the sampling variance, S^2 the
 /// variance of the past's K means; standard error T sqrt(1/q + 1/K) for q runs of today; `nu_0` + K - 1
-/// degrees of freedom.
+/// degrees of freedom. `nu_0` falls where S^2 exceeds 1.25 (`s_0`^2 + s^2), with the third power of the excess.
 pub fn predict(past: &Levels, today: &Levels, prior: Prior) -> Option<Prediction> {
     predict_with_flagged(past, None, today, prior)
 }
@@ -236,6 +263,7 @@ pub fn predict_with_flagged(
     let sampling = all.sampling_variance()?;
     let (k, q) = (past.runs() as f64, today.runs() as f64);
     let between = variance(&seen.means()).unwrap_or(0.0);
+    let prior = prior.against(between, prior.sd * prior.sd + sampling);
     let df = prior.runs + seen.runs() as f64 - 1.0;
     let believed = prior.runs * (prior.sd * prior.sd + sampling);
     let run_variance = if df > 0.0 {
@@ -254,6 +282,45 @@ pub fn predict_with_flagged(
         standard_error: run_sd * (1.0 / q + 1.0 / k).sqrt(),
         df,
     })
+}
+
+/// Predicts as [`predict_with_flagged`] for levels that are those of a model less the mean of `others` in the same
+/// runs. The degrees of freedom are Satterthwaite's of its parts, of which sampling is known from every prompt.
+pub fn predict_departure(
+    past: &Levels,
+    flagged: Option<&Levels>,
+    today: &Levels,
+    others: usize,
+) -> Option<Prediction> {
+    let prior = Prior::of_departure(others);
+    let mut prediction = predict_with_flagged(past, flagged, today, prior)?;
+    let past = past.latest()?;
+    let flagged = match flagged {
+        Some(flagged) => flagged.latest()?.0,
+        None => Vec::new(),
+    };
+    let seen = Levels([past.0.as_slice(), flagged.as_slice()].concat());
+    let all = Levels([today.0.as_slice(), seen.0.as_slice()].concat());
+    let sampling = all.sampling_variance()?;
+    let between = variance(&seen.means()).unwrap_or(0.0);
+    let runs_df = seen.runs() as f64 - 1.0;
+    let weight = (prediction.df - runs_df) / prediction.df;
+    let parts = [
+        (weight * prior.sd * prior.sd, prediction.df - runs_df),
+        (
+            weight * sampling,
+            ((all.prompts() - 1) * (all.runs() - 1)) as f64,
+        ),
+        ((1.0 - weight) * between, runs_df),
+    ];
+    let parts = parts.iter().filter(|(part, df)| *part > 0.0 && *df > 0.0);
+    let (variance, spread) = parts.fold((0.0, 0.0), |(variance, spread), (part, df)| {
+        (variance + part, spread + part * part / df)
+    });
+    if spread > 0.0 {
+        prediction.df = prediction.df.max(variance * variance / spread);
+    }
+    Some(prediction)
 }
 
 impl Prediction {

@@ -94,7 +94,8 @@ fn flagged_runs_widen_the_interval_and_do_not_move_the_level() {
     assert_eq!((alone.past, flagged.past), (4, 4));
     assert!((alone.estimate - flagged.estimate).abs() < 1e-12);
     assert!(flagged.run_sd > 1.5 * alone.run_sd, "{alone:?} {flagged:?}");
-    assert!((flagged.df - alone.df - 1.0).abs() < 1e-12);
+    // So large a difference contradicts the prior, which loses weight.
+    assert!(flagged.df < alone.df, "{alone:?} {flagged:?}");
     // A run like the others shows that they are alike.
     let quiet = predict_with_flagged(&past, Some(&levels(&[5.005])), &today, prior).unwrap();
     assert!(quiet.standard_error < alone.standard_error);
@@ -103,6 +104,40 @@ fn flagged_runs_widen_the_interval_and_do_not_move_the_level() {
         predict_with_flagged(&past, Some(&other), &today, prior),
         None
     );
+}
+
+#[test]
+fn runs_that_contradict_the_prior_are_believed() {
+    // Runs that differ by 15 % are no noise of 4 %: the interval must become that of the runs alone.
+    let row = |mean: f64| (0..6).map(|prompt| mean + f64::from(prompt)).collect();
+    let means = [0.15, -0.2, 0.1, 0.05, -0.1, -0.15, 0.2, 0.0];
+    let past = Levels::new(means.map(row).to_vec()).unwrap();
+    let today = Levels::new(vec![row(0.4)]).unwrap();
+    let found = predict(&past, &today, Prior::default()).unwrap();
+    let between = variance(&means).unwrap();
+    assert!((found.run_sd - between.sqrt()).abs() < 1e-3, "{found:?}");
+    assert!((found.df - 7.0).abs() < 0.1, "{found:?}");
+}
+
+#[test]
+fn a_departure_knows_its_sampling() {
+    // One past run: the prior has six degrees of freedom, the remainder over prompts has many more.
+    let row = |mean: f64, wave: f64| -> Vec<f64> {
+        let level = |prompt: u32| mean + wave * f64::from(prompt % 3) - wave;
+        (0..21).map(level).collect()
+    };
+    let (past, today) = (row(0.0, 0.0), row(0.2, 0.2));
+    let (past, today) = (Levels::new(vec![past]), Levels::new(vec![today]));
+    let (past, today) = (past.unwrap(), today.unwrap());
+    let plain = predict(&past, &today, Prior::of_departure(2)).unwrap();
+    let departure = predict_departure(&past, None, &today, 2).unwrap();
+    assert_eq!(plain.run_sd.to_bits(), departure.run_sd.to_bits());
+    assert!(
+        (plain.df - 6.0).abs() < 1e-12 && departure.df > 9.0,
+        "{departure:?}"
+    );
+    assert!((Prior::of_departure(1).sd - 0.04).abs() < 1e-12);
+    assert!(Prior::of_departure(3).sd < Prior::of_departure(2).sd);
 }
 
 proptest! {

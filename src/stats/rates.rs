@@ -98,9 +98,10 @@ fn wilson_at(passed: f64, of: f64, z: f64) -> Interval {
 
 /// A rate with prompts as clusters; `None` of no prompt.
 ///
-/// The design effect, clamp(variance between prompts / variance of independent answers, 1, R) and R where
-/// all or none passed, says how much less the repetitions tell; a factor (z / t)^2 pays for estimating it
-/// from P prompts; then Wilson's interval. With one answer a prompt: Wilson's interval as it is.
+/// The answers count as n / deff (z / t)^2 independent ones: deff = clamp(variance between prompts / variance of
+/// independent answers, 1, R) measures how little repetitions add, and (z / t)^2 allows for estimating it from P
+/// prompts. Where all answers agree there is no such estimate, and they count as P, however many they are; with
+/// one answer per prompt they count as themselves. Then Wilson's interval.
 pub fn rate(prompts: &[Passes], alpha: Alpha) -> Option<Rate> {
     let count = prompts.len();
     let answers: u64 = prompts.iter().map(|prompt| u64::from(prompt.of)).sum();
@@ -108,8 +109,9 @@ pub fn rate(prompts: &[Passes], alpha: Alpha) -> Option<Rate> {
     let shares: Vec<f64> = prompts.iter().map(|prompt| prompt.rate()).collect();
     let mean = Mean::from_values(&shares)?;
     let (n, estimate) = (answers as f64, passed as f64 / answers as f64);
-    let effective_answers = if answers == count as u64 {
-        n
+    let all_agree = passed == 0 || passed == answers;
+    let effective_answers = if all_agree || answers == count as u64 {
+        count as f64
     } else {
         let repetitions = n / count as f64;
         let independent = estimate * (1.0 - estimate) / n;
@@ -322,11 +324,13 @@ mod tests {
 
     #[test]
     fn few_prompts_have_wide_intervals() {
-        // One prompt with ten repetitions gives no information about similar prompts; no prompt gives none at
-        // all.
+        // One prompt is one observation, whatever its repetitions, and none if they differ: nothing shows how
+        // prompts vary. No prompt gives no interval at all.
         let one = rate(&[Passes::new(10, 10).unwrap()], ALPHA).unwrap();
-        assert_eq!(one.interval, Interval::new(0.0, 1.0));
-        assert!((one.upper_of_none(0.05) - 1.0).abs() < 1e-15);
+        assert_eq!(one.interval, wilson(1.0, 1.0, ALPHA));
+        let mixed = rate(&[Passes::new(9, 10).unwrap()], ALPHA).unwrap();
+        assert_eq!(mixed.interval, Interval::new(0.0, 1.0));
+        assert!((mixed.upper_of_none(0.05) - 1.0).abs() < 1e-15);
         assert_eq!(rate(&[], ALPHA), None);
         assert_eq!(paired_difference(&[], ALPHA), None);
         assert_eq!(Passes::new(0, 0), None);
@@ -357,7 +361,40 @@ mod tests {
         assert_eq!(difference.interval.lower, Some(-upper));
     }
 
+    #[test]
+    fn repetitions_do_not_loosen_an_error_limit() {
+        // A limit on the error rate that holds with 20 of 20 answers must hold with 200 of 200.
+        let none_failed = |each| rate(&[Passes::new(0, each).unwrap(); 20], ALPHA).unwrap();
+        for each in [1, 2, 10, 100] {
+            let upper = none_failed(each).interval.upper.unwrap();
+            assert!((upper - 0.161_125_158).abs() < 1e-8, "{each}: {upper}");
+        }
+    }
+
     proptest! {
+        // Where all answers agree, another agreeing answer, to a prompt of the set or to a new one, never widens
+        // the interval.
+        #[test]
+        fn agreeing_answers_never_widen_the_interval(
+            answers in prop::collection::vec(1..12_u32, 1..30),
+            all_passed: bool,
+            place: prop::sample::Index,
+            more in 1..9_u32,
+            alpha in 0.001..0.5_f64,
+        ) {
+            let alpha = Alpha::new(alpha).unwrap();
+            let width = |answers: &[u32]| {
+                let agreeing = |&of: &u32| Passes::new(if all_passed { of } else { 0 }, of).unwrap();
+                let prompts: Vec<Passes> = answers.iter().map(agreeing).collect();
+                rate(&prompts, alpha).unwrap().interval.half_width().unwrap()
+            };
+            let mut repeated = answers.clone();
+            repeated[place.index(answers.len())] += more;
+            let with_prompt = [answers.as_slice(), &[more]].concat();
+            prop_assert!(width(&repeated) <= width(&answers));
+            prop_assert!(width(&with_prompt) <= width(&answers));
+        }
+
         // Rates and their intervals stay within 0 and 1 and surround what was seen.
         #[test]
         fn rates_are_shares(prompts in prop::collection::vec(passes(), 1..20)) {

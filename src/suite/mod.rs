@@ -13,7 +13,9 @@ mod value;
 
 pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
 pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
-pub use model::gate::{Bounds, Gate, GateLimit, LimitBound, OnInconclusive, Quantity};
+pub use model::gate::{
+    Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, Quantity, SharedShiftLimit,
+};
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
 pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};

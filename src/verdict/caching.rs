@@ -200,6 +200,8 @@ impl CacheFold {
         let uncached = TokenCounts {
             cached: 0,
             cache_write: 0,
+            cache_write_1h: 0,
+            cache_write_12h: 0,
             ..counts
         };
         let (Some(cost), Some(uncached_cost)) = (cost(prices, &counts), cost(prices, &uncached))

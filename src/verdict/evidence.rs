@@ -139,7 +139,7 @@ impl Observation {
             Metric::InterTokenLatency if self.answered() => plain(self.mean_gap_ns?.0 as f64),
             Metric::OutputRate if self.answered() => plain(self.output_rate?),
             Metric::OutputTokens if self.answered() => plain(self.output_tokens?.max(1) as f64),
-            Metric::Cost => plain(self.cost?.0 as f64),
+            Metric::Cost if self.answered() => plain(self.cost?.0 as f64),
             _ => None,
         }
     }

@@ -105,7 +105,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
             completion_tokens: Some(101),
             reasoning_tokens: Some(0),
             cached_tokens: Some(0),
-            cache_write_tokens: None,
+            ..Usage::default()
         }),
         cost_usd: Some(Usd(500_000_000)),
         billed_usd: Some(Usd(500_000_000)),
@@ -251,11 +251,9 @@ pub(crate) fn judgement() -> Judgement {
     }];
     let mut latency = comparison(Metric::Latency, Verdict::Ok, 1.02, Interval::new(0.95, 1.1));
     latency.primary = false;
-    Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons: vec![ttft, latency, cost, completed],
-        notes: vec!["The level of `anthropic/claude` rose by 12 % during the run.".to_owned()],
-    }
+    let note = "The level of `anthropic/claude` rose by 12 % during the run.".to_owned();
+    let comparisons = vec![ttft, latency, cost, completed];
+    Judgement::new(ComparisonDesign::Interleaved, comparisons, vec![note])
 }
 
 /// Builds a limit that is exceeded, one that is met and one that is inconclusive.

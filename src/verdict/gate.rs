@@ -10,11 +10,11 @@ use crate::stats::mean::Weights;
 use crate::stats::quantile::{Percentile, Support, quantile_f64};
 use crate::stats::quantile_interval::order_statistics;
 use crate::stats::rates::{Passes, rate};
-use crate::suite::{Gate, LimitBound, Metric, OnInconclusive, Quantity};
+use crate::suite::{Gate, LimitBound, Metric, OnExceeded, OnInconclusive, Quantity};
 use crate::units::Usd;
 
 use super::evidence::{Evidence, MetricValue, Observation, PromptKey, VariantEvidence};
-use super::judgement::{Comparison, Judgement, LimitCheck, LimitStatus, Reason, Verdict};
+use super::judgement::{Comparison, Judgement, LimitCheck, LimitStatus, Verdict};
 
 /// Above this share of trials without an answer, the times of the remaining trials no longer represent the
 /// variant.
@@ -53,8 +53,8 @@ pub fn check_limits(evidence: &Evidence, gate: &Gate) -> Vec<LimitCheck> {
     checks.collect()
 }
 
-/// The status of these judgements and limits together. Exploratory comparisons are ignored, and so is one
-/// without history: the first run of a history passes.
+/// The status of these judgements and limits together. Exploratory comparisons are ignored. A judgement without
+/// comparisons passes, as that of the first run of a history, but not one whose history cannot be compared.
 pub fn gate_status(judgements: &[&Judgement], limits: &[LimitCheck], gate: &Gate) -> GateStatus {
     let primary = judgements
         .iter()
@@ -62,11 +62,15 @@ pub fn gate_status(judgements: &[&Judgement], limits: &[LimitCheck], gate: &Gate
         .filter(|comparison| comparison.primary);
     let of_comparison = |comparison: &Comparison| match comparison.verdict {
         Verdict::Regressed => GateStatus::Failed,
-        Verdict::Inconclusive if !comparison.reasons.contains(&Reason::NoHistory) => {
-            GateStatus::Inconclusive
-        }
-        _ => GateStatus::Passed,
+        Verdict::Inconclusive => GateStatus::Inconclusive,
+        Verdict::Improved | Verdict::Ok => GateStatus::Passed,
     };
+    let incomparable = judgements.iter().filter(|one| one.incomparable.is_some());
+    let incomparable = incomparable.map(|_| GateStatus::Inconclusive);
+    let fails = gate.shared_shift.on_exceeded == OnExceeded::Fail;
+    let shifts = judgements.iter().flat_map(|one| &one.shared_shifts);
+    let shifts = shifts.filter(|shift| fails && shift.status == LimitStatus::Exceeded);
+    let shifts = shifts.map(|_| GateStatus::Failed);
     let of_limit = |check: &LimitCheck| match check.status {
         LimitStatus::Within => GateStatus::Passed,
         LimitStatus::Exceeded => GateStatus::Failed,
@@ -75,6 +79,8 @@ pub fn gate_status(judgements: &[&Judgement], limits: &[LimitCheck], gate: &Gate
     let worst = primary
         .map(of_comparison)
         .chain(limits.iter().map(of_limit))
+        .chain(incomparable)
+        .chain(shifts)
         .max()
         .unwrap_or(GateStatus::Passed);
     match (worst, gate.on_inconclusive) {
@@ -113,7 +119,7 @@ impl LimitEstimate {
     fn status(&self, quantity: Quantity, bound: f64) -> LimitStatus {
         let Interval { lower, upper } = self.interval;
         let (within, beyond) = match quantity {
-            Quantity::PassRate => (
+            _ if quantity.has_minimum() => (
                 lower.is_some_and(|end| end >= bound),
                 upper.is_some_and(|end| end < bound),
             ),
@@ -137,6 +143,21 @@ fn estimate_quantity(
 ) -> LimitEstimate {
     match quantity {
         Quantity::Time { metric, percent } => time(variant, metric, percent),
+        Quantity::Within { metric, time } => {
+            let counted = |observed: &Observation| observed.counts_toward_completion();
+            let is_valid = |observed: &Observation| metric == Metric::Latency || !observed.excluded;
+            let is_within = |observed: &Observation| {
+                let value = observed.value(metric);
+                value.is_some_and(|value| !value.censored && value.value <= time.0 as f64)
+            };
+            // An excluded sample has no first token of the model's; a failed one is not within.
+            let has_value = |observed: &Observation| !observed.answered() || is_valid(observed);
+            share(
+                variant,
+                |observed| counted(observed) && has_value(observed),
+                |observed| observed.answered() && is_within(observed),
+            )
+        }
         Quantity::ErrorRate => {
             let counted = |observed: &Observation| observed.counts_toward_completion();
             share(variant, counted, |observed| !observed.answered())

@@ -14,7 +14,7 @@ use super::compare::outlook::{detectable_change, required_size};
 use super::compare::procedure::procedure;
 use super::compare::routes::compare_routes;
 use super::compare::ruling::{ErrorControl, decide_all, verdicts_by_tests};
-use super::compare::screen::Comparability;
+use super::compare::screen::{Comparability, any_variant_reasons};
 use super::compare::sides::VariantPair;
 use super::evidence::Evidence;
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, Reason, Verdict};
@@ -25,27 +25,21 @@ const ALL_ROUNDS: u32 = u32::MAX;
 /// Compares every other variant of a run with the reference, on every metric that both have. Primary metrics
 /// always have a comparison. Without such a reference there are no comparisons, and a note.
 ///
-/// Where TTFT cannot be compared because one side shows its reasoning, TTFA is primary in its place; where
-/// retries differ, the experienced TTFT is primary as well. Both take the bounds of TTFT unless they have their
-/// own.
+/// A run has one speed metric: as soon as any of its variants shows or hides reasoning, TTFA is primary in the
+/// place of TTFT for all of them. Where retries differ, the experienced TTFT is primary as well. Both take the
+/// bounds of TTFT unless they have their own.
 pub fn compare_interleaved(evidence: &Evidence, reference: &str, gate: &Gate) -> Judgement {
     let variant_pairs = variant_pairs(evidence, reference);
     if variant_pairs.is_empty() {
-        return Judgement {
-            design: ComparisonDesign::Interleaved,
-            comparisons: Vec::new(),
-            notes: vec![format!("There is nothing to compare with {reference}.")],
-        };
+        let note = format!("There is nothing to compare with {reference}.");
+        return Judgement::new(ComparisonDesign::Interleaved, Vec::new(), vec![note]);
     }
     let alpha = gate_alpha(gate);
     let findings = PairFindings::new(&variant_pairs, gate, ALL_ROUNDS, Scope::EVERYTHING);
     let shared = findings.tested_primary();
     let comparisons = findings.compare((alpha, ErrorControl::Holm), alpha.shared_by(shared));
-    Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons,
-        notes: during::run_notes(evidence),
-    }
+    let notes = during::run_notes(evidence);
+    Judgement::new(ComparisonDesign::Interleaved, comparisons, notes)
 }
 
 /// The verdicts of the primary comparisons of a run: (candidate, metric, verdict), the same as in
@@ -131,10 +125,13 @@ impl<'a> PairFindings<'a> {
         scope: Scope,
     ) -> Self {
         let (mut findings, mut all_comparability) = (Vec::new(), Vec::new());
+        let run_reasons = variant_pairs
+            .first()
+            .is_some_and(|pair| any_variant_reasons(pair.evidence, rounds));
         for pair in variant_pairs {
             let comparability = Comparability::new(pair, rounds);
             let first = findings.len();
-            for spec in comparison_specs(gate, &comparability, scope) {
+            for spec in comparison_specs(gate, &comparability, scope, run_reasons) {
                 let spec_in_rounds = (spec, rounds);
                 let finding =
                     SideFinding::new(*pair, &comparability, spec_in_rounds, &findings[first..]);
@@ -202,14 +199,15 @@ impl<'a> PairFindings<'a> {
     }
 }
 
-/// The comparisons to make, in the order of the metrics.
+/// The comparisons to make, in the order of the metrics; `run_reasons`: a variant of the run reasons.
 fn comparison_specs(
     gate: &Gate,
     comparability: &Comparability,
     scope: Scope,
+    run_reasons: bool,
 ) -> Vec<ComparisonSpec> {
     let named = |metric: Metric| gate.bounds.iter().any(|(named, _)| *named == metric);
-    let ttfa_instead = comparability.reasoning_differs() && gate.is_primary(Metric::Ttft);
+    let ttfa_instead = run_reasons && gate.is_primary(Metric::Ttft);
     let experienced_as_well = scope.adds_primary
         && comparability.retries_differ()
         && !comparability.reasoning_differs()

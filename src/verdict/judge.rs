@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use crate::record::Manifest;
 use crate::suite::Gate;
 use crate::verdict::{
-    Evidence, GateStatus, InterimLooks, Judgement, LimitCheck, OutputChange, PastRuns,
-    check_limits, compare_interleaved, compare_sequential, compare_with_history, gate_status,
-    output_changes_within_run, to_history_run,
+    Evidence, GateStatus, IncomparableHistory, InterimLooks, Judgement, LimitCheck, OutputChange,
+    PastRuns, check_limits, compare_interleaved, compare_sequential, compare_with_history,
+    gate_status, output_changes_within_run, to_history_run,
 };
 
 /// Judgements and limits, with the gate they are measured against.
@@ -93,6 +93,12 @@ impl Evaluation {
             outputs: Vec::new(),
             gate: gate.clone(),
         }
+    }
+
+    /// The histories, or parts of them, that could not judge the run.
+    pub fn incomparable(&self) -> impl Iterator<Item = &IncomparableHistory> {
+        let judgements = self.judgements.iter().map(|gated| &gated.judgement);
+        judgements.filter_map(|judgement| judgement.incomparable.as_ref())
     }
 
     /// The status of the build.

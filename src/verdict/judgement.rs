@@ -9,6 +9,8 @@ use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Metric, Quantity};
 use crate::units::Nanos;
 
+use super::incomparable::IncomparableHistory;
+
 /// The verdict on a candidate: worse means slower, more expensive or less often correct, better the opposite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -61,11 +63,48 @@ pub enum ComparisonDesign {
 pub struct Judgement {
     /// The design that all comparisons share.
     pub design: ComparisonDesign,
+    /// The reason why the history, or a part of it, cannot be compared with this run: to be read first.
+    pub incomparable: Option<IncomparableHistory>,
+    /// The shifts that all unchanged models share, one for each primary metric that has one.
+    pub shared_shifts: Vec<SharedShift>,
     /// The comparisons, candidates in the order of the suite, metrics in the order of
     /// [`Metric::ALL`].
     pub comparisons: Vec<Comparison>,
     /// Notes on the whole run, as sentences.
     pub notes: Vec<String>,
+}
+
+impl Judgement {
+    /// Creates a judgement whose runs can be compared.
+    pub const fn new(
+        design: ComparisonDesign,
+        comparisons: Vec<Comparison>,
+        notes: Vec<String>,
+    ) -> Self {
+        Self {
+            design,
+            incomparable: None,
+            shared_shifts: Vec::new(),
+            comparisons,
+            notes,
+        }
+    }
+}
+
+/// A shift of a metric that all unchanged models share since the past: the gateway's or the network's, not a
+/// model's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SharedShift {
+    /// The metric.
+    pub metric: Metric,
+    /// Labels of the models that it is estimated from.
+    pub models: Vec<String>,
+    /// Its ratio, today over the past.
+    pub effect: Effect,
+    /// The largest worsening that is tolerated: 0.05 for 5 %.
+    pub max: f64,
+    /// The result of checking it.
+    pub status: LimitStatus,
 }
 
 /// One metric of one candidate against its reference, or against its own past.
@@ -159,6 +198,8 @@ pub enum Procedure {
     History,
     /// The same prediction for the difference from a control.
     HistoryOfDifference,
+    /// The same prediction for the departure from the shift that all models share.
+    Departure,
 }
 
 impl Procedure {
@@ -172,6 +213,7 @@ impl Procedure {
             Self::TailShares => "tail_shares",
             Self::History => "history",
             Self::HistoryOfDifference => "history_of_difference",
+            Self::Departure => "departure",
         }
     }
 }
@@ -282,8 +324,12 @@ pub enum Reason {
     RouteShift,
     /// A first regression: a second run, an hour or more later, decides.
     Unconfirmed,
-    /// There is no past run to compare with yet.
+    /// It differs from the other models by more than chance, but which of them moved is unknown.
+    NotSeparable,
+    /// No past run has a value to compare with.
     NoHistory,
+    /// No past run can be compared with this variant: something was changed. The judgement states it first.
+    Incomparable(IncomparableHistory),
     /// A history has levels, not tails.
     NoTailInHistory,
     /// The baseline has itself moved, over the accepted runs of the level.

@@ -17,6 +17,7 @@ pub(crate) mod fixture;
 mod fold;
 mod forecast;
 mod gate;
+mod incomparable;
 mod interleaved;
 mod judge;
 mod judgement;
@@ -26,6 +27,7 @@ mod output_tokens;
 mod past;
 mod planning;
 mod power;
+mod recommendation;
 mod rule;
 mod sequential;
 mod summary;
@@ -45,11 +47,12 @@ pub use forecast::{
     TrafficError, UnboundedRatio, VariantForecast, WhatIf, forecast,
 };
 pub use gate::{GateStatus, check_limits, gate_status};
+pub use incomparable::{DeclaredChange, IncomparableHistory};
 pub use interleaved::{compare_interleaved, primary_verdicts};
 pub use judge::{Evaluation, GatedJudgement};
 pub use judgement::{
     Comparison, ComparisonDesign, Effect, Influence, Judgement, LimitCheck, LimitStatus, Procedure,
-    Reason, RequiredSize, RouteComparison, SampleSize, SizeGoal, Tests, Verdict,
+    Reason, RequiredSize, RouteComparison, SampleSize, SharedShift, SizeGoal, Tests, Verdict,
 };
 pub use means::MeanIntervals;
 pub use money::{Money, PairTotal, Total};
@@ -57,16 +60,17 @@ pub use output_tokens::{
     OutputChange, OutputTotals, RatioChange, output_changes_between_runs, output_changes_within_run,
 };
 pub use past::{
-    DeclaredChange, DetectableWorsening, IncomparableRuns, PastRuns, RunPair, Trend, TrendPoint,
-    compare_runs, compare_with_history, history_updates, pair_runs, to_history_run, trends,
+    DetectableWorsening, IncomparableRuns, PastRuns, RunPair, Trend, TrendPoint, compare_runs,
+    compare_with_history, history_updates, incomparable_history, pair_runs, to_history_run, trends,
 };
 pub use planning::{
     PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes, worst_cost,
 };
 pub use power::{
     COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power,
-    TYPICAL_NOISE, effective_prompts, power, shared_alpha,
+    TYPICAL_NOISE, effective_prompts, history_power, power, shared_alpha,
 };
+pub use recommendation::{Advice, Recommendation, RecommendationComponent, recommend};
 pub use rule::{decide, decide_family};
 pub use sequential::{
     ComparisonState, InterimLooks, SequentialState, compare_sequential, sequential_state,

@@ -6,12 +6,6 @@
 use crate::record::Sample;
 use crate::units::Usd;
 
-/// Two amounts for one request differ if they are further apart than the larger amount divided by this, and
-/// than [`ROUNDING`]: amounts are rounded somewhere on their way to a bill.
-const DIFFERENCE_PART: u128 = 1_000;
-/// Half of the last digit of amounts with eight decimals, the finest that gateways report.
-const ROUNDING: Usd = Usd(5_000);
-
 /// An exact sum of the known amounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Total {
@@ -54,6 +48,8 @@ pub struct Money {
     pub free_of_charge: u64,
     /// Answers without a list price because their token counts contradict each other, or have no reading or several.
     pub contradicting: u64,
+    /// Answers without a list price because the server did not report how many tokens they have.
+    pub uncounted: u64,
 }
 
 impl Total {
@@ -81,10 +77,7 @@ impl PairTotal {
         self.list = sum(self.list, list);
         self.gateway = sum(self.gateway, gateway);
         self.n += 1;
-        let difference = list.0.abs_diff(gateway.0);
-        let larger = list.0.unsigned_abs().max(gateway.0.unsigned_abs());
-        let by_share = difference.saturating_mul(DIFFERENCE_PART) > larger;
-        self.different += u64::from(by_share && difference > ROUNDING.0.unsigned_abs());
+        self.different += u64::from(list.differs_from(gateway));
     }
 
     fn absorb(&mut self, other: &Self) {
@@ -112,6 +105,10 @@ impl Money {
         if sample.outcome.answered() && list_price.is_none() && contradicts {
             self.contradicting += 1;
         }
+        let is_counted = sample.usage.is_some_and(|usage| usage.counts().is_some());
+        let has_no_counts = !contradicts && !is_counted;
+        self.uncounted +=
+            u64::from(sample.outcome.answered() && list_price.is_none() && has_no_counts);
         let billed_nothing = inference == Some(Usd::ZERO);
         if billed_nothing && list_price.is_some_and(|price| price > Usd::ZERO) {
             self.free_of_charge += 1;
@@ -135,6 +132,7 @@ impl Money {
         self.list_and_market.absorb(&other.list_and_market);
         self.free_of_charge += other.free_of_charge;
         self.contradicting += other.contradicting;
+        self.uncounted += other.uncounted;
     }
 }
 

@@ -6,9 +6,11 @@
 //! changes nothing.
 
 mod before;
+mod comparability;
 mod condense;
 mod confirm;
 mod creep;
+mod departures;
 mod draft;
 mod excess;
 #[cfg(test)]
@@ -17,9 +19,12 @@ mod levels;
 mod matching;
 mod rates;
 mod screen;
+mod shared_shift;
 #[cfg(test)]
 mod tests;
 mod trend;
+
+use std::collections::BTreeMap;
 
 use crate::record::{History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, RunStanding};
 use crate::stats::history::{Prior, Spread};
@@ -31,12 +36,14 @@ use super::judgement::{
     Comparison, ComparisonDesign, Effect, Influence, Judgement, Reason, Tests, Verdict,
 };
 use super::rule::{below_floor, decide, decide_family};
+use departures::Departures;
 use draft::{Deviation, PendingComparison};
-use levels::SeriesKey;
+use levels::{Combination, SeriesKey};
 use matching::{MatchingRuns, counted, match_runs};
-use screen::{PooledCounts, VariantHistory};
+use screen::VariantHistory;
 
-pub use before::{DeclaredChange, IncomparableRuns, RunPair, compare_runs, pair_runs};
+pub use before::{IncomparableRuns, RunPair, compare_runs, pair_runs};
+pub use comparability::incomparable_history;
 pub use condense::to_history_run;
 pub use confirm::history_updates;
 pub use trend::{DetectableWorsening, Trend, TrendPoint, trends};
@@ -55,6 +62,8 @@ pub struct PastRuns {
     pub flagged: Vec<HistoryRun>,
     /// Runs that regressed and await confirmation by the next run; oldest first.
     pub open: Vec<HistoryEntry>,
+    /// Accepted runs that began after this one; known only where no accepted one began before it.
+    pub later: Vec<HistoryRun>,
     /// Line numbers of truncated lines of the history: their content is missing here.
     pub torn: Vec<u64>,
 }
@@ -70,6 +79,9 @@ impl PastRuns {
         let before = |entry: &&HistoryEntry| {
             entry.run.started_at <= today.started_at && entry.run.run != today.run
         };
+        let is_later = |entry: &&HistoryEntry| {
+            entry.standing.accepted() && entry.run.started_at > today.started_at
+        };
         for entry in level.iter().filter(before) {
             match entry.standing {
                 RunStanding::Accepted | RunStanding::BaselineReset => {
@@ -80,6 +92,10 @@ impl PastRuns {
                 _ => {}
             }
         }
+        if past.accepted.is_empty() {
+            let later = level.iter().filter(is_later).take(NEWEST_RUNS_MAX);
+            past.later = later.map(|entry| entry.run.clone()).collect();
+        }
         if past.accepted.len() > FIRST_RUNS_MAX + NEWEST_RUNS_MAX {
             let newest = past.accepted.len() - NEWEST_RUNS_MAX;
             past.accepted.drain(FIRST_RUNS_MAX..newest);
@@ -89,11 +105,23 @@ impl PastRuns {
         past
     }
 
+    /// The accepted runs of a history's baseline but for one, whenever they began.
+    pub fn from_baseline(history: &History, without: &str) -> Self {
+        let baseline = history.entries()[history.level_start()..].iter();
+        let accepted = baseline.filter(|entry| entry.standing.accepted());
+        let accepted = accepted.filter(|entry| entry.run.run != without);
+        Self {
+            accepted: accepted.map(|entry| entry.run.clone()).collect(),
+            ..Self::default()
+        }
+    }
+
     /// The history lines to store with a run, so that it can be judged again: they reproduce these past runs.
     pub fn lines(&self) -> Vec<HistoryLine> {
         let with =
             |standing| move |run: &HistoryRun| HistoryLine::run(run.clone(), standing, Vec::new());
-        let accepted = self.accepted.iter().map(with(RunStanding::Accepted));
+        let accepted = self.accepted.iter().chain(&self.later);
+        let accepted = accepted.map(with(RunStanding::Accepted));
         let flagged = self.flagged.iter().map(with(RunStanding::Cleared));
         let open = self.open.iter();
         let open = open.map(|entry| HistoryLine::Run(Box::new(entry.clone())));
@@ -101,35 +129,50 @@ impl PastRuns {
     }
 }
 
-/// Compares today with the past, each variant with itself. Without any accepted run there are no comparisons,
-/// and a note that explains how to start.
+/// Compares today with the past, each variant with itself. An empty history has no comparisons, and a note that
+/// explains how to start; a history that cannot be compared is never taken for an empty one.
 pub fn compare_with_history(today: &HistoryRun, past: &PastRuns, gate: &Gate) -> Judgement {
+    let incomparable = incomparable_history(today, past, gate);
     if past.accepted.is_empty() {
-        return Judgement {
-            design: ComparisonDesign::History,
-            comparisons: Vec::new(),
-            notes: vec![
-                "There is no past to compare with yet. `bakeoff accept RUN --history FILE` makes a \
-                 run that you trust its first."
+        let mut judgement = Judgement::new(ComparisonDesign::History, Vec::new(), Vec::new());
+        if incomparable.is_none() {
+            judgement.notes.push(
+                "There is no accepted run to compare with yet. `bakeoff accept RUN --history FILE` makes a run \
+                 that you trust its first."
                     .to_owned(),
-            ],
-        };
+            );
+        }
+        judgement.incomparable = incomparable;
+        return judgement;
     }
     let mut notes = Vec::new();
     let matching = match_runs(today, past, &mut notes);
-    let mut judgement = judge(ComparisonDesign::History, today, &matching, gate, notes);
+    let mut judgement = judge(
+        ComparisonDesign::History,
+        today,
+        &matching,
+        gate,
+        |_| true,
+        notes,
+    );
+    if let Some(incomparable) = &incomparable {
+        comparability::withhold(&mut judgement.comparisons, incomparable);
+    }
+    judgement.incomparable = incomparable;
     if gate.confirm {
         confirm::withhold_unconfirmed(&mut judgement.comparisons, today, past);
     }
     judgement
 }
 
-/// Compares every variant except the control with itself in the matching runs.
+/// Compares every variant except the control with itself in the matching runs. Without a control, a shift that all
+/// variants share that `is_unchanged` accepts is no variant's.
 fn judge(
     design: ComparisonDesign,
     today: &HistoryRun,
     matching: &MatchingRuns<'_>,
     gate: &Gate,
+    is_unchanged: impl Fn(&str) -> bool,
     mut notes: Vec<String>,
 ) -> Judgement {
     let control = gate
@@ -141,25 +184,27 @@ fn judge(
             "The control {label} is not in this run: nothing takes a slow hour off."
         ));
     }
+    let alpha = Alpha::new(gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);
+    let is_judged =
+        |variant: &&HistoryVariant| control.is_none_or(|control| control.label != variant.label);
+    let judged: Vec<&HistoryVariant> = today.variants.iter().filter(is_judged).collect();
+    let unchanged = judged.iter().copied();
+    let unchanged = unchanged.filter(|one| control.is_none() && is_unchanged(&one.label));
+    let none = BTreeMap::new();
+    let unchanged: Vec<VariantHistory<'_>> = unchanged
+        .map(|variant| VariantHistory::new(today, variant, control, &none, matching))
+        .collect();
+    let departures = departures_by_metric(&unchanged, gate, alpha, judged.len());
+    let shifts = shared_shift::shared_shifts(&unchanged, &departures, gate, alpha);
     let mut pending = Vec::new();
-    for variant in &today.variants {
-        if control.is_some_and(|control| control.label == variant.label) {
-            continue;
-        }
-        let history = VariantHistory {
-            today,
-            variant,
-            control,
-            matching,
-            pooled: PooledCounts::new(variant, &matching.accepted),
-        };
+    for variant in judged {
+        let history = VariantHistory::new(today, variant, control, &departures, matching);
         note_changed_variant(&history, &mut notes);
         for (metric, primary, bounds) in metrics(&history, gate) {
             let prior = prior(today, matching, metric, control);
             pending.extend(history.draft(metric, primary, bounds, prior));
         }
     }
-    let alpha = Alpha::new(gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);
     let mut comparisons = decide_all(pending, alpha);
     if design == ComparisonDesign::History {
         creep::add_baseline_drift(
@@ -171,11 +216,33 @@ fn judge(
             &mut notes,
         );
     }
-    Judgement {
-        design,
-        comparisons,
-        notes,
-    }
+    let mut judgement = Judgement::new(design, comparisons, notes);
+    judgement.shared_shifts = shifts;
+    judgement
+}
+
+/// The departures from the shift that all unchanged variants share, for each metric of speed that two of them have.
+/// `judged` variants share the error rate.
+fn departures_by_metric<'a>(
+    unchanged: &[VariantHistory<'a>],
+    gate: &Gate,
+    alpha: Alpha,
+    judged: usize,
+) -> BTreeMap<Metric, Departures<'a>> {
+    let is_speed = |metric: &Metric| metric.is_time() || *metric == Metric::OutputRate;
+    let metrics = Metric::ALL.into_iter().filter(is_speed);
+    let found = metrics.filter_map(|metric| {
+        let comparisons = if gate.is_primary(metric) {
+            judged * gate.primary.len()
+        } else {
+            judged
+        };
+        let level = alpha.shared_by(comparisons.max(1));
+        let bounds = gate.bounds_of(metric);
+        let found = shared_shift::departures(unchanged, metric, bounds, level)?;
+        Some((metric, found))
+    });
+    found.collect()
 }
 
 /// Every metric, whether it can fail a build, and its bounds. Where one side shows its reasoning and the other
@@ -230,7 +297,8 @@ fn prior(
     let spread = |variant| -> Option<Spread> {
         let key = SeriesKey {
             variant,
-            control: None,
+            others: &[],
+            combination: Combination::Difference,
             metric,
         };
         let runs_max = crate::stats::history::RUNS_MAX;
@@ -275,6 +343,7 @@ fn finish(draft: PendingComparison, level: Alpha, verdict: Verdict) -> Compariso
         deviation,
     } = draft;
     comparison.verdict = verdict;
+    let is_withheld = verdict == Verdict::Inconclusive && deviation.is_withheld(level);
     comparison.effect = deviation.effect(level).map(|(estimate, interval)| Effect {
         estimate,
         interval,
@@ -302,7 +371,12 @@ fn finish(draft: PendingComparison, level: Alpha, verdict: Verdict) -> Compariso
         }
     }
     if comparison.verdict == Verdict::Inconclusive && comparison.tests.is_some() {
-        comparison.reasons.insert(0, Reason::TooWide);
+        let reason = if is_withheld {
+            Reason::NotSeparable
+        } else {
+            Reason::TooWide
+        };
+        comparison.reasons.insert(0, reason);
     }
     comparison
 }

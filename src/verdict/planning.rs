@@ -3,6 +3,7 @@
 //! Owns the noise estimated from a stored run, and the table of sizes. Must not know where runs are stored nor
 //! how a table looks. Invariant: an unknown price makes a cost absent or is counted; it is never 0.
 
+use crate::plan::warm_up_prompt;
 use crate::stats::FEWEST_PROMPTS;
 use crate::stats::size::{DetectionGoal, Noise, PilotPrompt};
 use crate::suite::{Metric, Prompt, Suite, limits};
@@ -33,11 +34,13 @@ pub struct PlannedSize {
     pub repetitions: Option<u64>,
 }
 
-/// The maximum cost of a suite's requests at list price, each sent once.
+/// The maximum cost of a suite's requests at list price, the warm-up and all attempts included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorstCost {
     /// Cost of one repetition of all prompts, over the variants with a bounded cost.
     pub per_round: Usd,
+    /// Cost of the warm-up, over the same variants.
+    pub warm_up: Usd,
     /// Variants with a bounded cost.
     pub known: u64,
     /// All variants.
@@ -110,19 +113,27 @@ pub fn planned_sizes(own_prompts: u64, goal: DetectionGoal, noise: Noise) -> Vec
 
 /// The maximum cost of a suite. `bound` returns the maximum bill for one request of a prompt and the variant at
 /// an index in the suite; `None` if it is unbounded, in which case the variant is excluded from the sum. A
-/// request that warms a cache costs as much as the request it is for.
+/// request that warms a cache costs as much as the request it is for. Every attempt counts, and so does the
+/// warm-up: this is the *at most* of the estimate before a run.
 pub fn worst_cost(suite: &Suite, bound: impl Fn(&Prompt, usize) -> Option<Usd>) -> WorstCost {
+    let warm_up = warm_up_prompt(suite);
     let of_variant = |index: usize| {
         let mut prompts = suite.prompts.iter();
         let mode = suite.cache_of(&suite.variants[index]);
-        let requests = u64::from(mode.requests_per_trial());
-        prompts.try_fold(Usd::ZERO, |sum, prompt| {
-            sum.plus(bound(prompt, index)?.times(requests)?)
-        })
+        let attempts = u64::from(suite.max_attempts + mode.requests_per_trial() - 1);
+        let per_round = prompts.try_fold(Usd::ZERO, |sum, prompt| {
+            sum.plus(bound(prompt, index)?.times(attempts)?)
+        })?;
+        let warm_up = match u64::from(suite.warmup) {
+            0 => Usd::ZERO,
+            requests => bound(&warm_up, index)?.times(requests)?,
+        };
+        Some((per_round, warm_up))
     };
-    let known: Vec<Usd> = (0..suite.variants.len()).filter_map(of_variant).collect();
+    let known: Vec<(Usd, Usd)> = (0..suite.variants.len()).filter_map(of_variant).collect();
     WorstCost {
-        per_round: known.iter().copied().sum(),
+        per_round: known.iter().map(|(per_round, _)| *per_round).sum(),
+        warm_up: known.iter().map(|(_, warm_up)| *warm_up).sum(),
         known: known.len() as u64,
         variants: suite.variants.len() as u64,
     }
@@ -138,7 +149,7 @@ impl WorstCost {
             return None;
         }
         let all = self.per_round.times(prompts)?.times(repetitions)?;
-        Some(Usd(all.0 / i128::from(own_prompts)))
+        Usd(all.0 / i128::from(own_prompts)).plus(self.warm_up)
     }
 }
 
@@ -233,13 +244,15 @@ mod tests {
             (index == 0 || prompt.id == "p").then_some(Usd(if prompt.id == "p" { 7 } else { 30 }))
         });
         assert_eq!((worst.known, worst.variants), (1, 2));
-        assert_eq!(worst.per_round, Usd(37));
-        assert_eq!(worst.total((4, 3), 2), Some(Usd(6 * worst.per_round.0)));
+        // Three attempts for each trial, and one warm-up request.
+        assert_eq!((worst.per_round, worst.warm_up), (Usd(3 * 37), Usd(30)));
+        let total = 6 * worst.per_round.0 + worst.warm_up.0;
+        assert_eq!(worst.total((4, 3), 2), Some(Usd(total)));
         // A request that warms a cache costs as much as the request it is for.
         let mut warmed = suite;
         warmed.cache = crate::suite::CacheMode::Warm;
         let twice = worst_cost(&warmed, |_, index| (index == 0).then_some(Usd(5)));
-        assert_eq!(twice.per_round, Usd(2 * 2 * 5));
+        assert_eq!(twice.per_round, Usd(2 * (3 + 1) * 5));
     }
 
     proptest! {

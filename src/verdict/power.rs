@@ -153,7 +153,7 @@ pub fn power(suite: &Suite, noise: Noise) -> Power {
         .then(|| calculation.detectable_changes(suite.stream))
         .flatten();
     let against_history =
-        (is_decisive && suite.stream).then(|| calculation.against_history(variants));
+        (is_decisive && suite.stream).then(|| calculation.against_history(variants, PAST_RUNS));
     let mut lints = Vec::new();
     if !is_decisive {
         lints.push(Lint::FewPrompts { worth, prompts });
@@ -171,6 +171,21 @@ pub fn power(suite: &Suite, noise: Noise) -> Power {
         against_history,
         lints,
     }
+}
+
+/// The smallest worsening of TTFT that is detectable against so many accepted runs, with a power of [`POWER`];
+/// absent without a run, without streaming and with too few prompts.
+pub fn history_power(suite: &Suite, noise: Noise, runs: u32) -> Option<f64> {
+    let gate = suite.gate.clone().unwrap_or_default();
+    let worth = effective_prompts(suite);
+    let is_decisive = worth >= FEWEST_PROMPTS as u64 && suite.stream && runs > 0;
+    let calculation = PowerCalculation {
+        gate: &gate,
+        size: (worth, u64::from(suite.repetitions)),
+        noise,
+        shared: shared_alpha(suite),
+    };
+    is_decisive.then(|| calculation.against_history(suite.variants.len() as u64, runs))
 }
 
 /// The effective number of prompts of a suite (as many equally weighted ones), rounded down.
@@ -237,7 +252,7 @@ impl PowerCalculation<'_> {
     }
 
     /// The sampling variance of a run's level is that of one side; the rest comes from the prior.
-    fn against_history(&self, variants: u64) -> f64 {
+    fn against_history(&self, variants: u64, runs: u32) -> f64 {
         /// Variance of a median of ranks relative to a mean.
         const RANK_VARIANCE: f64 = 1.1;
         let (prompts, repetitions) = self.size;
@@ -247,7 +262,7 @@ impl PowerCalculation<'_> {
         let run_sd = (Prior::default().sd.powi(2) + of_prompt / prompts as f64).sqrt();
         let family = self.gate.primary.len() * usize::try_from(variants).unwrap_or(usize::MAX);
         let alpha = gate_alpha(self.gate).shared_by(family);
-        let shift = smallest_shift(run_sd, 1.0, f64::from(PAST_RUNS), alpha);
+        let shift = smallest_shift(run_sd, 1.0, f64::from(runs), alpha);
         let tolerance = self.gate.bounds_of(Metric::Ttft).tolerance;
         (tolerance.ln_1p() + shift).exp_m1()
     }

@@ -233,11 +233,7 @@ pub fn compare_sequential(
     }
     let mut notes = vec![course_note(&state, looks, look_count, rounds_done)];
     notes.extend(during::run_notes(evidence));
-    Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons,
-        notes,
-    }
+    Judgement::new(ComparisonDesign::Interleaved, comparisons, notes)
 }
 
 /// Gives a comparison the verdict of the look that decided it.

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use hdrhistogram::Histogram;
 
-use crate::record::{Flag, Gaps, HdrReader, Manifest, Sample, empty_histogram, recordable_us};
+use crate::record::{
+    Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
+};
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -72,6 +74,14 @@ pub struct VariantSummary {
     pub providers: BTreeMap<String, u64>,
     /// Samples by the model that answered, where it differs from the requested one.
     pub served_models: BTreeMap<String, u64>,
+    /// Samples by finish reason, of those that are not known.
+    pub unknown_finishes: BTreeMap<String, u64>,
+    /// The longest wait that a server demanded of an attempt.
+    pub longest_wait: Option<Nanos>,
+    /// Samples with a positive number in their usage that has no known meaning, by its path.
+    pub unread_usage: BTreeMap<String, u64>,
+    /// Samples by the service tier that served them.
+    pub service_tiers: BTreeMap<String, u64>,
     /// Failures, the most frequent first.
     pub errors: Vec<ErrorGroup>,
     /// Share of TTFTs in the cluster of delayed acknowledgements; absent without a cluster.
@@ -150,6 +160,10 @@ struct VariantFold {
     gap_longest_ns: u64,
     providers: BTreeMap<String, u64>,
     served_models: BTreeMap<String, u64>,
+    unknown_finishes: BTreeMap<String, u64>,
+    longest_wait: Option<Nanos>,
+    unread_usage: BTreeMap<String, u64>,
+    service_tiers: BTreeMap<String, u64>,
     errors: ErrorGroups,
 }
 
@@ -290,12 +304,16 @@ impl VariantFold {
             gap_longest_ns: 0,
             providers: BTreeMap::new(),
             served_models: BTreeMap::new(),
+            unknown_finishes: BTreeMap::new(),
+            longest_wait: None,
+            unread_usage: BTreeMap::new(),
+            service_tiers: BTreeMap::new(),
             errors: ErrorGroups::default(),
         }
     }
 
     fn add(&mut self, sample: &Sample, hdr: &mut HdrReader) {
-        let count = |names: &mut BTreeMap<String, u64>, name: &Option<String>| {
+        let count = |names: &mut BTreeMap<String, u64>, name: Option<&String>| {
             let Some(name) = name else { return };
             if let Some(seen) = names.get_mut(name) {
                 *seen += 1;
@@ -305,8 +323,17 @@ impl VariantFold {
                     .or_insert(0) += 1;
             }
         };
-        count(&mut self.providers, &sample.provider);
-        count(&mut self.served_models, &sample.served_model);
+        if sample.outcome == Outcome::UnknownFinish {
+            count(&mut self.unknown_finishes, sample.finish_reason.as_ref());
+        }
+        let waits = sample.attempts.iter().filter_map(Attempt::demanded_wait);
+        self.longest_wait = self.longest_wait.max(waits.max());
+        count(&mut self.providers, sample.provider.as_ref());
+        count(&mut self.served_models, sample.served_model.as_ref());
+        count(&mut self.service_tiers, sample.service_tier.as_ref());
+        for path in &sample.unread_usage {
+            count(&mut self.unread_usage, Some(path));
+        }
         if sample.outcome.failure().is_some() {
             self.errors.add(sample);
         } else if let Some(gaps) = &sample.gaps {
@@ -367,6 +394,10 @@ impl VariantFold {
             gaps,
             providers: self.providers,
             served_models: self.served_models,
+            unknown_finishes: self.unknown_finishes,
+            longest_wait: self.longest_wait,
+            unread_usage: self.unread_usage,
+            service_tiers: self.service_tiers,
             errors: self.errors.finish(),
         }
     }

@@ -28,11 +28,12 @@ pub struct SampleCounts {
 }
 
 /// Every flag, in the order of its declaration: the order of the table in [`SampleCounts`].
-const FLAGS: [Flag; 13] = [
+const FLAGS: [Flag; 19] = [
     Flag::Buffered,
     Flag::Cold,
     Flag::Retried,
     Flag::ClientLimited,
+    Flag::ClientPaused,
     Flag::Fallback,
     Flag::OtherModel,
     Flag::Compressed,
@@ -42,6 +43,11 @@ const FLAGS: [Flag; 13] = [
     Flag::UsageMismatch,
     Flag::UsageImpossible,
     Flag::UsageAmbiguous,
+    Flag::UsageUnread,
+    Flag::UnpricedTier,
+    Flag::ResponseCached,
+    Flag::OwnKeyRefused,
+    Flag::ProxyRetried,
 ];
 
 impl SampleCounts {

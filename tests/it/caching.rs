@@ -172,7 +172,7 @@ impl Seen {
         let timed = |hit: bool| {
             let samples = self.samples.iter();
             let of = |sample: &&Value| {
-                let spoilt = ["buffered", "cold", "client_limited"];
+                let spoilt = ["buffered", "cold", "client_limited", "client_paused"];
                 let mut flags = sample["flags"].as_array().into_iter().flatten();
                 sample["variant"] == variant
                     && (sample["usage"]["cached_tokens"].as_u64() > Some(0)) == hit
@@ -220,7 +220,11 @@ fn a_known_cache_is_found() {
             .ends_with("there is nothing to make up for.")
     );
     assert!(marked.saved > 0 && plain.saved > 0);
-    assert!(seen.page.contains("## Prompt caches"), "{}", seen.page);
+    assert!(
+        seen.page.contains("<summary>Prompt caches</summary>"),
+        "{}",
+        seen.page
+    );
     assert!(seen.page.contains("a prefix of"), "{}", seen.page);
 }
 

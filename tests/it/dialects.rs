@@ -9,7 +9,7 @@
 use crate::support::recorded;
 
 use bakeoff::gateway::Reading;
-use bakeoff::record::{Flag, Outcome, Usage};
+use bakeoff::record::{Flag, Outcome, Usage, UsageDialect};
 use recorded::{answered, failed, ms, read_recording, recording};
 
 const DONE: &str = "data: [DONE]\n\n";
@@ -39,6 +39,7 @@ fn counts(reading: &Reading) -> [Option<u64>; 5] {
         reasoning_tokens,
         cached_tokens,
         cache_write_tokens,
+        ..
     } = reading.usage.unwrap_or_default();
     [
         prompt_tokens,
@@ -244,7 +245,7 @@ fn llama_cpp() {
     assert_eq!(
         error(&long),
         (
-            Outcome::StreamError,
+            Outcome::Rejected,
             "exceed_context_size_error",
             "the request exceeds the available context size"
         )
@@ -393,4 +394,210 @@ fn azure() {
         let reading = failed("my-deployment", status, body);
         assert_eq!((error(&reading).0, error(&reading).1), (outcome, kind));
     }
+}
+
+#[test]
+fn moonshot() {
+    // Usage inside the choice of the last chunk, and cache hits at its top.
+    let reading = answered(
+        "kimi-k3",
+        true,
+        &stream(&[
+            r#"{"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":2000,"completion_tokens":50,"total_tokens":2050,"cached_tokens":1900}}]}"#,
+        ]),
+    );
+    assert_eq!(
+        counts(&reading),
+        [Some(2000), Some(50), None, Some(1900), None]
+    );
+    assert_eq!(reading.total_tokens, Some(2050));
+}
+
+#[test]
+fn xai() {
+    // Reasoning beside the completion, and the bill in ticks, which give the dialect away.
+    let reading = answered(
+        "grok-4.6",
+        true,
+        &stream(&[
+            r#"{"id":"a","choices":[{"index":0,"delta":{"content":"Four."},"finish_reason":"stop"}]}"#,
+            r#"{"id":"a","choices":[],"usage":{"prompt_tokens":100,"completion_tokens":20,"completion_tokens_details":{"reasoning_tokens":300},"cost_in_usd_ticks":21200000}}"#,
+        ]),
+    );
+    assert_eq!(reading.usage_dialect, UsageDialect::Xai);
+    assert_eq!(reading.billed_usd, Some(usd("0.00212")));
+}
+
+#[test]
+fn dialects_of_usage_are_distinguished() {
+    // The same counts are a ninth of the cost at one server and all of it at another.
+    let dialect = |model: &str, headers: &[(&str, &str)], chunk: &str| {
+        let recorded = recording(200, headers, &stream(&[chunk]));
+        read_recording(model, true, &recorded).usage_dialect
+    };
+    let plain =
+        r#"{"id":"a","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+    let vercel = r#"{"id":"a","choices":[{"index":0,"delta":{"content":"x","provider_metadata":{"gateway":{"routing":{"finalProvider":"vertex"}}}},"finish_reason":"stop"}]}"#;
+    for (model, headers, chunk, expected) in [
+        (
+            "google/gemini-3.5-flash",
+            &[][..],
+            vercel,
+            UsageDialect::VercelGoogle,
+        ),
+        ("openai/gpt-5-mini", &[], vercel, UsageDialect::Standard),
+        ("gemini-3.5-flash", &[], plain, UsageDialect::Gemini),
+        ("google/gemini-3.5-flash", &[], plain, UsageDialect::Gemini),
+        ("google/gemma-4", &[], plain, UsageDialect::Standard),
+        (
+            "gemini-3.5-flash",
+            &[("x-litellm-call-id", "1")],
+            plain,
+            UsageDialect::Recounting,
+        ),
+        ("m", &[], plain, UsageDialect::Standard),
+    ] {
+        assert_eq!(
+            dialect(model, headers, chunk),
+            expected,
+            "{model} {headers:?}"
+        );
+    }
+}
+
+#[test]
+fn a_later_zero_replaces_no_count() {
+    // Proxies write 0 where another event has the count; nothing that was counted goes away.
+    let named = |name: &str, data: &str| format!("event: {name}\ndata: {data}\n\n");
+    let messages = |start: &str, delta: &str| {
+        let frames = [
+            named(
+                "message_start",
+                &format!(
+                    r#"{{"type":"message_start","message":{{"id":"m","model":"m","content":[],"usage":{start}}}}}"#
+                ),
+            ),
+            named(
+                "content_block_delta",
+                r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}"#,
+            ),
+            named(
+                "message_delta",
+                &format!(
+                    r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{delta}}}"#
+                ),
+            ),
+            named("message_stop", r#"{"type":"message_stop"}"#),
+        ];
+        counts(&answered("m", true, &frames))
+    };
+    let zero = r#"{"input_tokens":0,"output_tokens":15}"#;
+    assert_eq!(
+        messages(r#"{"input_tokens":1500,"output_tokens":1}"#, zero)[..2],
+        [Some(1500), Some(15)]
+    );
+    // The cache that came before stays counted, too.
+    let cached = r#"{"input_tokens":100,"cache_read_input_tokens":1900,"output_tokens":1}"#;
+    let repeated = r#"{"input_tokens":0,"cache_read_input_tokens":1900,"output_tokens":15}"#;
+    assert_eq!(
+        messages(cached, repeated),
+        [Some(2000), Some(15), None, Some(1900), None]
+    );
+    // A prompt that was read from the cache as a whole.
+    let whole = r#"{"input_tokens":0,"cache_read_input_tokens":1500,"output_tokens":15}"#;
+    assert_eq!(
+        messages(r#"{"input_tokens":1500,"output_tokens":1}"#, whole)[0],
+        Some(1500)
+    );
+
+    let chat = answered(
+        "m",
+        true,
+        &stream(&[
+            r#"{"id":"c","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":5,"total_tokens":25,"cost":0.1}}"#,
+            r#"{"id":"c","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"cost":0}}"#,
+        ]),
+    );
+    assert_eq!(counts(&chat)[..2], [Some(20), Some(5)]);
+    assert_eq!(
+        (chat.total_tokens, chat.billed_usd),
+        (Some(25), Some(usd("0.1")))
+    );
+}
+
+#[test]
+fn routes_of_gateways_are_read() {
+    // What spoils a comparison, and what only costs money, are different remedies.
+    let vercel = |attempts: &str| {
+        answered(
+            "a/x",
+            true,
+            &stream(&[&format!(
+                r#"{{"id":"g","choices":[{{"index":0,"delta":{{"content":"x","provider_metadata":{{"gateway":{{"routing":{{"finalProvider":"p","modelAttempts":[{{"canonicalSlug":"a/x","success":true,"providerAttempts":[{attempts}]}}]}}}}}}}},"finish_reason":"stop"}}]}}"#
+            )]),
+        )
+    };
+    let own = r#"{"provider":"p","credentialType":"byok","success":false,"statusCode":401}"#;
+    let gateways = r#"{"provider":"p","credentialType":"system","success":true,"statusCode":200}"#;
+    let other = r#"{"provider":"q","credentialType":"system","success":false,"statusCode":429}"#;
+    assert_eq!(
+        vercel(&format!("{own},{gateways}")).flags,
+        [Flag::OwnKeyRefused]
+    );
+    assert_eq!(
+        vercel(&format!("{own},{other},{gateways}")).flags,
+        [Flag::Fallback, Flag::OwnKeyRefused]
+    );
+    // An own key that only ran into a limit was not refused.
+    let limited = own.replace("401", "429");
+    assert_eq!(
+        vercel(&format!("{limited},{gateways}")).flags,
+        [Flag::Fallback]
+    );
+
+    let openrouter = |metadata: &str| {
+        answered(
+            "a/x",
+            true,
+            &stream(&[&format!(
+                r#"{{"id":"g","openrouter_metadata":{metadata},"choices":[{{"index":0,"delta":{{"content":"x"}},"finish_reason":"stop"}}]}}"#
+            )]),
+        )
+    };
+    let second = openrouter(
+        r#"{"attempt":2,"attempts":[{"model":"a/x","provider":"One","status":503},{"model":"a/x","provider":"Two","status":200}],"region":"eu"}"#,
+    );
+    assert_eq!(
+        (second.provider.as_deref(), second.provider_attempts),
+        (Some("Two"), Some(2))
+    );
+    assert_eq!(second.flags, [Flag::Fallback]);
+    let first =
+        openrouter(r#"{"attempt":1,"attempts":[{"model":"a/x","provider":"One","status":200}]}"#);
+    assert_eq!(
+        (first.provider.as_deref(), first.flags.as_slice()),
+        (Some("One"), &[][..])
+    );
+
+    let plain = stream(&[
+        r#"{"id":"g","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#,
+    ]);
+    let with_header = |name, value| {
+        let reading = read_recording("a/x", true, &recording(200, &[(name, value)], &plain));
+        (reading.flags.clone(), reading.provider_attempts)
+    };
+    assert_eq!(
+        with_header("x-litellm-attempted-retries", "2"),
+        (vec![Flag::ProxyRetried], Some(3))
+    );
+    assert_eq!(
+        with_header("x-litellm-attempted-retries", "0"),
+        (vec![], None)
+    );
+    assert_eq!(
+        with_header("cf-aig-cache-status", "HIT").0,
+        [Flag::ResponseCached]
+    );
+    assert_eq!(with_header("cf-aig-cache-status", "MISS").0, []);
 }

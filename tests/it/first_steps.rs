@@ -14,7 +14,11 @@ user = "hi"
 "#;
 
 fn bakeoff(folder: &Path, arguments: &[&str]) -> Output {
-    std::fs::write(folder.join("suite.toml"), SUITE).expect("a suite");
+    run(folder, SUITE, arguments)
+}
+
+fn run(folder: &Path, suite: &str, arguments: &[&str]) -> Output {
+    std::fs::write(folder.join("suite.toml"), suite).expect("a suite");
     Command::new(env!("CARGO_BIN_EXE_bakeoff"))
         .args(["run", "suite.toml", "--quiet"])
         .args(arguments)
@@ -43,19 +47,24 @@ fn a_key_that_was_never_filled_in_is_missing() {
 }
 
 #[test]
-fn a_broken_env_file_is_no_trouble_where_no_key_is_wanted() {
-    // Many projects have a `.env` of their own, for tools with other rules.
+fn a_model_that_neither_suite_nor_list_knows_is_an_error() {
+    // A slip in `-m` would otherwise be measured, and billed, as a model that fails.
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join(".env"), "no assignment\n").expect("a file");
-    let output = bakeoff(folder.path(), &["--verify"]);
-    assert_eq!(output.status.code(), Some(0), "{}", output_text(&output));
-    let output = bakeoff(folder.path(), &["--endpoint", "vercel"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(
-        output_text(&output).contains("not NAME=value"),
-        "{}",
+    let messages = ["--list", "--verify"].map(|mode| {
+        let output = bakeoff(folder.path(), &[mode, "-m", "claude-haiku"]);
+        assert_eq!(output.status.code(), Some(2), "{}", output_text(&output));
         output_text(&output)
+    });
+    assert_eq!(messages[0], messages[1]);
+    insta::assert_snapshot!(messages[0], @r"
+    error: the simulated gateway does not know `claude-haiku`; did you mean `anthropic/claude-haiku-4.5` or `anthropic/claude-opus-5` or `anthropic/claude-fable-5`?
+      To request a model that is not listed, add it to the suite's `models`.
+    ");
+    let output = bakeoff(
+        folder.path(),
+        &["--list", "-m", "anthropic/claude-haiku-4.5"],
     );
+    assert_eq!(output.status.code(), Some(0), "{}", output_text(&output));
 }
 
 #[test]
@@ -80,10 +89,8 @@ fn an_unknown_endpoint_is_reported_with_the_known_ones() {
 fn a_run_says_what_to_do_about_a_model_that_is_not_there() {
     // A slip in an id is the commonest failure of all: the run itself names the nearest ones.
     let folder = tempfile::tempdir().expect("a folder");
-    let output = bakeoff(
-        folder.path(),
-        &["--model", "openai/gpt-5-minni", "--repetitions", "3"],
-    );
+    let suite = SUITE.replace("sim/constant-1ms-1ms-2", "openai/gpt-5-minni");
+    let output = run(folder.path(), &suite, &["--repetitions", "3"]);
     assert_eq!(output.status.code(), Some(4));
     let message = output_text(&output);
     assert!(message.contains("What to do"), "{message}");

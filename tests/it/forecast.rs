@@ -193,7 +193,7 @@ fn mistakes_are_reported_with_their_place() {
         ),
         (
             "--requests 2M/month --price openai/gpt-5-mini:input=1,output=2 --price openai/*:input=1,output=2",
-            "`openai/gpt-5-mini` has two prices, of `openai/gpt-5-mini` and of `openai/*`: give it one",
+            "`openai/gpt-5-mini` has two prices, of `openai/gpt-5-mini` and of `openai/*`; remove one",
         ),
         (
             "--requests 2M/month --mix mix.csv",
@@ -234,6 +234,6 @@ fn a_forecast_without_prices_fails() {
     home.bakeoff("forecast reports/small/latest --requests 2M/month --prices now")
         .exits(4)
         .says("no forecast: the list has no price for it")
-        .complains("nothing to forecast from")
+        .complains("nothing to forecast: no model")
         .run();
 }

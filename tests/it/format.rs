@@ -23,14 +23,14 @@ use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, GateLimit, LimitBound,
-    Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role, Suite, Timeouts,
-    TokenLimitName, Tool, Variant,
+    Message, Metric, OnExceeded, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role,
+    SharedShiftLimit, Suite, Timeouts, TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::Evaluation;
 use bakeoff::verdict::{
-    Comparison, ComparisonDesign, Effect, Judgement, Procedure, Reason, RouteComparison,
-    SampleSize, Verdict,
+    Comparison, ComparisonDesign, DeclaredChange, Effect, IncomparableHistory, Judgement,
+    Procedure, Reason, RouteComparison, SampleSize, Verdict,
 };
 use serde_json::{Map, Value, json};
 
@@ -148,6 +148,10 @@ fn parameters() -> Parameters {
 /// A gate with every kind of limit.
 fn gate() -> Gate {
     let limit = |quantity, bound| GateLimit { quantity, bound };
+    let within = Quantity::Within {
+        metric: Metric::Latency,
+        time: Nanos(1),
+    };
     let time = Quantity::Time {
         metric: Metric::Ttft,
         percent: 75,
@@ -156,10 +160,15 @@ fn gate() -> Gate {
         bounds: vec![(Metric::Ttft, Bounds::default_of(Metric::Ttft))],
         limits: vec![
             limit(time, LimitBound::Time(Nanos(1))),
+            limit(within, LimitBound::Share(0.9)),
             limit(Quantity::ErrorRate, LimitBound::Share(0.02)),
             limit(Quantity::CostPerRequest, LimitBound::Usd(Usd(1))),
         ],
         control: Some("v".to_owned()),
+        shared_shift: SharedShiftLimit {
+            max: 0.1,
+            on_exceeded: OnExceeded::Fail,
+        },
         ..Gate::default()
     }
 }
@@ -248,6 +257,8 @@ fn manifest(status: Status) -> Manifest {
                     output_usd: Some(Usd(1)),
                     cache_read_usd: Some(Usd(1)),
                     cache_write_usd: Some(Usd(1)),
+                    cache_write_1h_usd: Some(Usd(1)),
+                    cache_write_12h_usd: Some(Usd(1)),
                 }],
             }],
         }),
@@ -338,7 +349,11 @@ fn sample() -> Sample {
             reasoning_tokens: Some(1),
             cached_tokens: Some(1),
             cache_write_tokens: Some(1),
+            cache_write_1h_tokens: Some(1),
+            cache_write_12h_tokens: Some(1),
         }),
+        unread_usage: vec!["u".to_owned()],
+        service_tier: Some("flex".to_owned()),
         finish_reason: Some("stop".to_owned()),
         cost_usd: usd,
         billed_usd: usd,
@@ -565,34 +580,38 @@ fn judgement() -> Judgement {
         interval: Interval::new(1.0, 1.2),
         level: 0.95,
     };
-    Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons: vec![Comparison {
-            candidate: "c".to_owned(),
-            reference: "r".to_owned(),
-            metric,
-            primary: true,
-            procedure: Procedure::AlignedRanks,
-            bounds: Bounds::default_of(metric),
+    let comparisons = vec![Comparison {
+        candidate: "c".to_owned(),
+        reference: "r".to_owned(),
+        metric,
+        primary: true,
+        procedure: Procedure::AlignedRanks,
+        bounds: Bounds::default_of(metric),
+        effect: Some(effect),
+        size: SampleSize::default(),
+        tests: None,
+        verdict: Verdict::Inconclusive,
+        reasons: vec![Reason::TooWide],
+        detectable_change: None,
+        required_size: None,
+        per_prompt: vec![("p".to_owned(), 1.1)],
+        influence: None,
+        routes: vec![RouteComparison {
+            provider: "p".to_owned(),
+            share_reference: 0.5,
+            share_candidate: 0.5,
             effect: Some(effect),
-            size: SampleSize::default(),
-            tests: None,
-            verdict: Verdict::Inconclusive,
-            reasons: vec![Reason::TooWide],
-            detectable_change: None,
-            required_size: None,
-            per_prompt: vec![("p".to_owned(), 1.1)],
-            influence: None,
-            routes: vec![RouteComparison {
-                provider: "p".to_owned(),
-                share_reference: 0.5,
-                share_candidate: 0.5,
-                effect: Some(effect),
-                verdict: Verdict::Ok,
-            }],
+            verdict: Verdict::Ok,
         }],
-        notes: Vec::new(),
-    }
+    }];
+    let mut judgement = Judgement::new(ComparisonDesign::History, comparisons, Vec::new());
+    judgement.incomparable = Some(IncomparableHistory {
+        runs: 1,
+        variants: Vec::new(),
+        reasons: vec!["a reason".to_owned()],
+        missing_flags: [DeclaredChange::Prompt].into(),
+    });
+    judgement
 }
 
 #[test]
@@ -736,7 +755,8 @@ fn all_flags() -> impl Iterator<Item = Flag> {
         Flag::Buffered => Some(Flag::Cold),
         Flag::Cold => Some(Flag::Retried),
         Flag::Retried => Some(Flag::ClientLimited),
-        Flag::ClientLimited => Some(Flag::Fallback),
+        Flag::ClientLimited => Some(Flag::ClientPaused),
+        Flag::ClientPaused => Some(Flag::Fallback),
         Flag::Fallback => Some(Flag::OtherModel),
         Flag::OtherModel => Some(Flag::Compressed),
         Flag::Compressed => Some(Flag::HiddenReasoning),
@@ -745,7 +765,12 @@ fn all_flags() -> impl Iterator<Item = Flag> {
         Flag::ThinkTags => Some(Flag::UsageMismatch),
         Flag::UsageMismatch => Some(Flag::UsageImpossible),
         Flag::UsageImpossible => Some(Flag::UsageAmbiguous),
-        Flag::UsageAmbiguous => None,
+        Flag::UsageAmbiguous => Some(Flag::UsageUnread),
+        Flag::UsageUnread => Some(Flag::UnpricedTier),
+        Flag::UnpricedTier => Some(Flag::ResponseCached),
+        Flag::ResponseCached => Some(Flag::OwnKeyRefused),
+        Flag::OwnKeyRefused => Some(Flag::ProxyRetried),
+        Flag::ProxyRetried => None,
     })
 }
 

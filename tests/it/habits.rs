@@ -46,7 +46,7 @@ fn what_init_says_is_next_works() {
     let line = format!("{} --repetitions 1 --quiet", next.join(" && "));
     home.shell(&line)
         .says("ok, 6 prompts, 3 models, 54 trials")
-        .says("openai/gpt-5-mini (reference)")
+        .says("openai/gpt-5-mini (ref)")
         .run();
     let ran = home.path("new/comparison/reports/first/latest/report.md");
     assert!(ran.exists());
@@ -66,11 +66,13 @@ fn init_overwrites_nothing() {
     symlink("nowhere", home.path("elsewhere/first.toml")).unwrap();
     let output = home.bakeoff("init").run().out;
     for name in ["suites/first.toml", "bakeoff.toml", ".gitignore"] {
-        let message = format!("kept {name}, which was there already\n");
+        let message = format!("kept {name} (already exists)\n");
         assert!(output.contains(&message), "{output}");
     }
     assert!(
-        output.contains("Add to .gitignore:\n\n  /reports/\n  .env\n"),
+        output.contains(
+            "Add to .gitignore, so that Git ignores runs and keys:\n\n  /reports/\n  .env\n"
+        ),
         "{output}"
     );
     assert_eq!(home.read("bakeoff.toml"), "# mine\n");
@@ -146,7 +148,7 @@ fn a_folder_without_runs_is_no_mistake_unless_it_was_named() {
     home.bakeoff("run suite.toml --quiet").run();
     home.bakeoff("runs reports/first/latest")
         .exits(2)
-        .complains("is one run")
+        .complains("is a single run")
         .run();
 }
 

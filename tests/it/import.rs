@@ -33,7 +33,7 @@ fn imported(format: &str, name: &str, text: &str) -> (String, String) {
     assert_eq!(code, 0);
     let (code, _, err) = bakeoff(&["import", format, name, "-o", "made.toml"]);
     assert_eq!(code, 2, "a file was overwritten");
-    assert!(err.contains("`made.toml` could not be written"), "{err}");
+    assert!(err.contains("cannot write `made.toml`"), "{err}");
     (suite, notes)
 }
 
@@ -137,6 +137,70 @@ outputPath: out.json
     promptfooconfig.yaml:33: the option `cache` is not carried over
     promptfooconfig.yaml:34: `outputPath` is not carried over
     "##);
+}
+
+/// The ids of the models of a suite that was made of a promptfoo configuration with these providers.
+fn models_of(providers: &str) -> (Vec<String>, String) {
+    let config = format!(
+        "prompts: ['Hi {{{{x}}}}']\nproviders: {providers}\ntests: [{{ vars: {{ x: y }} }}]\n"
+    );
+    let (suite, notes) = imported("promptfoo", "p.yaml", &config);
+    let models = parse_suite(&suite).unwrap();
+    (models.models().map(ToString::to_string).collect(), notes)
+}
+
+#[test]
+fn ids_of_promptfoo_providers_stand_as_they_are_sent() {
+    // What follows `openai:chat:` is sent as it stands: an id with a creator is the gateway's.
+    let (models, notes) = models_of(
+        "[openai:chat:anthropic/claude-haiku-4.5, openai:gpt-5-mini, litellm:chat:google/gemini-2.5-flash, \
+         openrouter:deepseek/deepseek-v3.2, vercel:xai/grok-4, 'openai:{{env.MODEL}}']",
+    );
+    assert_eq!(
+        models,
+        [
+            "anthropic/claude-haiku-4.5",
+            "openai/gpt-5-mini",
+            "google/gemini-2.5-flash",
+            "deepseek/deepseek-v3.2",
+            "xai/grok-4"
+        ]
+    );
+    insta::assert_snapshot!(notes, @"p.yaml:2: the provider `openai:{{env.MODEL}}` is a template: write the model's id");
+}
+
+#[test]
+fn a_configuration_without_a_usable_provider_is_an_error() {
+    // A suite with a model of our choice would be run, and taken for theirs.
+    let folder = tempfile::tempdir().unwrap();
+    let config = "prompts: [Hi]\nproviders:\n  - openai:{{env.MODEL}}\n  - python:own.py\n";
+    fs::write(folder.path().join("p.yaml"), config).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+        .current_dir(folder.path())
+        .args(["import", "promptfoo", "p.yaml", "-o", "out.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!folder.path().join("out.toml").exists());
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @r"
+    p.yaml:3: the provider `openai:{{env.MODEL}}` is a template: write the model's id
+    p.yaml:4: the provider `python:own.py` is no model of a gateway
+    error: p.yaml:2: none of its providers is a model of a gateway
+    ");
+}
+
+#[test]
+fn braces_of_an_imported_text_are_sent_as_they_are() {
+    // `{{name}}` without rows is an error in a suite of one's own; in a recorded text it is content.
+    let row = "{\"prompt\": \"Explain {{ user.name }} and {{'x'}} of Jinja.\", \"system\": \"Use {{tools}}.\"}\n";
+    let (suite, _) = imported("jsonl", "jinja.jsonl", row);
+    let read = parse_suite(&suite).unwrap();
+    let prompt = &read.prompts[0];
+    assert_eq!(
+        prompt.messages[0].content,
+        "Explain {{ user.name }} and {{'x'}} of Jinja."
+    );
+    assert_eq!(prompt.system.as_deref(), Some("Use {{tools}}."));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn path(shape: Shape) -> PathBuf {
 /// A suite of models of the simulator that answer at once.
 fn suite(name: &str, models: &str) -> String {
     format!(
-        "name = \"{name}\"\nmodels = [{models}]\nrepetitions = 2\n\
+        "name = \"{name}\"\nmodels = [{models}]\nrepetitions = 5\n\
          [[prompts]]\nid = \"p\"\nuser = \"hi\"\n\n[[prompts]]\nid = \"q\"\nuser = \"ho\"\n"
     )
 }

@@ -199,7 +199,7 @@ fn a_model_without_providers_is_shown_all_the_same() {
     );
     assert!(done(&output).contains("4096"));
     assert!(
-        err(&output).contains("who serves it is not known: HTTP 404"),
+        err(&output).contains("note: providers unknown: HTTP 404"),
         "{}",
         err(&output)
     );

@@ -184,6 +184,7 @@ fn a_million_costs_are_exact() {
                 cached,
                 cache_write,
                 completion: draw.below(100_000),
+                ..TokenCounts::default()
             };
             let cost_text = cost(prices, &counts).unwrap().to_string();
             let expected = listed.cost(&counts, &fractions);

@@ -181,6 +181,24 @@ fn a_fifo_is_refused_at_once() {
 }
 
 #[test]
+fn a_device_in_place_of_a_record_is_refused_at_once() {
+    // A device may have no end: a ledger or a log of requests is read to its end before anything is appended.
+    let home = with_suite(project(), "");
+    fs::create_dir_all(home.path("hr/x/20261130T022132Z-aaaaaa")).unwrap();
+    let open = r#"{"version":1,"run":"20261130T022132Z-aaaaaa","suite":"x","started_at":"2026-11-30T02:21:32Z","endpoint":"sim","simulated":true,"status":"running","models":[]}"#;
+    fs::write(home.path("hr/ledger.jsonl"), format!("{open}\n")).unwrap();
+    home.shell("mkdir dev && ln -s /dev/zero dev/ledger.jsonl && ln -s /dev/zero hr/x/20261130T022132Z-aaaaaa/requests.jsonl")
+        .run();
+    let device = "it is a device, not a regular file";
+    for command in ["run project/suites/x.toml -o dev", "spend dev"] {
+        home.bakeoff(command).exits(2).complains(device).run();
+    }
+    // A run whose log cannot be locked is left open.
+    home.bakeoff("runs hr").run();
+    home.bakeoff("spend hr --simulated").run();
+}
+
+#[test]
 fn a_shell_may_hand_over_a_suite() {
     // The user's own pipe is the user's choice; its files are looked for in the current folder.
     let home = Home::new()
@@ -191,7 +209,9 @@ fn a_shell_may_hand_over_a_suite() {
         "bakeoff suite check /dev/stdin < x.toml",
         "bakeoff suite check /dev/fd/3 3< x.toml",
     ] {
-        home.shell(line).says("ok, 1 prompts").run();
+        home.shell(line)
+            .says("ok, 1 prompt, 1 model, 1 trial")
+            .run();
     }
     let home = home.with("x.toml", &suite("system_file = \"/dev/stdin\""));
     let call = home.shell("cat brief.txt | bakeoff suite check x.toml");

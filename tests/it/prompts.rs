@@ -142,6 +142,24 @@ fn every_bad_row_is_reported_with_its_file_and_line() {
 
     suite.toml: 3 problems
     ");
+    // A quotation mark that is not closed swallows all rows behind it.
+    let rendered = suite_of(
+        "user = \"{{q}}\"",
+        "a.csv",
+        "q,r\n\"Hi\" said Bob,1\na,2\nb,\"3\nc,4\n",
+    )
+    .unwrap_err();
+    insta::assert_snapshot!(rendered, @r"
+    error[syntax]: text follows the closing quotation mark of a field; in a quoted field, write a quotation mark twice
+    --> a.csv:2
+     = note: suite.toml:4 names this file
+
+    error[syntax]: the quotation mark that opens a field here is not closed
+    --> a.csv:4
+     = note: suite.toml:4 names this file
+
+    suite.toml: 2 problems
+    ");
     for (name, rows, expected) in [
         ("a.csv", "q,q\n1,2\n", "a.csv:1"),
         ("a.csv", "q\n", "holds no prompt"),
@@ -393,11 +411,11 @@ fn rows_are_sent_in_a_run() {
 }
 
 #[test]
-fn the_suite_of_the_readme_is_read() {
+fn the_shown_suite_with_files_is_read() {
     // A reader copies it: every key that it shows must mean what is written beside it.
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks = readme.split("```toml\n").skip(1);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/suites.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("```toml\n").skip(1);
     let mut shown = blocks.map(|block| block.split("```").next().unwrap());
     let text = shown
         .find(|block| block.contains("[[prompt_files]]"))

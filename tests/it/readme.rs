@@ -1,9 +1,9 @@
-//! The README: its commands work, its outputs are what they print, its picture and links are current.
+//! The README and the pages of docs/: their commands work, outputs are what they print, picture and links are current.
 //!
 //! A `console` block is run, line by line, in a folder with the repository's suites, its example run and
-//! the files that the README shows; what is printed on standard output must stand below the command. In a
-//! `console,no-run` block (network, a key, a server that does not end) only the arguments are read.
-//! `BAKEOFF_UPDATE=1` writes outputs and picture again.
+//! the files that the page shows; standard output must be the text below the command. In a
+//! `console,no-run` block (network, a key, a server that does not end) only the arguments are checked.
+//! `BAKEOFF_UPDATE=1` rewrites outputs and picture.
 
 // The commands are a POSIX shell's.
 #![cfg(unix)]
@@ -12,6 +12,7 @@
 use crate::picture;
 use crate::support::program;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::io::{Read, Write};
@@ -31,8 +32,8 @@ use rustix::process::Signal;
 const PICTURE: &str = "docs/quickstart.svg";
 /// Columns of the terminal in the picture: as many as a page shows in readable letters.
 const PICTURE_COLUMNS: usize = 112;
-/// Columns of an output that goes into a pipe.
-const PIPE_COLUMNS: usize = 200;
+/// Columns of an output that goes into a pipe: nothing is cut.
+const PIPE_COLUMNS: usize = usize::MAX;
 /// The longest that the simulator may keep the test waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -44,20 +45,55 @@ fn updating() -> bool {
     std::env::var_os("BAKEOFF_UPDATE").is_some()
 }
 
-/// The README; where that was asked for, its outputs and its picture are written again first.
-fn readme() -> &'static str {
-    static TEXT: LazyLock<String> = LazyLock::new(|| {
-        let path = root().join("README.md");
-        let text = fs::read_to_string(&path).unwrap();
-        if !updating() {
-            return text;
+/// A page that shows commands, by its path.
+struct Page {
+    path: &'static str,
+    text: String,
+}
+
+/// Pages whose commands are run. The commands of docs/ci.md are tested in `ci.rs`.
+const PAGES: [&str; 8] = [
+    "README.md",
+    "docs/suites.md",
+    "docs/endpoints.md",
+    "docs/verdicts.md",
+    "docs/cost.md",
+    "docs/caching.md",
+    "docs/simulator.md",
+    "docs/files.md",
+];
+
+/// The most lines that the README may have.
+const README_LINES_MAX: usize = 250;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The pages, README first. With `BAKEOFF_UPDATE` their outputs and the picture are written first.
+fn pages() -> &'static [Page] {
+    static PAGES_READ: LazyLock<Vec<Page>> = LazyLock::new(|| {
+        let mut pages = PAGES
+            .map(|path| Page {
+                path,
+                text: read(path),
+            })
+            .into_iter()
+            .collect::<Vec<_>>();
+        if updating() {
+            fs::write(root().join(PICTURE), drawn()).unwrap();
+            for page in &mut pages {
+                page.text = with_outputs(page);
+                fs::write(root().join(page.path), &page.text).unwrap();
+            }
         }
-        fs::write(root().join(PICTURE), drawn()).unwrap();
-        let written = with_outputs(&text);
-        fs::write(path, &written).unwrap();
-        written
+        pages
     });
-    &TEXT
+    &PAGES_READ
+}
+
+fn readme() -> &'static str {
+    &pages()[0].text
 }
 
 /// A fenced block: what stands behind the fence, and its lines.
@@ -83,13 +119,13 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
             None => {}
         }
     }
-    assert!(!open, "a block of the README is not closed");
+    assert!(!open, "a block is not closed");
     blocks
 }
 
-/// The commands of the blocks in this language, without the comments behind them.
-fn commands(language: &str) -> Vec<&'static str> {
-    let blocks = blocks(readme())
+/// The commands of a page's blocks in this language, without the comments behind them.
+fn commands<'a>(page: &'a Page, language: &str) -> Vec<&'a str> {
+    let blocks = blocks(&page.text)
         .into_iter()
         .filter(|block| block.language == language);
     let lines = blocks.flat_map(|block| block.lines);
@@ -99,17 +135,16 @@ fn commands(language: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// A folder like the one a reader is in.
-fn folder() -> Home {
+/// A folder like that of a page's reader.
+fn folder(page: &Page) -> Home {
     let home = Home::new()
         .with_folder("suites")
         .with_folder("reports/example");
-    let text = fs::read_to_string(root().join("README.md")).unwrap();
-    let shown = shown_files(&text).into_iter();
+    let shown = shown_files(&page.text).into_iter();
     shown.fold(home, |home, (name, text)| home.with(&name, &text))
 }
 
-/// The TOML files that the README shows: their first line is `# NAME`.
+/// The TOML files that a page shows: their first line is `# NAME`.
 fn shown_files(text: &str) -> Vec<(String, String)> {
     let tables = blocks(text)
         .into_iter()
@@ -126,9 +161,10 @@ fn printed(command: &str, folder: &Home) -> String {
     folder.shell(command).run().out
 }
 
-/// The README with the output of each command below it, as it is today.
-fn with_outputs(text: &str) -> String {
-    let folder = folder();
+/// The page with the output of each command below it, as it is today.
+fn with_outputs(page: &Page) -> String {
+    let text = &page.text;
+    let folder = folder(page);
     let mut written = String::new();
     let mut language = None;
     for line in text.lines() {
@@ -148,49 +184,77 @@ fn with_outputs(text: &str) -> String {
 
 #[test]
 fn outputs_are_what_the_commands_print() {
-    // A reader who types a command must see what the README shows.
-    let today = with_outputs(readme());
-    for (shown, printed) in readme().lines().zip(today.lines()) {
-        assert_eq!(shown, printed, "run the tests with BAKEOFF_UPDATE=1");
-    }
-    assert_eq!(
-        readme().len(),
-        today.len(),
-        "run the tests with BAKEOFF_UPDATE=1"
+    // A reader who types a command must see what the page shows.
+    std::thread::scope(|scope| {
+        for page in pages() {
+            scope.spawn(move || {
+                let today = with_outputs(page);
+                for (shown, printed) in page.text.lines().zip(today.lines()) {
+                    assert_eq!(
+                        shown, printed,
+                        "{}: run the tests with BAKEOFF_UPDATE=1",
+                        page.path
+                    );
+                }
+                assert_eq!(
+                    page.text.len(),
+                    today.len(),
+                    "{}: run the tests with BAKEOFF_UPDATE=1",
+                    page.path
+                );
+            });
+        }
+    });
+    let shown: usize = pages()
+        .iter()
+        .map(|page| commands(page, "console").len())
+        .sum();
+    assert!(shown >= 15, "the pages show {shown} outputs");
+    assert!(
+        commands(&pages()[0], "console").len() >= 4,
+        "the README shows no output"
     );
-    assert!(commands("console").len() >= 5, "the README shows no output");
 }
 
 #[test]
 fn excerpts_show_what_they_are_about() {
-    // Columns are cut by number: where one is added before them, the excerpt must not tell of another.
-    for header in [
-        "variant,n,ttft_p50_ms,ttft_p95_ms,latency_p50_ms",
-        "variant,prompt_tokens_mean,completion_tokens_mean,cost_usd_mean,cost_usd_total,billed_usd_mean",
+    // Columns are cut by number: a column added before them must not change the excerpt's subject.
+    for (path, header) in [
+        (
+            "docs/files.md",
+            "variant,n,ttft_p50_ms,ttft_p95_ms,latency_p50_ms",
+        ),
+        (
+            "docs/cost.md",
+            "variant,prompt_tokens_mean,completion_tokens_mean,cost_usd_mean,cost_usd_total,billed_usd_mean",
+        ),
     ] {
-        assert!(readme().contains(&format!("\n{header}\n")), "{header}");
+        let page = pages().iter().find(|page| page.path == path).unwrap();
+        assert!(page.text.contains(&format!("\n{header}\n")), "{header}");
     }
 }
 
 #[test]
 fn commands_that_are_not_run_have_valid_arguments() {
-    // A flag that was renamed must not live on in the README.
-    let folder = folder();
+    // A flag that was renamed must not live on in a page.
     let mut read = 0;
-    for command in commands("console,no-run") {
-        // Where its output goes is the reader's own place.
-        let command = command.split(" > ").next().unwrap();
-        let ours = command.replace("cargo run --release -- ", "bakeoff ");
-        let line = match ours.split(' ').take(2).collect::<Vec<_>>()[..] {
-            ["bakeoff", "run"] => format!("{} --list", ours.replace(" --verify", "")),
-            ["bakeoff", _] => format!("{ours} --help"),
-            ["cargo", "test"] | ["export" | "curl", ..] => continue,
-            _ => panic!("a command of which the test knows nothing: {command}"),
-        };
-        assert!(!printed(&line, &folder).is_empty(), "{line}");
-        read += 1;
+    for page in pages() {
+        let folder = folder(page);
+        for command in commands(page, "console,no-run") {
+            // Where its output goes is the reader's own place.
+            let command = command.split(" > ").next().unwrap();
+            let ours = command.replace("cargo run --release -- ", "bakeoff ");
+            let line = match ours.split(' ').take(2).collect::<Vec<_>>()[..] {
+                ["bakeoff", "run"] => format!("{} --list", ours.replace(" --verify", "")),
+                ["bakeoff", _] => format!("{ours} --help"),
+                ["cargo", "test"] | ["export" | "curl" | "git", ..] => continue,
+                _ => panic!("{}: a command unknown to the test: {command}", page.path),
+            };
+            assert!(!printed(&line, &folder).is_empty(), "{}: {line}", page.path);
+            read += 1;
+        }
     }
-    assert!(read >= 6, "the README shows no command");
+    assert!(read >= 20, "the pages show only {read} commands");
 }
 
 #[test]
@@ -200,30 +264,44 @@ fn both_commands_stand_there() {
         "cargo run --release -- run suites/quickstart.toml",
         "cargo test",
     ] {
-        assert!(commands("console,no-run").contains(&command), "{command}");
+        assert!(
+            commands(&pages()[0], "console,no-run").contains(&command),
+            "{command}"
+        );
     }
+}
+
+#[test]
+fn the_readme_is_short() {
+    // A stranger reads one page; details belong to the page of their task.
+    let lines = readme().lines().count();
+    assert!(lines <= README_LINES_MAX, "the README has {lines} lines");
 }
 
 #[test]
 fn shown_files_are_valid() {
     // A reader begins by copying them.
-    let shown = shown_files(readme());
-    assert!(shown.len() >= 2);
-    for (name, text) in shown {
-        let problems = match name.as_str() {
-            "bakeoff.toml" => parse_project(&text).err(),
-            // It names files: tests/it/prompts.rs reads it beside them.
-            "questions.toml" => None,
-            _ => parse_suite(&text).err(),
-        };
-        let rendered = problems.map(|problems| render(&problems, &name, &text, false));
-        assert_eq!(rendered, None);
+    let mut shown = 0;
+    for page in pages() {
+        for (name, text) in shown_files(&page.text) {
+            let problems = match name.as_str() {
+                "bakeoff.toml" => parse_project(&text).err(),
+                // It names files: tests/it/prompts.rs reads it beside them.
+                "questions.toml" => None,
+                _ => parse_suite(&text).err(),
+            };
+            let rendered = problems.map(|problems| render(&problems, &name, &text, false));
+            assert_eq!(rendered, None, "{}", page.path);
+            shown += 1;
+        }
     }
+    assert!(shown >= 6, "the pages show only {shown} files");
 }
 
 #[test]
 fn exit_codes_are_listed() {
     // A CI job decides by them.
+    let page = read("docs/ci.md");
     for code in [
         exit::DONE,
         exit::FAILED,
@@ -232,30 +310,68 @@ fn exit_codes_are_listed() {
         exit::INCOMPLETE,
         exit::INTERRUPTED,
     ] {
-        assert!(readme().contains(&format!("\n| {code} | ")), "{code}");
+        assert!(page.contains(&format!("\n| {code} | ")), "{code}");
     }
+}
+
+/// The targets of a page's links.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1);
+    targets.map(|rest| rest.split(')').next().unwrap())
+}
+
+/// The anchors that GitHub gives the headings of a page.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let heading = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = heading
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
 }
 
 #[test]
 fn links_lead_somewhere() {
-    // A file that was moved must take its links along.
-    assert!(readme().contains("]("));
-    for page in [
-        "README.md",
+    // A file or a heading that was moved must take its links along, and a page without a link is not found.
+    let others = [
         "METHODOLOGY.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "FORMAT.md",
-    ] {
-        let text = fs::read_to_string(root().join(page)).unwrap();
-        let targets = text
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap());
-        for target in
-            targets.filter(|target| !target.starts_with("https://") && !target.starts_with('#'))
-        {
-            assert!(root().join(target).exists(), "{page} links to {target}");
+        "BIAS.md",
+        "SECURITY.md",
+        "docs/ci.md",
+    ];
+    let mut linked = BTreeSet::new();
+    for path in PAGES.into_iter().chain(others) {
+        let text = read(path);
+        let folder = root().join(path).parent().unwrap().to_path_buf();
+        for link in links(&text).filter(|link| !link.starts_with("https://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => root().join(path),
+                file => folder.join(file),
+            };
+            assert!(target.exists(), "{path} links to {link}");
+            let is_anchored = anchor.is_empty()
+                || anchors(&fs::read_to_string(&target).unwrap()).contains(&anchor.to_owned());
+            assert!(is_anchored, "{path} links to {link}");
+            linked.insert(target.canonicalize().unwrap());
+        }
+    }
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let page = entry.unwrap().path();
+        if page.extension().is_some_and(|extension| extension == "md") {
+            let page = page.canonicalize().unwrap();
+            assert!(
+                linked.contains(&page),
+                "no page links to {}",
+                page.display()
+            );
         }
     }
 }
@@ -285,7 +401,7 @@ fn drawn() -> String {
 #[test]
 fn the_picture_is_of_the_example_run() {
     // A picture of another version's output would be a broken promise.
-    let folder = folder();
+    let folder = folder(&pages()[0]);
     let piped = printed("bakeoff report reports/example --format terminal", &folder);
     let plain = screen(Style {
         colour: false,
@@ -307,7 +423,11 @@ fn the_picture_is_of_the_example_run() {
 #[test]
 fn the_simulator_answers_the_request_that_is_shown() {
     // A user who tries the simulator with curl must get an answer.
-    let commands = commands("console,no-run");
+    let page = pages()
+        .iter()
+        .find(|page| page.path == "docs/simulator.md")
+        .unwrap();
+    let commands = commands(page, "console,no-run");
     let curl = commands
         .iter()
         .find(|command| command.starts_with("curl "))

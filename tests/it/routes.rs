@@ -251,11 +251,23 @@ fn ends_have_their_outcomes() {
         let end = format!(
             r#"{{"type":"message_delta","delta":{{"stop_reason":"{reason}"}},"usage":{{"output_tokens":9}}}}"#
         );
-        answered(MODEL, true, &stream(&[&end, r#"{"type":"message_stop"}"#]))
+        let text =
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}"#;
+        let text = if reason == "refusal" {
+            r#"{"type":"ping"}"#
+        } else {
+            text
+        };
+        answered(
+            MODEL,
+            true,
+            &stream(&[text, &end, r#"{"type":"message_stop"}"#]),
+        )
     };
     let ended = |kind: &str, rest: &str| {
+        let text = r#"{"type":"response.output_text.delta","output_index":0,"delta":"Hi"}"#;
         let end = format!(r#"{{"type":"response.{kind}","response":{{"status":"{kind}"{rest}}}}}"#);
-        answered("gpt-5-mini", true, &[event(&end)])
+        answered("gpt-5-mini", true, &stream(&[text, &end]))
     };
     let reason = |reason: &str| format!(r#","incomplete_details":{{"reason":"{reason}"}}"#);
     for (reading, outcome) in [
@@ -273,14 +285,27 @@ fn ends_have_their_outcomes() {
             ended("incomplete", &reason("content_filter")),
             Outcome::Filtered,
         ),
-        (ended("incomplete", ""), Outcome::Cut),
+        (ended("incomplete", ""), Outcome::Incomplete),
+        (
+            ended("incomplete", &reason("max_messages")),
+            Outcome::Incomplete,
+        ),
+        // The reason is of tomorrow, but the answer is not whole.
+        (
+            ended("incomplete", &reason("quota_of_tomorrow")),
+            Outcome::Incomplete,
+        ),
+        (stopped("pause_turn"), Outcome::Incomplete),
+        (stopped("a_word_of_tomorrow"), Outcome::UnknownFinish),
         (ended("cancelled", ""), Outcome::StreamError),
         (ended("failed", ""), Outcome::StreamError),
     ] {
         assert_eq!(reading.outcome, outcome, "{:?}", reading.finish_reason);
     }
     // A limit eaten by thoughts is named on these routes as well.
-    assert_eq!(stopped("max_tokens").flags, [Flag::TruncatedInReasoning]);
+    let eaten = r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"output_tokens":9}}"#;
+    let eaten = answered(MODEL, true, &stream(&[eaten]));
+    assert_eq!(eaten.flags, [Flag::TruncatedInReasoning]);
     let refusal = r#"{"type":"response.refusal.delta","output_index":0,"delta":"I cannot"}"#;
     let end = r#"{"type":"response.completed","response":{"status":"completed"}}"#;
     let refused = answered("gpt-5-mini", true, &stream(&[refusal, end]));

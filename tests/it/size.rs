@@ -35,7 +35,7 @@ fn without_a_run_the_noise_is_assumed_and_labelled_so() {
     let before = home.files();
     home.bakeoff("size s.toml")
         .says("s: 12 prompts x 4 repetitions find TTFT +")
-        .says("(typical: there is no run of this suite yet; --pilot makes a small one)")
+        .says("(typical: no run of this suite yet; --pilot makes a small one)")
         .says("To find +20 % in 80 % of cases (tolerance 10 %, one comparison)")
         .says("this suite")
         .run();
@@ -50,7 +50,7 @@ fn without_a_run_the_noise_is_assumed_and_labelled_so() {
         .collect();
     assert_eq!((own.len(), &own[0]["prompts"]), (1, &Value::from(12)));
     for (flags, complaint) in [
-        ("--detect 10%", "lies within the tolerance of `ttft`, 10 %"),
+        ("--detect 10%", "is within the tolerance of `ttft`, 10 %"),
         ("--detect 0.2", "such as 20%"),
         ("--power 100%", "from 50% to 99%"),
         ("--from nowhere", "nowhere"),
@@ -85,11 +85,34 @@ fn a_stored_run_shows_its_own_noise() {
         .run();
     home.bakeoff("size s.toml --from single/s/latest")
         .exits(2)
-        .complains("shows no noise")
+        .complains("no noise in run")
         .run();
     home.bakeoff("size one.toml --output single")
         .says("typical: run ")
         .run();
+}
+
+#[test]
+fn one_run_has_one_at_most() {
+    // Two bounds of one run, and a reader believes neither.
+    let home = Home::new().with("s.toml", &suite(TWO, 12));
+    let at_most = |text: &str, before: &str| {
+        let (_, rest) = text.split_once(before).unwrap();
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    };
+    let checked = home.bakeoff("suite check s.toml").run().out;
+    let listed = home.bakeoff("run s.toml --list").run().err;
+    let bound = at_most(&checked, "costs at most about $");
+    assert_eq!(at_most(&listed, ", at most $"), bound);
+    let estimate = document(&home.bakeoff("estimate s.toml --json").run().out);
+    let worst: f64 = estimate["total"]["worst_usd"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let shown: f64 = bound.parse().unwrap();
+    assert!((worst / shown - 1.0).abs() < 0.01, "{worst} {shown}");
 }
 
 #[test]
@@ -110,7 +133,7 @@ fn a_pilot_is_a_small_run_that_shows_its_noise() {
     // For programs the sizes alone are on standard output; the pilot's comparison is on standard error.
     let output = home
         .bakeoff("size s.toml --pilot --scenario slow.toml --json")
-        .complains("TTFT")
+        .complains("TTFA p50")
         .run();
     assert_eq!(document(&output.out)["noise"]["source"], "run");
 }
@@ -128,7 +151,7 @@ fn suite_check_shows_detectable_changes() {
       within a run it finds, in 80 % of cases: TTFT +35 %, completed -10 points (near 95 %), a pass rate -17 points (near 80 %)
       against 10 past runs (`--history`) it finds TTFT +35 %
       a TTFT that did not change comes out `ok` (surely not 20 % longer) in 71 % of runs
-      costs at most about $0.0133 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice
+      costs at most about $0.0401 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made
       counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
       warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
     ");
@@ -137,16 +160,16 @@ fn suite_check_shows_detectable_changes() {
       within a run it finds, in 80 % of cases: TTFT +81 %, completed -24 points (near 95 %), a pass rate -42 points (near 80 %)
       against 10 past runs (`--history`) it finds TTFT +54 %
       a TTFT that did not change comes out `ok` (surely not 6 % longer) in 4 % of runs
-      costs at most about $0.00266 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice
+      costs at most about $0.00810 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made
       counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
       warning: `ttft` would flap: within a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or ask more prompts
       warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper end, 368 would
-      warning: the limit `error_rate` of 1 % can fail but never pass: a run without errors leaves up to 52 % open; 383 prompts would do, or allow more
+      warning: the limit `error_rate` of 1 % can fail but never pass: a run without errors leaves up to 39 % open; 381 prompts would do, or allow more
       warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
     ");
     let own = "[[endpoints.sim.prices]]\nmodel = \"openai/gpt-5-mini\"\n\
                input_usd_per_mtok = 0\noutput_usd_per_mtok = 0\n";
     let home = home.with("bakeoff.toml", own);
     let free = home.bakeoff("suite check s.toml").run().out;
-    assert!(free.contains("costs at most about $0.00314 at"), "{free}");
+    assert!(free.contains("costs at most about $0.00945 at"), "{free}");
 }

@@ -9,12 +9,13 @@
 use crate::support::server;
 
 use std::future::Future;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use bakeoff::gateway::{
-    Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Reading, Recording, Transport,
-    read,
+    Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Proxy, Reading, Recording,
+    Transport, read,
 };
 use bakeoff::record::{Flag, Outcome};
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
@@ -63,6 +64,7 @@ fn keyless(base_url: &str) -> Endpoint {
         key: None,
         key_header: None,
         headers: Vec::new(),
+        proxy: None,
     }
 }
 
@@ -176,6 +178,7 @@ fn requests_are_sent_as_configured() {
             ("x-title".to_owned(), "bakeoff".to_owned()),
             ("accept-encoding".to_owned(), "gzip".to_owned()),
         ],
+        proxy: None,
     };
     block_on(async {
         for endpoint in [&with_key, &keyless(&server.base_url())] {
@@ -209,22 +212,46 @@ fn requests_are_sent_as_configured() {
 }
 
 #[test]
-fn a_closed_connection_is_reopened_and_reported() {
-    // Servers that close after each answer are ordinary: the next request is cold, not lost.
-    let server = Server::start(|_, _| {
-        let reply = response("200 OK", "connection: close\r\n", ANSWER);
-        (reply, Then::Close)
-    });
+fn a_closed_connection_is_reopened_before_the_clock() {
+    // Servers that close after each answer are ordinary: their answers must be comparable, not cold. The same
+    // goes for a server that is about to close, by its own words.
+    for (headers, then) in [
+        ("connection: close\r\n", Then::Close),
+        ("connection: close\r\n", Then::Hold),
+        ("keep-alive: timeout=0\r\n", Then::Keep),
+    ] {
+        let server = Server::start(move |_, _| (response("200 OK", headers, ANSWER), then));
+        block_on(async {
+            let transport = one_lane(&server.base_url(), LONG).await;
+            for _ in 0..4 {
+                transport.prepare(1).await;
+                let recording = transport.exchange(asking("m", "r")).await;
+                assert_eq!(recording.connect, None, "{headers}");
+                let reading = reading(&recording);
+                assert_eq!(reading.outcome, Outcome::Complete);
+                assert_eq!(reading.flags, []);
+            }
+        });
+        let connections: Vec<usize> = server
+            .questions()
+            .iter()
+            .map(|seen| seen.connection)
+            .collect();
+        assert_eq!(connections, [0, 1, 2, 3], "{headers}");
+    }
+}
+
+#[test]
+fn an_unannounced_end_is_seen_before_the_clock() {
+    // Node closes an idle connection after 5 s, in the middle of the longer answer of another model.
+    let server = Server::start(|_, _| (response("200 OK", "", ANSWER), Then::Close));
     block_on(async {
         let transport = one_lane(&server.base_url(), LONG).await;
-        let warm = transport.exchange(asking("m", "r")).await;
-        assert_eq!(warm.connect, None);
-        for _ in 0..3 {
-            let cold = transport.exchange(asking("m", "r")).await;
-            assert!(cold.connect.is_some());
-            let reading = reading(&cold);
-            assert_eq!(reading.outcome, Outcome::Complete);
-            assert_eq!(reading.flags, [Flag::Cold]);
+        for ended in 0..4 {
+            server.wait_until_closed(ended);
+            let recording = transport.exchange(asking("m", "r")).await;
+            assert_eq!(reading(&recording).outcome, Outcome::Complete);
+            assert_eq!(recording.connect, None);
         }
     });
 }
@@ -324,6 +351,7 @@ fn unusable_endpoints_are_refused_without_showing_the_key() {
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into_iter()
                 .collect(),
+            proxy: None,
         };
         block_on(Transport::open(&endpoint, LONG, 1)).err().unwrap()
     };
@@ -380,6 +408,120 @@ fn a_compressed_answer_is_decoded_and_flagged() {
     assert!(held.flags.contains(&Flag::Buffered) && held.flags.contains(&Flag::Compressed));
     let plain = ask_simulator("sim/constant-5ms-2ms-12", LONG);
     assert!(!plain.flags.contains(&Flag::Compressed));
+}
+
+#[test]
+fn an_answer_whose_beginning_was_held_back_is_flagged() {
+    // A proxy that waits for 4 KiB, or for 200 ms, lets everything after them through: only the first read shows
+    // that its TTFT is not the model's.
+    for fault in ["buffered-4096", "buffered-100ms", "buffered"] {
+        let reading = ask_simulator(&format!("sim/constant-20ms-5ms-48+{fault}"), LONG);
+        assert_eq!(reading.outcome, Outcome::Complete, "{fault}");
+        assert!(reading.flags.contains(&Flag::Buffered), "{fault}");
+    }
+}
+
+/// Request line and headers of the next request.
+fn read_head(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.extend_from_slice(&byte);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// A proxy for one connection, which leads to `target` whatever is asked for. Returns its URL and the thread, which
+/// ends with the request for the tunnel.
+fn proxy(target: String, reply: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://user:pass@{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = read_head(&mut client);
+        client.write_all(reply.as_bytes()).unwrap();
+        if reply.contains(" 200 ") {
+            let mut server = TcpStream::connect(target).unwrap();
+            let (mut from_client, mut to_server) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+            let _ = std::io::copy(&mut server, &mut client);
+        }
+        head
+    });
+    (url, thread)
+}
+
+fn behind(proxy_url: &str) -> Endpoint {
+    let base_url = "http://gateway.invalid/v1";
+    let variable = |name: &str| (name == "ALL_PROXY").then(|| proxy_url.to_owned());
+    Endpoint {
+        proxy: Proxy::from_variables(base_url, variable).unwrap(),
+        ..keyless(base_url)
+    }
+}
+
+#[test]
+fn a_proxy_makes_a_tunnel() {
+    // The name of the endpoint is the proxy's to resolve; what goes through the tunnel is as without it.
+    let running = simulator();
+    let target = running.base_url();
+    let target = target.trim_start_matches("http://").trim_end_matches("/v1");
+    let (url, thread) = proxy(
+        target.to_owned(),
+        "HTTP/1.1 200 Connection established\r\n\r\n",
+    );
+    block_on(async {
+        let (transport, failed) = Transport::open(&behind(&url), LONG, 1).await.unwrap();
+        assert_eq!(failed, None);
+        for _ in 0..2 {
+            let recording = transport
+                .exchange(asking("sim/constant-2ms-1ms-4", "r"))
+                .await;
+            assert_eq!(recording.connect, None);
+            assert_eq!(reading(&recording).outcome, Outcome::Complete);
+        }
+    });
+    drop(running);
+    let head = thread.join().unwrap();
+    assert!(
+        head.starts_with("CONNECT gateway.invalid:80 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains("proxy-authorization: Basic dXNlcjpwYXNz\r\n"),
+        "{head}"
+    );
+}
+
+#[test]
+fn a_proxy_that_refuses_is_named_without_its_password() {
+    for (reply, words) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "HTTP 407",
+        ),
+        (
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
+            "HTTP 403",
+        ),
+        ("SSH-2.0-OpenSSH_9.9\r\n", "proxy"),
+    ] {
+        let (url, thread) = proxy(String::new(), reply);
+        block_on(async {
+            let (_, failed) = Transport::open(&behind(&url), LONG, 1).await.unwrap();
+            let Some(ExchangeEnd::ConnectFailed(message)) = failed.as_deref() else {
+                panic!("{failed:?}")
+            };
+            assert!(
+                message.contains(words) && message.contains("proxy"),
+                "{message}"
+            );
+            assert!(!message.contains("pass@"), "{message}");
+        });
+        thread.join().unwrap();
+    }
 }
 
 #[test]
@@ -504,6 +646,79 @@ fn a_lane_recovers_from_a_failure() {
             assert_eq!(reading(&next).outcome, Outcome::Complete, "after {fault}");
         }
     });
+}
+
+#[test]
+fn what_is_not_http_is_a_protocol_error() {
+    // Such a server may leave the connection open: it must need no deadline, and look like no network fault.
+    for reply in [
+        "SSH-2.0-OpenSSH_9.9\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ] {
+        let server = Server::start(move |_, _| (reply.as_bytes().to_vec(), Then::Hold));
+        block_on(async {
+            let transport = one_lane(&server.base_url(), LONG).await;
+            let recording = transport.exchange(asking("m", "r")).await;
+            assert!(
+                matches!(recording.ending, ExchangeEnd::InvalidHttp(_)),
+                "{reply}"
+            );
+            assert_eq!(reading(&recording).outcome, Outcome::ProtocolError);
+        });
+    }
+}
+
+#[test]
+fn events_that_arrived_together_are_no_gaps() {
+    // However they were framed: what one read brings tells nothing about the time between its events.
+    let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"yes\"}}]}\n\n";
+    let chunk = format!("{:x}\r\n{event}\r\n", event.len());
+    let last = format!("{:x}\r\n{ANSWER}\r\n0\r\n\r\n", ANSWER.len());
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let burst = format!("{head}{}{last}", chunk.repeat(29));
+    let server = Server::start(move |_, _| (burst.clone().into_bytes(), Then::Keep));
+    block_on(async {
+        let transport = one_lane(&server.base_url(), LONG).await;
+        for _ in 0..8 {
+            let recording = transport.exchange(asking("m", "r")).await;
+            let reading = reading(&recording);
+            assert_eq!(reading.outcome, Outcome::Complete);
+            assert_eq!((reading.gaps.gaps.len(), reading.gaps.coalesced), (0, 29));
+        }
+    });
+}
+
+#[test]
+fn comments_alone_meet_the_deadline_between_two_parts_of_an_answer() {
+    // Gateways send comments while they wait for a provider, for ever if it never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The request that opens the connection, and then the question.
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .unwrap();
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        // Until the client hangs up.
+        while stream.write_all(b": processing\n\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let impatient = Timeouts {
+        gap_ns: SHORT,
+        ..LONG
+    };
+    block_on(async {
+        let transport = one_lane(&url, impatient).await;
+        let recording = transport.exchange(asking("m", "r")).await;
+        assert_eq!(recording.ending, ExchangeEnd::TimedOut(Deadline::Gap));
+    });
+    server.join().unwrap();
 }
 
 #[test]

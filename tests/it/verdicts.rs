@@ -49,12 +49,13 @@ fn suite(repetitions: u32, gate: &str, word: &str) -> String {
     text
 }
 
-/// A suite with this gate; `fast.toml`, and `slow.toml` where both models take four times as long.
+/// A suite with this gate; `fast.toml`, and `slow.toml` where the second model takes four times as long.
 fn home(gate: &str) -> Home {
     Home::new()
         .with("suite.toml", &suite(2, gate, "Question"))
         .with("fast.toml", &world(60, 60))
-        .with("slow.toml", &world(240, 240))
+        .with("slow.toml", &world(60, 240))
+        .with("slow_day.toml", &world(240, 240))
 }
 
 fn json(text: &str) -> Value {
@@ -134,6 +135,21 @@ fn a_slower_run_fails_and_is_noted() {
     fs::remove_file(home.path("base/h.jsonl")).unwrap();
     home.bakeoff(&format!("report {LATEST}")).run();
     assert_eq!(texts(), before);
+}
+
+#[test]
+fn a_slow_day_is_the_gateways() {
+    // Both models take four times as long: reported first, and no model's fault; a suite may let it fail.
+    let home = home("");
+    with_history(&home);
+    let slow = format!("{RUN} slow_day.toml {WITH_HISTORY}");
+    home.bakeoff(&slow).says("Everything is").run();
+    let report = home.read(&format!("{LATEST}/report.md"));
+    let (shift, verdicts) = (report.find("Everything is"), report.find("- **"));
+    assert!(shift.unwrap() < verdicts.unwrap(), "{report}");
+    let strict = suite(2, "[gate.shared_shift]\non_exceeded = \"fail\"", "Question");
+    fs::write(home.path("suite.toml"), strict).unwrap();
+    home.bakeoff(&slow).exits(1).run();
 }
 
 #[test]
@@ -246,11 +262,25 @@ fn a_broken_history_is_reported_before_anything_is_sent() {
         .complains("base/h.jsonl:2")
         .run();
     assert_eq!(runs(&home), 1);
-    // A last line that was never finished is what a killed process leaves: it costs nothing.
+    // A line that was never finished may have been the baseline: without it a slower run would pass.
     fs::write(home.path("base/h.jsonl"), format!("{good}{{\"vers")).unwrap();
     home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
-        .complains("never finished")
+        .exits(2)
+        .complains("base/h.jsonl:2 was never finished")
+        .complains("remove this line")
         .run();
+    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --reset"))
+        .exits(2)
+        .complains("base/h.jsonl:2 was never finished")
+        .run();
+    let newer = good.replacen("\"version\":2", "\"version\":9", 1);
+    fs::write(home.path("base/h.jsonl"), format!("{good}{newer}")).unwrap();
+    home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
+        .exits(2)
+        .complains("base/h.jsonl:2")
+        .complains("newer")
+        .run();
+    assert_eq!(runs(&home), 1);
 }
 
 #[cfg(target_os = "linux")]
@@ -329,6 +359,7 @@ fn environments_are_pasts_of_their_own() {
     home.bakeoff(&format!(
         "{RUN} slow.toml {WITH_HISTORY} --environment laptop"
     ))
+    .complains("the environment was `ci` and is `laptop`")
     .run();
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY} --environment ci"))
         .exits(1)
@@ -340,7 +371,8 @@ fn the_models_of_one_run_are_compared() {
     // A plain run only reports; `compare` turns the same judgement into an exit code.
     let home = home("").with("apart.toml", &world(60, 240));
     home.bakeoff(&format!("{RUN} apart.toml"))
-        .says("worse")
+        .says("- other  higher latency (")
+        .says(": keep reference")
         .run();
     home.bakeoff(&format!("compare {LATEST}"))
         .exits(1)
@@ -451,7 +483,7 @@ fn a_run_ends_when_its_verdict_is_in() {
         .with("apart.toml", &world(40, 160));
     home.bakeoff("run suite.toml --sim-seed 7 --until-decided --scenario apart.toml")
         .complains("look after round 2 of 12")
-        .says("worse")
+        .says("- other  higher latency (")
         .run();
     let manifest = json(&home.read(&format!("{LATEST}/manifest.json")));
     let round = manifest["until_decided"]["decided_after"].as_u64().unwrap();
@@ -570,7 +602,7 @@ fn a_history_shows_its_trend() {
     fs::write(home.path("other.toml"), other).unwrap();
     home.bakeoff("history base/h.jsonl --suite other.toml")
         .exits(2)
-        .complains("is the history of the suite `verdicts`, but --suite names `others`")
+        .complains("is the history of the suite `verdicts`, not of `others`")
         .run();
     fs::write(home.path("base/h.jsonl"), "").unwrap();
     home.bakeoff("history base/h.jsonl")

@@ -394,6 +394,7 @@ fn rates() -> impl Strategy<Value = Rates> {
         output: Some(output),
         cache_read: read,
         cache_write: write,
+        ..Rates::default()
     })
 }
 
@@ -434,9 +435,35 @@ proptest! {
             cached,
             cache_write: share(prompt - cached, shares[2]),
             completion: share(max_tokens, shares[3]),
+            ..TokenCounts::default()
         };
         let without_bill = bound.of_counts(&counts, 0).unwrap();
         prop_assert!(cost(&prices, &counts).unwrap() <= without_bill);
         prop_assert!(without_bill <= at_most);
     }
+}
+
+#[test]
+fn a_remedy_is_a_table_that_parses() {
+    // A URL or a dotted name as a bare key is another key, or no TOML at all.
+    let unpriced = UnboundedCost::NoPrice {
+        model: "maker/model".parse().unwrap(),
+        provider: None,
+    };
+    for (endpoint, key) in [
+        ("own", "own"),
+        ("eu.own", "eu.own"),
+        ("http://127.0.0.1:8080/v1", "own"),
+    ] {
+        let remedy = unpriced.remedy(endpoint);
+        let begin = remedy.find("[[").unwrap();
+        let end = remedy.find("]]").unwrap() + 2;
+        let table: toml::Table = toml::from_str(&remedy[begin..end]).unwrap();
+        assert!(table["endpoints"][key]["prices"].is_array(), "{remedy}");
+    }
+    assert!(
+        unpriced
+            .remedy("http://a/v1")
+            .contains("[endpoints.own] with base_url = \"http://a/v1\"")
+    );
 }

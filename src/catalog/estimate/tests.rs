@@ -125,6 +125,30 @@ fn an_answer_is_as_long_as_the_most_similar_past_ones() {
 }
 
 #[test]
+fn an_answer_is_expected_to_be_longer_at_a_higher_effort() {
+    // The efforts of one model are compared because of their cost: one estimate for all of them says nothing.
+    let expected = |limit: Option<u64>, effort: Option<ReasoningEffort>| {
+        let mut suite = suite(1, 1, limit);
+        suite.variants[0].parameters.reasoning_effort = effort;
+        estimated(&suite, &CostHistory::default(), Usd(Usd::PICO))
+            .total
+            .completion_tokens
+    };
+    let efforts: Vec<Option<ReasoningEffort>> = [None]
+        .into_iter()
+        .chain(ReasoningEffort::WORDS.map(|(_, effort)| Some(effort)))
+        .collect();
+    for limit in [None, Some(8_000)] {
+        let tokens: Vec<u64> = efforts.iter().map(|one| expected(limit, *one)).collect();
+        // Without reasoning, `none` and `minimal`: as short as an answer of any model.
+        assert_eq!(tokens[..2], [tokens[2], tokens[2]], "{tokens:?}");
+        let rising = tokens[2..].windows(2).all(|pair| pair[0] < pair[1]);
+        assert!(rising, "{tokens:?}");
+        assert!(limit.is_none_or(|limit| tokens.iter().all(|&one| one <= limit)));
+    }
+}
+
+#[test]
 fn prompt_tokens_are_corrected_by_their_family() {
     // Makers split text differently, and every model of a maker alike.
     let suite = suite(2, 3, Some(400));

@@ -76,6 +76,7 @@ fn counts() -> impl Strategy<Value = TokenCounts> {
             cached,
             cache_write,
             completion,
+            ..TokenCounts::default()
         })
 }
 
@@ -86,6 +87,7 @@ fn rates(input: u32, output: u32, cache_read: u32, cache_write: u32) -> Rates {
         output: usd(output),
         cache_read: usd(cache_read),
         cache_write: usd(cache_write),
+        ..Rates::default()
     }
 }
 
@@ -104,8 +106,8 @@ fn the_formula_gives_the_recorded_bills() {
         let counts = TokenCounts {
             prompt,
             cached,
-            cache_write: 0,
             completion,
+            ..TokenCounts::default()
         };
         let computed = cost(model.prices.as_ref().unwrap(), &counts);
         assert_eq!(computed, Some(usd(billed)), "{}", model.id);
@@ -127,8 +129,8 @@ fn the_whole_request_pays_the_tier_of_its_prompt() {
         let counts = TokenCounts {
             prompt,
             cached,
-            cache_write: 0,
             completion,
+            ..TokenCounts::default()
         };
         assert_eq!(cost(&prices, &counts), Some(usd(expected)), "{prompt}");
     }
@@ -164,6 +166,7 @@ fn an_absent_cache_price_is_the_input_price() {
         cached: 4,
         cache_write: 3,
         completion: 2,
+        ..TokenCounts::default()
     };
     assert_eq!(cost(&prices, &counts), Some(Usd(1_014)));
 }
@@ -178,7 +181,7 @@ fn counts_that_contradict_each_other_have_no_cost() {
             prompt: 10,
             cached,
             cache_write,
-            completion: 0,
+            ..TokenCounts::default()
         };
         assert_eq!(cost(&prices, &counts), None, "{cached} {cache_write}");
     }

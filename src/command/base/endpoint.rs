@@ -10,7 +10,7 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use crate::gateway::explain::missing_key;
-use crate::gateway::{Endpoint, request};
+use crate::gateway::{Endpoint, Proxy, request};
 use crate::record::{EndpointRecord, digest};
 use crate::sim::world::DEFAULT_SCENARIO;
 use crate::sim::{Scenario, Simulator, SimulatorHandle};
@@ -40,7 +40,7 @@ pub(in crate::command) fn resolve(project: &Project, name: &str) -> Result<Profi
 /// failure: the endpoint says so itself where it wants one.
 pub(in crate::command) fn open_for_lists(profile: &Profile) -> Result<OpenEndpoint, Failure> {
     match &profile.base_url {
-        Some(base_url) => Ok(at(profile, base_url, key(profile)?)),
+        Some(base_url) => at(profile, base_url, key(profile)?),
         None => simulated(profile, None, None),
     }
 }
@@ -71,7 +71,7 @@ fn remote(profile: &Profile, base_url: &str) -> Result<OpenEndpoint, Failure> {
             explanation.what, explanation.remedy
         )));
     }
-    Ok(at(profile, base_url, found))
+    at(profile, base_url, found)
 }
 
 /// The key, and the variable that held it, if one is needed and found.
@@ -85,14 +85,21 @@ fn key(profile: &Profile) -> Result<Option<(String, SecretString)>, Failure> {
     Ok(names.find_map(|name| variables.get(name).map(|key| (name.clone(), key))))
 }
 
-fn at(profile: &Profile, base_url: &str, found: Option<(String, SecretString)>) -> OpenEndpoint {
+fn at(
+    profile: &Profile,
+    base_url: &str,
+    found: Option<(String, SecretString)>,
+) -> Result<OpenEndpoint, Failure> {
     let (key_variable, key) = found.unzip();
-    OpenEndpoint {
+    let proxy = Proxy::from_variables(base_url, |name| std::env::var(name).ok());
+    let proxy = proxy.map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(OpenEndpoint {
         endpoint: Endpoint {
             base_url: with_version(base_url, profile),
             key,
             key_header: profile.key_header.clone(),
             headers: headers(profile),
+            proxy,
         },
         record: EndpointRecord {
             name: profile.name.clone(),
@@ -101,7 +108,7 @@ fn at(profile: &Profile, base_url: &str, found: Option<(String, SecretString)>) 
             scenario: None,
         },
         _simulator: None,
-    }
+    })
 }
 
 /// The route's headers, then the profile's own, which win.
@@ -138,6 +145,7 @@ fn simulated(
             key: Some("sim".to_owned().into()),
             key_header: profile.key_header.clone(),
             headers: headers(profile),
+            proxy: None,
         },
         record: EndpointRecord {
             name: profile.name.clone(),

@@ -26,8 +26,7 @@ pub(in crate::command) fn refuse(suite: &Suite, profile: Option<&Profile>) -> Re
         return Ok(());
     }
     let mut lines = vec![format!(
-        "the suite `{}` holds {}: remove the text, or unset the variable if its value is no secret",
-        suite.name,
+        "the suite holds {}: remove the text, or unset the variable if its value is no secret",
         plural(found.len() as u64, "secret")
     )];
     let named = found.iter().take(PLACES_NAMED);

@@ -13,6 +13,7 @@ use crate::input::{open_named, open_regular, read_at_most};
 use crate::suite::{self, LoadedFiles, Problems, Project, Suite, SuiteReading};
 
 use super::boundary::Reach;
+use super::dot_env::parse_dot_env;
 use super::failure::Failure;
 use super::stdio::colour;
 use super::suite_files::Folder;
@@ -111,13 +112,11 @@ pub(in crate::command) struct Variables {
 }
 
 impl Variables {
-    /// The variables as far as they can be read: lines of `.env` that cannot be are skipped, and so is a `.env`
-    /// that is no regular file.
+    /// The variables as far as they can be read: a `.env` that cannot be is passed over.
     pub(in crate::command) fn read_readable() -> Self {
-        let bytes = dot_env_bytes().unwrap_or_default();
-        let lines = dotenvy::from_read_iter(bytes.as_slice()).flatten();
-        let dot_env = lines.map(|(name, value)| (name, value.into())).collect();
-        Self { dot_env }
+        Self::read().unwrap_or_else(|_| Self {
+            dot_env: HashMap::new(),
+        })
     }
 
     /// Every variable with its value: of one that is in both places, both values.
@@ -133,22 +132,16 @@ impl Variables {
     /// The variables.
     ///
     /// # Errors
-    /// If `.env` is no regular file, too large, or has a line that is not `NAME=value`.
+    /// If `.env` is no regular file, or too large.
     pub(in crate::command) fn read() -> Result<Self, Failure> {
-        let mut dot_env = HashMap::new();
-        for line in dotenvy::from_read_iter(dot_env_bytes()?.as_slice()) {
-            // The parser's message holds the line, and the line may hold a key.
-            let (name, value) = line.map_err(|error| {
-                Failure::usage(match error {
-                    dotenvy::Error::Io(_) => "`.env` could not be read",
-                    _ => "`.env` holds a line that is not NAME=value",
-                })
-            })?;
-            // `NAME=` of a template that was never filled in sets nothing.
-            if !value.trim().is_empty() {
-                dot_env.insert(name, value.into());
-            }
-        }
+        let bytes = dot_env_bytes()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let set = parse_dot_env(&text).into_iter();
+        // `NAME=` of a template that was never filled in sets nothing.
+        let set = set.filter(|(_, value)| !value.trim().is_empty());
+        let dot_env = set
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
         Ok(Self { dot_env })
     }
 

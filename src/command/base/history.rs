@@ -10,9 +10,20 @@ use crate::verdict::PastRuns;
 
 use super::failure::Failure;
 
-/// The history of this file, empty where there is none; refused where it is another suite's.
+/// The remedy for a damaged line.
+const REPAIR: &str = "what runs are judged by must be known whole: bring the file back from a copy, or remove \
+                      this line";
+
+/// The history of this file, empty where there is none; refused if it is another suite's,
+/// or a line of it is damaged.
 pub(in crate::command) fn open_for_suite(path: &Path, suite: &str) -> Result<History, Failure> {
     let history = History::read_or_empty(path).map_err(unreadable)?;
+    if let Some(line) = history.torn().first() {
+        let file = path.display();
+        return Err(Failure::usage(format!(
+            "{file}:{line} was never finished\n  {REPAIR}"
+        )));
+    }
     let other = history
         .entries()
         .iter()
@@ -35,10 +46,7 @@ pub(in crate::command) fn unreadable(error: JournalError) -> Failure {
             problem: LineProblem::Newer { .. },
             ..
         } => Failure::usage(format!("{error}\n  read it with that one")),
-        JournalError::Line { .. } => Failure::usage(format!(
-            "{error}\n  what runs are judged by must be known whole: bring the file back from a copy, or take \
-             this line out"
-        )),
+        JournalError::Line { .. } => Failure::usage(format!("{error}\n  {REPAIR}")),
         _ => error.into(),
     }
 }

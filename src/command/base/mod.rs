@@ -5,6 +5,7 @@
 
 pub(super) mod boundary;
 pub(super) mod closing;
+mod dot_env;
 pub(super) mod endpoint;
 pub(super) mod exposed;
 pub(super) mod failure;

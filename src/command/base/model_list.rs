@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::{CachedList, Catalog, ListCache, ListDiff, Offers};
 use crate::gateway::listing::{EndpointQuery, fetch};
-use crate::suite::{Profile, Redacted, Suite};
+use crate::suite::{Profile, Redacted};
 use crate::units::{ModelId, plural};
 
 use super::endpoint::OpenEndpoint;
@@ -223,10 +223,14 @@ impl ModelListState {
         Self::listed(catalog, Some(since), &profile.name)
     }
 
-    /// A warning for each model of a suite that the endpoint's own list does not have, if there is such a list.
+    /// A message for each of `models` that the endpoint's own list does not have, if there is such a list.
     /// `endpoint`: the profile's name.
-    pub(in crate::command) fn missing(&self, suite: &Suite, endpoint: &str) -> Vec<String> {
-        let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
+    pub(in crate::command) fn missing<'m>(
+        &self,
+        models: impl IntoIterator<Item = &'m ModelId>,
+        endpoint: &str,
+    ) -> Vec<String> {
+        let models: BTreeSet<&ModelId> = models.into_iter().collect();
         let warnings = self.listed.iter().flat_map(|listed| {
             let missing = models.iter().filter(|model| !listed.offers(model));
             missing.map(|model| unlisted(listed, endpoint, model))

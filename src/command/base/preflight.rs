@@ -37,7 +37,7 @@ pub(in crate::command) fn lines(
     }
     let unknown = scenario
         .iter()
-        .flat_map(|scenario| unplayed(suite, scenario));
+        .flat_map(|scenario| unplayed(suite.models(), scenario));
     let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
     let lines = lines.map(|line| format!("warning: {line}"));
     Ok(lines
@@ -45,9 +45,12 @@ pub(in crate::command) fn lines(
         .collect())
 }
 
-/// A warning for each model of a suite that the simulated gateway does not play.
-pub(in crate::command) fn unplayed(suite: &Suite, scenario: &Scenario) -> Vec<String> {
-    let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
+/// A message for each of `models` that the simulated gateway does not play.
+pub(in crate::command) fn unplayed<'m>(
+    models: impl IntoIterator<Item = &'m ModelId>,
+    scenario: &Scenario,
+) -> Vec<String> {
+    let models: BTreeSet<&ModelId> = models.into_iter().collect();
     let missing = models
         .into_iter()
         .filter(|id| scenario.model(faultless(id)).is_none());

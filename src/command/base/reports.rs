@@ -10,7 +10,7 @@ use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
 use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 use crate::suite::OnInconclusive;
-use crate::verdict::{GateStatus, PastRuns};
+use crate::verdict::{Evaluation, GateStatus, PastRuns};
 
 use super::failure::Failure;
 use super::history::past_of;
@@ -38,7 +38,7 @@ pub(in crate::command) fn print(
     mut out: impl Write,
 ) -> Result<(), Failure> {
     let file = match format {
-        Format::Terminal => return show(report, out),
+        Format::Terminal => return show(report, false, out),
         Format::Summary => {
             out.write_all(summary(&report.job_summary()).as_bytes())?;
             return Ok(out.flush()?);
@@ -70,37 +70,45 @@ pub(in crate::command) fn make_files<'m>(
     Ok(report)
 }
 
-/// Prints the comparison as suits standard output.
-pub(in crate::command) fn show(report: &Report<'_>, mut out: impl Write) -> Result<(), Failure> {
-    out.write_all(report.terminal(style()).as_bytes())?;
+/// Prints the result of a run as suits standard output, with everything else if `verbose`.
+pub(in crate::command) fn show(
+    report: &Report<'_>,
+    verbose: bool,
+    mut out: impl Write,
+) -> Result<(), Failure> {
+    let style = style();
+    out.write_all(report.terminal(style).as_bytes())?;
+    if verbose {
+        out.write_all(report.terminal_details(style).as_bytes())?;
+    }
     Ok(out.flush()?)
 }
 
-/// Prints the paths of a run's files; on standard error, so that piped output is the result alone.
-pub(in crate::command) fn print_paths(folder: &Path) -> Result<(), Failure> {
-    let mut err = stderr();
-    for name in report::ReportFormat::FILES
-        .map(report::ReportFormat::file_name)
-        .into_iter()
-        .chain([SAMPLES_CSV])
-    {
-        writeln!(err, "  {}", folder.join(name).display())?;
-    }
-    Ok(())
+/// Prints where the rest of a report is; on standard error, so that piped output is the result alone.
+pub(in crate::command) fn print_more(folder: &Path, verbose: bool) -> Result<(), Failure> {
+    let page = folder.join(report::ReportFormat::Markdown.file_name());
+    let verbose = if verbose { "" } else { "--verbose, or " };
+    Ok(writeln!(stderr(), "More: {verbose}{}", page.display())?)
 }
 
-/// Columns of piped text: enough that nothing is left out.
-const COLUMNS_PIPED: usize = 200;
-
-/// Colour and width that suit standard output.
+/// Colour and width that suit standard output: `COLUMNS`, else the terminal's width, else no limit.
 pub(in crate::command) fn style() -> Style {
     let out = io::stdout();
-    let width = terminal_size::terminal_size_of(&out).map(|(width, _)| usize::from(width.0));
+    let wanted = std::env::var("COLUMNS").ok();
+    let wanted = wanted.and_then(|text| text.parse().ok());
+    let wanted = wanted.filter(|width| *width >= MIN_COLUMNS);
+    let terminal = || {
+        let size = terminal_size::terminal_size_of(&out);
+        size.map(|(width, _)| usize::from(width.0))
+    };
     Style {
         colour: colour(&out),
-        width: width.unwrap_or(COLUMNS_PIPED),
+        width: wanted.or_else(terminal).unwrap_or(usize::MAX),
     }
 }
+
+/// Smallest width that `COLUMNS` can ask for.
+const MIN_COLUMNS: usize = 20;
 
 /// Reads a run's samples once. Lines that are no samples are reported, counted in the report, and skipped: the
 /// rest of the run is still worth reading.
@@ -170,6 +178,15 @@ impl From<ReadError> for Failure {
             ReadError::Made(error) => error.into(),
         }
     }
+}
+
+/// Warns about a history that could not judge the run, also where inconclusive verdicts pass: a gate that compares
+/// nothing must not look like one that passes.
+pub(in crate::command) fn warn_of_incomparable(evaluation: &Evaluation) -> io::Result<()> {
+    for incomparable in evaluation.incomparable() {
+        writeln!(stderr(), "warning: {incomparable}")?;
+    }
+    Ok(())
 }
 
 /// Warns about inconclusive gated comparisons, if the suite requests a warning instead of a failure.

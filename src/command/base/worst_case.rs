@@ -49,7 +49,7 @@ pub(in crate::command) fn worst(
     let snapshot = Catalog::snapshot();
     let (catalog, surcharges, wording) = match &profile {
         Some(profile) => (
-            snapshot.with_own_prices(&profile.prices),
+            snapshot.with_own_prices(&profile.prices_of(suite.models())),
             profile.surcharges.as_slice(),
             profile.wording,
         ),

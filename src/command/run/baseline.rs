@@ -8,7 +8,11 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::record::{History, HistoryLine, Manifest, Run, RunStanding};
-use crate::verdict::{ComparisonDesign, Evaluation, history_updates, to_history_run};
+use crate::report::history_power::history_line;
+use crate::suite::Suite;
+use crate::verdict::{
+    ComparisonDesign, Evaluation, TYPICAL_NOISE, history_updates, power, to_history_run,
+};
 
 use crate::command::base::failure::Failure;
 use crate::command::base::history::{accepted, open_for_suite, past_of};
@@ -19,12 +23,14 @@ use crate::command::base::stdio::stderr;
 pub(in crate::command) struct Baseline<'a> {
     path: &'a Path,
     suite: String,
+    /// Accepted runs of the baseline.
+    accepted: usize,
 }
 
 impl<'a> Baseline<'a> {
     /// Finds every trouble with the file that can be found before the run: afterwards it has been paid for.
     pub(in crate::command) fn open(path: &'a Path, suite: &str) -> Result<Self, Failure> {
-        open_for_suite(path, suite)?;
+        let accepted = accepted(&open_for_suite(path, suite)?);
         History::can_append(path).map_err(|error| {
             Failure::usage(format!(
                 "the history cannot be written: {error}\n  nothing was sent; name a file in a folder that can be \
@@ -34,20 +40,22 @@ impl<'a> Baseline<'a> {
         Ok(Self {
             path,
             suite: suite.to_owned(),
+            accepted,
         })
+    }
+
+    /// Says what the run can find against the history as it is.
+    pub(super) fn power_line(&self, suite: &Suite) -> String {
+        let power = power(suite, TYPICAL_NOISE);
+        let file = self.path.display().to_string();
+        let line = history_line(suite, &power, &file, self.accepted);
+        format!("note: {line}")
     }
 
     /// Stores the run's baseline in its folder. The history is read anew: other runs may have been accepted
     /// meanwhile.
     pub(super) fn store(&self, run: &Run, manifest: &Manifest) -> Result<(), Failure> {
         let history = open_for_suite(self.path, &self.suite)?;
-        for line in history.torn() {
-            let file = self.path.display();
-            writeln!(
-                stderr(),
-                "note: {file}:{line} was never finished; it is left out"
-            )?;
-        }
         let past = past_of(&history, manifest);
         Ok(run.write_past(&past.lines())?)
     }

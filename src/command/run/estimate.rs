@@ -40,8 +40,8 @@ pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<Estimat
         person: io::stdin().is_terminal() && io::stderr().is_terminal(),
         agreed: options.yes,
     };
-    if let Some(cost) = asks.about(&estimate.total, limit) {
-        let question = question(cost, limit);
+    if asks.about(&estimate.total, limit).is_some() {
+        let question = question(&estimate.total, limit);
         if !agreed(&question, io::stdin().lock(), &mut err)? {
             writeln!(err, "nothing was sent")?;
             return Ok(None);
@@ -89,14 +89,35 @@ impl CostPrompt {
     }
 }
 
-fn question(cost: Usd, limit: Usd) -> String {
-    let dollars = cost.as_f64();
-    // To the cent, or to two digits below a dime: a question about $0.00 asks nothing.
-    let decimals = (2..=12).find(|&decimals| dollars >= 0.1_f64.powi(decimals - 1));
-    let decimals = usize::try_from(decimals.unwrap_or(12)).unwrap_or(12);
+/// The question before a run whose cost is above the limit: `expected $0.09, at most $1.26, above your limit of
+/// $1: continue?`.
+fn question(total: &Sums, limit: Usd) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(expected) = total.expected {
+        parts.push(format!("expected {}", rounded(expected)));
+    }
+    if let Some(bound) = total.bound_90 {
+        parts.push(format!("below {} in nine runs of ten", rounded(bound)));
+    }
+    parts.push(match &total.worst {
+        Ok(worst) => format!("at most {}", rounded(*worst)),
+        Err(_) => "without an upper limit".to_owned(),
+    });
     format!(
-        "this run may well cost ${dollars:.decimals$}, and `confirm_above` is ${limit}: go on? [y/N] "
+        "{}, above your limit of ${limit}: continue? [y/N] ",
+        parts.join(", ")
     )
+}
+
+/// The amount to the cent, or to two digits where cents would say little: a question about $0.00 asks nothing.
+fn rounded(cost: Usd) -> String {
+    let dollars = cost.as_f64();
+    let decimals = (2..=12).find(|&decimals| dollars >= 0.1_f64.powi(decimals - 1));
+    let decimals = match decimals {
+        _ if dollars >= 0.05 => 2,
+        decimals => usize::try_from(decimals.unwrap_or(12)).unwrap_or(12),
+    };
+    format!("${dollars:.decimals$}")
 }
 
 /// Returns true if a person answers yes; an end of the input is a no.
@@ -150,8 +171,10 @@ fn past(job: &Job, reports: &Path) -> CostHistory {
         {
             past.add_run(&estimate.past());
         }
+        // The answers of a run that was interrupted or killed are those that came first: the short ones.
+        let ended = matches!(manifest.status, Status::Complete | Status::Incomplete(_));
         let bytes = run.samples_bytes();
-        if bytes <= bytes_left {
+        if ended && bytes <= bytes_left {
             bytes_left -= bytes;
             add_answers(&mut past, &run, suite);
         }
@@ -253,26 +276,52 @@ mod tests {
         }
     }
 
+    fn sums(expected: Usd, bound_90: Option<Usd>, worst: Option<Usd>) -> Sums {
+        Sums {
+            requests: 1,
+            prompt_tokens: 1,
+            completion_tokens: 1,
+            list: Some(expected),
+            expected: Some(expected),
+            bound_90,
+            past_runs: 0,
+            worst: worst.ok_or(UnboundedCost::NoTokenLimit {
+                model: "m".parse().unwrap(),
+            }),
+        }
+    }
+
     #[test]
-    fn a_question_names_a_cost_that_can_be_compared() {
+    fn a_question_names_costs_that_can_be_compared() {
         // A limit below a cent is asked about in its own order of magnitude, not as one or no cent.
         for (pico, expected) in [
-            (7_320_000_000, "$0.0073,"),
-            (12_340_000_000, "$0.012,"),
-            (99_900_000_000, "$0.100,"),
-            (123_400_000_000, "$0.12,"),
-            (12_345_600_000_000, "$12.35,"),
-            (3, "$0.000000000003,"),
+            (7_320_000_000, "$0.0073"),
+            (12_340_000_000, "$0.012"),
+            (99_900_000_000, "$0.10"),
+            (123_400_000_000, "$0.12"),
+            (12_345_600_000_000, "$12.35"),
+            (3, "$0.000000000003"),
         ] {
-            let question = question(Usd(pico), Usd(1));
-            assert!(question.contains(expected), "{expected} {question}");
+            assert_eq!(rounded(Usd(pico)), expected);
         }
+        // What is expected, what can happen, and the limit that made us ask.
+        let cents = |cents: i128| Usd(cents * Usd::PICO / 100);
+        assert_eq!(
+            question(&sums(cents(9), None, Some(cents(126))), CONFIRM_ABOVE),
+            "expected $0.09, at most $1.26, above your limit of $1: continue? [y/N] "
+        );
+        assert_eq!(
+            question(&sums(cents(90), Some(cents(110)), None), CONFIRM_ABOVE),
+            "expected $0.90, below $1.10 in nine runs of ten, without an upper limit, above your limit of $1: \
+             continue? [y/N] "
+        );
     }
 
     #[test]
     fn only_a_yes_is_a_yes() {
         // A user who presses return by habit, or a script, does not spend money.
-        let question = question(Usd(2_345_000_000_000), CONFIRM_ABOVE);
+        let total = sums(Usd(2_345_000_000_000), None, None);
+        let question = question(&total, CONFIRM_ABOVE);
         for (answer, wanted) in [
             ("y\n", true),
             ("Yes\r\n", true),
@@ -283,10 +332,7 @@ mod tests {
             let mut output = Vec::new();
             let agreed = agreed(&question, answer.as_bytes(), &mut output).unwrap();
             assert_eq!(agreed, wanted, "{answer:?}");
-            assert_eq!(
-                String::from_utf8(output).unwrap(),
-                "this run may well cost $2.35, and `confirm_above` is $1: go on? [y/N] "
-            );
+            assert_eq!(String::from_utf8(output).unwrap(), question);
         }
     }
 }

@@ -7,40 +7,96 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use crate::gateway::Explanation;
-use crate::record::{Flag, Outcome, Sample};
-use crate::units::ModelId;
+use crate::record::{Attempt, ErrorReport, Flag, Outcome, Sample};
+use crate::units::{ModelId, Nanos};
 
 /// Maximum number of hints after a run; more would push the table out of sight.
 const MAX_HINTS: usize = 5;
+/// Maximum number of failures that are kept until the end of a run: several may have the same hint.
+const MAX_FAILURES: usize = 64;
+
+/// The facts about a failed trial that its hint needs.
+#[derive(Debug, Clone)]
+pub(in crate::command) struct TrialFailure {
+    pub(in crate::command) outcome: Outcome,
+    pub(in crate::command) error: Option<ErrorReport>,
+    pub(in crate::command) flags: Vec<Flag>,
+    pub(in crate::command) model: ModelId,
+    /// The wait that the server demanded of the last attempt.
+    pub(in crate::command) retry_after: Option<Nanos>,
+}
+
+impl TrialFailure {
+    /// The failure of a trial, or its empty answer.
+    pub(in crate::command) fn new(sample: &Sample) -> Self {
+        let last = sample.attempts.last();
+        Self {
+            outcome: sample.outcome,
+            error: sample.error.clone(),
+            flags: sample.flags.clone(),
+            model: sample.model.clone(),
+            retry_after: last.and_then(Attempt::demanded_wait),
+        }
+    }
+}
 
 /// Hints about the failures of a run: one for each model and kind of failure, in order of their first
 /// occurrence. They name the endpoint and its key, so they belong to the terminal and to no report.
 #[derive(Default)]
 pub(super) struct FailureHints {
-    met: HashSet<(ModelId, Outcome)>,
-    lines: Vec<String>,
+    met: HashSet<(ModelId, Outcome, Option<String>)>,
+    failures: Vec<TrialFailure>,
+    answered: HashSet<ModelId>,
 }
 
 impl FailureHints {
-    /// Adds a sample; `explain` is called once for each model and kind of failure.
-    pub(super) fn add(&mut self, sample: &Sample, explain: impl FnOnce() -> Option<Explanation>) {
-        let trouble = !sample.outcome.answered() || sample.has(Flag::TruncatedInReasoning);
-        if !trouble || !self.met.insert((sample.model.clone(), sample.outcome)) {
+    /// Adds a sample.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        let answered = sample.outcome.answered();
+        if answered && !self.answered.contains(&sample.model) {
+            self.answered.insert(sample.model.clone());
+        }
+        if answered && !sample.has(Flag::TruncatedInReasoning) {
             return;
         }
-        let Some(explanation) = explain() else { return };
-        let line = format!("{} {}", explanation.what, explanation.remedy);
-        if !self.lines.contains(&line) && self.lines.len() < MAX_HINTS {
-            self.lines.push(line);
+        // Each unknown word is one to report.
+        let word =
+            (sample.finish_reason.clone()).filter(|_| sample.outcome == Outcome::UnknownFinish);
+        if self.failures.len() < MAX_FAILURES
+            && self
+                .met
+                .insert((sample.model.clone(), sample.outcome, word))
+        {
+            self.failures.push(TrialFailure::new(sample));
         }
     }
 
-    /// Prints the hints. With standard error closed they are lost.
-    pub(super) fn print(&self, mut err: impl Write) {
-        if !self.lines.is_empty() {
+    /// True if another model than this one answered.
+    pub(super) fn others_answer(&self, model: &ModelId) -> bool {
+        self.answered.iter().any(|answered| answered != model)
+    }
+
+    /// Prints the hints that `explain` makes of failures, given for each if other models answered. With standard
+    /// error closed they are lost.
+    pub(super) fn print(
+        &self,
+        mut err: impl Write,
+        explain: impl Fn(&TrialFailure, bool) -> Option<Explanation>,
+    ) {
+        let mut lines: Vec<String> = Vec::new();
+        for failure in &self.failures {
+            let Some(hint) = explain(failure, self.others_answer(&failure.model)) else {
+                continue;
+            };
+            let line = format!("{} {}", hint.what, hint.remedy);
+            if !lines.contains(&line) && lines.len() < MAX_HINTS {
+                lines.push(line);
+            }
+        }
+        if !lines.is_empty() {
             let _ = writeln!(err, "What to do");
         }
-        for line in &self.lines {
+        for line in lines {
             let _ = writeln!(err, "  {line}");
         }
     }

@@ -5,17 +5,17 @@
 //! depends on nothing that happens during the run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
-use crate::engine::{self, CacheUses, Cap, Pace, RunContext, RunEvent};
+use crate::engine::{self, CacheUses, Cap, Pace, RequestWriter, RunContext, RunEvent};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
 use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    CliSelection, ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource,
-    RequestLog, Sample, Status, UntilDecided,
+    CliSelection, ClientSetting, ErrorReport, Manifest, ModelPrices, Outcome, PriceSource, Status,
+    UntilDecided,
 };
 use crate::suite::{
     CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
@@ -30,7 +30,10 @@ use crate::command::base::exposed;
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
 use crate::command::base::model_list::{MAX_SUGGESTIONS, ModelListState};
+use crate::command::base::preflight;
 use crate::command::base::runtime::TOOL;
+
+use super::failure_hints::TrialFailure;
 
 /// The options of `bakeoff run`.
 #[derive(Debug, Clone)]
@@ -58,6 +61,7 @@ pub struct Options {
     pub quiet: bool,
     pub json: bool,
     pub yes: bool,
+    pub verbose: bool,
     /// Print the comparison to standard error, next to another result; no flag.
     pub aside: bool,
 }
@@ -83,6 +87,8 @@ pub(in crate::command) struct ResolvedRun {
     /// The budget of the project.
     pub(super) budget: ProjectBudget,
     selection: CliSelection,
+    /// Models that the command line added to those of the suite.
+    added: Vec<ModelId>,
     /// The user's label of the environment of the run.
     environment: Option<String>,
     /// Rounds after which the run checks for a decision; empty: it does not.
@@ -105,8 +111,12 @@ impl ResolvedRun {
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
         let mut suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
         let project = files::project(options.project.as_deref())?;
+        let own_labels: Vec<String> = suite.variants.iter().map(|v| v.label.clone()).collect();
         suite = select(&suite, &options.models, &options.prompts, &options.tags)
             .map_err(|error| Failure::usage(error.to_string()))?;
+        let is_added = |variant: &&Variant| !own_labels.contains(&variant.label);
+        let added = suite.variants.iter().filter(is_added);
+        let added = added.map(|variant| variant.model.clone()).collect();
         suite.repetitions = options.repetitions.unwrap_or(suite.repetitions);
         suite.concurrency = options.concurrency.unwrap_or(suite.concurrency);
         suite.seed = options.seed.unwrap_or(suite.seed);
@@ -135,6 +145,7 @@ impl ResolvedRun {
         };
         Ok(Self {
             environment: options.environment.clone(),
+            added,
             looks,
             suite,
             plan,
@@ -183,7 +194,8 @@ fn unsupported_parameters(suite: &Suite, wording: Wording) -> Option<String> {
 impl Job {
     /// Lays the endpoint's own prices over what is known of its models.
     pub(in crate::command) fn new(resolved: ResolvedRun, known: ModelListState) -> Self {
-        let prices = known.prices.with_own_prices(&resolved.profile.prices);
+        let own = resolved.profile.prices_of(resolved.suite.models());
+        let prices = known.prices.with_own_prices(&own);
         Self {
             resolved,
             known: ModelListState { prices, ..known },
@@ -199,11 +211,41 @@ impl Job {
         let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
         let missing = self
             .known
-            .missing(&self.resolved.suite, &self.resolved.profile.name);
+            .missing(self.resolved.suite.models(), &self.resolved.profile.name);
         let missing = missing
             .into_iter()
             .map(|message| format!("warning: {message}"));
         notes.chain(missing).collect()
+    }
+
+    /// Checks the models that the command line added without a creator, such as `haiku`, against the endpoint's list,
+    /// and those of the simulator against its scenario. A whole id that is not listed is requested all the same.
+    ///
+    /// # Errors
+    /// If a model is not known, or the scenario cannot be read.
+    pub(super) fn check_added_models(&self, scenario: Option<&Path>) -> Result<(), Failure> {
+        let ResolvedRun { added, profile, .. } = &self.resolved;
+        let added: Vec<&ModelId> = added
+            .iter()
+            .filter(|id| !id.as_str().contains('/'))
+            .collect();
+        let problem = if profile.base_url.is_some() {
+            let missing = self.known.missing(added.iter().copied(), &profile.name);
+            missing.into_iter().next()
+        } else if added.is_empty() {
+            None
+        } else {
+            let (scenario, _) = endpoint::read_scenario(scenario)?;
+            preflight::unplayed(added.iter().copied(), &scenario)
+                .into_iter()
+                .next()
+        };
+        let Some(problem) = problem else {
+            return Ok(());
+        };
+        Err(Failure::usage(format!(
+            "{problem}\n  To request a model that is not listed, add it to the suite's `models`."
+        )))
     }
 
     /// The list of models that knows the endpoint best.
@@ -237,7 +279,7 @@ impl Job {
         self.resolved.suite.variants.len() * self.resolved.suite.concurrency as usize
     }
 
-    pub(super) fn orders(&self, run: &str, requests: Option<Arc<RequestLog>>) -> RunContext {
+    pub(super) fn orders(&self, run: &str, requests: Option<RequestWriter>) -> RunContext {
         let suite = &self.resolved.suite;
         let prices = |variant: &Variant| self.known.prices.get(&variant.model)?.prices.clone();
         let profile = &self.resolved.profile;
@@ -336,7 +378,8 @@ impl Job {
                 models: self.model_prices(),
             }),
             client: {
-                let mut client = settings(self.resolved.suite.timeouts, self.lanes());
+                let proxy = opened.endpoint.proxy.as_ref();
+                let mut client = settings(self.resolved.suite.timeouts, self.lanes(), proxy);
                 client.extend(request::settings(self.resolved.profile.wording));
                 client.extend(self.pacer().limits().map(limit_setting));
                 client
@@ -365,28 +408,44 @@ impl Job {
             .collect();
         let known = models.into_iter().filter_map(|model| {
             let prices = self.known.prices.get(model)?.prices.as_ref()?;
-            let mut own = self.resolved.profile.prices.iter();
+            let own = self.resolved.profile.prices_of([model]);
             Some(ModelPrices {
-                own: own.any(|own| own.model == *model),
+                own: own.iter().any(|own| own.model == *model),
                 ..ModelPrices::new(model.clone(), prices)
             })
         });
         known.collect()
     }
 
-    /// The explanation of a failed sample and its remedy; `None` if it did not fail.
+    /// The explanation of a failure and its remedy; `None` for an answer that needs none. `others_answer`: another
+    /// model of the endpoint answered.
     pub(in crate::command) fn explain(
         &self,
-        sample: &Sample,
+        failure: &TrialFailure,
+        others_answer: bool,
         opened: &OpenEndpoint,
     ) -> Option<Explanation> {
-        self.explained(
-            sample.outcome,
-            sample.error.as_ref(),
-            &sample.flags,
-            &sample.model,
-            opened,
-        )
+        let TrialFailure {
+            outcome,
+            error,
+            flags,
+            model,
+            retry_after,
+        } = failure;
+        let nearest = self.catalog().nearest(model.as_str(), MAX_SUGGESTIONS);
+        let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
+        explain(&FailureContext {
+            outcome: *outcome,
+            error: error.as_ref(),
+            flags,
+            profile: &self.resolved.profile.name,
+            base_url: &opened.endpoint.base_url,
+            key_variables: &self.resolved.profile.key_variables,
+            model,
+            nearest: &nearest,
+            others_answer,
+            retry_after: *retry_after,
+        })
     }
 
     pub(in crate::command) fn unreachable(
@@ -403,33 +462,17 @@ impl Job {
             message,
             ..ErrorReport::default()
         };
-        let model = &self.resolved.suite.variants[0].model;
-        match self.explained(outcome, Some(&error), &[], model, opened) {
-            Some(message) => Failure::incomplete(format!("{}\n  {}", message.what, message.remedy)),
-            None => Failure::incomplete(error.message),
-        }
-    }
-
-    fn explained(
-        &self,
-        outcome: Outcome,
-        error: Option<&ErrorReport>,
-        flags: &[Flag],
-        model: &ModelId,
-        opened: &OpenEndpoint,
-    ) -> Option<Explanation> {
-        let nearest = self.catalog().nearest(model.as_str(), MAX_SUGGESTIONS);
-        let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
-        explain(&FailureContext {
+        let failure = TrialFailure {
             outcome,
-            error,
-            flags,
-            profile: &self.resolved.profile.name,
-            base_url: &opened.endpoint.base_url,
-            key_variables: &self.resolved.profile.key_variables,
-            model,
-            nearest: &nearest,
-        })
+            error: Some(error),
+            flags: Vec::new(),
+            model: self.resolved.suite.variants[0].model.clone(),
+            retry_after: None,
+        };
+        match self.explain(&failure, false, opened) {
+            Some(message) => Failure::incomplete(format!("{}\n  {}", message.what, message.remedy)),
+            None => Failure::incomplete(failure.error.unwrap_or_default().message),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod abandoned;
 pub(super) mod baseline;
 mod billing_lookup;
+mod conformance;
 mod cost_cap;
 pub(super) mod estimate;
 mod failure_hints;
@@ -23,7 +24,7 @@ use crate::engine::{RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
 use crate::record::{JournalWriter, Manifest, RequestLog, Run, Sample, Status, run_name};
-use crate::report::{IncompleteTrial, Report, VerificationDocument};
+use crate::report::{IgnoredParameter, IncompleteTrial, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
 use crate::verdict::GateStatus;
 
@@ -32,7 +33,7 @@ use super::base::failure::Failure;
 use super::base::json::print_json;
 use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::panics::{self, catch_panic};
-use super::base::reports::warn_of_inconclusive;
+use super::base::reports::{warn_of_incomparable, warn_of_inconclusive};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, github, preflight, reports};
@@ -41,7 +42,7 @@ use abandoned::Abandoned;
 use baseline::Baseline;
 use billing_lookup::MissingBills;
 use cost_cap::LedgerClaim;
-use failure_hints::FailureHints;
+use failure_hints::{FailureHints, TrialFailure};
 use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
 use progress::{Progress, ProgressMode};
@@ -56,6 +57,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         // Nothing is sent: the cached or compiled-in list is enough.
         let known = ModelListState::from_cache(&resolved.profile);
         let job = Job::new(resolved, known);
+        job.check_added_models(scenario)?;
         if !options.quiet {
             print_preflight(&job, options)?;
             print_lines(&[estimate::line(&job, &options.output)])?;
@@ -65,6 +67,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let opened = endpoint::open(&resolved.profile, scenario, options.sim_seed)?;
     let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
+    job.check_added_models(scenario)?;
     let simulated = opened.record.scenario.is_some();
     if let Some(limit) = cost_cap::limit_before_run(&job, options, simulated)? {
         let notes = provider_prices::ask(&mut job, &opened, CachePolicy::New)?;
@@ -160,8 +163,14 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     let SessionEnd { ending, .. } = ending?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = stdout();
+    let mut hints = FailureHints::default();
+    for sample in &samples {
+        hints.add(sample);
+    }
     let incomplete = samples.iter().filter_map(|sample| {
-        let Explanation { what, remedy } = job.explain(sample, opened)?;
+        let others_answer = hints.others_answer(&sample.model);
+        let failure = TrialFailure::new(sample);
+        let Explanation { what, remedy } = job.explain(&failure, others_answer, opened)?;
         Some(IncompleteTrial {
             prompt: sample.prompt.clone(),
             variant: sample.variant.clone(),
@@ -178,9 +187,10 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
         .iter()
         .filter(|sample| sample.outcome.answered())
         .count() as u64;
+    let ignored = conformance::ignored_parameters(&job.resolved.suite, &samples);
     if options.json {
         let name = &job.resolved.suite.name;
-        let document = VerificationDocument::new(name, planned, answered, incomplete);
+        let document = VerificationDocument::new(name, planned, answered, incomplete, ignored);
         print_json(&mut out, &document)?;
     } else {
         for trial in incomplete {
@@ -189,6 +199,18 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
                 out,
                 "{prompt} on {variant}: {} {}",
                 trial.text, trial.remedy
+            )?;
+        }
+        for IgnoredParameter {
+            variant,
+            parameter,
+            ignored,
+            answers,
+        } in ignored
+        {
+            writeln!(
+                out,
+                "{variant}: `{parameter}` ignored by {ignored} of {answers} answers"
             )?;
         }
         writeln!(out, "{answered} of {planned} trials completed")?;
@@ -226,9 +248,7 @@ fn begin_verified(
 
 /// Carries out the whole run: requests, records, reports.
 fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8, Failure> {
-    let baseline = options.history.as_deref();
-    let baseline = baseline.map(|path| Baseline::open(path, &job.resolved.suite.name));
-    let baseline = baseline.transpose()?;
+    let baseline = open_baseline(job, options)?;
     let Some(mut estimated) = estimate::before(job, options)? else {
         return Ok(exit::INTERRUPTED);
     };
@@ -265,7 +285,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
                 panics::provoke("sample");
                 missing.note(sample);
                 estimated.add(sample);
-                hints.add(sample, || job.explain(sample, opened));
+                hints.add(sample);
                 if let Some(early_stop) = early_stop {
                     early_stop.add(sample);
                 }
@@ -313,7 +333,9 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     }
     let trial = catch_panic(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
     drop(requests);
-    hints.print(stderr());
+    hints.print(stderr(), |failure, others| {
+        job.explain(failure, others, opened)
+    });
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
         estimate::after(estimated, stderr());
     }
@@ -330,6 +352,19 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
         on_inconclusive: found.on_inconclusive,
     }
     .code())
+}
+
+/// Opens the history that the run is judged by, if there is one, and prints what it can find.
+fn open_baseline<'o>(job: &Job, options: &'o Options) -> Result<Option<Baseline<'o>>, Failure> {
+    let Some(path) = options.history.as_deref() else {
+        return Ok(None);
+    };
+    let suite = &job.resolved.suite;
+    let baseline = Baseline::open(path, &suite.name)?;
+    if !options.quiet {
+        print_lines(&[baseline.power_line(suite)])?;
+    }
+    Ok(Some(baseline))
 }
 
 /// Writes the end of the run into the manifest.
@@ -407,6 +442,7 @@ fn close(
         baseline.learn(run, manifest, judged)?;
     }
     let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
+    warn_of_incomparable(judged)?;
     if !options.quiet {
         warn_of_inconclusive(gate_status, on_inconclusive)?;
     }
@@ -451,14 +487,17 @@ fn print_result(report: &Report<'_>, run: &Run, options: &Options) -> Result<(),
         return reports::print(report, reports::Format::Json, stdout());
     }
     if options.aside {
-        reports::show(report, stderr())?;
+        reports::show(report, options.verbose, stderr())?;
     } else {
-        reports::show(report, stdout())?;
+        reports::show(report, options.verbose, stdout())?;
     }
     if options.quiet {
         return Ok(());
     }
-    reports::print_paths(run.folder())
+    let latest = run.latest_path();
+    let is_latest = report.view().status != "interrupted" && latest.is_dir();
+    let folder = if is_latest { &latest } else { run.folder() };
+    reports::print_more(folder, options.verbose)
 }
 
 fn show(options: &Options) -> ProgressMode {

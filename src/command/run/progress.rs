@@ -159,9 +159,6 @@ impl Progress {
                     let (done, planned) = (tally.done, tally.planned);
                     // A closed standard error is no reason to end a run.
                     let _ = writeln!(err, "{done}/{planned} trials, {}", tally.rest());
-                    for variant in tally.variants.iter().filter(|_| step == PLAIN_LINES) {
-                        let _ = writeln!(err, "  {}", variant.line(tally.label_width));
-                    }
                 }
             }
             Screen::Nothing => {}

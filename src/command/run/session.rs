@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::{self, RunEnd, RunEvent, StopRequest};
+use crate::engine::{self, RequestWriter, RunEnd, RunEvent, StopRequest};
 use crate::gateway::Transport;
 use crate::record::RequestLog;
 
@@ -71,6 +71,7 @@ impl Session {
     ) -> Result<SessionEnd, Failure> {
         let Self { runtime, transport } = self;
         panics::note_requests();
+        let requests = requests.map(RequestWriter::start).transpose()?;
         let orders = Arc::new(job.orders(run, requests));
         let (events, mut received) = mpsc::channel(EVENTS_WAITING);
         let (stop, stopped) = watch::channel(StopRequest::None);

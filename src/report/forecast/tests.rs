@@ -166,6 +166,7 @@ fn a_what_if_stands_next_to_recorded_values() {
         output: Some(price.output_usd),
         cache_read: price.cache_read_usd,
         cache_write: None,
+        ..crate::catalog::Rates::default()
     });
     inputs.terms.what_if = Some(WhatIf {
         pricing: vec![Pricing::Unknown, Pricing::Recorded, Pricing::Custom(prices)],
@@ -226,6 +227,7 @@ fn price(usd_per_token: i128, cache_read: Option<i128>) -> Pricing {
         output: Some(Usd(usd_per_token)),
         cache_read: cache_read.map(Usd),
         cache_write: None,
+        ..crate::catalog::Rates::default()
     }))
 }
 

@@ -25,7 +25,7 @@ fn identical_answers_get_the_sample_size_that_bounds_them() {
     let mut needed = one.required_size.unwrap();
     needed.goal = SizeGoal::Bound;
     one.required_size = Some(needed);
-    insta::assert_snapshot!(remarks(&one), @"The interval is too wide to tell: more prompts or repetitions would. A worsening by 31.0 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions whose answers are all as alike as these would take the interval within the margin of 5 points.");
+    insta::assert_snapshot!(remarks(&one), @"The interval is too wide to tell: more prompts or repetitions would. This run could detect a drop of 31.0 points or more (80 % power). To exclude a drop of 5 points it needs about 24 prompts x 10 repetitions, if all answers stay as alike as these.");
 }
 
 #[test]
@@ -103,11 +103,8 @@ fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
         Interval::new(0.5, 2.0),
     );
     (latency.primary, latency.reasons) = (false, vec![Reason::TooWide]);
-    let judgement = Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons: vec![ttfa, first_token, latency],
-        notes: Vec::new(),
-    };
+    let comparisons = vec![ttfa, first_token, latency];
+    let judgement = Judgement::new(ComparisonDesign::Interleaved, comparisons, Vec::new());
     let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));
     let section = &verdicts.sections[0];
     insta::assert_snapshot!(section.exploratory_reasons.join("\n"), @"TTFT of anthropic/claude: One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.");

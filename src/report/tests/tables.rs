@@ -35,6 +35,11 @@ fn comparison_csv_of_a_small_run() {
     usage_mismatch: 0 | 0
     usage_impossible: 0 | 0
     usage_ambiguous: 0 | 0
+    usage_unread: 0 | 0
+    unpriced_tier: 0 | 0
+    response_cached: 0 | 0
+    own_key_refused: 0 | 0
+    proxy_retried: 0 | 0
     retried: 0 | 0
     ttft_n: 7 | 6
     ttft_mean_ms: 421.429 | 206.000
@@ -160,6 +165,8 @@ fn comparison_csv_of_a_small_run() {
     cache_miss_ttft_p50_ms: 424.000 | 206.000
     ratio_cache_hit_ttft_p50:  |
     prices_date: 2025-01-01 | 2025-01-01
+    status: interrupted | interrupted
+    simulated: false | false
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -246,10 +253,10 @@ fn comparison_csv_of_a_small_run() {
     cost_usd_mean_upper: 0.0005 | 0.00125
     market_usd_mean_lower: 0.0005 |
     market_usd_mean_upper: 0.0005 |
-    completed_share_lower: 0.012 | 0.012
+    completed_share_lower: 0.342 | 0.342
     completed_share_upper: 1.000 | 1.000
     cache_hit_share_lower: 0.000 | 0.000
-    cache_hit_share_upper: 0.988 | 0.988
+    cache_hit_share_upper: 0.658 | 0.658
     cache_saved_usd_mean_lower:  |
     cache_saved_usd_mean_upper:  |
     cache_hit_ttft_p50_ms_lower:  |
@@ -284,10 +291,8 @@ fn the_comparison_as_json() {
       "status": "complete",
       "warning": "Samples are missing: 2 of 3 trials have a sample.",
       "quantiles": "type 8",
-      "finding": [
-        "No finding: no variant has answers enough to be ranked.",
-        "Not ranked: a/x (usable times: 2, a median needs 6)."
-      ],
+      "finding": [],
+      "recommendations": [],
       "comparison": [
         {
           "variant": "a/x",
@@ -315,6 +320,11 @@ fn the_comparison_as_json() {
           "usage_mismatch": 0,
           "usage_impossible": 0,
           "usage_ambiguous": 0,
+          "usage_unread": 0,
+          "unpriced_tier": 0,
+          "response_cached": 0,
+          "own_key_refused": 0,
+          "proxy_retried": 0,
           "retried": 0,
           "ttft_n": 2,
           "ttft_mean_ms": 100.5,
@@ -398,10 +408,12 @@ fn the_comparison_as_json() {
           "cache_miss_ttft_n": 2,
           "cache_miss_ttft_p50_ms": 100.5,
           "prices_date": "2025-01-01",
-          "completed_share_lower": 0.0,
+          "status": "complete",
+          "simulated": false,
+          "completed_share_lower": 0.207,
           "completed_share_upper": 1.0,
           "cache_hit_share_lower": 0.0,
-          "cache_hit_share_upper": 1.0,
+          "cache_hit_share_upper": 0.793,
           "low_n": [
             "ttft_p50_ms",
             "ttfa_p50_ms",
@@ -484,6 +496,7 @@ fn the_comparison_as_json() {
           "text": "without a sample: 1 of 3 planned trials"
         }
       ],
+      "remarks": [],
       "method": {
         "run": "20250102T030405Z-7Z",
         "started": "2025-01-02T03:04:05Z",

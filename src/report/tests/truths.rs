@@ -17,7 +17,7 @@ fn a_run_without_samples_has_every_report() {
     let report = read(&run, &[]);
     let page = render(&report, ReportFormat::Markdown);
     assert!(page.contains("0 of 4 trials have a sample"), "{page}");
-    assert!(page.contains("No finding"), "{page}");
+    assert!(page.contains("0 of 4 answered"), "{page}");
     assert_eq!(
         render(&report, ReportFormat::ComparisonCsv).lines().count(),
         3
@@ -209,7 +209,9 @@ fn colour_is_used_only_when_requested() {
         width: 100,
     });
     assert!(!plain.contains('\u{1b}'));
-    assert!(coloured.contains("\u{1b}[1m"));
+    for colour in ["\u{1b}[1m", "\u{1b}[33m"] {
+        assert!(coloured.contains(colour), "{coloured}");
+    }
     let mut stripped = coloured;
     for code in [
         "\u{1b}[0m",
@@ -240,7 +242,7 @@ fn lost_lines_are_counted_and_other_errors_end_the_reading() {
 }
 
 #[test]
-fn reasoning_that_only_some_variants_stream_moves_the_finding_to_ttfa() {
+fn reasoning_of_some_variants_makes_ttfa_the_speed_of_all() {
     // The first token of a thought and of an answer are different things.
     let run = manifest(&["a/x", "b/y"], &["p"], 8);
     let samples: Vec<Sample> = (0..16)
@@ -254,7 +256,7 @@ fn reasoning_that_only_some_variants_stream_moves_the_finding_to_ttfa() {
         })
         .collect();
     let report = read(&run, &samples);
-    let finding = report.view().finding.join(" ");
+    let finding = report.view().screen.sentences().join(" ");
     assert!(finding.contains("TTFA"), "{finding}");
     assert!(!finding.contains("50.0 ms"), "{finding}");
     let page = render(&report, ReportFormat::Markdown);
@@ -338,7 +340,9 @@ proptest! {
     #[test]
     fn tables_fit_the_terminal(width in 60_usize..200) {
         let (run, samples) = failing_run();
-        let screen = read(&run, &samples).terminal(Style { colour: false, width });
+        let report = read(&run, &samples);
+        let style = Style { colour: false, width };
+        let screen = report.terminal(style) + &report.terminal_details(style);
         for line in screen.lines() {
             let columns = unicode_width::UnicodeWidthStr::width(line);
             prop_assert!(columns <= width, "{} > {}: {}", columns, width, line);
@@ -454,9 +458,10 @@ fn caching_is_reported_where_it_plays_a_part() {
         let run = run(cache);
         let report = super::read(&run, &samples(&run, read));
         let page = render(&report, ReportFormat::Markdown);
-        let section = page.split("## Prompt caches\n").nth(1);
-        let section = section.map(|text| text.split("\n## ").next().unwrap().to_owned());
-        (section, report.terminal(style).contains("Prompt caches\n"))
+        let section = page.split("<summary>Prompt caches</summary>\n").nth(1);
+        let section = section.map(|text| text.split("</details>").next().unwrap().to_owned());
+        let details = report.terminal_details(style);
+        (section, details.contains("Prompt caches\n"))
     };
     assert_eq!(caching_section(CacheMode::AsIs, 0), (None, false));
     let (section, on_screen) = caching_section(CacheMode::AsIs, 40);

@@ -14,6 +14,7 @@ use crate::suite::model::suite::{Image, Message, Role};
 use crate::suite::parse::problem;
 use crate::suite::parse::suite::parse_suite;
 use crate::suite::value::limits;
+use crate::suite::value::template::escape_places;
 use crate::suite::value::text::quoted;
 
 /// The model of a suite whose source names none.
@@ -57,6 +58,11 @@ impl SuiteDraft {
         self.left_out.insert(SkippedItem { line, what });
     }
 
+    /// The items that are not carried over so far.
+    pub(super) fn take_skipped(&mut self) -> Vec<SkippedItem> {
+        std::mem::take(&mut self.left_out).into_iter().collect()
+    }
+
     /// The suite as a file.
     pub(super) fn finish(mut self, file: &str) -> Result<Imported, ImportError> {
         let suite = if self.cases.is_empty() {
@@ -73,7 +79,7 @@ impl SuiteDraft {
                 }
             }
         };
-        let left_out: Vec<_> = self.left_out.into_iter().collect();
+        let left_out = self.take_skipped();
         match suite {
             Ok(suite) => Ok(Imported { suite, left_out }),
             Err(message) => Err(ImportError {
@@ -191,12 +197,12 @@ impl DraftPrompt {
         }
         let _ = writeln!(out, "id = {}", text(id));
         if let Some(system) = &self.system {
-            let _ = writeln!(out, "system = {}", text(system));
+            let _ = writeln!(out, "system = {}", text(&escape_places(system)));
         }
         if let [only] = self.messages.as_slice()
             && only.role == Role::User
         {
-            let _ = writeln!(out, "user = {}", text(&only.content));
+            let _ = writeln!(out, "user = {}", text(&escape_places(&only.content)));
             if !only.images.is_empty() {
                 let _ = writeln!(out, "images = [{}]", images(only));
             }
@@ -219,7 +225,10 @@ fn turn(message: &Message) -> String {
     };
     let mut keys = vec![format!("role = \"{role}\"")];
     if !message.content.is_empty() {
-        keys.push(format!("content = {}", text(&message.content)));
+        keys.push(format!(
+            "content = {}",
+            text(&escape_places(&message.content))
+        ));
     }
     if !message.images.is_empty() {
         keys.push(format!("images = [{}]", images(message)));

@@ -38,17 +38,29 @@ pub(super) fn read(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportError
     let nothing = Vec::new();
     let mut tests: &[Node] = &nothing;
     let mut defaults = None;
+    // The line of its providers, if it names any.
+    let mut providers = None;
     for (key, node) in root.entries() {
         match key.as_str() {
             "description" => draft.description = node.text().map(str::to_owned),
             "prompts" => forms.extend(node.items().iter().filter_map(|item| form(item, draft))),
-            "providers" | "targets" => node.items().iter().for_each(|item| model(item, draft)),
+            "providers" | "targets" => {
+                providers = Some(node.line);
+                node.items().iter().for_each(|item| model(item, draft));
+            }
             "tests" => tests = node.items(),
             "defaultTest" => defaults = Some(node),
             "evaluateOptions" => options(node, draft),
             "$schema" => {}
             _ => draft.skip(node.line, format!("`{key}` is not carried over")),
         }
+    }
+    if let (Some(line), true) = (providers, draft.models.is_empty()) {
+        let message = "none of its providers is a model of a gateway";
+        return Err(ImportError {
+            left_out: draft.take_skipped(),
+            ..ImportError::new(Some(line), message)
+        });
     }
     let default_vars = defaults.and_then(|test| test.get("vars"));
     if let Some(test) = defaults {
@@ -297,11 +309,13 @@ fn model(node: &Node, draft: &mut SuiteDraft) {
         None => node.text().or_else(|| node.get("id")?.text()),
     };
     let Some(id) = id.and_then(gateway_id) else {
-        let name = quoted(id.unwrap_or_default());
-        return draft.skip(
-            node.line,
-            format!("the provider {name} is no model of a gateway"),
-        );
+        let id = id.unwrap_or_default();
+        let reason = if id.contains("{{") {
+            "is a template: write the model's id"
+        } else {
+            "is no model of a gateway"
+        };
+        return draft.skip(node.line, format!("the provider {} {reason}", quoted(id)));
     };
     let mut model = DraftModel {
         id,
@@ -343,22 +357,28 @@ fn config(node: &Node, model: &mut DraftModel, draft: &mut SuiteDraft) {
     }
 }
 
-/// `openai:chat:gpt-4o` as `openai/gpt-4o`.
+/// `openai:chat:gpt-4o` as `openai/gpt-4o`. An id that names its creator stands as it is: it is what promptfoo
+/// sends.
 fn gateway_id(id: &str) -> Option<String> {
-    let (creator, rest) = id.split_once(':')?;
+    let (host, rest) = id.split_once(':')?;
     let routes = ["chat:", "responses:", "messages:", "completion:"];
     let model = routes
         .iter()
         .find_map(|route| rest.strip_prefix(route))
         .unwrap_or(rest);
-    if model.is_empty() || model.contains(char::is_whitespace) {
+    if model.is_empty() || model.contains("{{") || model.contains(char::is_whitespace) {
         return None;
     }
-    match creator {
+    match host {
+        "openrouter" | "vercel" | "litellm" => Some(model.to_owned()),
         "openai" | "anthropic" | "google" | "mistral" | "deepseek" | "xai" | "cohere" => {
-            Some(format!("{creator}/{model}"))
+            let has_creator = model.contains('/');
+            Some(if has_creator {
+                model.to_owned()
+            } else {
+                format!("{host}/{model}")
+            })
         }
-        "openrouter" | "vercel" => Some(model.to_owned()),
         _ => None,
     }
 }

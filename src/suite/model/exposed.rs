@@ -14,6 +14,8 @@ use super::suite::Suite;
 
 /// Fewest bytes of a value that is searched for: shorter ones are words of ordinary text.
 const VALUE_BYTES_MIN: usize = 16;
+/// Bytes of a longer value that are searched for: enough to know it by, and its search stays fast.
+const VALUE_BYTES_SEARCHED: usize = 1024;
 /// Parts of the names of variables that hold secrets.
 const NAME_PARTS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 
@@ -70,7 +72,10 @@ impl fmt::Display for ExposedSecret {
 
 /// Every part of the resolved suite that holds one of these values, in the suite's order.
 pub fn exposed_secrets(suite: &Suite, secrets: &[NamedSecret]) -> Vec<ExposedSecret> {
-    let values = secrets.iter().map(|secret| secret.value.expose_secret());
+    let values = secrets.iter().map(|secret| {
+        let value = secret.value.expose_secret();
+        &value[..value.floor_char_boundary(VALUE_BYTES_SEARCHED)]
+    });
     let Ok(finder) = AhoCorasick::new(values) else {
         return Vec::new();
     };
@@ -91,6 +96,9 @@ pub fn exposed_secrets(suite: &Suite, secrets: &[NamedSecret]) -> Vec<ExposedSec
     for variant in &suite.variants {
         // A model's id is the endpoint's word, and may well stand in a variable.
         let place = format!("model `{}`", variant.label);
+        if variant.label != variant.model.as_str() {
+            search.part(&place, &variant.label);
+        }
         search.part(&place, &variant.system);
         search.part(&place, &variant.parameters);
     }

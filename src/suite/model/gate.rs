@@ -32,6 +32,54 @@ pub struct Gate {
     /// history).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
+    /// Limit of the shift that all unchanged models share since the past.
+    #[serde(default, skip_serializing_if = "SharedShiftLimit::is_default")]
+    pub shared_shift: SharedShiftLimit,
+}
+
+/// Limit of a shift that all unchanged models share, such as that of a slow gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SharedShiftLimit {
+    /// A worsening up to this is tolerated: 0.05 means 5 %.
+    pub max: f64,
+    /// Effect of a larger one.
+    pub on_exceeded: OnExceeded,
+}
+
+impl Default for SharedShiftLimit {
+    fn default() -> Self {
+        Self {
+            max: 0.05,
+            on_exceeded: OnExceeded::Warn,
+        }
+    }
+}
+
+impl SharedShiftLimit {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Effect of a limit that is exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExceeded {
+    /// A line in the report only.
+    Pass,
+    /// A warning, exit code 0.
+    Warn,
+    /// Exit code 1.
+    Fail,
+}
+
+impl OnExceeded {
+    /// Every value with its word.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("pass", Self::Pass),
+        ("warn", Self::Warn),
+        ("fail", Self::Fail),
+    ];
 }
 
 /// Bounds of one metric: for a ratio 0.05 means 5 %, for a share 0.02 means 2 points.
@@ -51,7 +99,7 @@ pub struct Bounds {
 pub struct GateLimit {
     /// The limited quantity.
     pub quantity: Quantity,
-    /// The bound: a maximum for times, money and errors, a minimum for a pass rate.
+    /// The bound: a maximum for times, money and errors, a minimum for a pass rate and a share within a time.
     pub bound: LimitBound,
 }
 
@@ -59,12 +107,19 @@ pub struct GateLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// A percentile (50, 75, 90, 95, 99) of a time: TTFT, TTFA, experienced TTFT or latency.
+    /// A percentile (50, 75, 90, 95, 99) of a time: TTFT, TTFA, experienced TTFT, latency or mean gap.
     Time {
         /// The time.
         metric: Metric,
         /// The percentile, in percent.
         percent: u8,
+    },
+    /// Share of trials answered within a time, rate-limited ones excluded: a service level objective.
+    Within {
+        /// The metric.
+        metric: Metric,
+        /// The time.
+        time: Nanos,
     },
     /// Share of trials that were not answered to the end, rate-limited ones excluded.
     ErrorRate,
@@ -75,7 +130,7 @@ pub enum Quantity {
 }
 
 /// The keys of limits on times, by metric; their percentiles in the order of [`PERCENTS`].
-const TIMES: [(Metric, [&str; 5]); 4] = [
+const TIMES: [(Metric, [&str; 5]); 5] = [
     (
         Metric::Ttft,
         ["ttft_p50", "ttft_p75", "ttft_p90", "ttft_p95", "ttft_p99"],
@@ -104,12 +159,30 @@ const TIMES: [(Metric, [&str; 5]); 4] = [
             "latency_p99",
         ],
     ),
+    (
+        Metric::InterTokenLatency,
+        [
+            "request_gap_p50",
+            "request_gap_p75",
+            "request_gap_p90",
+            "request_gap_p95",
+            "request_gap_p99",
+        ],
+    ),
+];
+
+/// The keys of limits on the share of trials within a time, by metric.
+const WITHIN: [(Metric, &str); 4] = [
+    (Metric::Ttft, "ttft_within"),
+    (Metric::Ttfa, "ttfa_within"),
+    (Metric::ExperiencedTtft, "experienced_ttft_within"),
+    (Metric::Latency, "latency_within"),
 ];
 
 const PERCENTS: [u8; 5] = [50, 75, 90, 95, 99];
 
 impl Quantity {
-    /// Every quantity that can be limited, in the order of the documentation.
+    /// Every quantity that can be limited, in the order of the documentation; shares within a time have the time 0.
     pub fn all() -> impl Iterator<Item = Self> {
         let times = TIMES.iter().flat_map(|(metric, _)| {
             PERCENTS.map(|percent| Self::Time {
@@ -117,7 +190,17 @@ impl Quantity {
                 percent,
             })
         });
-        times.chain([Self::ErrorRate, Self::CostPerRequest, Self::PassRate])
+        let within = WITHIN.map(|(metric, _)| Self::Within {
+            metric,
+            time: Nanos(0),
+        });
+        let others = [Self::ErrorRate, Self::CostPerRequest, Self::PassRate];
+        times.chain(within).chain(others)
+    }
+
+    /// Returns true if its bound is a minimum.
+    pub const fn has_minimum(self) -> bool {
+        matches!(self, Self::PassRate | Self::Within { .. })
     }
 
     /// Its key in `[gate.limits]`, also the word in reports; `time` for a combination that no suite can name.
@@ -129,6 +212,10 @@ impl Quantity {
                 words
                     .zip(place)
                     .map_or("time", |((_, words), place)| words[place])
+            }
+            Self::Within { metric, .. } => {
+                let found = WITHIN.iter().find(|(named, _)| *named == metric);
+                found.map_or("time", |(_, word)| word)
             }
             Self::ErrorRate => "error_rate",
             Self::CostPerRequest => "cost_per_request",
@@ -181,6 +268,7 @@ impl Default for Gate {
             confirm: false,
             against_reference: false,
             control: None,
+            shared_shift: SharedShiftLimit::default(),
         }
     }
 }

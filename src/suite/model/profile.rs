@@ -1,10 +1,14 @@
 //! Endpoint profiles: where requests go, which variable holds the key, and how requests are worded.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 
 use crate::suite::value::price::OwnPrice;
+use crate::units::ModelId;
 
 use super::rate_limits::RateLimits;
+use super::select::{fits, is_pattern};
 use super::suite::TokenLimitName;
 use super::surcharge::Surcharge;
 
@@ -43,6 +47,8 @@ pub struct Wording {
     pub max_tokens_name: Option<TokenLimitName>,
     /// Key of the reasoning effort, on the chat route.
     pub reasoning_name: ReasoningName,
+    /// True if `stream_options` is left out on the chat route: strict servers reject it.
+    pub omits_stream_options: bool,
 }
 
 /// The API routes that requests can use.
@@ -56,6 +62,25 @@ pub enum Api {
     Messages,
     /// `/responses`, `OpenAI`'s newer one.
     Responses,
+}
+
+impl Profile {
+    /// The declared price of each of these models: of the first table whose id or glob matches, and of every id that is no glob.
+    pub fn prices_of<'a>(&'a self, models: impl IntoIterator<Item = &'a ModelId>) -> Vec<OwnPrice> {
+        let exact = self.prices.iter().map(|price| &price.model);
+        let exact = exact.filter(|id| !is_pattern(id.as_str()));
+        let models: BTreeSet<&ModelId> = models.into_iter().chain(exact).collect();
+        let price_of = |model: &ModelId| {
+            let is_meant =
+                |price: &&OwnPrice| price.model == *model || fits(price.model.as_str(), model);
+            let first = self.prices.iter().find(is_meant)?;
+            Some(OwnPrice {
+                model: model.clone(),
+                ..first.clone()
+            })
+        };
+        models.into_iter().filter_map(price_of).collect()
+    }
 }
 
 impl Api {

@@ -264,6 +264,11 @@ impl Pattern {
     }
 }
 
+/// Returns true if the text is a glob, not a plain name.
+pub(super) fn is_pattern(text: &str) -> bool {
+    Pattern::new(text).is_ok_and(|pattern| pattern.is_glob())
+}
+
 /// Returns true if the model has this id, or matches this glob.
 pub(in crate::suite) fn fits(pattern: &str, model: &ModelId) -> bool {
     Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(model.as_str()))

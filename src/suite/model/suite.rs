@@ -292,6 +292,11 @@ pub struct Timeouts {
 }
 
 impl Suite {
+    /// The models of its variants, in their order.
+    pub fn models(&self) -> impl Iterator<Item = &ModelId> {
+        self.variants.iter().map(|variant| &variant.model)
+    }
+
     /// Trials of a whole run.
     pub fn trials(&self) -> u64 {
         self.prompts.len() as u64 * self.variants.len() as u64 * u64::from(self.repetitions)

@@ -8,6 +8,7 @@ use crate::suite::value::duration::parse_duration;
 use crate::suite::value::limits;
 use crate::suite::value::money::parse_dollars;
 use crate::suite::value::percent::parse_percent;
+use crate::suite::value::template::text_without_rows;
 use crate::suite::value::text::quoted;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -79,7 +80,12 @@ pub(super) fn non_empty_string<'a>(value: &Value<'a>) -> Option<&'a str> {
 }
 
 /// The text of `system`, or of the file that `system_file` names.
-pub(super) fn system(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<String> {
+/// `read` reads the text of `system`.
+pub(super) fn system(
+    table: &mut Table<'_>,
+    files: &FileResolver<'_>,
+    read: impl Fn(&Value<'_>) -> Option<String>,
+) -> Option<String> {
     let bounded_string = table.field("system");
     let file = table.field("system_file");
     if let (Some(_), Some(file)) = (&bounded_string, &file) {
@@ -87,9 +93,23 @@ pub(super) fn system(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<
         file.report(Code::Conflict, message, Some("keep one of them".to_owned()));
     }
     match (bounded_string, file) {
-        (Some(value), _) => non_empty_string(&value).map(str::to_owned),
+        (Some(value), _) => read(&value),
         (None, Some(value)) => system_file(&value, files),
         (None, None) => None,
+    }
+}
+
+/// A text of a prompt that no row fills; reports one that is blank or has a `{{name}}`.
+pub(super) fn text_of_prompt(value: &Value<'_>) -> Option<String> {
+    match text_without_rows(non_empty_string(value)?) {
+        Ok(text) => Some(text),
+        Err(place) => {
+            let message = format!("nothing fills {}: this prompt has no rows", quoted(place));
+            let help =
+                format!("use `[[prompt_files]]`, or write `{{{{'{place}'}}}}` to send it as it is");
+            value.report(Code::BadValue, message, Some(help));
+            None
+        }
     }
 }
 

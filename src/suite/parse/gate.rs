@@ -9,7 +9,9 @@ use crate::units::{Nanos, Usd};
 use super::fields::percent;
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
-use crate::suite::model::gate::{Bounds, Gate, GateLimit, LimitBound, OnInconclusive, Quantity};
+use crate::suite::model::gate::{
+    Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, Quantity, SharedShiftLimit,
+};
 use crate::suite::model::metric::{Metric, Scale};
 use crate::suite::model::suite::Variant;
 use crate::suite::value::duration::parse_duration;
@@ -43,6 +45,9 @@ fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {
     let control = table
         .field("control")
         .and_then(|value| control(&value, variants?));
+    let shared_shift = table
+        .field("shared_shift")
+        .and_then(|value| value.table("`gate.shared_shift`", shared_shift));
     Gate {
         primary: primary.unwrap_or(default.primary),
         alpha: alpha.unwrap_or(default.alpha),
@@ -52,6 +57,21 @@ fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {
         confirm: confirm.unwrap_or(default.confirm),
         against_reference: against_reference.unwrap_or(default.against_reference),
         control,
+        shared_shift: shared_shift.unwrap_or_default(),
+    }
+}
+
+fn shared_shift(table: &mut Table<'_>) -> SharedShiftLimit {
+    let default = SharedShiftLimit::default();
+    let max = table.field("max");
+    let on_exceeded = table.field("on_exceeded");
+    SharedShiftLimit {
+        max: max
+            .and_then(|value| share(&value, Scale::Ratio))
+            .unwrap_or(default.max),
+        on_exceeded: on_exceeded
+            .and_then(|value| value.word(&OnExceeded::WORDS))
+            .unwrap_or(default.on_exceeded),
     }
 }
 
@@ -224,16 +244,36 @@ fn duration(value: &Value<'_>, least_ns: u64) -> Option<Nanos> {
 fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<GateLimit> {
     let value = table.field(quantity.word())?;
     let bound = match quantity {
-        Quantity::Time { .. } => LimitBound::Time(duration(&value, 1)?),
-        Quantity::ErrorRate | Quantity::PassRate => {
-            let expected = "a percentage above \"0%\" and below \"100%\" such as \"2%\"";
-            // No number of answers shows that a rate is exactly 0 or 1.
-            let inside = |share: f64| share > 0.0 && share < 1.0;
-            LimitBound::Share(percent(&value, expected, inside)?)
+        Quantity::Within { metric, .. } => {
+            return value.table("a share within a time", |table| within(table, metric))?;
         }
+        Quantity::Time { .. } => LimitBound::Time(duration(&value, 1)?),
+        Quantity::ErrorRate | Quantity::PassRate => LimitBound::Share(inner_share(&value)?),
         Quantity::CostPerRequest => LimitBound::Usd(amount(&value)?),
     };
     Some(GateLimit { quantity, bound })
+}
+
+/// A share that some number of answers can show to hold: no number shows that a rate is exactly 0 or 1.
+fn inner_share(value: &Value<'_>) -> Option<f64> {
+    let expected = "a percentage above \"0%\" and below \"100%\" such as \"2%\"";
+    percent(value, expected, |share| share > 0.0 && share < 1.0)
+}
+
+/// A limit on the share of trials within a time.
+fn within(table: &mut Table<'_>, metric: Metric) -> Option<GateLimit> {
+    const HELP: &str = "write { time = \"1.5s\", share = \"95%\" }";
+    let time = table.required("time", HELP);
+    let time = time.and_then(|value| duration(&value, 1));
+    let share = table.required("share", HELP);
+    let share = share.and_then(|value| inner_share(&value));
+    Some(GateLimit {
+        quantity: Quantity::Within {
+            metric,
+            time: time?,
+        },
+        bound: LimitBound::Share(share?),
+    })
 }
 
 /// An amount of money: `$0.01`.

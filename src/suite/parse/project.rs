@@ -13,6 +13,7 @@ use super::rate_limits::rate_limits;
 use super::reader::{self, File, FirstLines, Key, Table, Value};
 use super::surcharge::surcharges;
 use crate::suite::model::profile::{Api, BUILT_IN, Profile, ReasoningName, SIM, Wording};
+use crate::suite::model::select::Pattern;
 use crate::suite::model::suite::TokenLimitName;
 use crate::suite::value::base_url::{BadUrl, BaseUrl, is_url};
 use crate::suite::value::limits;
@@ -247,22 +248,25 @@ fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
     let fields = [
         table.field("max_tokens_name"),
         table.field("reasoning_name"),
+        table.field("stream_options"),
     ];
     if api != Api::Chat {
-        for (value, key) in fields.iter().zip(["max_tokens_name", "reasoning_name"]) {
+        let keys = ["max_tokens_name", "reasoning_name", "stream_options"];
+        for (value, key) in fields.iter().zip(keys) {
             if let Some(value) = value {
                 let message = format!("`{key}` is for the chat route, not for `{}`", api.word());
                 value.report(Code::Conflict, message, Some("leave it out".to_owned()));
             }
         }
     }
-    let [max_tokens_name, reasoning_name] = fields;
+    let [max_tokens_name, reasoning_name, stream_options] = fields;
     Wording {
         api,
         max_tokens_name: max_tokens_name.and_then(|value| value.word(&TokenLimitName::WORDS)),
         reasoning_name: reasoning_name
             .and_then(|value| value.word(&ReasoningName::WORDS))
             .unwrap_or_default(),
+        omits_stream_options: stream_options.and_then(|value| value.boolean()) == Some(false),
     }
 }
 
@@ -416,8 +420,16 @@ fn prices(value: &Value<'_>) -> Option<Vec<OwnPrice>> {
 }
 
 fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice> {
-    let model_value = table.required("model", "add `model = \"creator/model\"`");
-    let model = model_value.as_ref().and_then(model_id);
+    let help = "add `model = \"creator/model\"`, or a pattern such as \"creator/*\"";
+    let model_value = table.required("model", help);
+    let mut model = model_value.as_ref().and_then(model_id);
+    let broken = model
+        .as_ref()
+        .and_then(|model| Pattern::new(model.as_str()).err());
+    if let (Some(value), Some(error)) = (&model_value, broken) {
+        value.report(Code::BadValue, error.to_string(), None);
+        model = None;
+    }
     if let (Some(value), Some(model)) = (&model_value, &model)
         && let Some(first) = first_lines.note(model.as_str(), value)
     {

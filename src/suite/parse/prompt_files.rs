@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::fields::{is_identifier, system};
+use super::fields::{is_identifier, non_empty_string, system};
 use super::parameters::parameters_of;
 use super::problem::{Code, RowPlace as Place};
 use super::prompts::{IdRegistry, TurnSource, conversation, tags, weight};
@@ -144,7 +144,9 @@ fn row_template(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<RowTe
         .field("id")
         .map(|value| value.bounded_string(limits::ID_CHARS).map(str::to_owned));
     let system_place = table.peek("system");
-    let system_text = system(table, files);
+    let system_text = system(table, files, |value| {
+        non_empty_string(value).map(str::to_owned)
+    });
     let given = ["user", "messages", "images"]
         .iter()
         .any(|key| table.peek(key).is_some());

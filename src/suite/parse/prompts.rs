@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::cache::cache_control;
-use super::fields::{identifier, non_empty_string, system, tool_name};
+use super::fields::{identifier, non_empty_string, system, text_of_prompt, tool_name};
 use super::parameters::parameters_of;
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
@@ -63,7 +63,7 @@ fn prompt(
     let id = table
         .required("id", "add `id = \"a-short-name\"`")
         .and_then(|value| unique_id(&value, &mut registry.ids));
-    let system = system(table, files);
+    let system = system(table, files, text_of_prompt);
     let turns = conversation(table);
     let messages = turns.and_then(|turns| {
         let messages: Vec<_> = turns.into_iter().map(|turn| message(turn, files)).collect();
@@ -133,6 +133,9 @@ fn unique_id(value: &Value<'_>, ids: &mut FirstLines) -> Option<String> {
 /// The message of a turn, with its images; `None` if one of them was reported as invalid.
 fn message(turn: TurnSource<'_>, files: &FileResolver<'_>) -> Option<Message> {
     let mut message = turn.message;
+    if let Some(value) = &turn.content {
+        message.content = text_of_prompt(value)?;
+    }
     for value in &turn.images {
         match files.image(value.as_str()?) {
             // Not loaded yet: the result of this pass is discarded.

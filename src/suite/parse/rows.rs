@@ -162,6 +162,7 @@ fn json_lines(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
 }
 
 fn records(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
+    let mut quote_faults = quote_faults(text).into_iter().peekable();
     // Lengths are compared here, so that one wrong record does not end the reading.
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
@@ -183,6 +184,20 @@ fn records(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
             }
         }
         let line = first_line(text, record.position());
+        let of_record = || {
+            quote_faults
+                .next_if(|(record_line, _)| *record_line <= line)
+                .map(|(_, fault)| fault)
+        };
+        // The other faults of a record follow from its first one.
+        let fault = std::iter::from_fn(of_record).fold(None, |first, fault| first.or(Some(fault)));
+        if let Some(fault) = fault {
+            take(Err(fault));
+            if header.is_none() {
+                return;
+            }
+            continue;
+        }
         let Some(header) = &header else {
             match columns_of(&record) {
                 Ok(columns) => header = Some(columns),
@@ -204,6 +219,53 @@ fn records(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
             Err(BadRow { line, message })
         });
     }
+}
+
+/// The quotation marks of a CSV text that break RFC 4180: one that is not closed, and text between a closing one
+/// and the end of its field. The reader accepts both, and makes another value of them than the file has. Returns
+/// the line on which the record begins, with the fault, in the order of the text.
+fn quote_faults(text: &str) -> Vec<(usize, BadRow)> {
+    let mut faults = Vec::new();
+    let (mut line, mut record_line) = (1, 1);
+    let (mut begins_field, mut begins_record) = (true, true);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        if begins_record && !b"\r\n".contains(&byte) {
+            record_line = line;
+            begins_record = false;
+        }
+        if byte == b'"' && begins_field {
+            begins_field = false;
+            let opened = line;
+            let is_closed = loop {
+                match bytes.next() {
+                    Some(b'"') if bytes.next_if_eq(&b'"').is_none() => break true,
+                    Some(b'\n') => line += 1,
+                    Some(_) => {}
+                    None => break false,
+                }
+            };
+            let fault = if !is_closed {
+                (
+                    opened,
+                    "the quotation mark that opens a field here is not closed",
+                )
+            } else if bytes.peek().is_some_and(|after| !b",\r\n".contains(after)) {
+                let message = "text follows the closing quotation mark of a field; in a quoted field, write a \
+                               quotation mark twice";
+                (line, message)
+            } else {
+                continue;
+            };
+            let (line, message) = (fault.0, fault.1.to_owned());
+            faults.push((record_line, BadRow { line, message }));
+            continue;
+        }
+        line += usize::from(byte == b'\n');
+        begins_record |= b"\r\n".contains(&byte);
+        begins_field = b",\r\n".contains(&byte);
+    }
+    faults
 }
 
 /// The line on which a record begins: the reader's position is before the blank lines above it.
@@ -234,4 +296,78 @@ fn columns_of(header: &csv::StringRecord) -> Result<HashMap<String, usize>, Stri
         }
     }
     Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The lines of good rows and of bad ones, with their first cell or message.
+    fn read(text: &str) -> Vec<(usize, Result<String, String>)> {
+        let mut rows = Vec::new();
+        each_row(text.as_bytes(), RowFormat::Csv, |row| {
+            rows.push(match row {
+                Ok(row) => {
+                    let first = row.cell("a").map(Cow::into_owned);
+                    (row.line, Ok(first.unwrap_or_default()))
+                }
+                Err(bad) => (bad.line, Err(bad.message)),
+            });
+        });
+        rows
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_not_closed_is_an_error_at_its_line() {
+        let rows = read("a,b\n1,2\n3,\"4\n5,6\n7,8\n");
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert_eq!(rows[0], (2, Ok("1".to_owned())));
+        let (line, message) = (rows[1].0, rows[1].1.as_ref().unwrap_err());
+        assert!(line == 3 && message.contains("not closed"), "{rows:?}");
+        // Neighbours: in the header, after a field of several lines, at the very end.
+        for (text, line) in [
+            ("\"a,b\n1,2\n", 1),
+            ("a\n\"x\ny\"\n\"z", 4),
+            ("a\r\n1\r\n\"", 3),
+        ] {
+            let rows = read(text);
+            let (at, last) = rows.last().unwrap();
+            assert!(*at == line && last.is_err(), "{text:?}: {rows:?}");
+        }
+    }
+
+    #[test]
+    fn text_after_a_closing_quotation_mark_is_an_error_of_its_row_alone() {
+        for cell in ["\"Hi\" said Bob", "\"one\" two \"three\"", "\"a\" "] {
+            let rows = read(&format!("a\n0\n{cell}\n2\n"));
+            let good = |index: usize| rows[index].1.is_ok();
+            assert!(rows.len() == 3 && good(0) && good(2), "{cell}: {rows:?}");
+            let message = rows[1].1.as_ref().unwrap_err();
+            assert!(
+                rows[1].0 == 3 && message.contains("closing"),
+                "{cell}: {rows:?}"
+            );
+        }
+    }
+
+    proptest! {
+        // A text that a writer of CSV made has no fault, and a faulty text hides no row that stands before the fault.
+        #[test]
+        fn written_records_have_no_fault(cells in prop::collection::vec("[ab\",\r\n ]{0,6}", 1..8)) {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(["a"]).unwrap();
+            for cell in &cells {
+                writer.write_record([cell]).unwrap();
+            }
+            let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+            prop_assert_eq!(quote_faults(&text), []);
+            let values: Vec<_> = read(&text).into_iter().map(|(_, value)| value.unwrap()).collect();
+            prop_assert_eq!(&values, &cells);
+            let cut = read(&(text + "\"x"));
+            prop_assert_eq!(cut.len(), cells.len() + 1);
+            prop_assert!(cut[cells.len()].1.is_err());
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
 
 use super::cache::{cache_plan, cache_word, check_reuse_window};
-use super::fields::{base_url, dollars, identifier, model_id, system, timeout};
+use super::fields::{base_url, dollars, identifier, model_id, system, text_of_prompt, timeout};
 use super::gate::gate;
 use super::parameters::parameters_of;
 use super::problem::{Code, Problems};
@@ -107,7 +107,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         check_reuse_window(table, cache, variants);
     }
     let gate = gate(table, variants.as_deref());
-    let system = system(table, files);
+    let system = system(table, files, text_of_prompt);
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
     let prompts = all_prompts(table, files, seed);
@@ -241,7 +241,7 @@ fn variant_table<'a>(
     };
     let cache_value = table.field("cache");
     let cache = cache_value.and_then(|value| cache_word(&value));
-    let system = system(table, files);
+    let system = system(table, files, text_of_prompt);
     let parameters = parameters_of(table);
     let variant = Variant {
         label: label?,

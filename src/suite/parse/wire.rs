@@ -20,8 +20,8 @@ mod gate;
 mod project;
 
 pub use gate::{
-    GateLimitsTable, GateMetricsTable, GateTable, OnInconclusiveWord, PointsBoundsTable,
-    RatioBoundsTable, TimeBoundsTable,
+    GateLimitsTable, GateMetricsTable, GateTable, OnExceededWord, OnInconclusiveWord,
+    PointsBoundsTable, RatioBoundsTable, SharedShiftTable, TimeBoundsTable, WithinTable,
 };
 
 pub use project::{

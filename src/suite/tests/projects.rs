@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use proptest::prelude::*;
 
 use super::*;
+use crate::units::ModelId;
 
 /// A project file that uses every key.
 const PROJECT: &str = r#"
@@ -161,6 +162,66 @@ fn an_endpoint_says_how_its_requests_are_worded() {
 }
 
 #[test]
+fn own_prices_take_globs_as_surcharges_do() {
+    // A server with a hundred models has a few prices; the first table that matches applies.
+    let table = |model: &str, input: u32| {
+        format!(
+            "[[endpoints.own.prices]]\nmodel = \"{model}\"\ninput_usd_per_mtok = {input}\noutput_usd_per_mtok = 9\n"
+        )
+    };
+    let text = format!(
+        "[endpoints.own]\nbase_url = \"https://x.example.org/v1\"\n{}{}{}",
+        table("a/one", 1),
+        table("a/*", 2),
+        table("a/two", 3)
+    );
+    let profile = parse_project(&text).unwrap().resolve("own").unwrap();
+    let models = ["a/one", "a/three", "b/four"].map(|id| id.parse::<ModelId>().unwrap());
+    let priced = profile.prices_of(&models);
+    let priced: Vec<String> = priced
+        .iter()
+        .map(|price| format!("{} {}", price.model, price.input_usd.0 / 1_000_000))
+        .collect();
+    // An exact id is priced whether or not it is asked for, here by the glob before it.
+    assert_eq!(priced, ["a/one 1", "a/three 2", "a/two 2"]);
+    // Nothing but the globs' own text is no model.
+    assert!(
+        profile
+            .prices_of([])
+            .iter()
+            .all(|price| !price.model.as_str().contains('*'))
+    );
+    let broken = format!(
+        "[endpoints.own]\nbase_url = \"https://x.example.org/v1\"\n{}",
+        table("a/[", 1)
+    );
+    let problems = parse_project(&broken).unwrap_err();
+    assert_eq!(
+        problems
+            .iter()
+            .map(|problem| problem.code)
+            .collect::<Vec<_>>(),
+        [Code::BadValue]
+    );
+}
+
+#[test]
+fn stream_options_can_be_left_out() {
+    // Strict servers reject the key, and no suite can take it away.
+    let wording = |line: &str| {
+        let text = format!("[endpoints.own]\nbase_url = \"https://x.example.org/v1\"\n{line}\n");
+        parse_project(&text)
+            .unwrap()
+            .resolve("own")
+            .unwrap()
+            .wording
+    };
+    assert!(wording("stream_options = false").omits_stream_options);
+    assert!(!wording("stream_options = true").omits_stream_options);
+    assert!(!wording("").omits_stream_options);
+}
+
+#[test]
 fn wrong_request_keys_are_reported() {
     // A key of another route, a value that is no header, a query, and a key where a name belongs.
     let problem_codes = |line: &str| {
@@ -181,6 +242,8 @@ fn wrong_request_keys_are_reported() {
             "api = \"responses\"\nreasoning_name = \"reasoning\"",
             Code::Conflict,
         ),
+        ("api = \"messages\"\nstream_options = false", Code::Conflict),
+        ("stream_options = \"no\"", Code::WrongType),
         ("key_header = \"authorization\"", Code::BadValue),
         ("key_header = \"content-length\"", Code::BadValue),
         ("key_header = \"sk-0123456789abcdef\"", Code::Secret),

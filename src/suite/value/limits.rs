@@ -28,7 +28,7 @@ pub const REPETITIONS: u32 = 10_000;
 /// Untimed requests per variant: they cost money and measure nothing.
 pub const WARMUP: u32 = 100;
 /// Slots in flight: with 64 variants this is already more sockets than most systems allow.
-pub const CONCURRENCY: u32 = 1_024;
+pub const CONCURRENCY: u32 = 16_384;
 /// Attempts of one trial: a server that fails this often is reported as failing.
 pub const ATTEMPTS: u32 = 10;
 /// Greatest seed: TOML promises no larger whole numbers.

@@ -13,7 +13,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use super::disguise::DecodedText;
+use super::disguise::{DecodedText, may_have_escapes};
 use super::secret::{key_like_spans, prefix_len};
 
 /// Fewest bytes of a key that is removed: local servers accept placeholders such as `none` or `ollama`, which
@@ -27,8 +27,6 @@ const BEGINNING_CHARS: usize = 12;
 pub const REDACTED: &str = "[redacted]";
 /// Bytes that are searched at a time: bounds the memory of a search.
 const WINDOW: usize = 256 << 10;
-/// Bytes by which windows overlap: a key in a long disguise (`\\u0041`) is whole in one of them.
-const OVERLAP: usize = 16 << 10;
 /// Layers of escapes that are undone: JSON in JSON in JSON.
 const LAYERS: usize = 3;
 
@@ -56,11 +54,19 @@ pub trait Redact {
 }
 
 impl Redactor {
-    /// Creates the filter for text from a server that was sent `key`.
+    /// Creates the filter for text from a server that was sent `key`. Of a key with white space in it, such as
+    /// `Bearer sk-...`, each long part is a key as well.
     pub fn new(key: Option<&str>) -> Self {
         let key = key.map(str::trim).filter(|key| key.len() >= KEY_BYTES_MIN);
-        let search = key.and_then(KeySearch::new).map(Arc::new);
-        Self { search }
+        let search = key.and_then(|key| {
+            let parts = key
+                .split_whitespace()
+                .filter(|part| part.len() >= KEY_BYTES_LONG);
+            KeySearch::new(std::iter::once(key).chain(parts.filter(|part| *part != key)))
+        });
+        Self {
+            search: search.map(Arc::new),
+        }
     }
 
     /// The value without keys.
@@ -109,29 +115,9 @@ impl PartialEq for Redactor {
 impl Eq for Redactor {}
 
 impl KeySearch {
-    /// `None` for a key that has no form that could be searched for.
-    fn new(key: &str) -> Option<Self> {
-        let mut forms: Vec<(Vec<u8>, usize)> = Vec::new();
-        let beginning = if key.len() >= KEY_BYTES_LONG {
-            key.len().min(prefix_len(key) + BEGINNING_CHARS)
-        } else {
-            key.len()
-        };
-        forms.push((key.as_bytes().to_vec(), beginning));
-        // A key with an escape in it reads otherwise once escapes are undone.
-        let plain = DecodedText::from_text(key, 0).decoded().bytes;
-        if plain.len() >= KEY_BYTES_MIN && plain != key.as_bytes() {
-            let beginning = beginning.min(plain.len());
-            forms.push((plain, beginning));
-        }
-        for before in 0..3 {
-            let (text, beginning) = base64_within(key.as_bytes(), before, beginning);
-            let url_safe = text.replace('+', "-").replace('/', "_");
-            if url_safe != text {
-                forms.push((url_safe.into_bytes(), beginning));
-            }
-            forms.push((text.into_bytes(), beginning));
-        }
+    /// `None` if the keys have no form that could be searched for.
+    fn new<'k>(keys: impl Iterator<Item = &'k str>) -> Option<Self> {
+        let forms: Vec<(Vec<u8>, usize)> = keys.flat_map(forms).collect();
         let beginnings = forms.iter().map(|(form, beginning)| &form[..*beginning]);
         let beginnings = AhoCorasick::builder()
             .ascii_case_insensitive(true)
@@ -142,28 +128,27 @@ impl KeySearch {
         Some(Self { beginnings, forms })
     }
 
-    /// Returns the spans of keys, in order and apart from each other.
+    /// Returns the spans of keys, in order and apart from each other. The text is searched in windows; each layer
+    /// keeps the end of what it has decoded, so that a key across windows is whole in one of them, however many
+    /// characters hide between its own.
     fn spans(&self, text: &str) -> Vec<Range<usize>> {
+        let longest = self.forms.iter().map(Vec::len).max().unwrap_or_default();
+        let layers = if may_have_escapes(text) { LAYERS } else { 0 };
+        let mut views: Vec<DecodedText> = (0..=layers).map(|_| DecodedText::default()).collect();
         let mut found = Vec::new();
         let mut start: usize = 0;
-        loop {
+        while start < text.len() {
             let end = text.floor_char_boundary(start.saturating_add(WINDOW));
-            let mut view = DecodedText::from_text(&text[start..end], start);
-            for layer in 0..=LAYERS {
-                self.find(&view, &mut found);
-                if layer == LAYERS {
-                    break;
+            let is_last = end == text.len();
+            views[0].push_text(&text[start..end], start);
+            for layer in 0..=layers {
+                self.find(&views[layer], &mut found);
+                if let [view, next, ..] = &mut views[layer..] {
+                    view.decode_into(next, is_last);
                 }
-                let decoded = view.decoded();
-                if decoded.bytes == view.bytes {
-                    break;
-                }
-                view = decoded;
+                views[layer].retain_last(longest);
             }
-            if end == text.len() {
-                break;
-            }
-            start = text.floor_char_boundary(end - OVERLAP);
+            start = end;
         }
         merged(found)
     }
@@ -186,6 +171,36 @@ impl KeySearch {
             }
         }
     }
+}
+
+/// The forms in which a key is searched for, each with the length of the beginning that suffices.
+fn forms(key: &str) -> Vec<(Vec<u8>, usize)> {
+    let beginning = if key.len() >= KEY_BYTES_LONG {
+        key.len().min(prefix_len(key) + BEGINNING_CHARS)
+    } else {
+        key.len()
+    };
+    // As the views of a text are: without white space, and where the key has an escape in it, also with it undone.
+    let mut visible = DecodedText::default();
+    visible.push_text(key, 0);
+    let mut plain = DecodedText::default();
+    visible.decode_into(&mut plain, true);
+    let mut forms: Vec<(Vec<u8>, usize)> = Vec::new();
+    for form in [visible.bytes, plain.bytes] {
+        if form.len() >= KEY_BYTES_MIN && forms.iter().all(|(other, _)| *other != form) {
+            let beginning = beginning.min(form.len());
+            forms.push((form, beginning));
+        }
+    }
+    for before in 0..3 {
+        let (text, beginning) = base64_within(key.as_bytes(), before, beginning);
+        let url_safe = text.replace('+', "-").replace('/', "_");
+        if url_safe != text {
+            forms.push((url_safe.into_bytes(), beginning));
+        }
+        forms.push((text.into_bytes(), beginning));
+    }
+    forms
 }
 
 /// The characters that `bytes` are in base64 wherever they stand behind `before` (mod 3) other bytes, and how many

@@ -25,6 +25,10 @@ fn forms(key: &str) -> Vec<String> {
     let entity = |c| format!("&#{};", u32::from(c));
     let entities: String = key.chars().map(entity).collect();
     let spaced: Vec<String> = key.chars().map(|c| c.to_string()).collect();
+    let each = |form: &dyn Fn(u32) -> String| {
+        let forms = key.chars().map(|c| form(u32::from(c)));
+        forms.collect::<Vec<_>>().concat()
+    };
     let mut forms = vec![
         key.to_owned(),
         json.replace('\\', "\\\\"),
@@ -37,6 +41,13 @@ fn forms(key: &str) -> Vec<String> {
         entities,
         key.to_uppercase(),
         spaced.join("\u{200b}"),
+        spaced.join("\u{fe0f}"),
+        spaced.join(" "),
+        format!("{}\n{}", &key[..9], &key[9..]),
+        each(&|c| format!("&amp;#{c};")),
+        each(&|c| format!("&#x{c:x}")) + ";",
+        each(&|c| format!("&#{c:012};")),
+        key.replace('/', "&sol;").replace('+', "&plus;"),
     ];
     for before in ["", "a", "ab"] {
         let text = format!("{before}{key}");
@@ -112,6 +123,43 @@ fn a_long_text_is_searched_to_its_end() {
         assert_eq!(clean.matches(REDACTED).count(), 1);
         assert_eq!(clean.len(), text.len() - escaped.len() + REDACTED.len());
     }
+}
+
+#[test]
+fn a_key_across_windows_is_found_however_it_is_spread() {
+    // Windows of the text are not windows of what is left when invisible characters are dropped.
+    let redactor = Redactor::new(Some(KEY));
+    for hidden in [
+        "\u{200b}".repeat(3_000),
+        "\n".repeat(9_000),
+        "\\u200b".repeat(1_500),
+    ] {
+        let spread: Vec<String> = KEY.chars().map(|c| c.to_string()).collect();
+        let spread = spread.join(&hidden);
+        let text = format!(
+            "{}{spread}{}",
+            "x".repeat(WINDOW - 5_000),
+            "z".repeat(WINDOW)
+        );
+        let clean = redactor.clean(&text);
+        assert_eq!(clean.matches(REDACTED).count(), 1);
+        assert_eq!(clean.len(), text.len() - spread.len() + REDACTED.len());
+    }
+}
+
+#[test]
+fn a_key_with_its_scheme_is_two_keys() {
+    // Servers echo what follows `Bearer`.
+    let redactor = Redactor::new(Some("Bearer sk-test-0123456789abcdefgh"));
+    assert_eq!(
+        redactor.clean("no sk-test-0123456789abcdefgh."),
+        "no [redacted]."
+    );
+    assert_eq!(
+        redactor.clean("bearer sk-test-0123456789abcdefgh"),
+        "[redacted]"
+    );
+    assert_eq!(redactor.clean("a bearer of news"), "a bearer of news");
 }
 
 #[test]

@@ -100,6 +100,77 @@ impl Template {
     }
 }
 
+/// The text of a prompt without rows, in which `{{'...'}}` stands for the text in the quotation marks, as in a
+/// template. Other braces stand for themselves: code, JSON and LaTeX have them.
+///
+/// # Errors
+/// Returns the first `{{name}}`, which nothing would fill.
+pub(in crate::suite) fn text_without_rows(text: &str) -> Result<String, &str> {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        match BracedPlace::at_start_of(&rest[open..]) {
+            Some(BracedPlace::Name(place)) => return Err(place),
+            Some(BracedPlace::Quoted { text, length }) => {
+                plain.extend([&rest[..open], text]);
+                rest = &rest[open + length..];
+            }
+            None => {
+                plain.push_str(&rest[..=open]);
+                rest = &rest[open + 1..];
+            }
+        }
+    }
+    Ok(plain + rest)
+}
+
+/// The text that [`text_without_rows`] reads as `text`.
+pub(in crate::suite) fn escape_places(text: &str) -> String {
+    let mut escaped = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        let (before, after) = if BracedPlace::at_start_of(&rest[open..]).is_some() {
+            escaped.extend([&rest[..open], "{{'{{'}}"]);
+            ("", &rest[open + 2..])
+        } else {
+            rest.split_at(open + 1)
+        };
+        escaped.push_str(before);
+        rest = after;
+    }
+    escaped + rest
+}
+
+/// What a text without rows begins with, if two braces have a meaning there.
+enum BracedPlace<'t> {
+    /// `{{name}}`, whole.
+    Name(&'t str),
+    /// `{{'text'}}`: its text, and the bytes of all of it.
+    Quoted { text: &'t str, length: usize },
+}
+
+impl<'t> BracedPlace<'t> {
+    fn at_start_of(text: &'t str) -> Option<Self> {
+        let inside = text.strip_prefix("{{")?;
+        if let Some(quoted) = inside.trim_start().strip_prefix('\'') {
+            let (quoted, after) = quoted.split_once('\'')?;
+            let after = after.trim_start().strip_prefix("}}")?;
+            let length = text.len() - after.len();
+            return Some(Self::Quoted {
+                text: quoted,
+                length,
+            });
+        }
+        let (name, after) = inside.split_once("}}")?;
+        let name = name.trim();
+        let is_name = !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_alphanumeric() || "_-.".contains(c));
+        is_name.then(|| Self::Name(&text[..text.len() - after.len()]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -128,6 +199,40 @@ mod tests {
                 prop_assert!(filled.len() <= most);
             }
         }
+    }
+
+    proptest! {
+        // What is escaped is sent as it was, whatever it holds.
+        #[test]
+        fn escaped_texts_are_read_as_they_were(text in "(\\{\\{|\\}\\}|\\{|'| |[a-c.]|\\PC){0,30}") {
+            let escaped = escape_places(&text);
+            prop_assert_eq!(text_without_rows(&escaped), Ok(text));
+        }
+    }
+
+    #[test]
+    fn a_name_that_nothing_fills_is_an_error_and_other_braces_are_text() {
+        for (text, place) in [
+            ("Hello {{name}}!", "{{name}}"),
+            ("{{{ user.first-name }}", "{{ user.first-name }}"),
+            ("{{ {{größe}}", "{{größe}}"),
+        ] {
+            assert_eq!(text_without_rows(text), Err(place), "{text}");
+        }
+        for text in [
+            "style={{color: 'red'}}",
+            "\\frac{{1}",
+            "{{ }}",
+            "{{a b}}",
+            "{\"a\": {\"b\": 1}}",
+        ] {
+            assert_eq!(text_without_rows(text), Ok(text.to_owned()), "{text}");
+            assert_eq!(escape_places(text), text);
+        }
+        assert_eq!(
+            text_without_rows("{{ '{{name}}' }}."),
+            Ok("{{name}}.".to_owned())
+        );
     }
 
     #[test]

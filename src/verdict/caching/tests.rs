@@ -21,6 +21,7 @@ fn rates(input: i128, read: Option<i128>, write: Option<i128>) -> Rates {
         output: Some(Usd(5_000_000)),
         cache_read: read.map(Usd),
         cache_write: write.map(Usd),
+        ..Rates::default()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::verdict::conditions::{
     self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, is_affected_by_errors,
     is_affected_by_retries, too_many_errors,
 };
-use crate::verdict::evidence::{Observation, VariantEvidence};
+use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
 use crate::verdict::judgement::Reason;
 
 use super::sides::{VariantPair, is_to_first_token};
@@ -173,6 +173,17 @@ impl Comparability {
             |one| !one.answered() || one.value(metric).is_some_and(|value| value.censored),
         )
     }
+}
+
+/// Returns true if more than a stray answer of any variant came with reasoning, readable or hidden: the first
+/// tokens of such a run are not all those of an answer.
+pub(in crate::verdict) fn any_variant_reasons(evidence: &Evidence, rounds: u32) -> bool {
+    let reasons = |one: &Observation| one.visible_reasoning || one.hidden_reasoning;
+    let mut variants = evidence.variants.iter();
+    variants.any(|variant| {
+        let reasoned = share(variant, rounds, Observation::answered, reasons);
+        apart((0.0, reasoned), SHARES_APART)
+    })
 }
 
 fn apart(shares: SharePair, by_more_than: f64) -> bool {

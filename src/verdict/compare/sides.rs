@@ -71,8 +71,9 @@ fn value(metric: Metric, observed: &Observation) -> Option<f64> {
             .counts_toward_completion()
             .then(|| success(observed.answered()))?,
         Metric::PassRate => success(observed.passed?),
-        // A free request has a cost of 0, which counts.
-        Metric::Cost => observed.cost?.0 as f64,
+        // A free request has a cost of 0, which counts. That of a failure says nothing about the price of an
+        // answer: a model that gives up early would cost less.
+        Metric::Cost if observed.answered() => observed.cost?.0 as f64,
         _ => observed.value(metric)?.value,
     };
     (value.is_finite() && value >= 0.0).then_some(value)

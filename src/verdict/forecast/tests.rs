@@ -290,6 +290,7 @@ fn other_prices_count_the_recorded_tokens() {
         output: Some(Usd(4_000)),
         cache_read: Some(Usd(100)),
         cache_write: None,
+        ..Rates::default()
     });
     let what_if = |cache_hit_rate| WhatIf {
         pricing: vec![Pricing::Custom(prices.clone()), Pricing::Unknown],
@@ -308,6 +309,7 @@ fn other_prices_count_the_recorded_tokens() {
             cached,
             cache_write: 0,
             completion: 100,
+            ..TokenCounts::default()
         };
         cost(&prices, &counts).unwrap().as_f64()
     };

@@ -6,7 +6,7 @@ use crate::record::{Manifest, Outcome, Sample};
 use crate::suite::{Bounds, GateLimit};
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
-use crate::verdict::{ComparisonDesign, EvidenceFold, Procedure, SampleSize};
+use crate::verdict::{ComparisonDesign, EvidenceFold, Procedure, Reason, SampleSize};
 
 use super::*;
 
@@ -141,6 +141,28 @@ fn excluded_samples_are_in_no_ttft_limit() {
 }
 
 #[test]
+fn a_share_within_a_time_counts_failures() {
+    // An SLO is about requests, and one that failed was not answered in time.
+    let (run, mut samples) = forty();
+    let within = |samples: &[Sample], millis, share| {
+        let quantity = Quantity::Within {
+            metric: Metric::Ttft,
+            time: Nanos::from_millis(millis),
+        };
+        check(&run, samples, quantity, LimitBound::Share(share))
+    };
+    let half = within(&samples, 120, 0.9);
+    assert_eq!((half.n, half.estimate), (40, Some(0.5)));
+    assert_eq!(half.status, LimitStatus::Exceeded);
+    let all = within(&samples, 200, 0.5);
+    assert_eq!((all.estimate, all.status), (Some(1.0), LimitStatus::Within));
+    samples[0] = failed(samples[0].clone(), Outcome::ServerError, 500, "gone");
+    samples[1] = flagged(samples[1].clone(), crate::record::Flag::Cold);
+    let fewer = within(&samples, 200, 0.5);
+    assert_eq!((fewer.n, fewer.estimate), (39, Some(38.0 / 39.0)));
+}
+
+#[test]
 fn shares_are_bounded_with_prompts_as_clusters() {
     // No error in 40 trials on 10 prompts counts as 10 answers at most: 2 % cannot be shown.
     let (run, mut samples) = forty();
@@ -212,11 +234,7 @@ fn status_of(
     holds: &[LimitStatus],
     on_inconclusive: OnInconclusive,
 ) -> GateStatus {
-    let judgement = Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons,
-        notes: Vec::new(),
-    };
+    let judgement = Judgement::new(ComparisonDesign::Interleaved, comparisons, Vec::new());
     let checks: Vec<LimitCheck> = holds
         .iter()
         .map(|&holds| LimitCheck {
@@ -302,7 +320,7 @@ fn the_gate_reports_the_worst_of_what_counts() {
             vec![comparison(Inconclusive, true, vec![Reason::NoHistory])],
             vec![],
             OnInconclusive::Fail,
-            GateStatus::Passed,
+            GateStatus::Inconclusive,
         ),
         (
             vec![comparison(Ok, true, vec![])],

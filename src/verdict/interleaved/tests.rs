@@ -632,3 +632,28 @@ fn the_required_prompts_for_completed_are_enough() {
         assert!(lower(prompts).unwrap() > -0.05 && lower(prompts - 1).unwrap() <= -0.05);
     }
 }
+
+#[test]
+fn a_model_that_gives_up_looks_neither_fast_nor_cheap() {
+    // Stumps end early and cost little: counted as answers, the worse a model fails the better it looked.
+    let failing = Outcome::ALL
+        .into_iter()
+        .filter(|one| one.failure().is_some());
+    for outcome in failing {
+        let evidence = run((2, 20, 4), |one, variant, _, repetition| {
+            if variant == 0 || repetition % 2 == 0 {
+                return one;
+            }
+            Observation {
+                latency_ns: Some(Nanos::from_millis(20)),
+                cost: Some(Usd(5_000_000)),
+                ..failure(one, outcome)
+            }
+        });
+        let judgement = judge(&evidence);
+        for metric in [Metric::Cost, Metric::Latency] {
+            let verdict = comparison(&judgement, metric).verdict;
+            assert_ne!(verdict, Verdict::Improved, "{outcome:?} {metric:?}");
+        }
+    }
+}

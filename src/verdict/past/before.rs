@@ -9,37 +9,10 @@ use std::fmt;
 use crate::record::{HistoryPrompt, HistoryRun, HistoryVariant};
 use crate::suite::Gate;
 
+use super::super::incomparable::{DeclaredChange, flags};
 use super::super::judgement::{ComparisonDesign, Judgement};
 use super::judge;
 use super::matching::{MatchingRuns, counted, major};
-
-/// A change between two runs that the user declares (`--changed`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DeclaredChange {
-    /// Texts of prompts: they are paired by id.
-    Prompt,
-    /// The model of a variant.
-    Model,
-    /// Request parameters, streaming or concurrency.
-    Parameters,
-    /// The endpoint or the provider behind it.
-    Provider,
-}
-
-impl DeclaredChange {
-    /// All kinds of change.
-    pub const ALL: [Self; 4] = [Self::Prompt, Self::Model, Self::Parameters, Self::Provider];
-
-    /// The word on the command line.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Prompt => "prompt",
-            Self::Model => "model",
-            Self::Parameters => "parameters",
-            Self::Provider => "provider",
-        }
-    }
-}
 
 /// The earlier run with the names of the later one: paired variants and prompts have the same names and
 /// digests.
@@ -49,6 +22,8 @@ pub struct RunPair {
     pub before: HistoryRun,
     /// Labels of paired variants, (before, after), in the order of the later run.
     pub variants: Vec<(String, String)>,
+    /// Labels of the variants that were asked the same in the same way: only the day differs.
+    pub unchanged: BTreeSet<String>,
     /// Digests of prompts of the earlier run, mapped to those of the later run.
     pub prompts: BTreeMap<String, String>,
     /// Notes on the pairing.
@@ -74,15 +49,10 @@ impl fmt::Display for IncomparableRuns {
         if self.missing_flags.is_empty() {
             return Ok(());
         }
-        let flags = self
-            .missing_flags
-            .iter()
-            .map(|c| format!("--changed {}", c.word()));
-        let flags: Vec<String> = flags.collect();
         write!(
             f,
             ". If that is what you changed, say so: {}",
-            flags.join(" ")
+            flags(&self.missing_flags)
         )
     }
 }
@@ -94,7 +64,19 @@ struct Differences<'a> {
     notes: Vec<String>,
 }
 
-impl Differences<'_> {
+impl<'a> Differences<'a> {
+    /// No differences yet, of which these may be declared.
+    const fn none(declared: &'a [DeclaredChange]) -> Self {
+        Self {
+            declared,
+            rejection: IncomparableRuns {
+                reasons: Vec::new(),
+                missing_flags: BTreeSet::new(),
+            },
+            notes: Vec::new(),
+        }
+    }
+
     /// Adds a difference: a note if the user declared it, else a reason to refuse.
     fn add(&mut self, what: String, missing_flags: &[DeclaredChange]) {
         if missing_flags
@@ -119,20 +101,27 @@ pub fn pair_runs(
     after: &HistoryRun,
     declared: &[DeclaredChange],
 ) -> Result<RunPair, IncomparableRuns> {
-    let mut differences = Differences {
-        declared,
-        rejection: IncomparableRuns {
-            reasons: Vec::new(),
-            missing_flags: BTreeSet::new(),
-        },
-        notes: Vec::new(),
-    };
+    let mut differences = Differences::none(declared);
     compare_conditions(before, after, &mut differences);
     let variants = pair_variants(before, after, &mut differences);
     let prompts = pair_prompts(before, after, &mut differences);
     if !differences.rejection.reasons.is_empty() {
         return Err(differences.rejection);
     }
+    let conditions = |run: &HistoryRun| {
+        let conditions = &run.conditions;
+        (
+            conditions.endpoint.clone(),
+            conditions.stream,
+            conditions.concurrency,
+        )
+    };
+    let is_same = prompts.is_empty() && conditions(before) == conditions(after);
+    let is_unchanged = |(then, now): &&(&HistoryVariant, &HistoryVariant)| {
+        is_same && (&then.model, &then.overrides) == (&now.model, &now.overrides)
+    };
+    let unchanged = variants.iter().filter(is_unchanged);
+    let unchanged = unchanged.map(|(_, now)| now.label.clone()).collect();
     let mut renamed = before.clone();
     let labels = variants.iter();
     let labels = labels.map(|(then, now)| (then.label.clone(), now.label.clone()));
@@ -160,9 +149,47 @@ pub fn pair_runs(
     Ok(RunPair {
         before: renamed,
         variants: labels,
+        unchanged,
         prompts,
         notes: differences.notes,
     })
+}
+
+/// The differences between the newest run of a history and today's, those included that two runs may have and a
+/// history may not. Empty if nothing was changed.
+pub(super) fn history_differences(newest: &HistoryRun, today: &HistoryRun) -> IncomparableRuns {
+    let mut differences = Differences::none(&[]);
+    compare_conditions(newest, today, &mut differences);
+    pair_variants(newest, today, &mut differences);
+    pair_prompts(newest, today, &mut differences);
+    let reasons = &mut differences.rejection.reasons;
+    let (then, now) = (&newest.conditions, &today.conditions);
+    if newest.suite != today.suite {
+        let (then, now) = (&newest.suite, &today.suite);
+        reasons.push(format!("the suite was `{then}` and is `{now}`"));
+    }
+    if then.slot_size != now.slot_size {
+        let (then, now) = (then.slot_size, now.slot_size);
+        reasons.push(format!("the number of models was {then} and is {now}"));
+    }
+    if then.environment != now.environment {
+        let word = |label: &Option<String>| match label {
+            Some(label) => format!("`{label}`"),
+            None => "not set".to_owned(),
+        };
+        let (then, now) = (word(&then.environment), word(&now.environment));
+        reasons.push(format!("the environment was {then} and is {now}"));
+    }
+    let is_new = |label: &&String| newest.variant(label).is_none();
+    let labels = today.variants.iter().map(|variant| &variant.label);
+    let new: Vec<String> = labels
+        .filter(is_new)
+        .map(|label| format!("`{label}`"))
+        .collect();
+    if !new.is_empty() && reasons.is_empty() {
+        reasons.push(format!("no accepted run has {}", new.join(", ")));
+    }
+    differences.rejection
 }
 
 fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut Differences<'_>) {
@@ -375,7 +402,15 @@ pub fn compare_runs(after: &HistoryRun, run_pair: &RunPair, gate: &Gate) -> Judg
             .to_owned(),
     ];
     notes.extend(run_pair.notes.iter().cloned());
-    judge(ComparisonDesign::TwoRuns, after, &matching, gate, notes)
+    let is_unchanged = |label: &str| run_pair.unchanged.contains(label);
+    judge(
+        ComparisonDesign::TwoRuns,
+        after,
+        &matching,
+        gate,
+        is_unchanged,
+        notes,
+    )
 }
 
 #[cfg(test)]

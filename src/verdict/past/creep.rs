@@ -10,7 +10,7 @@ use crate::stats::series;
 use crate::suite::{Metric, Scale};
 
 use super::super::judgement::{Comparison, Reason};
-use super::levels::{LevelSeries, SeriesKey, levels_of_runs};
+use super::levels::{Combination, LevelSeries, SeriesKey, levels_of_runs};
 use super::matching::MatchingRuns;
 
 /// The number of runs compared at each end of the level, or half of its runs if there are fewer.
@@ -37,7 +37,8 @@ pub(super) fn add_baseline_drift(
         let is_speed = metric.is_time() || metric == Metric::OutputRate;
         let key = SeriesKey {
             variant,
-            control: control.filter(|_| is_speed),
+            others: if is_speed { control.as_slice() } else { &[] },
+            combination: Combination::Difference,
             metric,
         };
         if let Some(drift) = drift_since_baseline(&matching.level, key) {

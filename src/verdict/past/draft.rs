@@ -48,6 +48,16 @@ impl Deviation {
         }
     }
 
+    /// Returns true if the departure from the other models is no chance, but which of them moved is unknown.
+    pub(super) fn is_withheld(&self, alpha: Alpha) -> bool {
+        let Self::Levels(deviation) = self else {
+            return false;
+        };
+        let level = alpha.one_side();
+        let apart = deviation.apart;
+        apart.is_some_and(|tests| tests.worse < level || tests.better < level)
+    }
+
     /// The smallest worsening, including `tolerance`, that would have been detected with a power of 80 %.
     pub(super) fn floor(&self, tolerance: f64, alpha: Alpha) -> Option<f64> {
         let floor = match self {

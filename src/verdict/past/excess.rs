@@ -3,16 +3,16 @@
 //! Owns the deviation of today's level from those of the past. Must not know the other comparisons. Invariant:
 //! a withheld comparison has no test.
 
+use crate::record::HistoryVariant;
 use crate::stats::FEWEST_PROMPTS;
 use crate::stats::history::{Prediction, Prior, predict_with_flagged};
 use crate::stats::quantile::quantile_f64;
 use crate::suite::Metric;
 
-use super::super::compare::approach::p_beyond;
-use super::super::compare::claim::{self, Line};
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Tests};
-use super::levels::{LevelSeries, SeriesKey};
+use super::levels::{Combination, LevelSeries};
 use super::screen::VariantHistory;
+use super::shared_shift::tests_of;
 
 /// The deviation of a level from those of the past.
 pub(super) struct LevelDeviation {
@@ -20,6 +20,8 @@ pub(super) struct LevelDeviation {
     pub prediction: Prediction,
     /// The change in the metric's own unit, at the median over prompts.
     pub median_change: f64,
+    /// The tests of a departure from other models without the safeguards that name the one that moved.
+    pub apart: Option<Tests>,
     /// The prompt that influences the estimate most, and the tests without it.
     pub without: Option<(String, Tests)>,
 }
@@ -37,10 +39,10 @@ impl VariantHistory<'_> {
         let metric = blank.metric;
         // A slow gateway changes times, not prices or tokens.
         let is_speed = metric.is_time() || metric == Metric::OutputRate;
-        let key = SeriesKey {
-            variant: self.variant,
-            control: self.control.filter(|_| is_speed),
-            metric,
+        let departures = self.departures.get(&metric);
+        let controls: Vec<&HistoryVariant> = match departures {
+            Some(found) => found.controls(&self.variant.label),
+            None => self.control.filter(|_| is_speed).into_iter().collect(),
         };
         if !self
             .variant
@@ -50,31 +52,39 @@ impl VariantHistory<'_> {
         {
             return Err(Reason::NotMeasured);
         }
-        let (accepted, flagged) = (&self.matching.accepted, &self.matching.flagged);
-        let series =
-            LevelSeries::new(self.today, accepted, flagged, key).ok_or(Reason::NoHistory)?;
-        let predicted = series.levels(None).and_then(|(past, flagged, today)| {
-            predict_with_flagged(&past, flagged.as_ref(), &today, prior)
-        });
-        let prediction = predicted.ok_or(Reason::NoHistory)?;
+        let series = self
+            .series(metric, &controls, Combination::Difference)
+            .ok_or(Reason::NoHistory)?;
+        let judge = |without: Option<usize>| {
+            if let Some(found) = departures {
+                let departure = self.ordered_departure(metric, blank.bounds, found, without)?;
+                return Some((departure.prediction, Some(departure.tests)));
+            }
+            let (past, flagged, today) = series.levels(without)?;
+            let found = predict_with_flagged(&past, flagged.as_ref(), &today, prior)?;
+            let tests = tests_of(&found, metric, blank.bounds);
+            Some((found, tests))
+        };
+        let (prediction, tests) = judge(None).ok_or(Reason::NoHistory)?;
         let deviation = series.deviation();
-        let mut reasons = self.withhold_reasons(metric);
+        let mut reasons = self.withhold_reasons(metric, &controls);
         reasons.extend(too_few_prompts(&series));
-        let mean = prediction.mean();
-        let p = |line: Line| p_beyond(&mean, line.at, line.above);
-        let tests = || claim::tests(metric, blank.bounds, p);
-        let tests = reasons.is_empty().then(tests).flatten();
+        let tests = tests.filter(|_| reasons.is_empty());
         reasons.extend(self.caveats(metric));
         let changes = series.plain.iter().zip(&deviation);
         let mut changes: Vec<f64> = changes.map(|(ln, d)| ln.exp() - (ln - d).exp()).collect();
         changes.sort_unstable_by(f64::total_cmp);
-        let without =
-            tests.and_then(|_| most_influential_prompt(&series, &deviation, blank, prior));
+        let without = tests.and_then(|_| {
+            let prompt = most_influential_prompt(&deviation)?;
+            Some((series.prompts[prompt].clone(), judge(Some(prompt))?.1?))
+        });
+        let apart = departures.and_then(|_| tests_of(&prediction, metric, blank.bounds));
         Ok((
             Comparison {
-                procedure: match key.control {
-                    Some(_) => Procedure::HistoryOfDifference,
-                    None => Procedure::History,
+                procedure: match (departures, controls.as_slice()) {
+                    (Some(_), _) => Procedure::Departure,
+                    (None, [_, ..]) => Procedure::HistoryOfDifference,
+                    (None, []) => Procedure::History,
                 },
                 size: SampleSize {
                     prompts: series.prompts.len() as u64,
@@ -95,6 +105,7 @@ impl VariantHistory<'_> {
             LevelDeviation {
                 prediction,
                 median_change: quantile_f64(&changes, 0.5).unwrap_or(0.0),
+                apart,
                 without,
             },
         ))
@@ -119,22 +130,12 @@ fn too_few_prompts(series: &LevelSeries) -> Vec<Reason> {
     reasons
 }
 
-/// The prompt that influences the estimate most, and the tests without it; `None` if too few remain.
-fn most_influential_prompt(
-    series: &LevelSeries,
-    deviation: &[f64],
-    blank: &Comparison,
-    prior: Prior,
-) -> Option<(String, Tests)> {
+/// The prompt that influences the estimate most; `None` if too few would remain.
+fn most_influential_prompt(deviation: &[f64]) -> Option<usize> {
     if deviation.len() <= FEWEST_PROMPTS {
         return None;
     }
     let mean = deviation.iter().sum::<f64>() / deviation.len() as f64;
     let distance = |index: &usize| (deviation[*index] - mean).abs();
-    let most_deviating = (0..deviation.len()).max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-    let (past, flagged, today) = series.levels(Some(most_deviating))?;
-    let mean = predict_with_flagged(&past, flagged.as_ref(), &today, prior)?.mean();
-    let p = |line: Line| p_beyond(&mean, line.at, line.above);
-    let tests = claim::tests(blank.metric, blank.bounds, p)?;
-    Some((series.prompts[most_deviating].clone(), tests))
+    (0..deviation.len()).max_by(|a, b| distance(a).total_cmp(&distance(b)))
 }

@@ -1,6 +1,6 @@
 //! The levels of one metric of one variant, run by run, on the prompts that all runs share.
 //!
-//! Owns which prompts and runs take part, and the difference from a control. Must not know the procedures.
+//! Owns which prompts and runs take part, and the combination with other variants. Must not know the procedures.
 //! Invariant: every row has a level of every prompt; the newest runs determine these prompts, and a run that
 //! lacks too many of them is skipped.
 
@@ -13,12 +13,23 @@ use crate::suite::Metric;
 
 use super::matching::same_variant;
 
-/// The key of a series: the metric of a variant, optionally minus that of a control.
+/// The key of a series: the metric of a variant, combined with that of others in the same runs.
 #[derive(Clone, Copy)]
 pub(super) struct SeriesKey<'a> {
     pub variant: &'a HistoryVariant,
-    pub control: Option<&'a HistoryVariant>,
+    /// None for the variant's own levels.
+    pub others: &'a [&'a HistoryVariant],
+    pub combination: Combination,
     pub metric: Metric,
+}
+
+/// The combination of a variant's levels with those of others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Combination {
+    /// The variant's level less the mean of the others.
+    Difference,
+    /// The mean of all of them.
+    Mean,
 }
 
 /// The level of one prompt in a run.
@@ -34,7 +45,7 @@ pub(super) struct LevelSeries {
     pub prompts: Vec<String>,
     /// Today's levels.
     pub today: Vec<f64>,
-    /// Today's levels before subtracting the control.
+    /// Today's levels of the variant alone.
     pub plain: Vec<f64>,
     /// Earlier runs, oldest first.
     pub past: Vec<Vec<f64>>,
@@ -53,16 +64,25 @@ fn levels_by_digest<'a>(
 ) -> Option<BTreeMap<&'a str, PromptLevel>> {
     let find = |target: &HistoryVariant| run.variants.iter().find(|v| same_variant(v, target));
     let mut levels_by_digest = levels_of_variant(find(key.variant)?, key.metric);
-    if let Some(control) = key.control {
-        let control = levels_of_variant(find(control)?, key.metric);
-        levels_by_digest.retain(|digest, cell| {
-            let there = control.get(digest);
-            if let Some(there) = there {
-                cell.ln -= there.ln;
-            }
-            there.is_some()
-        });
+    let others = key.others.iter();
+    let others: Vec<_> = others
+        .map(|other| Some(levels_of_variant(find(other)?, key.metric)))
+        .collect::<Option<_>>()?;
+    if others.is_empty() {
+        return Some(levels_by_digest);
     }
+    levels_by_digest.retain(|digest, cell| {
+        let levels = others.iter().map(|other| Some(other.get(digest)?.ln));
+        let Some(sum) = levels.sum::<Option<f64>>() else {
+            return false;
+        };
+        let count = others.len() as f64;
+        cell.ln = match key.combination {
+            Combination::Difference => cell.ln - sum / count,
+            Combination::Mean => (cell.ln + sum) / (count + 1.0),
+        };
+        true
+    });
     Some(levels_by_digest)
 }
 

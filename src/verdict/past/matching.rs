@@ -91,7 +91,7 @@ impl HistoryRun {
 }
 
 /// The difference in conditions that excludes a run; `None` if there is none.
-fn differing_condition(run: &HistoryRun, today: &HistoryRun) -> Option<&'static str> {
+pub(super) fn differing_condition(run: &HistoryRun, today: &HistoryRun) -> Option<&'static str> {
     let (then, now) = (&run.conditions, &today.conditions);
     if run.suite != today.suite {
         Some("another suite")

@@ -15,6 +15,7 @@ use super::super::conditions::{
     is_affected_by_retries, too_many_errors,
 };
 use super::super::judgement::Reason;
+use super::departures::Departures;
 use super::matching::{MatchingRuns, same_variant};
 
 /// One variant today, and the matching runs to compare it with.
@@ -22,6 +23,8 @@ pub(super) struct VariantHistory<'a> {
     pub today: &'a HistoryRun,
     pub variant: &'a HistoryVariant,
     pub control: Option<&'a HistoryVariant>,
+    /// The departures from the shift that all models share, by metric.
+    pub departures: &'a BTreeMap<Metric, Departures<'a>>,
     pub matching: &'a MatchingRuns<'a>,
     /// The counts of all its accepted runs together.
     pub pooled: PooledCounts,
@@ -83,6 +86,25 @@ fn differing(then: Option<f64>, now: Option<f64>, points: f64) -> Option<(f64, f
     conditions::differ_by_more_than(then, now, points).then_some((then, now))
 }
 
+impl<'a> VariantHistory<'a> {
+    pub(super) fn new(
+        today: &'a HistoryRun,
+        variant: &'a HistoryVariant,
+        control: Option<&'a HistoryVariant>,
+        departures: &'a BTreeMap<Metric, Departures<'a>>,
+        matching: &'a MatchingRuns<'a>,
+    ) -> Self {
+        Self {
+            today,
+            variant,
+            control,
+            departures,
+            matching,
+            pooled: PooledCounts::new(variant, &matching.accepted),
+        }
+    }
+}
+
 impl VariantHistory<'_> {
     fn now(&self) -> PooledCounts {
         let mut now = PooledCounts::default();
@@ -123,8 +145,12 @@ impl VariantHistory<'_> {
         })
     }
 
-    /// The reasons that withhold a verdict on a metric, whatever its figures.
-    pub(super) fn withhold_reasons(&self, metric: Metric) -> Vec<Reason> {
+    /// The reasons that withhold a verdict on a metric against these controls, whatever its figures.
+    pub(super) fn withhold_reasons(
+        &self,
+        metric: Metric,
+        controls: &[&HistoryVariant],
+    ) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let needs_answers = is_affected_by_errors(metric);
         let to_first_token = is_to_first_token(metric);
@@ -133,8 +159,11 @@ impl VariantHistory<'_> {
         if needs_answers {
             reasons.extend(too_many_errors(errors));
         }
-        // A control with the same drift cancels it.
-        let drift_differs = self.variant.drifted != self.control.is_some_and(|c| c.drifted);
+        // Controls with the same drift cancel it.
+        let drift_differs = match controls {
+            [] => self.variant.drifted,
+            controls => controls.iter().any(|c| c.drifted != self.variant.drifted),
+        };
         if needs_answers && drift_differs {
             reasons.push(Reason::Drift);
         }

@@ -1,6 +1,7 @@
 //! Tests of comparisons with past runs: verdicts, matching, confirmation, error rates.
 
 mod confirmation;
+mod shared_shift;
 
 use proptest::prelude::*;
 
@@ -11,7 +12,7 @@ use crate::suite::Bounds;
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
 use crate::verdict::judgement::Procedure;
-use crate::verdict::{EvidenceFold, SampleSize};
+use crate::verdict::{DeclaredChange, EvidenceFold, SampleSize};
 
 /// A gate on TTFT alone, without tolerance.
 fn strict() -> Gate {
@@ -223,10 +224,15 @@ fn a_variant_without_history_cannot_be_judged() {
     today.variants[0].overrides = "other".to_owned();
     let judgement = compare_with_history(&today, &past(quiet(4)), &Gate::default());
     assert_eq!(judgement.comparisons.len(), 3);
+    let incomparable = judgement.incomparable.unwrap();
     for comparison in &judgement.comparisons {
         assert_eq!(comparison.verdict, Verdict::Inconclusive);
-        assert_eq!(comparison.reasons, [Reason::NoHistory]);
+        assert_eq!(
+            comparison.reasons,
+            [Reason::Incomparable(incomparable.clone())]
+        );
     }
+    insta::assert_snapshot!(incomparable, @"4 accepted runs cannot be compared: a/x has other parameters or another system text of its own. Reset the baseline (`accept --reset`), or compare with `--changed parameters`.");
 }
 
 #[test]
@@ -276,10 +282,10 @@ fn a_control_cancels_a_common_slowdown() {
         ..Gate::default()
     };
     let slow_hour = with_control(20, 0.5, 0.0);
-    assert_eq!(
-        ttft(&compare_with_history(&slow_hour, &past, &Gate::default())).verdict,
-        Verdict::Regressed
-    );
+    // Without a control the other model takes its part.
+    let shared = compare_with_history(&slow_hour, &past, &Gate::default());
+    assert_eq!(ttft(&shared).verdict, Verdict::Ok);
+    assert_eq!(ttft(&shared).procedure, Procedure::Departure);
     let judgement = compare_with_history(&slow_hour, &past, &gate);
     assert!(judgement.comparisons.iter().all(|c| c.candidate == "a/x"));
     assert_eq!(ttft(&judgement).verdict, Verdict::Ok);
@@ -338,7 +344,8 @@ fn changed_prompts_are_skipped() {
         prompt.digest.push_str("-rewritten");
     }
     let few = compare_with_history(&today, &past(quiet(5)), &Gate::default());
-    assert_eq!(ttft(&few).reasons[0], Reason::TooFewPrompts { usable: 5 });
+    // Too few for a verdict: as if nothing could be compared, so that the gate says so.
+    assert!(matches!(ttft(&few).reasons[..], [Reason::Incomparable(_)]));
     assert!(ttft(&few).effect.is_some() && ttft(&few).tests.is_none());
 }
 
@@ -441,6 +448,24 @@ fn trends_show_levels_changes_and_the_floor() {
     let floor = single[0].detectable_worsening.unwrap();
     assert!((floor.worsening - 0.172).abs() < 0.001, "{floor:?}");
     assert!(floor.at_least);
+}
+
+#[test]
+fn a_flagged_run_is_marked_for_the_variant_that_regressed() {
+    // A reader who sees `flagged` beside a model that did not change looks for a fault where there is none.
+    let mut both = run(0, &flat(8, 0.0));
+    both.variants = vec![variant("a/x", &flat(8, 0.0)), variant("b/y", &flat(8, 0.3))];
+    let finding = crate::record::Finding {
+        variant: "b/y".to_owned(),
+        metric: Metric::Ttft,
+    };
+    let line = HistoryLine::run(both, RunStanding::Flagged, vec![finding]);
+    let trends = trends(&History::resolve([line]), &Gate::default());
+    let concerned = |label: &str| {
+        let trend = trends.iter().find(|trend| trend.variant == label).unwrap();
+        trend.points[0].concerned
+    };
+    assert_eq!((concerned("a/x"), concerned("b/y")), (false, true));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::stats::interval::Alpha;
 use crate::stats::series::{Change, changes};
 use crate::suite::{Gate, Metric, Scale};
 
-use super::levels::{SeriesKey, levels_of_runs};
+use super::levels::{Combination, SeriesKey, levels_of_runs};
 use super::matching::same_variant;
 
 /// One metric of one variant, run by run.
@@ -55,6 +55,9 @@ pub struct TrendPoint {
     pub level: f64,
     /// The standing of the run in the history.
     pub standing: RunStanding,
+    /// True if the run was accepted, or if this variant is among those that were found regressed in it: the
+    /// standing of a run is not about its other variants.
+    pub concerned: bool,
 }
 
 /// The trends of a history: every variant as in the newest run, and every metric that it has. Variants in the
@@ -126,7 +129,7 @@ fn metric_trend(
                 .filter_map(|entry| {
                     let mut variants = entry.run.variants.iter();
                     let past_variant = variants.find(|then| same_variant(then, variant))?;
-                    Some(point(entry, share(past_variant, metric)?))
+                    Some(point(entry, &variant.label, share(past_variant, metric)?))
                 })
                 .collect();
             let shares = points.iter().map(|point| point.level).collect();
@@ -154,7 +157,8 @@ fn levels(
 ) -> Option<Points> {
     let key = SeriesKey {
         variant,
-        control: None,
+        others: &[],
+        combination: Combination::Difference,
         metric,
     };
     let runs: Vec<&HistoryRun> = history.entries().iter().map(|entry| &entry.run).collect();
@@ -162,7 +166,7 @@ fn levels(
     let logs = levels.means();
     let points = used.iter().zip(&logs).filter_map(|(run, log)| {
         let entry = history.entry(&run.run)?;
-        Some(point(entry, log.exp()))
+        Some(point(entry, &variant.label, log.exp()))
     });
     let level = history.entries()[history.level_start()..].iter();
     let accepted: Vec<&HistoryRun> = level
@@ -176,12 +180,15 @@ fn levels(
     ))
 }
 
-fn point(entry: &HistoryEntry, level: f64) -> TrendPoint {
+fn point(entry: &HistoryEntry, variant: &str, level: f64) -> TrendPoint {
+    let mut findings = entry.findings.iter();
+    let found = entry.findings.is_empty() || findings.any(|finding| finding.variant == variant);
     TrendPoint {
         started_at: entry.run.started_at,
         run: entry.run.run.clone(),
         level,
         standing: entry.standing,
+        concerned: entry.standing.accepted() || found,
     }
 }
 

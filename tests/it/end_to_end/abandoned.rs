@@ -63,6 +63,7 @@ fn charged_above(gateway: &SimulatorHandle, spent: Usd) -> Usd {
         key: Some("sim".to_owned().into()),
         key_header: None,
         headers: Vec::new(),
+        proxy: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -257,7 +257,7 @@ fn variants_that_share_a_cache_are_noted_when_a_suite_is_checked() {
     );
     home.bakeoff("suite check two.toml")
         .says("two.toml: ok")
-        .says("warning: 2 variants ask `openai/gpt-4.1-nano` and share its prompt cache")
+        .says("warning: 2 variants of `openai/gpt-4.1-nano` share its prompt cache")
         .run();
     let apart = home.bakeoff("suite check apart.toml").run();
     assert!(!apart.out.contains("share"), "{}", apart.out);

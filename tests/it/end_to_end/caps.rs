@@ -85,7 +85,7 @@ fn the_cap_of_the_day_counts_the_ledger() {
         .run();
     assert_eq!(ledger(&home).len(), 1);
     home.bakeoff("spend")
-        .says("left out: 1 run on the simulator")
+        .says("not counted: 1 run on the simulator")
         .run();
     home.bakeoff("spend --simulated --by model")
         .says("anthropic/claude-haiku-4.5")
@@ -100,7 +100,7 @@ fn the_cap_of_the_day_counts_the_ledger() {
     assert_eq!(twice["total"], spent["total"]);
     home.bakeoff("spend nosuch")
         .exits(2)
-        .complains("there is no ledger in nosuch")
+        .complains("no ledger in `nosuch`")
         .run();
     Home::new().bakeoff("spend").says("no runs yet").run();
     assert_eq!(spent["rows"][0]["name"], "small");
@@ -128,7 +128,7 @@ fn the_cap_of_the_day_counts_runs_that_have_not_ended() {
         .complains("the ledger has $0.029 since 00:00 UTC")
         .run();
     home.bakeoff("spend --simulated")
-        .says("1 run has not ended, or was killed")
+        .says("1 run is still running or was killed")
         .says("$0.029")
         .run();
     assert!(ledger(&home).iter().all(|line| line["run"] != "gone"));
@@ -183,7 +183,7 @@ fn an_unreadable_ledger_is_reported_and_stops_the_daily_cap() {
         .run();
     home.bakeoff("spend --simulated")
         .complains("ledger.jsonl:1: column")
-        .says("cannot be read, and in no sum: 1 line of the ledger")
+        .says("not counted: 1 line of the ledger that cannot be read")
         .run();
     let spent = home.bakeoff("spend --simulated --json").run();
     let spent: Value = serde_json::from_str(&spent.out).unwrap();

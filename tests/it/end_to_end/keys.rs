@@ -134,6 +134,23 @@ fn an_empty_key_is_a_missing_one() {
 }
 
 #[test]
+fn lines_of_a_dot_env_that_set_nothing_do_no_harm() {
+    // Many projects have a `.env` of their own, for tools with other rules: the key is found all the same, and its
+    // `$` is no reference to a variable.
+    let server = answering();
+    let lines = "\u{feff}no assignment\nNAME=O'Brien\nFLAG\nPATHX=C:\\Users\\x\nGREETING=hello world\n\
+                 STAGING_KEY=abc$HOME.123 # of staging\nJSON={\"a\": 1}\n";
+    let home = home(&server).with(".env", lines);
+    home.bakeoff("run suite.toml").run();
+    for question in server.questions() {
+        assert_eq!(
+            question.header("authorization"),
+            Some("Bearer abc$HOME.123")
+        );
+    }
+}
+
+#[test]
 fn a_broken_dot_env_does_not_show_its_lines() {
     // The line that cannot be read may be the one with the key.
     let server = answering();
@@ -197,5 +214,35 @@ fn a_key_that_no_header_can_hold_is_refused_unseen() {
         .complains("key")
         .run();
     nowhere_else(&home, &output);
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn a_secret_as_a_name_is_refused_unseen() {
+    // Names and labels go into every file and report; the refusal must not show them either.
+    const TOKEN: &str = "tok-ABCDEFGHIJKLMNOP1234";
+    let server = answering();
+    for (from, to, place) in [
+        (
+            "name = \"own\"",
+            format!("name = \"{TOKEN}\""),
+            "name holds the value",
+        ),
+        (
+            "models = [\"our-model\"]",
+            format!("models = [{{ model = \"our-model\", label = \"{TOKEN}\" }}]"),
+            "the name of a prompt or a model holds the value",
+        ),
+    ] {
+        let home = home(&server).with("suite.toml", &SUITE.replace(from, &to));
+        for command in ["run suite.toml", "suite check suite.toml"] {
+            let call = home
+                .bakeoff(command)
+                .env("MY_TOKEN", TOKEN)
+                .env("STAGING_KEY", MARKER);
+            let output = call.exits(2).complains(place).run();
+            assert!(!output.err.contains(TOKEN), "{output:?}");
+        }
+    }
     assert!(server.seen().is_empty());
 }

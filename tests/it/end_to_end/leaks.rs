@@ -367,6 +367,7 @@ fn a_bill_holds_no_key() {
         key: Some(KEY.to_owned().into()),
         key_header: None,
         headers: Vec::new(),
+        proxy: None,
     };
     let patience = std::time::Duration::from_secs(30);
     let fetched = tokio::runtime::Builder::new_current_thread()

@@ -73,9 +73,9 @@ fn item_05_the_finish_chunk_does_not_move_the_first_token() {
 
 #[test]
 fn item_06_no_token_is_absent_and_not_zero() {
-    // An answer without a token has no TTFT, but it happened.
+    // An answer without a token has no TTFT, and is none.
     let reading = streamed(&[ROLE, &finish("stop"), DONE]);
-    assert_eq!(reading.outcome, Outcome::Complete);
+    assert_eq!(reading.outcome, Outcome::Empty);
     assert_eq!(
         (reading.first_token, reading.first_chunk_chars),
         (None, None)

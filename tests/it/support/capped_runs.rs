@@ -152,6 +152,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
         key: Some("sim".to_owned().into()),
         key_header: None,
         headers: Vec::new(),
+        proxy: None,
     };
     let bounds = bounds(&suite, &endpoint).await;
     let worst = worst(&suite, &bounds);

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -53,12 +53,16 @@ type Script = dyn Fn(usize, &Seen) -> (Vec<u8>, Then) + Send + Sync;
 /// Returns the answer to a request for a list, a balance or a bill; `None`: an empty 204.
 type Lists = dyn Fn(&Seen) -> Option<Vec<u8>> + Send + Sync;
 
+/// The number of connections that have ended.
+type Closed = (Mutex<usize>, Condvar);
+
 /// Answers every question by a script until it is dropped; requests that ask nothing get an empty
 /// 204.
 pub(crate) struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<Mutex<Vec<TcpStream>>>,
+    closed: Arc<Closed>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,6 +85,8 @@ impl Server {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let connections: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
         let script: Arc<Script> = Arc::new(script);
+        let closed: Arc<Closed> = Arc::default();
+        let counted = Arc::clone(&closed);
         let (requests, streams) = (Arc::clone(&seen), Arc::clone(&connections));
         let thread = std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
@@ -93,10 +99,13 @@ impl Server {
                 }
                 open_streams.push(copy);
                 let (requests, script) = (Arc::clone(&requests), Arc::clone(&script));
-                let lists = Arc::clone(&lists);
+                let (lists, closed) = (Arc::clone(&lists), Arc::clone(&counted));
                 std::thread::spawn(move || {
                     // A client that leaves is no failure of the server's.
-                    let _ = converse(stream, number, &requests, &*lists, &*script);
+                    if converse(stream, number, &requests, &*lists, &*script).is_ok() {
+                        *closed.0.lock().unwrap() += 1;
+                        closed.1.notify_all();
+                    }
                 });
             }
         });
@@ -104,6 +113,7 @@ impl Server {
             address,
             seen,
             connections,
+            closed,
             thread: Some(thread),
         }
     }
@@ -116,6 +126,16 @@ impl Server {
     /// Every request so far, in the order of arrival.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Returns once so many connections have ended.
+    pub(crate) fn wait_until_closed(&self, count: usize) {
+        let mut closed = self.closed.0.lock().unwrap();
+        while *closed < count {
+            let (next, wait) = self.closed.1.wait_timeout(closed, PATIENCE).unwrap();
+            assert!(!wait.timed_out(), "no connection was closed");
+            closed = next;
+        }
     }
 
     /// The requests that asked something.

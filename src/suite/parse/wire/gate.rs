@@ -40,10 +40,36 @@ pub struct GateTable {
     pub against_reference: Option<bool>,
     /// Label of an unchanged variant: against a history, what slows it is taken off every other's.
     pub control: Option<String>,
+    /// Limit of a shift that two or more unchanged models share since the past, such as that of a slow gateway.
+    pub shared_shift: Option<SharedShiftTable>,
     /// Tolerance, margin and floor of single metrics.
     pub metrics: Option<GateMetricsTable>,
     /// Limits that must hold for every variant, independent of comparisons.
     pub limits: Option<GateLimitsTable>,
+}
+
+/// The limit of a shared shift.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SharedShiftTable {
+    /// Everything may be worse by up to this.
+    #[schemars(extend("pattern" = PERCENT, "default" = "5%"))]
+    pub max: Option<String>,
+    /// Effect of a larger shift.
+    #[schemars(extend("default" = "warn"))]
+    pub on_exceeded: Option<OnExceededWord>,
+}
+
+/// The effect of an exceeded limit.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum OnExceededWord {
+    /// Exit code 0 and a line in the report.
+    Pass,
+    /// Exit code 0 and a warning.
+    Warn,
+    /// Exit code 1.
+    Fail,
 }
 
 /// The effect of an inconclusive result.
@@ -124,6 +150,17 @@ pub struct PointsBoundsTable {
     pub margin: Option<String>,
 }
 
+/// A share of trials within a time: a service level objective.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct WithinTable {
+    /// The time, such as `"1.5s"`.
+    pub time: String,
+    /// The share, at least.
+    #[schemars(extend("pattern" = PERCENT))]
+    pub share: String,
+}
+
 /// Limits, judged with their intervals: one holds only where the whole interval lies within. Times
 /// are texts such as `"1.5s"`.
 #[derive(JsonSchema)]
@@ -169,6 +206,24 @@ pub struct GateLimitsTable {
     pub latency_p95: Option<String>,
     /// The 99th percentile of the time to the end of the answer, at most; needs 368 answers.
     pub latency_p99: Option<String>,
+    /// The median of the mean gap between chunks of an answer, at most; needs 6 answers.
+    pub request_gap_p50: Option<String>,
+    /// The 75th percentile of the mean gap between chunks of an answer, at most; needs 13 answers.
+    pub request_gap_p75: Option<String>,
+    /// The 90th percentile of the mean gap between chunks of an answer, at most; needs 36 answers.
+    pub request_gap_p90: Option<String>,
+    /// The 95th percentile of the mean gap between chunks of an answer, at most; needs 72 answers.
+    pub request_gap_p95: Option<String>,
+    /// The 99th percentile of the mean gap between chunks of an answer, at most; needs 368 answers.
+    pub request_gap_p99: Option<String>,
+    /// Share of trials with a time to first token within a time, failed ones included, at least.
+    pub ttft_within: Option<WithinTable>,
+    /// Share of trials with a time to the first token of the answer within a time, failed ones included, at least.
+    pub ttfa_within: Option<WithinTable>,
+    /// Share of trials with a time to first token, retries included, within a time, failed ones included, at least.
+    pub experienced_ttft_within: Option<WithinTable>,
+    /// Share of trials with an end of the answer within a time, failed ones included, at least.
+    pub latency_within: Option<WithinTable>,
     /// Share of trials that were not answered to the end, rate-limited ones left out, at most.
     #[schemars(extend("pattern" = PERCENT))]
     pub error_rate: Option<String>,

@@ -63,6 +63,9 @@ pub struct EndpointTable {
     pub api: Option<Api>,
     /// Key under which the chat route takes the reasoning effort. Default: `reasoning_effort`.
     pub reasoning_name: Option<ReasoningName>,
+    /// False for servers that reject `stream_options`, on the chat route; then token counts come only from servers that send
+    /// them unrequested. Default: true.
+    pub stream_options: Option<bool>,
     /// Header that bears the key alone, such as `api-key` for Azure.
     /// Default: `authorization`, behind `Bearer`; or as built in.
     pub key_header: Option<String>,
@@ -109,7 +112,7 @@ pub struct LimitTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PriceTable {
-    /// The id as the endpoint spells it.
+    /// The id as the endpoint spells it, or a glob such as `creator/*`; the first that matches a model applies.
     #[schemars(length(min = 1, max = 200))]
     pub model: String,
     /// A million prompt tokens.

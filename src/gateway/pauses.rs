@@ -1,0 +1,179 @@
+//! Pauses of our own process: stopped, suspended with the machine, or left without a processor.
+//!
+//! Owns a tick, and the list of the ticks that were late. Must not know what a pause spoils. Invariant: a pause is
+//! known before anything is decided by a time that lies after it.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::clock::{Clock, suspended};
+
+/// The time between two ticks.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A tick that is late by more is a pause: timers and schedulers are late by less.
+const NOTICEABLE: Duration = Duration::from_millis(20);
+
+/// Most pauses that are stored: the latest, since exchanges look back no further than their own beginning.
+const PAUSES: usize = 4_096;
+
+/// The pauses of this process, seen by a tick.
+#[derive(Debug)]
+pub(super) struct PauseLog(Mutex<Ticks>);
+
+#[derive(Debug)]
+struct Ticks {
+    last: Instant,
+    /// The time that the machine was suspended since its start.
+    suspended: Duration,
+    pauses: VecDeque<Pause>,
+}
+
+/// Nothing ran in between; a suspension has a length, and no time on the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pause {
+    from: Instant,
+    to: Instant,
+    length: Duration,
+}
+
+impl PauseLog {
+    /// A log that begins now.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self(Mutex::new(Ticks {
+            last: clock.instant(clock.now()),
+            suspended: suspended().unwrap_or_default(),
+            pauses: VecDeque::new(),
+        }))
+    }
+
+    /// Ticks for ever.
+    pub(super) async fn watch(&self, clock: Clock) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            drop(self.ticked(clock.instant(clock.now())));
+        }
+    }
+
+    /// The longest pause that overlaps this time.
+    pub(super) fn longest(&self, from: Instant, to: Instant, now: Instant) -> Duration {
+        let ticks = self.ticked(now);
+        let overlapping = ticks.pauses.iter();
+        let overlapping = overlapping.filter(|pause| pause.from < to && pause.to > from);
+        let lengths = overlapping.map(|pause| pause.length);
+        lengths.max().unwrap_or_default()
+    }
+
+    /// The time between `from` and `now` that lies in pauses.
+    pub(super) fn total(&self, from: Instant, now: Instant) -> Duration {
+        let ticks = self.ticked(now);
+        let overlaps = ticks.pauses.iter();
+        let overlaps =
+            overlaps.map(|pause| pause.to.saturating_duration_since(pause.from.max(from)));
+        overlaps.sum()
+    }
+
+    /// Ticks: also between two ticks of the timer, so that a pause that has just ended is known.
+    fn ticked(&self, now: Instant) -> MutexGuard<'_, Ticks> {
+        let mut ticks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ticks.tick(now, suspended());
+        ticks
+    }
+}
+
+impl Ticks {
+    fn tick(&mut self, now: Instant, suspended: Option<Duration>) {
+        let due = self.last + TICK;
+        let lateness = now.saturating_duration_since(due);
+        let slept = suspended.map_or(Duration::ZERO, |suspended| {
+            suspended.saturating_sub(self.suspended)
+        });
+        let (from, length) = if slept > NOTICEABLE {
+            (self.last, slept + lateness)
+        } else {
+            (due, lateness)
+        };
+        if length > NOTICEABLE {
+            if self.pauses.len() == PAUSES {
+                self.pauses.pop_front();
+            }
+            self.pauses.push_back(Pause {
+                from,
+                to: now,
+                length,
+            });
+        }
+        self.suspended = suspended.unwrap_or(self.suspended);
+        self.last = self.last.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn log(start: Instant) -> PauseLog {
+        PauseLog(Mutex::new(Ticks {
+            last: start,
+            suspended: Duration::ZERO,
+            pauses: VecDeque::new(),
+        }))
+    }
+
+    #[test]
+    fn a_late_tick_is_a_pause_of_what_it_overlaps() {
+        // A process that was stopped for half a second must not report that time as a model's.
+        let start = Instant::now();
+        let log = log(start);
+        let tick = |at: u64| {
+            let mut ticks = log.0.lock().unwrap();
+            ticks.tick(start + ms(at), None);
+        };
+        // The second one is late by 15 ms, which a busy machine explains.
+        for at in [10, 35, 45, 555, 565] {
+            tick(at);
+        }
+        let now = start + ms(570);
+        let longest = |from: u64, to: u64| log.longest(start + ms(from), start + ms(to), now);
+        assert_eq!(longest(0, 50), ms(0));
+        assert_eq!(longest(0, 56), ms(500));
+        assert_eq!(longest(300, 400), ms(500));
+        assert_eq!(longest(556, 570), ms(0));
+        assert_eq!(log.total(start, now), ms(500));
+        assert_eq!(log.total(start + ms(255), now), ms(300));
+        // A pause that has just ended, before the timer's own tick.
+        assert_eq!(log.total(start + ms(570), start + ms(700)), ms(120));
+    }
+
+    #[test]
+    fn a_suspension_has_a_length_without_time_on_the_clock() {
+        let start = Instant::now();
+        let log = log(start);
+        let mut ticks = log.0.lock().unwrap();
+        ticks.tick(start + ms(10), Some(ms(0)));
+        ticks.tick(start + ms(20), Some(ms(60_000)));
+        ticks.tick(start + ms(30), Some(ms(60_000)));
+        let pauses: Vec<Duration> = ticks.pauses.iter().map(|pause| pause.length).collect();
+        assert_eq!(pauses, [ms(60_000)]);
+    }
+
+    #[test]
+    fn the_log_is_bounded() {
+        let start = Instant::now();
+        let log = log(start);
+        let mut ticks = log.0.lock().unwrap();
+        for tick in 1..=2 * PAUSES as u64 {
+            ticks.tick(start + ms(tick * 50), None);
+        }
+        assert_eq!(ticks.pauses.len(), PAUSES);
+    }
+}

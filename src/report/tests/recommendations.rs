@@ -1,0 +1,136 @@
+//! The recommendations of simulated runs, in every format.
+
+use std::collections::BTreeSet;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
+
+use crate::units::Usd;
+
+use super::*;
+
+/// Number of simulated runs.
+const RUNS: u64 = 200;
+
+/// A run of three variants whose TTFT and cost lie anywhere from half to twice the reference's, and of which
+/// some lose answers.
+fn simulated_run(seed: u64) -> (Manifest, Vec<Sample>) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let labels = ["a/reference", "b/one", "c/two"];
+    let run = manifest(
+        &labels,
+        &["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"],
+        6,
+    );
+    let mut around = |low: f64, high: f64| random.random_range(low..high);
+    let ratios: Vec<[f64; 3]> = (0..labels.len())
+        .map(|_| {
+            [
+                around(-1.0, 1.0).exp2(),
+                around(-1.0, 1.0).exp2(),
+                around(-0.2, 0.15),
+            ]
+        })
+        .collect();
+    let samples = (0..run.planned_trials).map(|trial| {
+        let index = usize::try_from(trial).unwrap() % labels.len();
+        let [times, price, lost] = if index == 0 {
+            [1.0, 1.0, 0.0]
+        } else {
+            ratios[index]
+        };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Far below 2^53.
+        let mut sample = answered(&run, trial, (400.0 * times * around(0.8, 1.25)) as u64);
+        #[allow(clippy::cast_possible_truncation)]
+        let cost = Usd((500e6 * price * around(0.9, 1.1)) as i128);
+        (sample.cost_usd, sample.billed_usd, sample.market_usd) = (Some(cost), None, None);
+        if around(0.0, 1.0) < lost {
+            sample = failed(sample, Outcome::ServerError, 503, "overloaded");
+        }
+        sample
+    });
+    let samples: Vec<Sample> = samples.collect();
+    (run, samples)
+}
+
+/// The verdict words of a candidate's primary metrics.
+fn primary_verdicts(document: &Value, candidate: &str) -> Vec<(String, String)> {
+    let rows = document["verdicts"][0]["comparisons"].as_array().unwrap();
+    let own = rows
+        .iter()
+        .filter(|row| row["primary"] == true && row["candidate"] == candidate);
+    let word = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    own.map(|row| (word(row, "metric"), word(row, "verdict")))
+        .collect()
+}
+
+#[test]
+fn recommendations_of_simulated_runs_contradict_no_verdict() {
+    // A user switches because of one sentence: it must follow from the verdicts, and be the same everywhere.
+    let mut seen = BTreeSet::new();
+    for seed in 0..RUNS {
+        let (run, samples) = simulated_run(seed);
+        let report = read(&run, &samples);
+        let document: Value = serde_json::from_str(&render(&report, ReportFormat::Json)).unwrap();
+        let junit = render(&report, ReportFormat::Junit);
+        let page = render(&report, ReportFormat::Markdown);
+        let summary = github::summary(&report.job_summary());
+        let screen = report.terminal(Style {
+            colour: false,
+            width: usize::MAX,
+        });
+        for one in document["recommendations"].as_array().unwrap() {
+            let candidate = one["candidate"].as_str().unwrap();
+            let sentence = one["sentence"].as_str().unwrap();
+            let advice = one["advice"].as_str().unwrap();
+            seen.insert(advice.to_owned());
+            let verdicts = primary_verdicts(&document, candidate);
+            assert_eq!(verdicts.len(), 3, "{verdicts:?}");
+            let any = |word: &str| verdicts.iter().any(|(_, verdict)| verdict == word);
+            let consistent = match advice {
+                "switch" => any("better") && !any("worse"),
+                "trade_off" => any("better") && any("worse"),
+                "undecided" => !any("worse") && any("inconclusive"),
+                "keep_reference" => !any("better"),
+                _ => false,
+            };
+            assert!(consistent, "seed {seed}: {sentence} {verdicts:?}");
+            for (metric, verdict, words) in [
+                ("ttft", "better", "lower TTFT"),
+                ("ttft", "worse", "higher TTFT"),
+                ("ttft", "not_worse", "TTFT not worse"),
+                ("ttft", "inconclusive", "TTFT inconclusive"),
+                ("cost", "better", "costs less"),
+                ("cost", "worse", "costs more"),
+                ("cost", "not_worse", "cost not worse"),
+                ("cost", "inconclusive", "cost inconclusive"),
+                ("completed", "better", "completes more"),
+                ("completed", "worse", "completes fewer"),
+            ] {
+                let is = verdicts.contains(&(metric.to_owned(), verdict.to_owned()));
+                assert_eq!(
+                    sentence.contains(words),
+                    is,
+                    "seed {seed}: {sentence} {verdicts:?}"
+                );
+            }
+            let (words, advice) = sentence.rsplit_once(": ").unwrap();
+            assert!(
+                junit.contains(&format!("{candidate}: {words}: {advice}")),
+                "{junit}"
+            );
+            let cell = format!("{advice}: {words} |");
+            assert!(
+                page.contains(&cell) && summary.contains(&cell),
+                "{cell} {page}"
+            );
+            let on_screen = screen
+                .lines()
+                .any(|line| line.ends_with(&format!(": {advice}")));
+            assert!(on_screen, "{screen}");
+        }
+    }
+    let all = ["keep_reference", "switch", "trade_off", "undecided"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
+}
