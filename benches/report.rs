@@ -161,6 +161,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         answer: Some("Ten bytes.".repeat(ANSWER_BYTES / 10)),
         reasoning: None,
         tool_calls: Vec::new(),
-        scores: std::collections::BTreeMap::new(),
+        grades: Vec::new(),
+        pass_threshold: None,
     }
 }

@@ -535,7 +535,8 @@ fn sample(
         answer: reading.answer.filter(|_| keep),
         reasoning: reading.reasoning.filter(|_| keep),
         tool_calls: if keep { reading.tool_calls } else { Vec::new() },
-        scores: std::collections::BTreeMap::new(),
+        grades: Vec::new(),
+        pass_threshold: None,
         attempts,
     };
     let own_delay = sample.own_delay().0 as f64;

@@ -1,4 +1,4 @@
-//! Amendments: facts about a trial that are learned after its sample was written, such as a bill or a score.
+//! Amendments: facts about a trial that are learned after its sample was written, such as a bill or a grade.
 //!
 //! Owns the line of `amendments.jsonl` and how it changes a sample. Must not know the source of an amendment.
 //! Invariant: samples are never rewritten; of two amendments of one fact the later one wins.
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Usd;
 
-use super::Sample;
+use super::grade::merge;
+use super::{Grade, Sample};
 
 /// One line of `amendments.jsonl`. Absent means nothing new.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,19 +25,37 @@ pub struct Amendment {
     /// The list price, as the gateway reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub market_usd: Option<Usd>,
-    /// Scores by the name of the check; others stay.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub scores: BTreeMap<String, f64>,
+    /// Grades; earlier ones of other names stay.
+    #[serde(
+        default,
+        alias = "scores",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "super::grade::rows_or_scores"
+    )]
+    pub grades: Vec<Grade>,
+    /// The weighted score from which the answer passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_threshold: Option<f64>,
+    /// True if the answer was graded anew by the suite's checks: earlier grades of the suite, and the threshold,
+    /// are removed; those of other programs stay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub regraded: bool,
 }
 
 impl Amendment {
     /// Version of the stored format.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     fn add(&mut self, later: Self) {
         self.billed_usd = later.billed_usd.or(self.billed_usd);
         self.market_usd = later.market_usd.or(self.market_usd);
-        self.scores.extend(later.scores);
+        if later.regraded {
+            self.regraded = true;
+            self.pass_threshold = None;
+            self.grades.retain(|grade| grade.external);
+        }
+        self.pass_threshold = later.pass_threshold.or(self.pass_threshold);
+        merge(&mut self.grades, later.grades);
     }
 }
 
@@ -64,10 +83,12 @@ impl Amendments {
         };
         sample.billed_usd = amendment.billed_usd.or(sample.billed_usd);
         sample.market_usd = amendment.market_usd.or(sample.market_usd);
-        let scores = amendment.scores.iter();
-        sample
-            .scores
-            .extend(scores.map(|(name, score)| (name.clone(), *score)));
+        if amendment.regraded {
+            sample.pass_threshold = None;
+            sample.grades.retain(|grade| grade.external);
+        }
+        sample.pass_threshold = amendment.pass_threshold.or(sample.pass_threshold);
+        merge(&mut sample.grades, amendment.grades.iter().cloned());
     }
 }
 

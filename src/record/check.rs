@@ -3,11 +3,12 @@
 //! Owns the rules that a sample's own figures must satisfy. Must not know where the sample came from.
 //! Invariant: a sample that passes can be written, read again, and computed with.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::units::Nanos;
 
-use super::{Attempt, Gaps, Sample};
+use super::{Attempt, GRADES_MAX, Gaps, Grade, Sample};
 
 /// A record that contradicts itself: a field and the problem with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +41,7 @@ impl Sample {
         if !(self.weight.is_finite() && self.weight > 0.0) {
             return Err(InvalidRecord::new("weight", "is not a positive number"));
         }
-        if self.scores.values().any(|score| !score.is_finite()) {
-            return Err(InvalidRecord::new("scores", "has one that is not a number"));
-        }
+        check_grades(&self.grades, self.pass_threshold)?;
         if !self.flags.is_sorted_by(|a, b| a < b) {
             return Err(InvalidRecord::new(
                 "flags",
@@ -101,6 +100,34 @@ fn check_attempts(attempts: &[Attempt]) -> Result<(), InvalidRecord> {
     }
     if !attempts.is_sorted_by_key(|attempt| attempt.sent_ns) {
         return wrong("is not in the order of sending");
+    }
+    Ok(())
+}
+
+/// Checks the rows and the threshold of one sample or amendment.
+pub(super) fn check_grades(grades: &[Grade], threshold: Option<f64>) -> Result<(), InvalidRecord> {
+    let wrong = |problem| Err(InvalidRecord::new("grades", problem));
+    if grades.len() > GRADES_MAX {
+        return wrong("has more rows than a sample can have");
+    }
+    let is_share = |share: f64| (0.0..=1.0).contains(&share);
+    if !grades.iter().all(|grade| is_share(grade.score)) {
+        return wrong("has a `score` that is not a number from 0 to 1");
+    }
+    let is_weight = |weight: f64| weight.is_finite() && weight >= 0.0;
+    if !grades.iter().all(|grade| is_weight(grade.weight)) {
+        return wrong("has a `weight` that is not a number of at least 0");
+    }
+    if grades.iter().any(|grade| grade.name.trim().is_empty()) {
+        return wrong("has a row without a name");
+    }
+    let mut names = BTreeSet::new();
+    if !grades.iter().all(|grade| names.insert(&grade.name)) {
+        return wrong("has two rows of one name");
+    }
+    if !threshold.is_none_or(is_share) {
+        let problem = "is not a number from 0 to 1";
+        return Err(InvalidRecord::new("pass_threshold", problem));
     }
     Ok(())
 }

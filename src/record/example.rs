@@ -1,7 +1,5 @@
 //! Records for tests: any sound sample, and plain ones.
 
-use std::collections::BTreeMap;
-
 use proptest::option::of;
 use proptest::prelude::*;
 
@@ -9,8 +7,8 @@ use crate::plan::example::suite;
 use crate::units::{Nanos, Usd};
 
 use super::{
-    Attempt, CliSelection, EndpointRecord, ErrorReport, Flag, Gaps, Manifest, Outcome, Sample,
-    Status, ToolCall, Usage,
+    Attempt, CliSelection, EndpointRecord, ErrorReport, Flag, Gaps, Grade, Manifest, Outcome,
+    Sample, Status, ToolCall, Usage,
 };
 
 /// A complete answer: 500 bytes of text after 100 ms, ended after 300 ms.
@@ -82,7 +80,8 @@ pub(crate) fn plain_sample(trial: u64) -> Sample {
         answer: Some("Lorem ipsum, \"quoted\"\n".repeat(25)[..500].to_owned()),
         reasoning: None,
         tool_calls: Vec::new(),
-        scores: BTreeMap::new(),
+        grades: Vec::new(),
+        pass_threshold: None,
     }
 }
 
@@ -122,6 +121,28 @@ fn text() -> impl Strategy<Value = String> {
         any::<String>(),
         "(\n|\r|\u{2028}|\\\\|\"|\u{0}|é|😀){0,20}"
     ]
+}
+
+fn grades() -> impl Strategy<Value = (Vec<Grade>, Option<f64>)> {
+    let row = (
+        0.0..=1.0_f64,
+        any::<bool>(),
+        0.0..3.0_f64,
+        of(text()),
+        any::<bool>(),
+    );
+    let rows = prop::collection::vec(row, 0..3).prop_map(|rows| {
+        let row = |(at, (score, pass, weight, reason, external)): (usize, (_, _, _, _, _))| Grade {
+            name: format!("check {at}"),
+            score,
+            pass,
+            weight,
+            reason,
+            external,
+        };
+        rows.into_iter().enumerate().map(row).collect()
+    });
+    (rows, of(0.0..=1.0_f64))
 }
 
 fn number() -> impl Strategy<Value = f64> {
@@ -252,7 +273,7 @@ pub(crate) fn sample() -> impl Strategy<Value = Sample> {
         flags(),
         attempts(),
         prop::collection::vec(tool_call(), 0..3),
-        prop::collection::btree_map(text(), number(), 0..3),
+        grades(),
     );
     (place, words, error, times, money, texts, lists).prop_map(
         |(place, words, error, times, money, texts, lists)| {
@@ -261,7 +282,7 @@ pub(crate) fn sample() -> impl Strategy<Value = Sample> {
             let (spans, waited, gaps, sent) = times;
             let (cost_usd, billed_usd, market_usd, usage) = money;
             let (finish_reason, provider, served_model, generation_id, answer, reasoning) = texts;
-            let (flags, attempts, tool_calls, scores) = lists;
+            let (flags, attempts, tool_calls, (grades, pass_threshold)) = lists;
             Sample {
                 version: Sample::VERSION,
                 trial,
@@ -308,7 +329,8 @@ pub(crate) fn sample() -> impl Strategy<Value = Sample> {
                 answer,
                 reasoning,
                 tool_calls,
-                scores,
+                grades,
+                pass_threshold,
             }
         },
     )

@@ -67,11 +67,7 @@ impl Entry for Amendment {
     }
 
     fn check(&self) -> Result<(), InvalidRecord> {
-        if self.scores.values().all(|score| score.is_finite()) {
-            Ok(())
-        } else {
-            Err(InvalidRecord::new("scores", "has one that is not a number"))
-        }
+        super::check::check_grades(&self.grades, self.pass_threshold)
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod example;
 mod flag;
 mod folders;
 mod gaps;
+mod grade;
 mod history;
 mod journal;
 pub mod ledger;
@@ -31,6 +32,7 @@ pub use estimate::{ActualUsage, EstimateRecord, EstimatedVariant};
 pub use flag::Flag;
 pub use folders::{RunProgress, StoredRun, StoredRuns, find_runs};
 pub use gaps::{HdrError, HdrReader, empty_histogram, recordable_us, summarize_gaps};
+pub use grade::{GRADES_MAX, Grade};
 pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
     HistoryVariant, Level, RunStanding,

@@ -217,6 +217,11 @@ impl Outcome {
         self.failure().is_none() && !self.is_abandoned()
     }
 
+    /// Returns true if there is an answer to grade. A refusal is one: some prompts must be refused.
+    pub const fn is_gradable(self) -> bool {
+        self.answered() || matches!(self, Self::Refused)
+    }
+
     /// Returns true if the run ended before the request did: neither an answer nor a failure.
     pub const fn is_abandoned(self) -> bool {
         matches!(self, Self::Abandoned)

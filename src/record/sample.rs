@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::flag::Flag;
-use super::{Outcome, Usage};
+use super::{Grade, Outcome, Usage, grade};
 
 /// One line of `samples.jsonl`. Absent means not known, never 0.
 ///
@@ -135,9 +135,17 @@ pub struct Sample {
     /// Tool calls, put together from their fragments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
-    /// Scores by the name of the check; empty until suites can grade.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub scores: std::collections::BTreeMap<String, f64>,
+    /// One row for each check of the answer; empty where it was not graded.
+    #[serde(
+        default,
+        alias = "scores",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "super::grade::rows_or_scores"
+    )]
+    pub grades: Vec<Grade>,
+    /// The weighted score from which the answer passes; absent: every check must pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_threshold: Option<f64>,
 }
 
 /// An error as the server or the client reported it.
@@ -271,6 +279,17 @@ impl Sample {
     /// The part of [`Self::lag`] that no rate limit caused.
     pub fn own_delay(&self) -> Nanos {
         self.lag().since(self.throttled_ns.unwrap_or_default())
+    }
+
+    /// Whether the answer passed: every check that has a weight did, or, where there is a threshold, the weighted
+    /// score reaches it. `None` where nothing was graded, and of a trial that failed: an error is no wrong answer.
+    pub fn passed(&self) -> Option<bool> {
+        grade::passed(&self.grades, self.pass_threshold).filter(|_| self.outcome.is_gradable())
+    }
+
+    /// The weighted mean of the scores; `None` where [`Sample::passed`] is.
+    pub fn score(&self) -> Option<f64> {
+        grade::weighted_score(&self.grades).filter(|_| self.outcome.is_gradable())
     }
 
     /// Completion tokens a second after the first chunk (METHODOLOGY's *output rate*): completion tokens

@@ -96,7 +96,7 @@ pub struct Observation {
     pub hidden_reasoning: bool,
     /// The provider that answered: an index into [`Evidence::providers`].
     pub provider: Option<u32>,
-    /// True if every check passed; absent where nothing was graded.
+    /// True if the answer passed its checks; absent where nothing was graded, and of failed trials.
     pub passed: Option<bool>,
 }
 
@@ -303,7 +303,6 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,
         hidden_reasoning: sample.has(Flag::HiddenReasoning),
         provider,
-        passed: (!sample.scores.is_empty())
-            .then(|| sample.scores.values().all(|&score| score >= 1.0)),
+        passed: sample.passed(),
     }
 }

@@ -14,9 +14,9 @@ use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
     EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
-    Gaps, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest, ModelPrices,
-    Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample, Status,
-    ToolCall, UntilDecided, Usage, Warming,
+    Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
+    ModelPrices, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample,
+    Status, ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -37,7 +37,7 @@ use serde_json::{Map, Value, json};
 type Names = BTreeSet<String>;
 
 /// Objects whose keys are the user's or the server's own.
-const FREE: [&str; 4] = ["provider_options", "extra", "scores", "providers"];
+const FREE: [&str; 3] = ["provider_options", "extra", "providers"];
 
 fn file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -300,6 +300,17 @@ fn manifest(status: Status) -> Manifest {
     }
 }
 
+fn grades() -> Vec<Grade> {
+    vec![Grade {
+        name: "s".to_owned(),
+        score: 1.0,
+        pass: true,
+        weight: 2.0,
+        reason: Some("r".to_owned()),
+        external: true,
+    }]
+}
+
 fn sample() -> Sample {
     let (time, usd) = (Some(Nanos(1)), Some(Usd(1)));
     Sample {
@@ -379,7 +390,8 @@ fn sample() -> Sample {
             name: "n".to_owned(),
             arguments: "{}".to_owned(),
         }],
-        scores: BTreeMap::from([("s".to_owned(), 1.0)]),
+        grades: grades(),
+        pass_threshold: Some(0.5),
     }
 }
 
@@ -482,7 +494,9 @@ fn records_have_the_documented_keys() {
         trial: 0,
         billed_usd: Some(Usd(1)),
         market_usd: Some(Usd(1)),
-        scores: BTreeMap::from([("s".to_owned(), 1.0)]),
+        grades: grades(),
+        pass_threshold: Some(0.5),
+        regraded: true,
     };
     let of_amendment = stored(serde_json::to_value(amendment));
     assert_same(

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::Flag;
 use crate::record::example::{plain_sample, sample};
+use crate::record::{Flag, Grade};
 
 /// The error of `check` for a plain sample after `spoil`.
 fn problem_of(spoil: impl FnOnce(&mut Sample)) -> String {
@@ -54,8 +54,8 @@ fn each_contradiction_is_named() {
             problem_of(|s| s.weight = f64::NAN),
         ),
         (
-            "`scores` has one that is not a number",
-            problem_of(|s| s.scores.extend([("x".to_owned(), f64::INFINITY)])),
+            "`grades` has two rows of one name",
+            problem_of(|s| s.grades = vec![Grade::new("x", 1.0, true); 2]),
         ),
         (
             "`flags` is not sorted, or names one twice",

@@ -1,8 +1,7 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Grade;
 use crate::record::example::{plain_sample, sample};
 
 fn line(sample: &Sample) -> String {
@@ -190,8 +189,8 @@ fn the_stored_names_are_pinned() {
     // These names are a promise to everybody who reads the file: a changed one needs a new version.
     let mut sample = plain_sample(2);
     sample.answer = Some("Paris".to_owned());
-    sample.scores = BTreeMap::from([("right".to_owned(), 0.5)]);
-    insta::assert_snapshot!(line(&sample).trim_end(), @r#"{"version":2,"trial":2,"slot":1,"round":1,"prompt":"capital","prompt_digest":"0123456789abcdef","repetition":1,"variant":"v0","model":"maker/model","weight":1.0,"tags":["short"],"outcome":"complete","request_id":"request-2","sent_ns":2000000,"scheduled_ns":2000000,"headers_ns":90000000,"ttft_ns":100000000,"ttfa_ns":100000000,"last_token_ns":290000000,"latency_ns":300000000,"experienced_ttft_ns":100000000,"gaps":{"count":40,"mean_ns":4000000,"p50_ns":4000000,"p95_ns":9000000,"max_ns":20000000,"coalesced":3,"hdr":"HISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNfHISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNf"},"answer_chars":500,"first_chunk_chars":5,"usage":{"prompt_tokens":20,"completion_tokens":120},"finish_reason":"stop","cost_usd":"0.0000032","provider":"maker","provider_attempts":1,"generation_id":"gen_01HZZZZZZZZZZZZZZZZZZZZZZZ","attempts":[{"request_id":"request-2","sent_ns":2000000,"end_ns":302000000,"outcome":"complete","status":200}],"answer":"Paris","scores":{"right":0.5}}"#);
+    sample.grades = vec![Grade::new("right", 0.5, false).with_reason("says Lyon")];
+    insta::assert_snapshot!(line(&sample).trim_end(), @r#"{"version":2,"trial":2,"slot":1,"round":1,"prompt":"capital","prompt_digest":"0123456789abcdef","repetition":1,"variant":"v0","model":"maker/model","weight":1.0,"tags":["short"],"outcome":"complete","request_id":"request-2","sent_ns":2000000,"scheduled_ns":2000000,"headers_ns":90000000,"ttft_ns":100000000,"ttfa_ns":100000000,"last_token_ns":290000000,"latency_ns":300000000,"experienced_ttft_ns":100000000,"gaps":{"count":40,"mean_ns":4000000,"p50_ns":4000000,"p95_ns":9000000,"max_ns":20000000,"coalesced":3,"hdr":"HISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNfHISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNf"},"answer_chars":500,"first_chunk_chars":5,"usage":{"prompt_tokens":20,"completion_tokens":120},"finish_reason":"stop","cost_usd":"0.0000032","provider":"maker","provider_attempts":1,"generation_id":"gen_01HZZZZZZZZZZZZZZZZZZZZZZZ","attempts":[{"request_id":"request-2","sent_ns":2000000,"end_ns":302000000,"outcome":"complete","status":200}],"answer":"Paris","grades":[{"name":"right","score":0.5,"pass":false,"reason":"says Lyon"}]}"#);
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::record::{Manifest, Outcome, Sample};
+use crate::record::{Grade, Manifest, Outcome, Sample};
 use crate::suite::{Bounds, GateLimit};
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
@@ -183,11 +183,18 @@ fn shares_are_bounded_with_prompts_as_clusters() {
     // No sample was graded: inconclusive, in either direction.
     let graded = check(&run, &samples, Quantity::PassRate, LimitBound::Share(0.5));
     assert_eq!((graded.n, graded.status), (0, LimitStatus::Inconclusive));
+    let (run, mut samples) = forty();
     for sample in &mut samples {
-        sample.scores = [("right".to_owned(), 1.0)].into();
+        sample.grades = vec![Grade::new("right", 1.0, true)];
     }
-    let graded = check(&run, &samples, Quantity::PassRate, LimitBound::Share(0.5));
-    assert_eq!((graded.n, graded.status), (40, LimitStatus::Within));
+    let passes = |samples: &[Sample]| {
+        let graded = check(&run, samples, Quantity::PassRate, LimitBound::Share(0.5));
+        (graded.n, graded.status)
+    };
+    assert_eq!(passes(&samples), (40, LimitStatus::Within));
+    // A trial that failed is an error, and no wrong answer.
+    samples[0] = failed(samples[0].clone(), Outcome::ServerError, 500, "gone");
+    assert_eq!(passes(&samples), (39, LimitStatus::Within));
 }
 
 #[test]
