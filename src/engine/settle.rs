@@ -101,6 +101,7 @@ impl AttemptCost {
         };
         let reported = ReportedUsage {
             usage: reading.usage.unwrap_or_default(),
+            earlier: reading.largest_usage,
             total_tokens: reading.total_tokens,
             dialect: reading.usage_dialect,
         };

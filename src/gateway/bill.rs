@@ -15,7 +15,7 @@ pub struct ReportedBill {
     pub market: Option<Usd>,
     /// The amount that the provider billed to the user's own key (`cost_details`).
     pub upstream: Option<Usd>,
-    /// True if something stood in the place of an amount that is none: the bill is unknown then, not 0.
+    /// True if something stood in the place of an amount that is none, or if an amount shrank: the bill is unknown then.
     pub is_unreadable: bool,
 }
 
@@ -39,6 +39,7 @@ impl ReportedBill {
     }
 
     /// The amounts of `self`, and those of `older` where they are absent, or 0 where they were not: a later 0 is a placeholder.
+    /// Any other amount below the one of an earlier block contradicts it.
     #[must_use]
     pub fn or_older(self, older: Self) -> Self {
         let newer = |newer: Option<Usd>, older: Option<Usd>| {
@@ -50,7 +51,17 @@ impl ReportedBill {
             inference: newer(self.inference, older.inference),
             market: newer(self.market, older.market),
             upstream: newer(self.upstream, older.upstream),
-            is_unreadable: self.is_unreadable || older.is_unreadable,
+            is_unreadable: self.is_unreadable
+                || older.is_unreadable
+                || shrinks(self.with_surcharges, older.with_surcharges)
+                || shrinks(self.inference, older.inference)
+                || shrinks(self.market, older.market),
         }
     }
+}
+
+/// Returns true if the newer amount is an amount, and below the older one by more than rounding.
+fn shrinks(newer: Option<Usd>, older: Option<Usd>) -> bool {
+    let pair = newer.filter(|newer| *newer > Usd::ZERO).zip(older);
+    pair.is_some_and(|(newer, older)| newer < older && newer.differs_from(older))
 }

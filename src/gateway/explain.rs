@@ -284,11 +284,11 @@ fn rejected(context: &FailureContext<'_>) -> Explanation {
         ),
         // The suite cannot take this key away: it is ours.
         _ if quoted.contains("stream_options") => Explanation::new(
-            format!("the request to `{model}` was turned down{quoted}."),
+            format!("the request to `{model}` was rejected{quoted}."),
             "Set `stream_options = false` for the endpoint in bakeoff.toml.",
         ),
         _ => Explanation::new(
-            format!("the request to `{model}` was turned down{quoted}."),
+            format!("the request to `{model}` was rejected{quoted}."),
             "Change or remove the parameter it names; a model's own table in the suite may set parameters for it alone.",
         ),
     }
@@ -334,7 +334,7 @@ fn timeout(context: &FailureContext<'_>) -> Explanation {
             "headers",
         ),
         Outcome::TimedOutGap => (
-            format!("`{model}` fell silent in the middle of its answer"),
+            format!("`{model}` stopped sending in the middle of its answer"),
             "gap",
         ),
         _ => (
@@ -344,7 +344,7 @@ fn timeout(context: &FailureContext<'_>) -> Explanation {
     };
     Explanation::new(
         format!("{what}."),
-        format!("If it deserves more patience, raise `{setting}` in `[timeouts]` of the suite."),
+        format!("To wait longer, raise `timeouts.{setting}` in the suite."),
     )
 }
 

@@ -98,8 +98,8 @@ fn the_common_failures_read_well() {
     no connection to https://ai-gateway.vercel.sh/v1: "connection refused".
     Check the URL, that the server is running, and the network.
 
-    `openai/gpt-5-mni` fell silent in the middle of its answer.
-    If it deserves more patience, raise `gap` in `[timeouts]` of the suite.
+    `openai/gpt-5-mni` stopped sending in the middle of its answer.
+    To wait longer, raise `timeouts.gap` in the suite.
     "#);
 }
 

@@ -42,6 +42,7 @@ impl Redact for Reading {
             reasoning_chars: _,
             first_chunk_chars: _,
             usage: _,
+            largest_usage: _,
             total_tokens: _,
             billed_usd: _,
             surcharge_usd: _,

@@ -58,6 +58,8 @@ pub struct Reading {
     pub first_chunk_chars: Option<u64>,
     /// The last counts that were reported; `record::check_usage` decides what they mean.
     pub usage: Option<Usage>,
+    /// The largest prompt and completion counts that were reported; above `usage` where counts shrank.
+    pub largest_usage: Usage,
     /// The last `total_tokens` that was reported.
     pub total_tokens: Option<u64>,
     /// The server's way to count reasoning, as far as the answer shows it.
@@ -154,6 +156,7 @@ fn new_reading(recording: &Recording) -> Reading {
         reasoning_chars: None,
         first_chunk_chars: None,
         usage: None,
+        largest_usage: Usage::default(),
         total_tokens: None,
         usage_dialect: UsageDialect::default(),
         unread_usage: Vec::new(),
@@ -434,6 +437,7 @@ fn fill_reading(
     reading.flags.extend(raised);
 
     reading.usage = transcript.usage;
+    reading.largest_usage = transcript.largest_usage;
     reading.total_tokens = transcript.total_tokens;
     reading.unread_usage = transcript.unread_usage.into_iter().collect();
     reading.service_tier = transcript.service_tier;

@@ -58,14 +58,15 @@ fn vercels_last_chunk_carries_everything_at_once() {
     assert!(chunk.pieces.is_empty());
 }
 
+/// The amounts of a usage block.
+fn bill(usage: &str) -> ReportedBill {
+    let chunk = format!(r#"{{"usage":{usage}}}"#);
+    parse(chunk.as_bytes()).unwrap().bill
+}
+
 #[test]
 fn money_is_read_from_its_text() {
     // Numbers with exponents, strings, own keys; a negative or non-decimal amount is none.
-    let bill = |usage: &str| {
-        parse(format!(r#"{{"usage":{usage}}}"#).as_bytes())
-            .unwrap()
-            .bill
-    };
     assert_eq!(bill(r#"{"cost":3.2e-6}"#).billed(), Some(usd("0.0000032")));
     assert_eq!(
         bill(r#"{"cost":"0.000038","gateway_cost":0.000138}"#).billed(),
@@ -93,6 +94,32 @@ fn money_is_read_from_its_text() {
             ..ReportedBill::default()
         };
         assert_eq!(bill(&format!(r#"{{"cost":{wrong}}}"#)), none, "{wrong}");
+    }
+}
+
+// An amount that shrinks contradicts itself: which of the two was charged is unknown. A 0 and rounding are no news.
+#[test]
+fn an_amount_that_shrinks_is_no_bill() {
+    for (older, newer, is_unreadable) in [
+        (r#"{"cost":"0.03"}"#, r#"{"cost":"0.0001"}"#, true),
+        (
+            r#"{"gateway_cost":"0.03"}"#,
+            r#"{"gateway_cost":"0.0001"}"#,
+            true,
+        ),
+        (
+            r#"{"market_cost":"0.03"}"#,
+            r#"{"market_cost":"0.0001"}"#,
+            true,
+        ),
+        (r#"{"cost":"0.03"}"#, r#"{"cost":0}"#, false),
+        (r#"{"cost":"0.0300001"}"#, r#"{"cost":"0.03"}"#, false),
+        (r#"{"cost":"0.0001"}"#, r#"{"cost":"0.03"}"#, false),
+        (r#"{"gateway_cost":"0.03"}"#, r#"{"cost":"0.02"}"#, false),
+        ("{}", r#"{"cost":"0.02"}"#, false),
+    ] {
+        let merged = bill(newer).or_older(bill(older));
+        assert_eq!(merged.is_unreadable, is_unreadable, "{newer} after {older}");
     }
 }
 

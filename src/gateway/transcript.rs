@@ -40,6 +40,8 @@ pub(super) struct Transcript {
     pub(super) other_choice_chars: u64,
     pub(super) finish_reason: Option<String>,
     pub(super) usage: Option<Usage>,
+    /// The largest prompt and completion counts of any state of `usage`.
+    pub(super) largest_usage: Usage,
     /// See [`Chunk::fresh_prompt_tokens`].
     fresh_prompt_tokens: Option<u64>,
     pub(super) total_tokens: Option<u64>,
@@ -213,6 +215,10 @@ impl Transcript {
             let usage = self.usage.get_or_insert_default();
             usage.prompt_tokens = Some(fresh.saturating_add(cache_tokens(usage)));
         }
+        let usage = self.usage.unwrap_or_default();
+        let largest = &mut self.largest_usage;
+        largest.prompt_tokens = largest.prompt_tokens.max(usage.prompt_tokens);
+        largest.completion_tokens = largest.completion_tokens.max(usage.completion_tokens);
         self.total_tokens = newer_count(chunk.total_tokens, self.total_tokens);
         self.bill = chunk.bill.or_older(self.bill);
         if chunk.route.is_some() {

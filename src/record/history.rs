@@ -389,7 +389,7 @@ impl History {
     ///
     /// # Errors
     /// The file cannot be read, or one of its lines is not a line of a history: a baseline must be known whole.
-    /// A line that was never finished, as a killed process leaves it, is skipped and reported by
+    /// A line that is incomplete, as a killed process leaves it, is skipped and reported by
     /// [`History::torn`]: the last one, or one that others were appended after.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
         Self::of_lines(JournalReader::<_, HistoryLine>::open_file(path)?)

@@ -126,8 +126,8 @@ pub enum LineProblem {
     /// Its figures contradict each other.
     #[error(transparent)]
     InvalidRecord(#[from] InvalidRecord),
-    /// It is the last one, and was never finished.
-    #[error("it was never finished: the last line has no end")]
+    /// It is the last one, and is incomplete.
+    #[error("it is incomplete: the last line has no end")]
     Unfinished,
     /// It is longer than [`MAX_LINE_BYTES`].
     #[error("longer than {MAX_LINE_BYTES} bytes")]
@@ -341,7 +341,7 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 }
 
 /// Reads a journal record by record. A line that is no record is an error value in its place, and reading goes
-/// on after it. A last line that was never finished is left by a killed process: it is skipped and reported by
+/// on after it. A last line that is incomplete is left by a killed process: it is skipped and reported by
 /// [`JournalReader::torn`].
 #[derive(Debug)]
 pub struct JournalReader<R, E> {
@@ -404,7 +404,7 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
         }
     }
 
-    /// Number of the last line, if it was never finished; known at the end.
+    /// Number of the last line, if it is incomplete; known at the end.
     pub fn torn(&self) -> Option<u64> {
         self.torn
     }

@@ -337,7 +337,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Number of the last line of samples, where it was never finished; known at the end.
+    /// Number of the last line of samples, where it is incomplete; known at the end.
     pub fn torn(&self) -> Option<u64> {
         self.reader.torn()
     }

@@ -71,6 +71,8 @@ pub struct ReportedUsage {
     pub usage: Usage,
     /// `total_tokens`; 0 is a placeholder, because no exchange has none.
     pub total_tokens: Option<u64>,
+    /// The largest prompt and completion counts, where an earlier block of the same answer has more than the last one.
+    pub earlier: Usage,
     /// The server's way to count reasoning.
     pub dialect: UsageDialect,
 }
@@ -177,6 +179,17 @@ impl UsageReading {
         }
     }
 
+    /// The counts that can be true; `None` where any can.
+    fn readings(&self) -> Option<Vec<TokenCounts>> {
+        match self {
+            Self::Known(usage) => usage.counts().map(|counts| vec![counts]),
+            Self::Unknown { upper, .. } => match upper {
+                UsageBound::Readings(readings) => Some(readings.clone()),
+                UsageBound::WorstCase => None,
+            },
+        }
+    }
+
     /// The flags of a sample whose counts are read so.
     pub fn flags(&self) -> &[Flag] {
         match self {
@@ -203,7 +216,45 @@ impl UsageReading {
 ///    completion alone decides nothing: two tokenizers count so too, and a total of prompt and completion is often a sum that
 ///    the gateway made. Then both readings are possible.
 /// 8. A total that no reading gives: what it has above the sum may belong to the prompt or to the completion.
+/// 9. An earlier block with larger counts: what was counted does not go away, so that both blocks are possible.
 pub fn check_usage(
+    reported: &ReportedUsage,
+    size: &ExchangeSize,
+    is_billed: impl Fn(&TokenCounts) -> bool,
+) -> UsageReading {
+    let last = check_block(reported, size, &is_billed);
+    let earlier = reported.earlier;
+    let usage = Usage {
+        prompt_tokens: reported.usage.prompt_tokens.max(earlier.prompt_tokens),
+        completion_tokens: (reported.usage.completion_tokens).max(earlier.completion_tokens),
+        ..reported.usage
+    };
+    let is_billed_once = |reading: &UsageReading| {
+        let counts = reading.known().and_then(|usage| usage.counts());
+        counts.is_some_and(|counts| is_billed(&counts))
+    };
+    if usage == reported.usage || is_billed_once(&last) {
+        return last;
+    }
+    // The total is one of the last block.
+    let larger = ReportedUsage {
+        usage,
+        total_tokens: None,
+        ..*reported
+    };
+    let larger = check_block(&larger, size, &is_billed);
+    let mut flags = [last.flags(), larger.flags(), &[Flag::UsageAmbiguous]].concat();
+    flags.sort_unstable();
+    flags.dedup();
+    let upper = match (last.readings(), larger.readings()) {
+        (Some(last), Some(larger)) => UsageBound::Readings([last, larger].concat()),
+        _ => UsageBound::WorstCase,
+    };
+    UsageReading::Unknown { upper, flags }
+}
+
+/// Decides by the last block alone.
+fn check_block(
     reported: &ReportedUsage,
     size: &ExchangeSize,
     is_billed: impl Fn(&TokenCounts) -> bool,

@@ -185,6 +185,42 @@ fn a_bill_picks_the_reading_that_it_pays_for() {
     assert_eq!(inside.known().unwrap().reasoning_tokens, None);
 }
 
+// Two blocks of one answer, the later one smaller: a cap settles at the larger one, and nothing is known without a bill.
+#[test]
+fn counts_that_shrink_leave_two_readings() {
+    for (last, earlier, right) in [
+        ("100 20", "100 20", "100 20"),
+        ("100 20", "- 15", "100 20"),
+        ("100 20", "90 -", "100 20"),
+        ("100 20", "100 5000", "[usage_ambiguous] 100 20, 100 5000"),
+        ("100 20", "1500 20", "[usage_ambiguous] 100 20, 1500 20"),
+        (
+            "100 20 t120",
+            "1500 5000",
+            "[usage_ambiguous] 100 20, 1500 5000",
+        ),
+        (
+            "0 20",
+            "1500 20",
+            "[usage_impossible usage_ambiguous] worst",
+        ),
+        ("- 20", "1500 30", "[usage_ambiguous] worst"),
+    ] {
+        let reported = ReportedUsage {
+            earlier: reported(earlier).usage,
+            ..reported(last)
+        };
+        let reading = check_usage(&reported, &SHORT, unbilled);
+        assert_eq!(words(&reading), right, "{last} after {earlier}");
+    }
+    let shrunk = ReportedUsage {
+        earlier: reported("100 5000").usage,
+        ..reported("100 20")
+    };
+    let reading = check_usage(&shrunk, &SHORT, |counts| counts.completion == 20);
+    assert_eq!(words(&reading), "100 20", "the last block was billed");
+}
+
 #[test]
 fn a_count_below_its_text_is_no_reading() {
     // A server that counts next to nothing lets a cap be crossed in silence.
@@ -305,6 +341,7 @@ prop_compose! {
             usage: Usage { prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cache_write_tokens, ..Usage::default() },
             total_tokens,
             dialect,
+            ..ReportedUsage::default()
         }
     }
 }
@@ -414,7 +451,7 @@ proptest! {
         };
         let dialect = if convention == 2 { UsageDialect::Xai } else { UsageDialect::Standard };
         let is_billed = |counts: &TokenCounts| has_bill && cost(&prices, counts) == cost(&prices, &truth);
-        let reading = check_usage(&ReportedUsage { usage, total_tokens, dialect }, &size, is_billed);
+        let reading = check_usage(&ReportedUsage { usage, total_tokens, dialect, ..ReportedUsage::default() }, &size, is_billed);
         if let Some(settled) = settled(&reading, &prices) {
             prop_assert!(settled >= cost(&prices, &truth).unwrap(), "{reading:?}");
         }
@@ -442,6 +479,23 @@ proptest! {
         if less.flags() == more.flags() {
             prop_assert!(settled(&less, &prices) <= settled(&more, &prices));
         }
+    }
+
+    // An earlier block, whatever it has, never settles lower, and larger counts in it leave nothing known without a bill.
+    #[test]
+    fn an_earlier_block_settles_no_lower(
+        last in any_reported(),
+        earlier in any_reported(),
+        size in any_size(),
+        prices in prices(),
+    ) {
+        let both = ReportedUsage { earlier: earlier.usage, ..last };
+        let (alone, both) = (check_usage(&last, &size, unbilled), check_usage(&both, &size, unbilled));
+        let (settled_alone, settled_both) = (settled(&alone, &prices), settled(&both, &prices));
+        prop_assert!(settled_both.is_none() || settled_both >= settled_alone);
+        let is_larger = earlier.usage.prompt_tokens > last.usage.prompt_tokens
+            || earlier.usage.completion_tokens > last.usage.completion_tokens;
+        prop_assert!(!is_larger || both.known().is_none());
     }
 
     // A longer text never makes an impossible count possible.

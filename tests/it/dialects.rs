@@ -355,7 +355,7 @@ fn mistral() {
 #[test]
 fn azure() {
     // A first chunk about its filters that names nothing, a deployment in place of a model, and a
-    // prompt that the filter turned down.
+    // prompt that the filter rejected.
     let reading = answered(
         "my-deployment",
         true,

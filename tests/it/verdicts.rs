@@ -262,16 +262,16 @@ fn a_broken_history_is_reported_before_anything_is_sent() {
         .complains("base/h.jsonl:2")
         .run();
     assert_eq!(runs(&home), 1);
-    // A line that was never finished may have been the baseline: without it a slower run would pass.
+    // A line that is incomplete may have been the baseline: without it a slower run would pass.
     fs::write(home.path("base/h.jsonl"), format!("{good}{{\"vers")).unwrap();
     home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
         .exits(2)
-        .complains("base/h.jsonl:2 was never finished")
+        .complains("base/h.jsonl:2 is incomplete")
         .complains("remove this line")
         .run();
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --reset"))
         .exits(2)
-        .complains("base/h.jsonl:2 was never finished")
+        .complains("base/h.jsonl:2 is incomplete")
         .run();
     let newer = good.replacen("\"version\":2", "\"version\":9", 1);
     fs::write(home.path("base/h.jsonl"), format!("{good}{newer}")).unwrap();
@@ -315,7 +315,7 @@ fn a_damaged_history_is_reported() {
     let torn = format!("{whole}{}", &whole[..whole.len() / 2]);
     fs::write(&file, torn).unwrap();
     home.bakeoff(&format!("report {LATEST}"))
-        .complains("past.jsonl:2 was never finished")
+        .complains("past.jsonl:2 is incomplete")
         .run();
     let page = home.read(&format!("{LATEST}/report.md"));
     assert!(page.contains("cut off in past.jsonl"), "{page}");

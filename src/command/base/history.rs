@@ -21,7 +21,7 @@ pub(in crate::command) fn open_for_suite(path: &Path, suite: &str) -> Result<His
     if let Some(line) = history.torn().first() {
         let file = path.display();
         return Err(Failure::usage(format!(
-            "{file}:{line} was never finished\n  {REPAIR}"
+            "{file}:{line} is incomplete\n  {REPAIR}"
         )));
     }
     let other = history

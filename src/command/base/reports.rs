@@ -151,7 +151,7 @@ fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
     for line in history.torn() {
         writeln!(
             stderr(),
-            "warning: past.jsonl:{line} was never finished: what it held of the past is not judged by"
+            "warning: past.jsonl:{line} is incomplete: what it held of the past is not judged by"
         )?;
     }
     Ok(Some(past_of(&history, manifest)))

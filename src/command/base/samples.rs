@@ -39,7 +39,7 @@ impl SampleReader {
         if let Some(line) = self.samples.torn() {
             writeln!(
                 err,
-                "note: line {line} of the samples was never finished; it is left out"
+                "note: line {line} of the samples is incomplete; it is left out"
             )?;
         }
         Ok(())

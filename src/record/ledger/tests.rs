@@ -151,7 +151,7 @@ fn a_last_line_that_was_cut_is_a_problem_like_any_other() {
             let problems: Vec<String> = ledger.problems.iter().map(ToString::to_string).collect();
             assert_eq!(
                 problems,
-                ["ledger.jsonl:1: it was never finished: the last line has no end"]
+                ["ledger.jsonl:1: it is incomplete: the last line has no end"]
             );
         }
     }

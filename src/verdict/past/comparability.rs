@@ -76,8 +76,7 @@ fn unusable(past: &PastRuns) -> Option<IncomparableHistory> {
         let runs = plural(noted, "noted run");
         format!("the history has {runs} and no accepted one")
     } else if torn > 0 {
-        let lines = plural(torn, "line");
-        format!("{lines} of the history was never finished")
+        format!("{} of the history without an end", plural(torn, "line"))
     } else {
         return None;
     };

@@ -193,10 +193,7 @@ user = "Hello"
         );
         home.bakeoff(&format!("report {folder}"))
             .says("sim/constant-30ms-1ms-5")
-            .complains(&format!(
-                "line {} of the samples was never finished",
-                lines + 1
-            ))
+            .complains(&format!("line {} of the samples is incomplete", lines + 1))
             .run();
         let report = home.read(&format!("{folder}/report.md"));
         assert!(report.contains("has not ended, or was killed"), "{report}");
