@@ -5,7 +5,7 @@
 
 use crate::command::{
     self, accept, compare, estimate, forecast, history, import, init, models, pages, report, run,
-    runs, schema, sim, size, spend, suite,
+    runs, schema, score, sim, size, spend, suite,
 };
 
 /// A command with its options.
@@ -17,6 +17,8 @@ pub(super) enum Verb {
     Estimate(estimate::Options),
     /// `bakeoff report`
     Report(report::Options),
+    /// `bakeoff score`
+    Score(score::Options),
     /// `bakeoff compare`
     Compare(compare::Options),
     /// `bakeoff accept`
@@ -55,6 +57,7 @@ pub(super) fn execute(verb: Verb) -> u8 {
         Verb::Run(options) => run::execute(&options),
         Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
+        Verb::Score(options) => score::execute(&options),
         Verb::Compare(options) => compare::execute(&options),
         Verb::Accept(options) => accept::execute(&options),
         Verb::History(options) => history::execute(&options),

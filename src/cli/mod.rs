@@ -6,6 +6,7 @@
 mod compare;
 mod dispatch;
 mod money;
+mod quality;
 mod report;
 mod runs;
 mod size;
@@ -32,6 +33,7 @@ use money::{
     EstimateArgs, ForecastArgs, SpendArgs, dollars, estimate_options, forecast_options,
     spend_options,
 };
+use quality::ScoreArgs;
 use report::ReportArgs;
 use runs::{RunsArgs, runs_options};
 use size::{SizeArgs, size_options};
@@ -62,6 +64,8 @@ enum VerbArgs {
     Estimate(EstimateArgs),
     /// Regenerate the reports of a run from its samples
     Report(ReportArgs),
+    /// Add grades to the answers of a run and regenerate its reports
+    Score(ScoreArgs),
     /// Compare the models of one run, or a run with an earlier one; fails if one is worse
     Compare(CompareArgs),
     /// Add a run to a history, the baseline of later runs
@@ -409,6 +413,7 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
         VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),
         VerbArgs::Report(args) => Verb::Report(args.into()),
+        VerbArgs::Score(args) => Verb::Score(args.into()),
         VerbArgs::Compare(args) => Verb::Compare(args.into()),
         VerbArgs::Accept(args) => Verb::Accept(args.into()),
         VerbArgs::History(args) => Verb::History(args.into()),

@@ -18,6 +18,7 @@ pub mod report;
 pub mod run;
 pub mod runs;
 pub mod schema;
+pub mod score;
 pub mod sim;
 pub mod size;
 pub mod spend;

@@ -23,6 +23,7 @@ mod requests;
 mod retention;
 mod run;
 mod sample;
+mod score_file;
 mod usage;
 
 pub use crate::units::digest;
@@ -48,6 +49,7 @@ pub use requests::{RequestEvent, RequestLine, RequestLog};
 pub use retention::{Age, AgeError, PruneDecision, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
+pub use score_file::{ExternalGrades, ScoreProblem, TrialIndex, read_scores};
 pub use usage::{
     ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageDialect,
     UsageReading, check_usage,

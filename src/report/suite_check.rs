@@ -149,7 +149,8 @@ fn sentence(lint: &Lint) -> String {
             metric.word()
         ),
         Lint::NotGraded => {
-            "a pass rate is gated, but nothing grades answers yet: it stays inconclusive".to_owned()
+            "a pass rate is gated: it is inconclusive until answers are graded (`bakeoff score`)"
+                .to_owned()
         }
         Lint::NoCandidate => {
             "`against_reference` has no effect: there is only one model".to_owned()
@@ -544,7 +545,7 @@ mod tests {
         1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
         9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
         `ttft` is primary, but without streaming it is never measured
-        a pass rate is gated, but nothing grades answers yet: it stays inconclusive
+        a pass rate is gated: it is inconclusive until answers are graded (`bakeoff score`)
         `against_reference` has no effect: there is only one model
         only a TTFT +134 % or more fails reliably (12 comparisons share the error rate): ask more prompts, or name fewer metrics as primary
         `ttft` would flap: within a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or ask more prompts

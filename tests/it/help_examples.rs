@@ -44,6 +44,7 @@ fn folder() -> Home {
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
         )
         .with("traffic.csv", "prompt,share\ncapital,1\n")
+        .with("scores.jsonl", "{\"trial\": 0, \"scores\": {\"right\": 1}}\n")
         .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
     // Each prompt three times, which is enough to look early, all prompts at the same time.
     let suite = home.read("suites/quickstart.toml");

@@ -31,6 +31,7 @@ mod picture;
 mod prices;
 mod project_files;
 mod prompts;
+mod quality;
 mod readme;
 mod renamed;
 mod routes;

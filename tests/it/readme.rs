@@ -52,7 +52,7 @@ struct Page {
 }
 
 /// Pages whose commands are run. The commands of docs/ci.md are tested in `ci.rs`.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "docs/suites.md",
     "docs/endpoints.md",
@@ -61,6 +61,7 @@ const PAGES: [&str; 8] = [
     "docs/caching.md",
     "docs/simulator.md",
     "docs/files.md",
+    "docs/quality.md",
 ];
 
 /// The most lines that the README may have.

@@ -1,0 +1,46 @@
+//! The arguments of the verbs about the quality of answers: `score`.
+//!
+//! Owns their flags and help texts. Must not know the commands. Invariant: every flag that `--help` documents
+//! is accepted.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::command::score;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff score reports/quickstart/latest --from scores.jsonl\n\n\
+    A line of the file names a trial, as in samples.jsonl, and has scores from 0 to 1 or rows:\n  \
+    {\"trial\": 0, \"scores\": {\"right\": 1, \"polite\": 0.5}}\n  \
+    {\"prompt\": \"capital\", \"variant\": \"openai/gpt-5-mini\", \"repetition\": 1,\n   \
+    \"grades\": [{\"name\": \"right\", \"pass\": true, \"reason\": \"says Paris\"}]}\n\n\
+    If one line is wrong, nothing is stored.")]
+pub(super) struct ScoreArgs {
+    /// Run folder, such as reports/quickstart/latest
+    run: PathBuf,
+    /// File with the grades of another program (JSON lines)
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// Score from which a check without `pass` passes
+    #[arg(long, value_name = "SCORE", default_value_t = 1.0, value_parser = share)]
+    pass_at: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok();
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
+impl From<ScoreArgs> for score::Options {
+    fn from(args: ScoreArgs) -> Self {
+        Self {
+            run: args.run,
+            from: args.from,
+            pass_at: args.pass_at,
+        }
+    }
+}

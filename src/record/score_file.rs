@@ -1,0 +1,297 @@
+//! Files of scores: the grades that another program gave to a run's answers.
+//!
+//! Owns the wire form of a line, how it finds its trial, and every problem with its line number. Must not know
+//! where the grades are stored. Invariant: a file with one bad line yields no grade at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::suite::Redactor;
+
+use super::check::check_grades;
+use super::{Amendment, Grade, Sample};
+
+/// Maximum characters of a check's name in such a file; a longer one is a mistake.
+const NAME_CHARS: usize = 100;
+/// Maximum characters of a reason in which what looks like a key is searched; the record has fewer.
+const REASON_CHARS: usize = 400;
+
+/// A line, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScoreLineWire {
+    trial: Option<u64>,
+    prompt: Option<String>,
+    variant: Option<String>,
+    repetition: Option<u32>,
+    #[serde(default)]
+    scores: BTreeMap<String, ScoreWire>,
+    #[serde(default)]
+    grades: Vec<GradeWire>,
+    pass_threshold: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GradeWire {
+    name: String,
+    score: Option<ScoreWire>,
+    pass: Option<bool>,
+    weight: Option<f64>,
+    reason: Option<String>,
+}
+
+/// A number, or `true` and `false` for 1 and 0.
+struct ScoreWire(f64);
+
+impl<'de> Deserialize<'de> for ScoreWire {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrBool;
+        #[allow(clippy::cast_precision_loss, reason = "beyond 1 it is an error anyway")]
+        impl serde::de::Visitor<'_> for NumberOrBool {
+            type Value = ScoreWire;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number from 0 to 1, or a boolean")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<ScoreWire, E> {
+                Ok(ScoreWire(f64::from(u8::from(value))))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<ScoreWire, E> {
+                Ok(ScoreWire(value))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<ScoreWire, E> {
+                Ok(ScoreWire(value as f64))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<ScoreWire, E> {
+                Ok(ScoreWire(value as f64))
+            }
+        }
+        deserializer.deserialize_any(NumberOrBool)
+    }
+}
+
+/// The trial that a line names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum TrialKey {
+    Number(u64),
+    Named(String, String, u32),
+}
+
+impl fmt::Display for TrialKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(trial) => write!(f, "trial {trial}"),
+            Self::Named(prompt, variant, repetition) => {
+                write!(
+                    f,
+                    "prompt `{prompt}` of `{variant}`, repetition {repetition}"
+                )
+            }
+        }
+    }
+}
+
+struct ScoreLine {
+    key: TrialKey,
+    grades: Vec<Grade>,
+    pass_threshold: Option<f64>,
+}
+
+/// A problem with a line of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreProblem {
+    /// The line, from 1.
+    pub line: usize,
+    /// The problem, as a sentence without its full stop.
+    pub text: String,
+}
+
+/// The trials of a run, as lines of scores name them.
+#[derive(Debug, Default)]
+pub struct TrialIndex {
+    gradable: HashMap<u64, bool>,
+    numbers: HashMap<(String, String, u32), u64>,
+}
+
+impl TrialIndex {
+    /// Adds a trial.
+    pub fn add(&mut self, sample: &Sample) {
+        let is_gradable = sample.outcome.is_gradable();
+        self.gradable.insert(sample.trial, is_gradable);
+        let (prompt, variant) = (sample.prompt.clone(), sample.variant.clone());
+        let key = (prompt, variant, sample.repetition);
+        self.numbers.insert(key, sample.trial);
+    }
+
+    /// The number of the trial, and true if it has an answer to grade.
+    fn find(&self, key: &TrialKey) -> Option<(u64, bool)> {
+        let trial = match key {
+            TrialKey::Number(trial) => *trial,
+            TrialKey::Named(prompt, variant, repetition) => {
+                *self
+                    .numbers
+                    .get(&(prompt.clone(), variant.clone(), *repetition))?
+            }
+        };
+        Some((trial, *self.gradable.get(&trial)?))
+    }
+}
+
+/// The grades of a file, put together by trial.
+#[derive(Debug, Default, PartialEq)]
+pub struct ExternalGrades {
+    /// One for each graded trial, in the order of trials.
+    pub amendments: Vec<Amendment>,
+    /// Lines of trials that failed, which have no answer to grade.
+    pub skipped: usize,
+}
+
+/// Reads a file of scores. A row without `pass` passes from `pass_at` on.
+///
+/// # Errors
+/// Every line that is wrong; also a file without a line.
+pub fn read_scores(
+    text: &str,
+    trials: &TrialIndex,
+    pass_at: f64,
+) -> Result<ExternalGrades, Vec<ScoreProblem>> {
+    let mut by_trial: BTreeMap<u64, Amendment> = BTreeMap::new();
+    let mut first_line: HashMap<(u64, String), usize> = HashMap::new();
+    let mut problems = Vec::new();
+    let mut skipped = 0;
+    let lines = (1..).zip(text.lines());
+    let lines = lines.filter(|(_, content)| !content.trim().is_empty());
+    for (line, content) in lines {
+        let mut problem = |text: String| problems.push(ScoreProblem { line, text });
+        let parsed = match parse_line(content, pass_at) {
+            Ok(parsed) => parsed,
+            Err(text) => {
+                problem(text);
+                continue;
+            }
+        };
+        let Some((trial, is_gradable)) = trials.find(&parsed.key) else {
+            problem(format!("this run has no sample of {}", parsed.key));
+            continue;
+        };
+        for grade in &parsed.grades {
+            let before = first_line.insert((trial, grade.name.clone()), line);
+            if let Some(before) = before {
+                let name = &grade.name;
+                problem(format!(
+                    "trial {trial} has `{name}` already, from line {before}"
+                ));
+            }
+        }
+        if !is_gradable {
+            skipped += 1;
+            continue;
+        }
+        let amendment = by_trial.entry(trial).or_insert_with(|| Amendment {
+            version: Amendment::VERSION,
+            trial,
+            ..Amendment::default()
+        });
+        amendment.grades.extend(parsed.grades);
+        amendment.pass_threshold = parsed.pass_threshold.or(amendment.pass_threshold);
+        if let Err(invalid) = check_grades(&amendment.grades, amendment.pass_threshold) {
+            // Two rows of one name are reported above, with both lines.
+            if problems.last().is_none_or(|last| last.line != line) {
+                let text = invalid.to_string();
+                problems.push(ScoreProblem { line, text });
+            }
+        }
+    }
+    if by_trial.is_empty() && skipped == 0 && problems.is_empty() {
+        let text = "there is no line with scores".to_owned();
+        problems.push(ScoreProblem { line: 1, text });
+    }
+    if problems.is_empty() {
+        let amendments = by_trial.into_values().collect();
+        Ok(ExternalGrades {
+            amendments,
+            skipped,
+        })
+    } else {
+        Err(problems)
+    }
+}
+
+fn parse_line(content: &str, pass_at: f64) -> Result<ScoreLine, String> {
+    let wire: ScoreLineWire = serde_json::from_str(content).map_err(|error| {
+        let text = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let text = text.strip_suffix(&place).unwrap_or(&text);
+        format!("column {}: {text}", error.column())
+    })?;
+    let key = match (wire.trial, wire.prompt, wire.variant, wire.repetition) {
+        (Some(trial), None, None, None) => TrialKey::Number(trial),
+        (None, Some(prompt), Some(variant), Some(repetition)) => {
+            TrialKey::Named(prompt, variant, repetition)
+        }
+        _ => {
+            return Err(
+                "a line needs either `trial`, or `prompt`, `variant` and `repetition`".to_owned(),
+            );
+        }
+    };
+    let scores = wire.scores.into_iter().map(|(name, score)| GradeWire {
+        name,
+        score: Some(score),
+        pass: None,
+        weight: None,
+        reason: None,
+    });
+    let rows = scores.chain(wire.grades);
+    let grades = rows
+        .map(|row| to_grade(row, pass_at))
+        .collect::<Result<Vec<_>, _>>()?;
+    if grades.is_empty() {
+        return Err("a line needs `scores` or `grades`".to_owned());
+    }
+    Ok(ScoreLine {
+        key,
+        grades,
+        pass_threshold: wire.pass_threshold,
+    })
+}
+
+fn to_grade(row: GradeWire, pass_at: f64) -> Result<Grade, String> {
+    let name = row.name;
+    if name.trim().is_empty() || name.chars().count() > NAME_CHARS {
+        return Err(format!(
+            "the name of a check has 1 to {NAME_CHARS} characters"
+        ));
+    }
+    let given = row.score.map(|score| score.0);
+    let (score, pass) = match (given, row.pass) {
+        (None, None) => return Err(format!("`{name}` needs a `score` or a `pass`")),
+        (None, Some(pass)) => (f64::from(u8::from(pass)), pass),
+        (Some(score), pass) => (score, pass.unwrap_or(score >= pass_at)),
+    };
+    if !(0.0..=1.0).contains(&score) {
+        return Err(format!(
+            "the score of `{name}` is {score}: scale scores to 0 to 1"
+        ));
+    }
+    let mut grade = Grade {
+        external: true,
+        weight: row.weight.unwrap_or(1.0),
+        ..Grade::new(&name, score, pass)
+    };
+    if let Some(reason) = row.reason {
+        let clean = Redactor::default().clean_error(&reason, REASON_CHARS);
+        grade = grade.with_reason(&clean);
+    }
+    Ok(grade)
+}
+
+#[cfg(test)]
+mod tests;
