@@ -164,6 +164,9 @@ struct RunArgs {
     /// Folder that holds the runs
     #[arg(short, long, value_name = "DIR", default_value = "reports")]
     output: PathBuf,
+    /// PEM file of certificate authorities to trust in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
@@ -272,6 +275,9 @@ struct ModelsArgs {
     /// base URL
     #[arg(short, long, value_name = "NAME|URL", global = true)]
     endpoint: Option<String>,
+    /// PEM file of certificate authorities to trust in addition to the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    ca_file: Option<PathBuf>,
     /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE", global = true)]
     project: Option<PathBuf>,
@@ -447,6 +453,7 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Models(args) => Verb::Models(command::models::Options {
             what: looked_up(args.verb, args.query, args.sort),
             endpoint: args.endpoint,
+            ca_file: args.ca_file,
             project: args.project,
             refresh: args.refresh,
             json: args.json,
@@ -515,6 +522,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         scenario: args.scenario,
         sim_seed: args.sim_seed,
         output: args.output,
+        ca_file: args.ca_file,
         project: args.project,
         allow_outside: args.allow_outside,
         history: args.history,

@@ -207,6 +207,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             scenario: None,
             sim_seed: None,
             output: args.output,
+            ca_file: None,
             project: args.project,
             allow_outside: args.allow_outside,
             max_cost: None,

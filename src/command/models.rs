@@ -31,6 +31,8 @@ pub struct Options {
     pub what: ModelsAction,
     /// Name of a profile or a base URL; absent: the simulated gateway.
     pub endpoint: Option<String>,
+    /// PEM file of further certificate authorities.
+    pub ca_file: Option<PathBuf>,
     /// Project file.
     pub project: Option<PathBuf>,
     /// Fetch the list, whatever the cache holds.
@@ -53,7 +55,11 @@ pub enum ModelsAction {
 /// Carries out `bakeoff models`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let project = files::project(options.project.as_deref())?;
-    let profile = endpoint::resolve(&project, options.endpoint.as_deref().unwrap_or(SIM))?;
+    let profile = endpoint::resolve(
+        &project,
+        options.endpoint.as_deref().unwrap_or(SIM),
+        options.ca_file.as_deref(),
+    )?;
     let opened = endpoint::open_for_lists(&profile)?;
     let policy = if options.refresh {
         CachePolicy::New

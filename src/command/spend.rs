@@ -207,7 +207,7 @@ fn each_once(named: &[PathBuf]) -> Result<Vec<&Path>, Failure> {
 /// The balance of the account at an endpoint, if it reports one.
 fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
     let project = files::project(options.project.as_deref())?;
-    let profile = endpoint::resolve(&project, name)?;
+    let profile = endpoint::resolve(&project, name, None)?;
     let opened = endpoint::open_for_lists(&profile)?;
     let asking = fetch(&opened.endpoint, EndpointQuery::Credits, PATIENCE);
     let answer = runtime()?.block_on(asking);

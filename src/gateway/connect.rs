@@ -18,12 +18,12 @@ use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::authorities::Authorities;
 use super::clock::Clock;
 use super::connection::{Arrival, Connection};
-use super::endpoint::OpenError;
+use super::endpoint::{Endpoint, OpenError};
 use super::http1::HeadReader;
 use super::location::Location;
-use super::proxy::Proxy;
 use super::recording::{Deadline, ExchangeEnd};
 
 /// The head start of an address before the next one is tried as well (RFC 8305, 5, has 250 ms).
@@ -44,15 +44,16 @@ impl Peer {
     /// The peer at these addresses, those of the proxy if there is one; a connection must be open within `limit`.
     pub(super) fn new(
         location: &Location,
-        proxy: Option<&Proxy>,
+        endpoint: &Endpoint,
         addresses: Vec<SocketAddr>,
         limit: Duration,
     ) -> Result<Self, OpenError> {
+        let proxy = endpoint.proxy.as_ref();
         let tunnel = proxy.map(|proxy| (proxy.tunnel_request(location), proxy.to_string()));
         let tls = location.is_tls.then(|| {
             let name = ServerName::try_from(location.host.clone())
                 .map_err(|_| OpenError::Url(location.host.clone()))?;
-            Ok((Arc::new(tls_config(true)?), name))
+            Ok((Arc::new(tls_config(true, &endpoint.authorities)?), name))
         });
         Ok(Self {
             addresses,
@@ -154,16 +155,20 @@ async fn open_tunnel(
     }
 }
 
-/// TLS for HTTP/1.1, trusting whom the system trusts. Without `is_used`, for a client that needs settings and will
+/// TLS for HTTP/1.1, trusting whom the system trusts, and these authorities. Without `is_used`, for a client that needs settings and will
 /// not use them, it trusts no authority: a machine may have no certificates to look for.
-pub(super) fn tls_config(is_used: bool) -> Result<ClientConfig, OpenError> {
+pub(super) fn tls_config(
+    is_used: bool,
+    authorities: &Authorities,
+) -> Result<ClientConfig, OpenError> {
     let failed = |error: rustls::Error| OpenError::Client(error.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(failed)?;
     let mut config = if is_used {
-        let verifier = Verifier::new(provider).map_err(failed)?;
+        let extra = authorities.certificates().iter().cloned();
+        let verifier = Verifier::new_with_extra_roots(extra, provider).map_err(failed)?;
         let builder = builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
@@ -187,8 +192,8 @@ fn tls_message(error: &rustls::Error) -> String {
     use rustls::{CertificateError, Error, InvalidMessage};
     let words = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "its certificate is self-signed, or its authority is unknown here: name the authority's file in \
-             SSL_CERT_FILE"
+            "its certificate is self-signed, or its authority is unknown here: name the authority's file with \
+             --ca-file or as `ca_file` of the endpoint"
         }
         Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::suite::Redactor;
 
+use super::authorities::Authorities;
 use super::descriptors::TooFewDescriptors;
 use super::proxy::Proxy;
 use super::request::host_headers;
@@ -26,6 +27,8 @@ pub struct Endpoint {
     pub headers: Vec<(String, String)>,
     /// The proxy on the way to it.
     pub proxy: Option<Proxy>,
+    /// Certificate authorities that are trusted beside the system's.
+    pub authorities: Authorities,
 }
 
 impl Endpoint {

@@ -19,7 +19,6 @@ use super::decode::{DecodeError, decode};
 use super::endpoint::{Endpoint, OpenError, base_url, headers, resolve};
 use super::fault;
 use super::location::Location;
-use super::proxy::Proxy;
 use super::recording::{Body, Response};
 
 /// A query to an endpoint.
@@ -109,7 +108,7 @@ async fn send_query(
 ) -> Result<Response, FetchError> {
     let mut url = base_url(endpoint)?;
     let location = Location::new(&url);
-    let client = new_client(&location, endpoint.proxy.as_ref(), time_limit).await?;
+    let client = new_client(&location, endpoint, time_limit).await?;
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty();
         match query {
@@ -154,7 +153,7 @@ async fn send_query(
 /// A client for one query, with every setting written out, even where it equals the default.
 async fn new_client(
     location: &Location,
-    proxy: Option<&Proxy>,
+    endpoint: &Endpoint,
     within: Duration,
 ) -> Result<Client, OpenError> {
     let failed = |error: reqwest::Error| OpenError::Client(message_of(&error));
@@ -171,8 +170,8 @@ async fn new_client(
         .no_deflate()
         .tcp_nodelay(true)
         .connect_timeout(within)
-        .tls_backend_preconfigured(tls_config(location.is_tls)?);
-    let builder = if let Some(proxy) = proxy {
+        .tls_backend_preconfigured(tls_config(location.is_tls, &endpoint.authorities)?);
+    let builder = if let Some(proxy) = &endpoint.proxy {
         let mut setting = reqwest::Proxy::all(proxy.to_string()).map_err(failed)?;
         let authorization = proxy.authorization();
         if let Some(mut value) = authorization.and_then(|text| text.parse::<HeaderValue>().ok()) {

@@ -7,6 +7,7 @@
 //! network cut the bytes.
 
 pub mod account;
+mod authorities;
 mod bill;
 mod body;
 mod body_form;
@@ -53,6 +54,7 @@ mod usage_dialect;
 pub mod waits;
 mod wire;
 
+pub use authorities::{Authorities, BadAuthorities};
 pub use bill::ReportedBill;
 pub use body::UnsupportedParameter;
 pub use clock::Clock;

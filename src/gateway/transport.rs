@@ -109,7 +109,7 @@ impl Transport {
         });
         let addresses = resolve(host, port).await?;
         descriptors::reserve_descriptors(lanes, &addresses).map_err(OpenError::Descriptors)?;
-        let peer = Peer::new(&location, proxy, addresses, timeouts.connect_ns.into())?;
+        let peer = Peer::new(&location, endpoint, addresses, timeouts.connect_ns.into())?;
         let (threads, clock) = (start_threads()?, Clock::new());
         let count = threads.len();
         let shared = Arc::new(Shared {

@@ -43,6 +43,7 @@ mod suite_files;
 mod suite_problems;
 mod support;
 mod tidy;
+mod tls;
 mod transport;
 mod truth;
 mod usage_places;

@@ -14,8 +14,8 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use bakeoff::gateway::{
-    Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Proxy, Reading, Recording,
-    Transport, read,
+    Authorities, Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Proxy, Reading,
+    Recording, Transport, read,
 };
 use bakeoff::record::{Flag, Outcome};
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
@@ -65,6 +65,7 @@ fn keyless(base_url: &str) -> Endpoint {
         key_header: None,
         headers: Vec::new(),
         proxy: None,
+        authorities: Authorities::default(),
     }
 }
 
@@ -179,6 +180,7 @@ fn requests_are_sent_as_configured() {
             ("accept-encoding".to_owned(), "gzip".to_owned()),
         ],
         proxy: None,
+        authorities: Authorities::default(),
     };
     block_on(async {
         for endpoint in [&with_key, &keyless(&server.base_url())] {
@@ -352,6 +354,7 @@ fn unusable_endpoints_are_refused_without_showing_the_key() {
                 .into_iter()
                 .collect(),
             proxy: None,
+            authorities: Authorities::default(),
         };
         block_on(Transport::open(&endpoint, LONG, 1)).err().unwrap()
     };

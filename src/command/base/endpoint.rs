@@ -10,7 +10,7 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use crate::gateway::explain::missing_key;
-use crate::gateway::{Endpoint, Proxy, request};
+use crate::gateway::{Authorities, Endpoint, Proxy, request};
 use crate::record::{EndpointRecord, digest};
 use crate::sim::world::DEFAULT_SCENARIO;
 use crate::sim::{Scenario, Simulator, SimulatorHandle};
@@ -28,12 +28,27 @@ pub(in crate::command) struct OpenEndpoint {
     _simulator: Option<SimulatorHandle>,
 }
 
-/// The profile of a name or base URL.
-pub(in crate::command) fn resolve(project: &Project, name: &str) -> Result<Profile, Failure> {
-    project.resolve(name).map_err(|error| match error.help() {
+/// The profile of a name or base URL; `ca_file` takes the place of its own.
+pub(in crate::command) fn resolve(
+    project: &Project,
+    name: &str,
+    ca_file: Option<&Path>,
+) -> Result<Profile, Failure> {
+    let mut profile = project.resolve(name).map_err(|error| match error.help() {
         Some(help) => Failure::usage(format!("{error}\n  {help}")),
         None => Failure::usage(error.to_string()),
-    })
+    })?;
+    if let Some(ca_file) = ca_file {
+        let is_tls = |url: &String| url.starts_with("https:");
+        if !profile.base_url.as_ref().is_some_and(is_tls) {
+            return Err(Failure::usage(format!(
+                "--ca-file is for endpoints with TLS, but `{}` has no `https` URL: leave it out",
+                profile.name
+            )));
+        }
+        profile.ca_file = Some(ca_file.to_owned());
+    }
+    Ok(profile)
 }
 
 /// Opens the endpoint of a profile for its lists. They often need no key, so a missing one is no
@@ -100,6 +115,7 @@ fn at(
             key_header: profile.key_header.clone(),
             headers: headers(profile),
             proxy,
+            authorities: authorities(profile)?,
         },
         record: EndpointRecord {
             name: profile.name.clone(),
@@ -108,6 +124,19 @@ fn at(
             scenario: None,
         },
         _simulator: None,
+    })
+}
+
+/// The authorities of the profile's file.
+fn authorities(profile: &Profile) -> Result<Authorities, Failure> {
+    let Some(file) = &profile.ca_file else {
+        return Ok(Authorities::default());
+    };
+    Authorities::from_pem(&files::bytes(file)?).map_err(|error| {
+        let file = file.display();
+        Failure::usage(format!(
+            "`{file}` cannot be used for certificate authorities: {error}"
+        ))
     })
 }
 
@@ -146,6 +175,7 @@ fn simulated(
             key_header: profile.key_header.clone(),
             headers: headers(profile),
             proxy: None,
+            authorities: Authorities::default(),
         },
         record: EndpointRecord {
             name: profile.name.clone(),

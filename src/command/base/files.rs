@@ -76,21 +76,28 @@ pub(in crate::command) fn project(named: Option<&Path>) -> Result<Project, Failu
         return Ok(Project::default());
     }
     let text = text(path)?;
-    suite::parse_project(&text).map_err(|problems| to_failure(&problems, path, &text))
+    let project = suite::parse_project(&text);
+    let project = project.map_err(|problems| to_failure(&problems, path, &text))?;
+    Ok(project.in_folder(path.parent().unwrap_or(Path::new(""))))
 }
 
-/// A file as UTF-8.
-pub(in crate::command) fn text(path: &Path) -> Result<String, Failure> {
+/// The bytes of a file.
+pub(in crate::command) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| {
         Failure::usage(format!("`{}` could not be read: {error}", path.display()))
     };
     let file = open_named(path).map_err(failed)?;
-    let Some(bytes) = read_at_most(file, FILE_BYTES_MAX).map_err(failed)? else {
-        let most = FILE_BYTES_MAX >> 20;
-        let message = format!("`{}` is larger than {most} MiB", path.display());
-        return Err(Failure::usage(message));
-    };
-    String::from_utf8(bytes).map_err(|error| {
+    read_at_most(file, FILE_BYTES_MAX)
+        .map_err(failed)?
+        .ok_or_else(|| {
+            let most = FILE_BYTES_MAX >> 20;
+            Failure::usage(format!("`{}` is larger than {most} MiB", path.display()))
+        })
+}
+
+/// A file as UTF-8.
+pub(in crate::command) fn text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(bytes(path)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Failure::usage(format!(
             "`{}` is not UTF-8 text (byte {at})",

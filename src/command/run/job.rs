@@ -51,6 +51,8 @@ pub struct Options {
     pub scenario: Option<PathBuf>,
     pub sim_seed: Option<u64>,
     pub output: PathBuf,
+    /// PEM file of further certificate authorities.
+    pub ca_file: Option<PathBuf>,
     pub project: Option<PathBuf>,
     pub allow_outside: bool,
     pub history: Option<PathBuf>,
@@ -132,7 +134,7 @@ impl ResolvedRun {
                 }
             }
         }
-        let profile = endpoint::resolve(&project, &suite.endpoint)?;
+        let profile = endpoint::resolve(&project, &suite.endpoint, options.ca_file.as_deref())?;
         exposed::refuse(&suite, Some(&profile))?;
         if let Some(message) = unsupported_parameters(&suite, profile.wording) {
             return Err(Failure::usage(message));

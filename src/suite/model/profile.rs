@@ -1,6 +1,7 @@
 //! Endpoint profiles: where requests go, which variable holds the key, and how requests are worded.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 
@@ -36,6 +37,9 @@ pub struct Profile {
     pub key_header: Option<String>,
     /// Sent as `?api-version=` with every request (Azure); absent: not sent.
     pub api_version: Option<String>,
+    /// PEM file of certificate authorities that are trusted beside the system's. As it is read, a relative path starts at the
+    /// project file's folder.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The wording of requests, where endpoints differ and their answers do not show it.
@@ -226,6 +230,7 @@ impl Profile {
             wording: Wording::default(),
             key_header: None,
             api_version: None,
+            ca_file: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! sent. Invariants: no profile holds a key, and prices are exact.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use crate::units::Usd;
 
@@ -82,6 +83,15 @@ impl EndpointError {
 }
 
 impl Project {
+    /// Makes the paths of its profiles start where this folder does.
+    #[must_use]
+    pub fn in_folder(mut self, folder: &Path) -> Self {
+        for profile in self.profiles.values_mut() {
+            profile.ca_file = profile.ca_file.take().map(|file| folder.join(file));
+        }
+        self
+    }
+
     /// The profile of this name, own ones first, or a keyless one for a base URL.
     pub fn resolve(&self, endpoint: &str) -> Result<Profile, EndpointError> {
         if is_url(endpoint) {
@@ -216,6 +226,10 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         Some(value) => api_version(&value).map(Some),
         None => Some(None),
     };
+    let ca_file = match table.field("ca_file") {
+        Some(value) => value.string().map(|text| Some(PathBuf::from(text))),
+        None => Some(None),
+    };
     let prices = match table.field("prices") {
         Some(value) => prices(&value),
         None => Some(Vec::new()),
@@ -235,6 +249,7 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         wording,
         key_header: key_header?,
         api_version: api_version?,
+        ca_file: ca_file?,
     })
 }
 

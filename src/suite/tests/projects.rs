@@ -89,6 +89,7 @@ fn endpoints_are_resolved() {
             },
             key_header: None,
             api_version: None,
+            ca_file: None,
         }
     );
     // An own profile changes only what it says of the built-in one.

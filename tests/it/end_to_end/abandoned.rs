@@ -7,9 +7,9 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use bakeoff::gateway::Endpoint;
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{EndpointQuery, fetch};
+use bakeoff::gateway::{Authorities, Endpoint};
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::units::Usd;
 use rustix::process::Signal;
@@ -64,6 +64,7 @@ fn charged_above(gateway: &SimulatorHandle, spent: Usd) -> Usd {
         key_header: None,
         headers: Vec::new(),
         proxy: None,
+        authorities: Authorities::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -355,8 +355,8 @@ fn errors_of_lists_hold_no_key() {
 #[test]
 fn a_bill_holds_no_key() {
     // Bills are looked up at two known hosts alone, but by the same function as every list.
-    use bakeoff::gateway::Endpoint;
     use bakeoff::gateway::listing::{EndpointQuery, fetch};
+    use bakeoff::gateway::{Authorities, Endpoint};
     let bill = format!(r#"{{"data":{{"id":"{}","total_cost":1}}}}"#, echo());
     let server = Server::start_with_lists(
         move |_| Some(response("200 OK", "", &bill)),
@@ -368,6 +368,7 @@ fn a_bill_holds_no_key() {
         key_header: None,
         headers: Vec::new(),
         proxy: None,
+        authorities: Authorities::default(),
     };
     let patience = std::time::Duration::from_secs(30);
     let fetched = tokio::runtime::Builder::new_current_thread()

@@ -9,7 +9,7 @@ use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
 use bakeoff::engine::{self, CacheUses, Cap, Pace, RunContext, RunEnd, StopRequest, WorstCase};
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{EndpointQuery, fetch};
-use bakeoff::gateway::{Endpoint, Transport};
+use bakeoff::gateway::{Authorities, Endpoint, Transport};
 use bakeoff::plan::{Pacer, plan};
 use bakeoff::sim::dialect::Dialect;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
@@ -153,6 +153,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
         key_header: None,
         headers: Vec::new(),
         proxy: None,
+        authorities: Authorities::default(),
     };
     let bounds = bounds(&suite, &endpoint).await;
     let worst = worst(&suite, &bounds);

@@ -71,6 +71,10 @@ pub struct EndpointTable {
     pub key_header: Option<String>,
     /// Sent as `?api-version=` with every request, for Azure.
     pub api_version: Option<String>,
+    /// PEM file of certificate authorities to trust in addition to the system's; a relative path starts at this file's folder.
+    /// Default: the system's alone.
+    #[schemars(length(min = 1))]
+    pub ca_file: Option<String>,
     /// Prices of models that no catalog lists, each under `[[endpoints.NAME.prices]]`.
     #[schemars(length(max = limits::PRICES))]
     pub prices: Option<Vec<PriceTable>>,
