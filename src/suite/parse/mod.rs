@@ -20,3 +20,5 @@ pub(super) mod suite;
 mod surcharge;
 mod syntax;
 pub mod wire;
+
+pub use fields::parse_time;
