@@ -157,6 +157,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
             outcome: Outcome::Complete,
             status: Some(200),
             retry_after_ms: None,
+            throttled_ns: None,
         }],
         answer: Some("Ten bytes.".repeat(ANSWER_BYTES / 10)),
         reasoning: None,

@@ -280,6 +280,7 @@ pub(crate) fn answer(round: usize, slot: u64, ttft_ns: f64) -> Observation {
         longest_failed_ns: None,
         excluded: false,
         retried: false,
+        deferred: false,
         cache_hit: None,
         visible_reasoning: false,
         hidden_reasoning: false,

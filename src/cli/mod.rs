@@ -25,7 +25,8 @@ use crate::command::pages::Page;
 use crate::command::schema::Shape;
 use crate::renamed::{NamePlace, renamed_error};
 use crate::suite::import::Origin;
-use crate::units::Usd;
+use crate::suite::parse_time;
+use crate::units::{Nanos, Usd};
 
 use compare::{AcceptArgs, CompareArgs, HistoryArgs};
 use dispatch::Verb;
@@ -183,6 +184,9 @@ struct RunArgs {
     /// Stop as soon as every primary comparison with the reference is decided
     #[arg(long, conflicts_with_all = ["verify", "history"])]
     until_decided: bool,
+    /// How long a model may fail before it is dropped and the others finish [default: the suite's, or 5m]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    patience: Option<Nanos>,
     /// Maximum cost of the run in USD; the smallest of several caps applies
     #[arg(long, value_name = "USD", value_parser = dollars)]
     max_cost: Option<Usd>,
@@ -528,6 +532,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         history: args.history,
         environment: args.environment,
         until_decided: args.until_decided,
+        patience: args.patience,
         max_cost: args.max_cost,
         mode: match (args.list, args.verify) {
             (true, _) => command::run::Mode::List,

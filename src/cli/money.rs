@@ -203,6 +203,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             tags: args.tags,
             repetitions: args.repetitions,
             concurrency: None,
+            patience: None,
             seed: None,
             scenario: None,
             sim_seed: None,

@@ -27,6 +27,17 @@ impl Reservation {
         self.0 = Usd(self.0.0 - part.0);
         Self(part)
     }
+
+    /// Adds another one, to be settled with this one.
+    #[allow(clippy::needless_pass_by_value)] // Taken, so that it is settled once.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.0 = Usd(self.0.0.saturating_add(other.0.0));
+    }
+
+    /// The reserved amount.
+    pub(super) const fn amount(&self) -> Usd {
+        self.0
+    }
 }
 
 /// The result of a request for a reservation.

@@ -13,7 +13,8 @@ use super::event::RunEvent;
 use super::orders::{
     Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
 };
-use super::trial::{self, PreparedTrial};
+use super::prepared::PreparedTrial;
+use super::warm_up;
 
 /// Sends the request of each trial once, side by side, where the suite wants warm caches, and waits for the
 /// answers, whatever they are. Returns `false` if the run was stopped meanwhile (requests in flight are then
@@ -58,7 +59,7 @@ pub(super) async fn warm<A: Client>(
                 .cache_uses
                 .record_use(&context.suite, ready.trial(), sent);
         }
-        trial::finish_untimed(
+        warm_up::finish_untimed(
             context,
             events,
             ready.variant(),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::plan::{Plan, Slot};
+use crate::plan::{Plan, Trial};
 use crate::suite::Suite;
 use crate::units::Usd;
 
@@ -55,7 +55,7 @@ pub(super) struct TrialReservation {
     variant: usize,
     /// The worst case of one attempt.
     each: Usd,
-    left: Mutex<Option<Reservation>>,
+    left: Arc<Mutex<Option<Reservation>>>,
 }
 
 /// The reservation for one attempt in flight. Dropped without settlement, it counts as spent: the request may
@@ -65,6 +65,8 @@ pub(super) struct AttemptReservation {
     cap: Arc<Cap>,
     variant: usize,
     reservation: Option<Reservation>,
+    /// The reservation of its trial, to which it returns if it cost nothing.
+    trial: Arc<Mutex<Option<Reservation>>>,
 }
 
 /// The result of reserving a slot.
@@ -114,7 +116,8 @@ impl Cap {
     /// all amounts of money.
     pub fn min_cost(&self, plan: &Plan) -> Option<Usd> {
         let warm_up = self.warm_up_costs()?.into_iter();
-        let slot = plan.slots().next().map(|slot| self.slot_costs(&slot));
+        let slot = plan.slots().next();
+        let slot = slot.map(|slot| self.trial_costs(slot.trials()));
         let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
         warm_up
             .chain(slot)
@@ -127,9 +130,9 @@ impl Cap {
         format!("${} ({})", self.limit, self.words)
     }
 
-    /// Reserves the worst case of a slot.
-    pub(super) fn reserve_slot(self: &Arc<Self>, slot: &Slot) -> ReserveOutcome {
-        self.reserve(self.slot_costs(slot))
+    /// Reserves the worst case of these trials.
+    pub(super) fn reserve_trials(self: &Arc<Self>, trials: &[Trial]) -> ReserveOutcome {
+        self.reserve(self.trial_costs(trials.iter().copied()))
     }
 
     /// Reserves the worst case of the warm-up; one reservation for each variant.
@@ -166,9 +169,10 @@ impl Cap {
         )
     }
 
-    fn slot_costs(&self, slot: &Slot) -> Option<Vec<MaxCost>> {
-        let each = slot.order.iter().map(|&variant| {
-            let each = self.worst.trial(slot.prompt, variant);
+    fn trial_costs(&self, trials: impl Iterator<Item = Trial>) -> Option<Vec<MaxCost>> {
+        let each = trials.map(|trial| {
+            let variant = trial.variant;
+            let each = self.worst.trial(trial.prompt, variant);
             let all = each.times(self.attempts)?;
             Some(MaxCost { variant, each, all })
         });
@@ -201,7 +205,7 @@ impl Cap {
             cap: Arc::clone(self),
             variant: sum.variant,
             each: sum.each,
-            left: Mutex::new(Some(reservation.split(sum.all))),
+            left: Arc::new(Mutex::new(Some(reservation.split(sum.all)))),
         });
         let reservations = reservations.collect();
         // Nothing is left of it; a reservation must be settled all the same.
@@ -233,7 +237,14 @@ impl TrialReservation {
             cap: Arc::clone(&self.cap),
             variant: self.variant,
             reservation: left.as_mut().map(|left| left.split(self.each)),
+            trial: Arc::clone(&self.left),
         }
+    }
+
+    /// Returns true if it holds the worst case of another attempt.
+    pub(super) fn holds_attempt(&self) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.as_ref().is_some_and(|left| left.amount() >= self.each)
     }
 
     /// The worst case of one attempt.
@@ -249,8 +260,10 @@ impl TrialReservation {
 
 impl Drop for TrialReservation {
     fn drop(&mut self) {
-        let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(left) = left.take() {
+        let mut held = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = held.take();
+        drop(held);
+        if let Some(left) = left {
             self.cap
                 .settle(self.variant, left, ActualCost::Known(Usd::ZERO));
         }
@@ -260,9 +273,17 @@ impl Drop for TrialReservation {
 impl AttemptReservation {
     /// Replaces the reservation by the attempt's cost.
     pub(super) fn settle(mut self, bill: ActualCost) {
-        if let Some(reservation) = self.reservation.take() {
-            self.cap.settle(self.variant, reservation, bill);
+        let Some(reservation) = self.reservation.take() else {
+            return;
+        };
+        if bill == ActualCost::Known(Usd::ZERO) {
+            let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(left) = trial.as_mut() {
+                left.merge(reservation);
+                return;
+            }
         }
+        self.cap.settle(self.variant, reservation, bill);
     }
 }
 

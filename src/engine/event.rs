@@ -1,7 +1,7 @@
 //! Events that the engine sends during a run.
 
 use crate::record::{Outcome, Sample};
-use crate::units::{Nanos, Usd};
+use crate::units::{ModelId, Nanos, Usd};
 
 /// One event of a run. Consumers (journal, progress display, exporters) do not know each other and never
 /// answer; the decision after a look has its own channel ([`super::ContinueSignal`]).
@@ -45,6 +45,42 @@ pub enum RunEvent {
         /// The last completed round, from 1.
         round: u32,
     },
+    /// The sending of requests to a model changed, because it fails or answers again.
+    Sending {
+        /// The model.
+        model: ModelId,
+        /// Its state now.
+        state: SendingState,
+    },
     /// No further slot will start, for this reason.
     Stopping(String),
+}
+
+/// The state of the sending of requests to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendingState {
+    /// It fails: one request at a time tests if it answers again.
+    Paused(ModelPause),
+    /// It answers again.
+    Resumed,
+    /// It failed for longer than the patience, or in a way that no wait mends: it is sent nothing more.
+    Dropped {
+        /// Its last failure.
+        outcome: Outcome,
+        /// The time for which it has failed.
+        failing_for: Nanos,
+    },
+}
+
+/// A pause of a model that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelPause {
+    /// Its last failure.
+    pub outcome: Outcome,
+    /// The time for which it has failed.
+    pub failing_for: Nanos,
+    /// The wait before the next test.
+    pub next_try: Nanos,
+    /// The time after which it is dropped.
+    pub patience: Nanos,
 }

@@ -1,7 +1,7 @@
 //! The run: slots in flight, trials side by side, retries, and the events of all of it.
 //!
 //! Owns the order of requests in time. Must not know the consumers of its events, the storage of samples or
-//! their meaning. Invariants: all trials of a slot start together; no variant has more requests in flight than
+//! their meaning. Invariants: all trials of a slot start together, those of models that fail left out; no variant has more requests in flight than
 //! `concurrency`; every trial that was sent is one [`RunEvent::Finished`], if only as abandoned.
 
 mod budget;
@@ -9,13 +9,16 @@ mod cache;
 mod cap;
 mod event;
 mod orders;
-mod pace;
+mod pacer;
+mod prepared;
 mod request;
 mod request_writer;
-mod retry;
 mod run;
 mod settle;
+mod slots;
 mod trial;
+mod trial_sample;
+mod warm_up;
 mod warmth;
 mod worst;
 
@@ -23,9 +26,9 @@ mod worst;
 mod tests;
 
 pub use cap::Cap;
-pub use event::RunEvent;
+pub use event::{ModelPause, RunEvent, SendingState};
 pub use orders::{Client, ContinueSignal, RunContext, Stop, StopRequest};
-pub use pace::Pace;
+pub use pacer::Pacer;
 pub use request::unsupported_parameters;
 pub use request_writer::RequestWriter;
 pub use run::{RunEnd, run};

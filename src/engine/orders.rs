@@ -15,7 +15,8 @@ use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
 use super::cap::Cap;
-use super::pace::Pace;
+use super::event::RunEvent;
+use super::pacer::Pacer;
 use super::request_writer::RequestWriter;
 use super::warmth::CacheUses;
 
@@ -77,8 +78,8 @@ pub struct RunContext {
     pub bounds: Vec<Option<PriceBound>>,
     /// The request format of the endpoint: the route, and the names of some keys.
     pub wording: Wording,
-    /// The pacer for the endpoint's limits per minute.
-    pub pace: Pace,
+    /// The pacer of the endpoint and its models.
+    pub pacer: Arc<Pacer>,
     /// Rounds after which the run waits for the decision to continue, if any are left. Empty: it never waits.
     pub looks: Vec<u32>,
     /// The cap; absent: no limit.
@@ -95,6 +96,13 @@ impl RunContext {
         match &self.requests {
             Some(log) => log.append(requests).await,
             None => true,
+        }
+    }
+
+    /// Sends an event for each change of the sending to a model since the last call.
+    pub(super) async fn report_changes(&self, events: &mpsc::Sender<RunEvent>) {
+        for event in self.pacer.take_events() {
+            let _ = events.send(event).await;
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::suite::{RateLimits, Suite};
 use crate::units::Nanos;
 
-use super::pace::{Load, Pacer, PacingLimit};
+use super::pace::{Load, PacingLimit, RatePacer};
 use super::tokens::reserved_tokens;
 
 /// The expected timing and length of one answer of a variant.
@@ -118,7 +118,7 @@ fn slowest_limit(suite: &Suite, limits: &RateLimits) -> Option<(Nanos, PacingLim
         }
     });
     let loads: Vec<Load> = loads.collect();
-    let mut pacer = Pacer::new(suite, limits);
+    let mut pacer = RatePacer::new(suite, limits);
     pacer.take(Nanos::ZERO, &loads);
     pacer.busiest()
 }
@@ -197,7 +197,7 @@ mod tests {
         ) {
             let mut suite = suite(prompts, variants, repetitions);
             suite.warmup = 0;
-            let mut pacer = Pacer::new(&suite, &requests(limit));
+            let mut pacer = RatePacer::new(&suite, &requests(limit));
             let mut last = Nanos::ZERO;
             for slot in plan(&suite).slots() {
                 let loads = slot.trials().map(|trial| Load { variant: trial.variant, requests: 1, tokens: 0 });

@@ -35,6 +35,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         keep_answers: true,
         gate: None,
         max_attempts: 1,
+        patience_ns: Nanos::from_millis(300_000),
         max_cost: None,
         timeouts: Timeouts {
             connect_ns: second,

@@ -15,6 +15,6 @@ mod tokens;
 
 pub use duration::{Basis, ExpectedAnswer, RunDuration, run_duration};
 pub use order::{ORDER_VERSION, Plan, Slot, Trial, WarmUp, plan, warm_up_prompt};
-pub use pace::{LimitUnit, Load, Pacer, PacingLimit};
+pub use pace::{LimitUnit, Load, PacingLimit, RatePacer};
 pub use preflight::{ModelLint, assumed, lint_models};
 pub use tokens::{prompt_tokens, reserved_tokens};

@@ -32,7 +32,7 @@ pub struct Load {
 /// endpoint's limits as a whole and, with the requests of each model, against that model's: it
 /// starts when all of them are free.
 #[derive(Debug, Clone)]
-pub struct Pacer {
+pub struct RatePacer {
     whole: RateQueues,
     /// Limits of each model that has one.
     models: Vec<RateQueues>,
@@ -88,7 +88,7 @@ struct RateQueue {
     free_at: Nanos,
 }
 
-impl Pacer {
+impl RatePacer {
     /// Creates a pacer for the variants of a suite.
     pub fn new(suite: &Suite, limits: &RateLimits) -> Self {
         let mut limited: Vec<&ModelId> = Vec::new();

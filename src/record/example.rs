@@ -76,6 +76,7 @@ pub(crate) fn plain_sample(trial: u64) -> Sample {
             outcome: Outcome::Complete,
             status: Some(200),
             retry_after_ms: None,
+            throttled_ns: None,
         }],
         answer: Some("Lorem ipsum, \"quoted\"\n".repeat(25)[..500].to_owned()),
         reasoning: None,
@@ -200,6 +201,7 @@ fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
                     outcome,
                     status,
                     retry_after_ms,
+                    throttled_ns: None,
                 },
             )
             .collect();

@@ -51,6 +51,8 @@ pub enum Flag {
     OwnKeyRefused,
     /// A proxy retried before it answered: its time holds that of failed attempts.
     ProxyRetried,
+    /// Sent later than its slot, because its model failed or did not end its requests then: it is in no pair.
+    Deferred,
 }
 
 impl Flag {
@@ -76,6 +78,7 @@ impl Flag {
             Self::ResponseCached => "response_cached",
             Self::OwnKeyRefused => "own_key_refused",
             Self::ProxyRetried => "proxy_retried",
+            Self::Deferred => "deferred",
         }
     }
 

@@ -69,7 +69,7 @@ pub struct Sample {
     /// Time to the end of the answer (of the failure, if it failed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ns: Option<Nanos>,
-    /// Time from the first attempt's `sent` to the first token.
+    /// Time from the first attempt's `sent` to the first token, less the `throttled_ns` of attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experienced_ttft_ns: Option<Nanos>,
     /// Times between token-bearing chunks.
@@ -203,6 +203,10 @@ pub struct Attempt {
     /// The wait before the next attempt that the server requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Time for which this attempt was held back after the back-off, because its model failed; it is part of no
+    /// other time. Absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_ns: Option<Nanos>,
 }
 
 impl Attempt {

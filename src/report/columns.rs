@@ -153,6 +153,7 @@ fn put_counts(row: &mut FigureRow, variant: &VariantSummary) {
         ("response_cached", Flag::ResponseCached),
         ("own_key_refused", Flag::OwnKeyRefused),
         ("proxy_retried", Flag::ProxyRetried),
+        ("deferred", Flag::Deferred),
     ] {
         row.put_figure(name, count(counts.flag(flag)));
     }

@@ -287,6 +287,12 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     );
     problems.push_flag(
         variant,
+        Flag::Deferred,
+        "sent apart from the other models because this one failed or hung then, and in no comparison",
+        None,
+    );
+    problems.push_flag(
+        variant,
         Flag::OwnKeyRefused,
         "own provider key refused, answered and billed with the gateway's credentials",
         Some("renew the provider key at the gateway"),

@@ -24,6 +24,7 @@ pub mod framing;
 pub mod listing;
 pub mod messages;
 pub mod miscount;
+pub mod outage;
 pub mod refusal;
 pub mod render;
 pub mod request;

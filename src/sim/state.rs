@@ -27,6 +27,8 @@ const MAX_GENERATIONS: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct SimulatorState {
     bodies: HashMap<u64, u64>,
+    /// The arrival of the first conversation.
+    first: Option<Nanos>,
     /// The instants of their last write or read.
     prefixes: HashMap<u64, Nanos>,
     buckets: HashMap<String, Bucket>,
@@ -53,6 +55,11 @@ impl SimulatorState {
         let seen = self.bodies.entry(body_digest).or_default();
         *seen += 1;
         *seen - 1
+    }
+
+    /// The time since the first conversation arrived.
+    pub fn since_first(&mut self, arrival: Nanos) -> Nanos {
+        arrival.since(*self.first.get_or_insert(arrival))
     }
 
     /// Looks up a prompt in its model's cache and stores it. A prefix that was neither written nor read for

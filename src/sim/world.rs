@@ -19,6 +19,7 @@ use super::character::{
 };
 use super::dialect::Dialect;
 use super::fault::ModelSelector;
+use super::outage::Outage;
 use crate::renamed::{NamePlace, renamed_error};
 use crate::units::{Nanos, Usd};
 
@@ -56,6 +57,8 @@ pub struct Scenario {
     pub budget: Option<Usd>,
     /// The request limit of each model.
     pub rate_limit: Option<RateLimit>,
+    /// Spans of time in which models fail.
+    pub outages: Vec<Outage>,
     /// The differences between prompts.
     pub prompts: PromptEffect,
     models: BTreeMap<String, Arc<SimulatedModel>>,
@@ -171,6 +174,7 @@ struct ScenarioWire {
     generation_delay_ms: Option<Millis>,
     budget: Option<BudgetWire>,
     rate_limit: Option<RateLimit>,
+    outages: Option<Vec<Outage>>,
     prompts: Option<PromptEffect>,
     #[serde(rename = "default")]
     every: ModelProfileWire,
@@ -216,6 +220,7 @@ impl Scenario {
             generation_delay: delay.ok_or(missing("generation_delay_ms"))?.nanos(),
             budget: own.budget.map(|budget| budget.usd_per_key),
             rate_limit: own.rate_limit,
+            outages: own.outages.unwrap_or_default(),
             prompts: own.prompts.or(built_in.prompts).ok_or(missing("prompts"))?,
             models,
         })

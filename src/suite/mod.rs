@@ -26,6 +26,7 @@ pub use model::suite::{
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
 pub use model::surcharge::Surcharge;
+pub use parse::parse_time;
 pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};
 pub use parse::project::{EndpointError, Project, ProjectBudget, parse_project};
 pub use parse::rows::{BadRow, Row, each_record};

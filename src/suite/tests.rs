@@ -255,6 +255,7 @@ fn words_are_the_serialized_ones() {
 fn default_deadlines_are_durations() {
     // They are read where a suite is read, and must not fail there.
     for text in [
+        defaults::PATIENCE,
         defaults::TIMEOUT_CONNECT,
         defaults::TIMEOUT_HEADERS,
         defaults::TIMEOUT_GAP,

@@ -88,6 +88,8 @@ pub struct Observation {
     pub excluded: bool,
     /// More than one attempt.
     pub retried: bool,
+    /// Sent apart from its slot: it is in no pair.
+    pub deferred: bool,
     /// True if tokens came from the prompt cache; absent where the server does not report it.
     pub cache_hit: Option<bool>,
     /// Readable reasoning came before the answer.
@@ -299,6 +301,7 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
             .max(),
         excluded: sample.flags.iter().any(|flag| flag.is_excluding()),
         retried: sample.attempts.len() > 1,
+        deferred: sample.has(Flag::Deferred),
         cache_hit: usage.cached_tokens.map(|tokens| tokens > 0),
         visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,
         hidden_reasoning: sample.has(Flag::HiddenReasoning),

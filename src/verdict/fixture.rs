@@ -120,6 +120,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
             outcome: Outcome::Complete,
             status: Some(200),
             retry_after_ms: None,
+            throttled_ns: None,
         }],
         answer: Some("Because.".to_owned()),
         ..record::example::plain_sample(trial)

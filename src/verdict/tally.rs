@@ -28,7 +28,7 @@ pub struct SampleCounts {
 }
 
 /// Every flag, in the order of its declaration: the order of the table in [`SampleCounts`].
-const FLAGS: [Flag; 19] = [
+const FLAGS: [Flag; 20] = [
     Flag::Buffered,
     Flag::Cold,
     Flag::Retried,
@@ -48,6 +48,7 @@ const FLAGS: [Flag; 19] = [
     Flag::ResponseCached,
     Flag::OwnKeyRefused,
     Flag::ProxyRetried,
+    Flag::Deferred,
 ];
 
 impl SampleCounts {

@@ -195,6 +195,7 @@ fn suite() -> Suite {
         keep_answers: true,
         gate: Some(gate()),
         max_attempts: 1,
+        patience_ns: second,
         max_cost: Some(bakeoff::units::Usd(1)),
         timeouts: Timeouts {
             connect_ns: second,
@@ -387,6 +388,7 @@ fn sample() -> Sample {
             outcome: Outcome::Complete,
             status: Some(200),
             retry_after_ms: Some(1),
+            throttled_ns: Some(Nanos(1)),
         }],
         answer: Some("a".to_owned()),
         reasoning: Some("r".to_owned()),
@@ -794,7 +796,8 @@ fn all_flags() -> impl Iterator<Item = Flag> {
         Flag::UnpricedTier => Some(Flag::ResponseCached),
         Flag::ResponseCached => Some(Flag::OwnKeyRefused),
         Flag::OwnKeyRefused => Some(Flag::ProxyRetried),
-        Flag::ProxyRetried => None,
+        Flag::ProxyRetried => Some(Flag::Deferred),
+        Flag::Deferred => None,
     })
 }
 

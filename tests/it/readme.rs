@@ -289,6 +289,10 @@ fn shown_files_are_valid() {
                 "bakeoff.toml" => parse_project(&text).err(),
                 // It names files: tests/it/prompts.rs reads it beside them.
                 "questions.toml" => None,
+                "outage.toml" => {
+                    bakeoff::sim::Scenario::parse(&text).unwrap();
+                    None
+                }
                 _ => parse_suite(&text).err(),
             };
             let rendered = problems.map(|problems| render(&problems, &name, &text, false));

@@ -326,7 +326,7 @@ fn text_from_outside_goes_through_one_filter() {
             "gateway/transport.rs",
             ") -> Result<(Self, Option<Redacted<ExchangeEnd>>), OpenError>",
         ),
-        ("engine/trial.rs", "reading: Redacted<Reading>,"),
+        ("engine/prepared.rs", "reading: Redacted<Reading>,"),
         ("catalog/cache.rs", "pub list: Redacted<String>,"),
     ] {
         let text = fs::read_to_string(root.join(file)).unwrap();

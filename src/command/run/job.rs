@@ -11,9 +11,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
-use crate::engine::{self, CacheUses, Cap, Pace, RequestWriter, RunContext, RunEvent};
+use crate::engine::{self, CacheUses, Cap, Pacer, RequestWriter, RunContext, RunEvent};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
-use crate::plan::{Pacer, PacingLimit, Plan, plan};
+use crate::plan::{PacingLimit, Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
     CliSelection, ClientSetting, ErrorReport, Manifest, ModelPrices, ModelRetirement, Outcome,
@@ -23,7 +23,7 @@ use crate::suite::{
     CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
     select,
 };
-use crate::units::{ModelId, Usd, digest};
+use crate::units::{ModelId, Nanos, Usd, digest};
 use crate::verdict::InterimLooks;
 
 use crate::command::base::boundary::Reach;
@@ -60,6 +60,7 @@ pub struct Options {
     pub history: Option<PathBuf>,
     pub environment: Option<String>,
     pub until_decided: bool,
+    pub patience: Option<Nanos>,
     pub max_cost: Option<Usd>,
     pub mode: Mode,
     pub quiet: bool,
@@ -124,6 +125,7 @@ impl ResolvedRun {
         suite.repetitions = options.repetitions.unwrap_or(suite.repetitions);
         suite.concurrency = options.concurrency.unwrap_or(suite.concurrency);
         suite.seed = options.seed.unwrap_or(suite.seed);
+        suite.patience_ns = options.patience.unwrap_or(suite.patience_ns);
         if let Some(endpoint) = &options.endpoint {
             suite.endpoint.clone_from(endpoint);
         }
@@ -295,7 +297,7 @@ impl Job {
             prices: suite.variants.iter().map(prices).collect(),
             bounds: self.price_bounds().into_iter().map(Result::ok).collect(),
             wording: profile.wording,
-            pace: Pace::new(self.pacer()),
+            pacer: Arc::new(Pacer::new(suite, self.rates())),
             looks: self.resolved.looks.clone(),
             cap: self.cap.clone(),
             cache_uses: CacheUses::default(),
@@ -347,8 +349,8 @@ impl Job {
         line
     }
 
-    fn pacer(&self) -> Pacer {
-        Pacer::new(&self.resolved.suite, &self.resolved.profile.limits)
+    fn rates(&self) -> RatePacer {
+        RatePacer::new(&self.resolved.suite, &self.resolved.profile.limits)
     }
 
     pub(in crate::command) fn prompt_digests(&self) -> Vec<String> {
@@ -386,7 +388,7 @@ impl Job {
                 let proxy = opened.endpoint.proxy.as_ref();
                 let mut client = settings(self.resolved.suite.timeouts, self.lanes(), proxy);
                 client.extend(request::settings(self.resolved.profile.wording));
-                client.extend(self.pacer().limits().map(limit_setting));
+                client.extend(self.rates().limits().map(limit_setting));
                 client
             },
             environment: self.resolved.environment.clone(),

@@ -372,7 +372,9 @@ fn settle(manifest: &mut Manifest, ending: &Result<RunEnd, Failure>) {
     manifest.status = match ending {
         Ok(RunEnd::Complete | RunEnd::Decided { .. }) => Status::Complete,
         Ok(RunEnd::Interrupted) => Status::Interrupted,
-        Ok(RunEnd::Capped(reason) | RunEnd::Aborted(reason)) => Status::Incomplete(reason.clone()),
+        Ok(RunEnd::Capped(reason) | RunEnd::Aborted(reason) | RunEnd::Partial(reason)) => {
+            Status::Incomplete(reason.clone())
+        }
         Err(failure) => {
             // The rest is what to do now, which no later reader needs.
             let first = failure.message.lines().next().unwrap_or_default();

@@ -11,10 +11,10 @@ use unicode_width::UnicodeWidthStr as _;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::RunEvent;
+use crate::engine::{ModelPause, RunEvent, SendingState};
 use crate::record::Sample;
 use crate::suite::Suite;
-use crate::units::{Nanos, Usd};
+use crate::units::{ModelId, Nanos, Usd};
 
 /// Redraws a second: enough for an eye, little enough for the clock.
 const REDRAWS_PER_SECOND: u8 = 8;
@@ -63,6 +63,9 @@ struct TrialTally {
 
 struct VariantTally {
     label: String,
+    model: ModelId,
+    /// The words of its state, if it is not sent to as planned.
+    sending: Option<String>,
     planned: u64,
     done: u64,
     failed: u64,
@@ -77,6 +80,8 @@ impl Progress {
         let planned = trials / suite.variants.len().max(1) as u64;
         let variants = suite.variants.iter().map(|variant| VariantTally {
             label: variant.label.clone(),
+            model: variant.model.clone(),
+            sending: None,
             planned,
             done: 0,
             failed: 0,
@@ -118,6 +123,11 @@ impl Progress {
                     err,
                     false,
                 );
+            }
+            RunEvent::Sending { model, state } => {
+                let text = self.tally.set_sending(model, *state);
+                self.show_sending(model);
+                self.note(&text, err, true);
             }
             RunEvent::Stopping(reason) => self.note(&format!("stopping: {reason}"), err, true),
             // No trial, but money all the same.
@@ -165,6 +175,16 @@ impl Progress {
         }
     }
 
+    /// Redraws the lines of a model whose state changed.
+    fn show_sending(&self, model: &ModelId) {
+        if let Screen::Bars { variants, .. } = &self.screen {
+            let lines = self.tally.variants.iter().zip(variants);
+            for (variant, bar) in lines.filter(|(variant, _)| variant.model == *model) {
+                bar.set_message(variant.line(self.tally.label_width));
+            }
+        }
+    }
+
     fn note(&self, text: &str, err: &mut dyn Write, always: bool) {
         match &self.screen {
             Screen::Bars { all, .. } => all.println(format!("  {text}")),
@@ -198,6 +218,32 @@ impl TrialTally {
         if let Some(ttft) = sample.ttft_ns {
             variant.ttft_us.saturating_record(ttft.0 / 1_000);
         }
+    }
+
+    /// Sets the state of a model, and returns the line about it.
+    fn set_sending(&mut self, model: &ModelId, state: SendingState) -> String {
+        let (line, sending) = match state {
+            SendingState::Paused(pause) => {
+                let words = pause_words(&pause);
+                (format!("{model}: {words}"), Some(words))
+            }
+            SendingState::Resumed => (format!("{model}: answers again"), None),
+            SendingState::Dropped {
+                outcome,
+                failing_for,
+            } => {
+                let words = format!(
+                    "dropped after {} of {}",
+                    seconds(failing_for),
+                    outcome.word()
+                );
+                (format!("{model}: {words}; the others go on"), Some(words))
+            }
+        };
+        for variant in self.variants.iter_mut().filter(|v| v.model == *model) {
+            variant.sending.clone_from(&sending);
+        }
+        line
     }
 
     /// Counts the cost of a request that is no trial; `variant` is its index in the suite.
@@ -245,8 +291,10 @@ impl VariantTally {
             || "cost unknown".to_owned(),
             |cost| format!("${:.4}", cost.as_f64()),
         );
+        let sending = self.sending.as_ref();
+        let sending = sending.map_or_else(String::new, |words| format!("  {words}"));
         format!(
-            "{:<width$} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} output tokens  {cost}{failed}",
+            "{:<width$} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} output tokens  {cost}{failed}{sending}",
             self.label, self.done, self.planned, self.output_tokens,
         )
     }
@@ -257,6 +305,22 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The words about a pause: the failure, the next test, and how much of the patience is used up.
+fn pause_words(pause: &ModelPause) -> String {
+    format!(
+        "failing ({}) for {} of {} patience, next try in {}",
+        pause.outcome.word(),
+        seconds(pause.failing_for),
+        seconds(pause.patience),
+        seconds(pause.next_try),
+    )
+}
+
+/// A time in whole seconds, `4 s`.
+fn seconds(time: Nanos) -> String {
+    format!("{:.0} s", time.as_secs_f64())
 }
 
 fn bars(tally: &TrialTally) -> Screen {

@@ -131,11 +131,9 @@ fn a_stop_is_heard_while_the_pacer_waits() {
 #[test]
 fn what_would_fail_alike_every_time_ends_the_run() {
     // A wrong key or an empty account: a thousand more requests would only be counted against it.
-    let refused = || gateway::ExchangeEnd::ConnectFailed("refused".to_owned());
     for (reply, word) in [
         (Reply::refusal(401), "key"),
         (Reply::refusal(402), "balance"),
-        (Reply::failure(refused()), "reached"),
         (
             Reply::failure(gateway::ExchangeEnd::TlsFailed("bad".to_owned())),
             "certificate",

@@ -9,6 +9,7 @@ mod fake;
 mod limits;
 mod looks;
 mod order;
+mod outages;
 mod retries;
 
 use std::num::NonZeroU32;
@@ -18,12 +19,12 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use crate::plan::{Pacer, example, plan};
+use crate::plan::{RatePacer, example, plan};
 use crate::record::Sample;
 use crate::suite::{PerMinute, RateLimits, Suite, Wording};
 use crate::units::Nanos;
 
-use super::{Pace, RunContext, RunEnd, RunEvent, StopRequest, run};
+use super::{Pacer, RunContext, RunEnd, RunEvent, StopRequest, run};
 use fake::{FakeGateway, Reply, SentRequest};
 
 /// A suite whose deadlines do not matter, as the fake ignores them; no warm-up and one attempt.
@@ -43,7 +44,10 @@ fn context(suite: Suite) -> RunContext {
         bounds: Vec::new(),
         wording: Wording::default(),
         looks: Vec::new(),
-        pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
+        pacer: Arc::new(Pacer::new(
+            &suite,
+            RatePacer::new(&suite, &RateLimits::default()),
+        )),
         cap: None,
         cache_uses: super::CacheUses::default(),
         requests: None,
@@ -54,7 +58,7 @@ fn context(suite: Suite) -> RunContext {
 /// The same under limits.
 fn under(limits: &RateLimits, suite: Suite) -> RunContext {
     RunContext {
-        pace: Pace::new(Pacer::new(&suite, limits)),
+        pacer: Arc::new(Pacer::new(&suite, RatePacer::new(&suite, limits))),
         ..context(suite)
     }
 }

@@ -16,12 +16,12 @@ fn per_minute(requests: u32, tokens: u64) -> PerMinute {
 }
 
 /// A pacer for one variant under a limit of the endpoint; 0: no limit.
-fn pacer(requests: u32, tokens: u64) -> Pacer {
+fn pacer(requests: u32, tokens: u64) -> RatePacer {
     let limits = RateLimits {
         whole: per_minute(requests, tokens),
         models: Vec::new(),
     };
-    Pacer::new(&suite(1, 1, 1), &limits)
+    RatePacer::new(&suite(1, 1, 1), &limits)
 }
 
 /// Limits of the endpoint and of the models `maker/m0` and `maker/m1`.
@@ -73,7 +73,7 @@ fn variants_of_one_model_share_its_limit() {
     let mut suite = suite(1, 3, 1);
     suite.variants[1].model = suite.variants[0].model.clone();
     let limits = limits(PerMinute::default(), [per_minute(60, 0); 2]);
-    let mut pacer = Pacer::new(&suite, &limits);
+    let mut pacer = RatePacer::new(&suite, &limits);
     let slot = [load(0, 1, 0), load(1, 1, 0), load(2, 1, 0)];
     assert_eq!(pacer.wait(Nanos::ZERO, &slot), Nanos::ZERO);
     assert_eq!(pacer.wait(Nanos::ZERO, &slot), Nanos::from_millis(2_000));
@@ -170,7 +170,7 @@ proptest! {
         suite.variants[1].model = suite.variants[0].model.clone();
         suite.variants[2].model = "maker/m1".parse().unwrap();
         let [whole, first, second] = [0, 1, 2].map(|i| per_minute(requests[i], tokens[i]));
-        let mut pacer = Pacer::new(&suite, &limits(whole, [first, second]));
+        let mut pacer = RatePacer::new(&suite, &limits(whole, [first, second]));
         let mut now = 0;
         let mut started: Vec<(u64, PacerStep)> = Vec::new();
         for step in steps {

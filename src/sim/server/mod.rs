@@ -32,6 +32,7 @@ use super::dialect::Dialect;
 use super::draw::digest;
 use super::fault::ModelSelector;
 use super::listing;
+use super::outage::with_outage;
 use super::refusal::ErrorResponse;
 use super::request::{ChatRequest, ChatRoute};
 use super::script::Script;
@@ -395,6 +396,8 @@ fn write_script(
             ErrorResponse::unknown_model(&request.model),
         );
     };
+    let since_first = shared.with_state(|state| state.since_first(arrival));
+    let selector = with_outage(&scenario.outages, selector, since_first);
     let Some(model) = scenario.model(&selector.model) else {
         let dialect = selector.dialect.unwrap_or(scenario.dialect);
         return refused_in(dialect, ErrorResponse::unknown_model(&request.model));

@@ -8,6 +8,8 @@ use super::cache::{CacheControl, CacheMode, Caching, Reuse};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::gate::Gate;
+use crate::suite::value::defaults;
+use crate::suite::value::duration::parse_duration;
 
 /// A checked suite: prompts, the variants that are compared, and the settings of a run. Serialized into the
 /// manifest of a run as the *resolved suite*.
@@ -38,6 +40,12 @@ pub struct Suite {
     pub keep_answers: bool,
     /// The most attempts one trial may take, at least 1.
     pub max_attempts: u32,
+    /// The time for which a model may fail before it is dropped and the others finish.
+    #[serde(
+        default = "default_patience",
+        skip_serializing_if = "is_default_patience"
+    )]
+    pub patience_ns: Nanos,
     /// The most that a run may cost; absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost: Option<Usd>,
@@ -60,6 +68,17 @@ pub struct Suite {
     pub parameters: Parameters,
     /// At least one, ids unique.
     pub prompts: Vec<Prompt>,
+}
+
+/// The patience of a suite that sets none.
+pub(in crate::suite) fn default_patience() -> Nanos {
+    parse_duration(defaults::PATIENCE).expect("a test reads every default")
+}
+
+// Absent from the resolved suite, so that digests of older runs stay comparable.
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde calls.
+fn is_default_patience(patience: &Nanos) -> bool {
+    *patience == default_patience()
 }
 
 /// One of the compared variants: a model under a label, with its declared overrides.

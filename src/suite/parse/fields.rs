@@ -67,11 +67,25 @@ pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
         value.report_wrong(Code::BadValue, expected, Some(help));
         return None;
     };
-    if !(1..=limits::TIMEOUT_NS).contains(&time.0) {
+    if !is_in_range(time) {
         value.report_wrong(Code::OutOfRange, "a time above 0 and up to \"1h\"", None);
         return None;
     }
     Some(time)
+}
+
+/// Returns true for a time that a deadline may have.
+fn is_in_range(time: Nanos) -> bool {
+    (1..=limits::TIMEOUT_NS).contains(&time.0)
+}
+
+/// A time above 0 and up to an hour, as it is typed: `90s`, `5m`.
+///
+/// # Errors
+/// Returns the expected form, if the text has another one.
+pub fn parse_time(text: &str) -> Result<Nanos, String> {
+    let time = parse_duration(text).filter(|time| is_in_range(*time));
+    time.ok_or_else(|| "must be a time above 0 and up to 1h, such as `90s` or `5m`".to_owned())
 }
 
 /// The text of a message: not empty, and within the limit of a prompt.

@@ -21,3 +21,5 @@ pub(super) mod suite;
 mod surcharge;
 mod syntax;
 pub mod wire;
+
+pub use fields::parse_time;

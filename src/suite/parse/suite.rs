@@ -13,7 +13,7 @@ use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
 use super::sources::{FileRef, FileResolver, LoadedFiles};
 use super::wire;
-use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant};
+use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant, default_patience};
 use crate::suite::value::base_url::is_url;
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::text::{nearest, quoted};
@@ -95,6 +95,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let max_attempts = table
         .field("max_attempts")
         .and_then(|value| value.integer(1..=limits::ATTEMPTS));
+    let patience = table.field("patience").and_then(|value| timeout(&value));
     let max_cost = table
         .field("max_cost")
         .and_then(|value| dollars(&value, limits::SUM_USD));
@@ -132,6 +133,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         stream: stream.unwrap_or(defaults::STREAM),
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
+        patience_ns: patience.unwrap_or(default_patience()),
         max_cost,
         timeouts,
         gate,

@@ -19,6 +19,8 @@ pub const STREAM: bool = true;
 pub const KEEP_ANSWERS: bool = true;
 /// Attempts of one trial.
 pub const MAX_ATTEMPTS: u32 = 3;
+/// Time for which a model may fail before it is dropped.
+pub const PATIENCE: &str = "5m";
 /// Deadline to open a connection.
 pub const TIMEOUT_CONNECT: &str = "10s";
 /// Deadline from sending to the headers: reasoning models and queues may keep us waiting here.

@@ -1,7 +1,10 @@
 //! The values of one metric of two variants, prompt by prompt.
 //!
 //! Owns which sample gives a value for which metric, and which prompts take part. Must not know procedures.
-//! Invariant: every prompt that takes part has values on both sides; values are in the order of slots.
+//! Invariant: every prompt that takes part has values on both sides, of slots in which both were sent at the same
+//! moment; values are in the order of slots.
+
+use std::collections::BTreeSet;
 
 use crate::stats::mean::Weights;
 use crate::suite::Metric;
@@ -79,6 +82,39 @@ fn value(metric: Metric, observed: &Observation) -> Option<f64> {
     (value.is_finite() && value >= 0.0).then_some(value)
 }
 
+/// The slots in which both sides were sent at the same moment: a trial whose partner is missing, or was sent at
+/// another time, would bring the state of its own moment into the comparison.
+enum PairedSlots {
+    /// All of them, as in nearly every run.
+    All,
+    /// These, ascending.
+    Some(Vec<u64>),
+}
+
+impl PairedSlots {
+    fn new(reference: &[Observation], candidate: &[Observation]) -> Self {
+        let is_same =
+            |a: &Observation, b: &Observation| a.slot == b.slot && !a.deferred && !b.deferred;
+        let mut both = reference.iter().zip(candidate);
+        if reference.len() == candidate.len() && both.all(|(a, b)| is_same(a, b)) {
+            return Self::All;
+        }
+        let sent = |side: &[Observation]| -> BTreeSet<u64> {
+            let in_time = side.iter().filter(|one| !one.deferred);
+            in_time.map(|one| one.slot).collect()
+        };
+        let (reference, candidate) = (sent(reference), sent(candidate));
+        Self::Some(reference.intersection(&candidate).copied().collect())
+    }
+
+    fn contains(&self, slot: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(slots) => slots.binary_search(&slot).is_ok(),
+        }
+    }
+}
+
 /// The values of both sides on the prompts where both have any.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::verdict) struct MetricSides {
@@ -101,8 +137,9 @@ impl MetricSides {
         metric: Metric,
         part: SampleFilter,
     ) -> Self {
-        let values_of = |observed: &[Observation]| -> Vec<f64> {
+        let values_of = |observed: &[Observation], slots: &PairedSlots| -> Vec<f64> {
             let accepted = observed.iter().filter(|one| part.holds(metric, one));
+            let accepted = accepted.filter(|one| slots.contains(one.slot));
             accepted.filter_map(|one| value(metric, one)).collect()
         };
         let was_sent = |observed: &[Observation]| observed.iter().any(|o| o.round <= part.rounds);
@@ -110,7 +147,8 @@ impl MetricSides {
         let (mut eligible, mut has_values) = (0, (false, false));
         let both = pair.reference.prompts.iter().zip(&pair.candidate.prompts);
         for (index, (reference, candidate)) in both.enumerate() {
-            let (a, b) = (values_of(reference), values_of(candidate));
+            let slots = PairedSlots::new(reference, candidate);
+            let (a, b) = (values_of(reference, &slots), values_of(candidate, &slots));
             eligible += usize::from(if metric == Metric::PassRate {
                 !a.is_empty() || !b.is_empty()
             } else {

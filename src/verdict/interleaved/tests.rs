@@ -31,6 +31,7 @@ pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
         longest_failed_ns: None,
         excluded: false,
         retried: false,
+        deferred: false,
         cache_hit: Some(false),
         visible_reasoning: false,
         hidden_reasoning: false,

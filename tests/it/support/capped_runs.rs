@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
-use bakeoff::engine::{self, CacheUses, Cap, Pace, RunContext, RunEnd, StopRequest, WorstCase};
+use bakeoff::engine::{self, CacheUses, Cap, Pacer, RunContext, RunEnd, StopRequest, WorstCase};
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{EndpointQuery, fetch};
 use bakeoff::gateway::{Authorities, Endpoint, Transport};
-use bakeoff::plan::{Pacer, plan};
+use bakeoff::plan::{RatePacer, plan};
 use bakeoff::sim::dialect::Dialect;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::suite::{RateLimits, Suite, Wording, parse_suite};
@@ -235,7 +235,10 @@ async fn carry_out(
             .collect(),
         bounds: bounds.into_iter().map(Some).collect(),
         wording: Wording::default(),
-        pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
+        pacer: Arc::new(Pacer::new(
+            &suite,
+            RatePacer::new(&suite, &RateLimits::default()),
+        )),
         looks: Vec::new(),
         cap: Some(Arc::clone(cap)),
         cache_uses: CacheUses::default(),

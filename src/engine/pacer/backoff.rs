@@ -15,22 +15,24 @@ const BACK_OFF_MAX: Nanos = Nanos::from_millis(30_000);
 
 /// The facts about a failed attempt that the rule needs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FailedAttempt {
+pub(in crate::engine) struct FailedAttempt {
     /// The outcome.
-    pub(super) outcome: Outcome,
+    pub(in crate::engine) outcome: Outcome,
     /// HTTP status, if there was one.
-    pub(super) status: Option<u16>,
+    pub(in crate::engine) status: Option<u16>,
     /// True if a token had arrived.
-    pub(super) token_arrived: bool,
+    pub(in crate::engine) token_arrived: bool,
     /// The wait that the server demands.
-    pub(super) retry_after: Option<Nanos>,
+    pub(in crate::engine) retry_after: Option<Nanos>,
+    /// Failures of its model in a row, this one included.
+    pub(in crate::engine) failures_in_row: u32,
 }
 
 /// The wait before the next attempt, or `None` for no further one.
 ///
 /// `attempt` counts from 1. `jitter` in [0, 1) spreads trials that failed together: a wait is the back-off step
 /// times (0.5 + jitter / 2), and never shorter than the server demands.
-pub(super) fn wait(
+pub(in crate::engine) fn wait(
     failed: &FailedAttempt,
     attempt: u32,
     max_attempts: u32,
@@ -59,6 +61,8 @@ fn is_transient(failed: &FailedAttempt) -> bool {
         | Outcome::ConnectFailed
         | Outcome::ConnectionLost
         | Outcome::Cut => true,
+        // One may be a gateway's mistake; a second one is the account's balance.
+        Outcome::PaymentRequired => failed.failures_in_row <= 1,
         // 408 (request timeout) and 409 (conflict) are the two rejections that invite a retry.
         Outcome::Rejected => matches!(failed.status, Some(408 | 409)),
         // An abandoned request among them: with it the run has ended.
@@ -82,6 +86,7 @@ mod tests {
             status: None,
             token_arrived: false,
             retry_after: None,
+            failures_in_row: 1,
         }
     }
 
@@ -97,6 +102,7 @@ mod tests {
             [
                 Outcome::Cut,
                 Outcome::RateLimited,
+                Outcome::PaymentRequired,
                 Outcome::ServerError,
                 Outcome::ConnectFailed,
                 Outcome::ConnectionLost,
@@ -109,6 +115,16 @@ mod tests {
             };
             assert_eq!(wait(&failed, 1, 3, 0.0).is_some(), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn a_repeated_402_is_no_mistake() {
+        // An empty account stays empty: once it repeats, every further request only costs time.
+        let repeated = FailedAttempt {
+            failures_in_row: 2,
+            ..failed(Outcome::PaymentRequired)
+        };
+        assert_eq!(wait(&repeated, 1, 3, 0.0), None);
     }
 
     #[test]

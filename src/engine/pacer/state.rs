@@ -1,0 +1,369 @@
+//! The state of all models of an endpoint: what may be sent now, and for what it waits.
+//!
+//! Owns the choice of a slot's trials, and the probes of failing models. Must not know the clock, the requests or
+//! the tasks. Invariant: no variant has more trials under way than `concurrency`; a slot waits for a model only
+//! while that may answer soon, and then starts without it.
+
+use crate::plan::{Load, RatePacer};
+use crate::suite::Suite;
+use crate::units::{ModelId, Nanos};
+
+use super::health::{Admission, AttemptEffect, BreakerChange, ModelHealth, SendTurn};
+
+/// The time after which a trial of a model that fails is overdue, and the shortest such time of any model.
+const OVERDUE_MIN: Nanos = Nanos::from_millis(10_000);
+
+/// The same for a model that has not answered yet.
+const OVERDUE_UNKNOWN: Nanos = Nanos::from_millis(60_000);
+
+/// A trial is overdue after so many times the longest one that its model answered.
+const OVERDUE_FACTOR: u64 = 3;
+
+/// A model of the run, and its health.
+#[derive(Debug)]
+struct PacedModel {
+    id: ModelId,
+    health: ModelHealth,
+    /// Trials that wait to be its next probe.
+    waiting: u32,
+}
+
+/// A trial under way.
+#[derive(Debug, Clone, Copy)]
+struct PendingTrial {
+    variant: usize,
+    probe: bool,
+}
+
+/// A slot under way.
+#[derive(Debug)]
+struct SlotInFlight {
+    key: u64,
+    since: Nanos,
+    pending: Vec<PendingTrial>,
+}
+
+/// The trials of a slot that start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct AdmittedSlot {
+    /// Identifies the slot under way; a slot may start more than once, with other trials.
+    pub(in crate::engine) key: u64,
+    /// Their variants, in the slot's order.
+    pub(in crate::engine) variants: Vec<usize>,
+}
+
+/// The choice of a slot's trials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum SlotChoice {
+    /// These start; models that fail are left out.
+    Start(AdmittedSlot),
+    /// Nothing starts before a change, or before this instant.
+    Wait(Option<Nanos>),
+    /// Every model of the slot was dropped.
+    Nothing,
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct AttemptEnd {
+    /// The variant.
+    pub(in crate::engine) variant: usize,
+    /// The instant at which it was sent.
+    pub(in crate::engine) sent: Nanos,
+    /// Its effect on the model's health.
+    pub(in crate::engine) effect: AttemptEffect,
+    /// True if it tested a failing model.
+    pub(in crate::engine) probe: bool,
+}
+
+/// Everything that decides about the next request.
+#[derive(Debug)]
+pub(super) struct PacerState {
+    rates: RatePacer,
+    concurrency: usize,
+    patience: Nanos,
+    models: Vec<PacedModel>,
+    /// Index of its model, by variant.
+    model_by_variant: Vec<usize>,
+    slots: Vec<SlotInFlight>,
+    next_key: u64,
+    /// Changes of breakers that were not reported yet, with the index of the model and their instant.
+    changes: Vec<(usize, BreakerChange, Nanos)>,
+}
+
+impl PacerState {
+    pub(super) fn new(suite: &Suite, rates: RatePacer) -> Self {
+        let mut models: Vec<PacedModel> = Vec::new();
+        let model_by_variant = suite.models().map(|id| {
+            let known = models.iter().position(|model| model.id == *id);
+            known.unwrap_or_else(|| {
+                models.push(PacedModel {
+                    id: id.clone(),
+                    health: ModelHealth::new(suite.patience_ns),
+                    waiting: 0,
+                });
+                models.len() - 1
+            })
+        });
+        Self {
+            rates,
+            concurrency: usize::try_from(suite.concurrency).unwrap_or(usize::MAX),
+            patience: suite.patience_ns,
+            model_by_variant: model_by_variant.collect(),
+            models,
+            slots: Vec::new(),
+            next_key: 0,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The patience of the run.
+    pub(super) const fn patience(&self) -> Nanos {
+        self.patience
+    }
+
+    /// The wait from `now` on before these requests may be sent by the rate limits; they are counted.
+    pub(super) fn rate_wait(&mut self, now: Nanos, loads: &[Load]) -> Nanos {
+        self.rates.wait(now, loads).since(now)
+    }
+
+    /// Counts a request against the rate limits that is sent without a wait.
+    pub(super) fn take_rate(&mut self, now: Nanos, load: Load) {
+        self.rates.take(now, &[load]);
+    }
+
+    /// Chooses the trials of a slot that start now; they are counted as under way.
+    pub(super) fn choose(&mut self, now: Nanos, order: &[usize]) -> SlotChoice {
+        self.tick(now);
+        let alive: Vec<usize> = (order.iter().copied())
+            .filter(|&variant| !self.health(variant).is_dropped())
+            .collect();
+        if alive.is_empty() {
+            return SlotChoice::Nothing;
+        }
+        let is_active = |slot: &&SlotInFlight| !self.is_lagging(slot, now);
+        if self.slots.iter().filter(is_active).count() >= self.concurrency {
+            return SlotChoice::Wait(self.next_change(now));
+        }
+        let mut send: Vec<PendingTrial> = Vec::new();
+        for &variant in &alive {
+            if self.pending(variant).count() >= self.concurrency {
+                if self.open_if_stalled(variant, now) {
+                    continue;
+                }
+                return SlotChoice::Wait(self.next_change(now));
+            }
+            match self.health(variant).peek(now, SendTurn::First) {
+                Admission::Send { probe } => {
+                    let model = self.model_by_variant[variant];
+                    let mut chosen = send.iter();
+                    let is_probed =
+                        chosen.any(|one| one.probe && self.model_by_variant[one.variant] == model);
+                    if !is_probed {
+                        send.push(PendingTrial { variant, probe });
+                    }
+                }
+                Admission::Wait if self.health(variant).is_awaited(now) => {
+                    return SlotChoice::Wait(self.next_change(now));
+                }
+                Admission::Wait | Admission::Refused => {}
+            }
+        }
+        if send.is_empty() || !self.is_worth_a_start(&alive, &send) {
+            return SlotChoice::Wait(self.next_change(now));
+        }
+        for one in &send {
+            let model = self.model_by_variant[one.variant];
+            self.models[model].health.admit(now, SendTurn::First);
+        }
+        let slot = AdmittedSlot {
+            key: self.next_key,
+            variants: send.iter().map(|one| one.variant).collect(),
+        };
+        self.slots.push(SlotInFlight {
+            key: slot.key,
+            since: now,
+            pending: send,
+        });
+        self.next_key += 1;
+        SlotChoice::Start(slot)
+    }
+
+    /// Returns true if a trial of the slot is a probe.
+    pub(super) fn is_probe(&self, key: u64, variant: usize) -> bool {
+        let mut slots = self.slots.iter();
+        let slot = slots.find(|slot| slot.key == key);
+        slot.is_some_and(|slot| {
+            let mut pending = slot.pending.iter();
+            pending.any(|one| one.variant == variant && one.probe)
+        })
+    }
+
+    /// Takes those trials back that were chosen before their model's breaker opened; returns the others.
+    pub(super) fn confirm(&mut self, slot: &AdmittedSlot) -> Vec<usize> {
+        let is_sent = |&&variant: &&usize| {
+            let health = self.health(variant);
+            let is_stopped = health.is_open() || health.is_dropped();
+            !is_stopped || self.is_probe(slot.key, variant)
+        };
+        let sent: Vec<usize> = slot.variants.iter().filter(is_sent).copied().collect();
+        for &variant in slot.variants.iter().filter(|v| !sent.contains(v)) {
+            self.cancel(slot.key, variant);
+        }
+        sent
+    }
+
+    /// Takes the admission of a trial back that was not sent.
+    pub(super) fn cancel(&mut self, key: u64, variant: usize) {
+        let probe = self.is_probe(key, variant);
+        let model = self.model_by_variant[variant];
+        self.models[model].health.cancel(probe);
+        self.end_trial(key, variant);
+    }
+
+    /// Counts the end of a trial: its place is free.
+    pub(super) fn end_trial(&mut self, key: u64, variant: usize) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.key == key) {
+            slot.pending.retain(|one| one.variant != variant);
+        }
+    }
+
+    /// Counts the end of a slot.
+    pub(super) fn end_slot(&mut self, key: u64) {
+        self.slots.retain(|slot| slot.key != key);
+    }
+
+    /// Decides about a further attempt of a trial.
+    pub(super) fn retry(&mut self, now: Nanos, variant: usize, may_probe: bool) -> Admission {
+        self.tick(now);
+        let health = &mut self.models[self.model_by_variant[variant]].health;
+        if health.is_open() && !may_probe {
+            return Admission::Refused;
+        }
+        health.admit(now, SendTurn::Retry)
+    }
+
+    /// Counts a trial that waits to be sent again; `begins`: the wait begins, else it ends.
+    pub(super) fn count_waiting(&mut self, variant: usize, begins: bool) {
+        let waiting = &mut self.models[self.model_by_variant[variant]].waiting;
+        *waiting = if begins {
+            *waiting + 1
+        } else {
+            waiting.saturating_sub(1)
+        };
+    }
+
+    /// Counts the end of an attempt.
+    pub(super) fn record(&mut self, now: Nanos, end: &AttemptEnd) {
+        let model = self.model_by_variant[end.variant];
+        let health = &mut self.models[model].health;
+        let Some(change) = health.record(now, end.sent, end.effect, end.probe) else {
+            return;
+        };
+        self.changes.push((model, change, now));
+        if change == BreakerChange::Resumed {
+            for model in &mut self.models {
+                model.health.probe_early(now);
+            }
+        }
+    }
+
+    /// The health of a variant's model.
+    pub(super) fn health(&self, variant: usize) -> &ModelHealth {
+        &self.models[self.model_by_variant[variant]].health
+    }
+
+    /// The changes of breakers since the last call: each with its model and its instant.
+    pub(super) fn take_changes(&mut self) -> Vec<(ModelId, ModelHealth, BreakerChange, Nanos)> {
+        let changes = std::mem::take(&mut self.changes).into_iter();
+        let described = changes.map(|(model, change, at)| {
+            let model = &self.models[model];
+            (model.id.clone(), model.health.clone(), change, at)
+        });
+        described.collect()
+    }
+
+    /// The next instant after `now` at which a decision may change by itself.
+    pub(super) fn next_change(&self, now: Nanos) -> Option<Nanos> {
+        let healths = self
+            .models
+            .iter()
+            .filter_map(|model| model.health.next_change(now));
+        let overdue = self.slots.iter().flat_map(|slot| {
+            let ends = slot.pending.iter();
+            ends.map(|one| self.overdue_at(slot.since, one.variant))
+        });
+        healths.chain(overdue.filter(|at| *at > now)).min()
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        for (index, model) in self.models.iter_mut().enumerate() {
+            if let Some(change) = model.health.tick(now) {
+                self.changes.push((index, change, now));
+            }
+        }
+    }
+
+    /// Returns true if the slot should start: some model is known to answer, or nothing else would probe.
+    fn is_worth_a_start(&self, alive: &[usize], send: &[PendingTrial]) -> bool {
+        if send.iter().any(|one| !one.probe) {
+            return true;
+        }
+        // Every model fails. Together they are probed as a slot, which is a pair if they recover; trials that
+        // failed and wait go first.
+        let model_of = |variant: usize| self.model_by_variant[variant];
+        alive.iter().all(|&variant| {
+            let mut chosen = send.iter();
+            self.models[model_of(variant)].waiting == 0
+                && chosen.any(|one| model_of(one.variant) == model_of(variant))
+        })
+    }
+
+    fn pending(&self, variant: usize) -> impl Iterator<Item = &SlotInFlight> {
+        let has = move |slot: &&SlotInFlight| slot.pending.iter().any(|one| one.variant == variant);
+        self.slots.iter().filter(has)
+    }
+
+    /// Opens the breaker of a model if all trials of this variant are overdue; returns `true` if slots no longer
+    /// wait for it.
+    fn open_if_stalled(&mut self, variant: usize, now: Nanos) -> bool {
+        let is_overdue = |slot: &SlotInFlight| self.overdue_at(slot.since, variant) <= now;
+        let is_left_out = self.is_left_out(variant, now);
+        let first = self.pending(variant).map(|slot| slot.since).min();
+        if !is_left_out && !self.pending(variant).all(is_overdue) {
+            return false;
+        }
+        let model = self.model_by_variant[variant];
+        let change = self.models[model]
+            .health
+            .open_stalled(now, first.unwrap_or(now));
+        self.changes
+            .extend(change.map(|change| (model, change, now)));
+        true
+    }
+
+    /// Returns true if slots start without this variant.
+    fn is_left_out(&self, variant: usize, now: Nanos) -> bool {
+        let health = self.health(variant);
+        health.is_dropped() || (health.is_open() && !health.is_awaited(now))
+    }
+
+    /// Returns true if all that is left of a slot are trials that others do not wait for.
+    fn is_lagging(&self, slot: &SlotInFlight, now: Nanos) -> bool {
+        let lags = |one: &PendingTrial| {
+            self.is_left_out(one.variant, now) || self.overdue_at(slot.since, one.variant) <= now
+        };
+        !slot.pending.is_empty() && slot.pending.iter().all(lags)
+    }
+
+    /// The instant at which a trial that started then is overdue.
+    fn overdue_at(&self, started: Nanos, variant: usize) -> Nanos {
+        let health = self.health(variant);
+        let after = match health.longest() {
+            _ if health.failures() > 0 => OVERDUE_MIN,
+            Some(longest) => OVERDUE_MIN.max(Nanos(longest.0.saturating_mul(OVERDUE_FACTOR))),
+            None => OVERDUE_UNKNOWN,
+        };
+        Nanos(started.0.saturating_add(after.0))
+    }
+}

@@ -1,0 +1,477 @@
+//! The loop: slots one after the other, as many in flight as the suite allows.
+//!
+//! Owns the start of each slot, and which trials are sent apart from it. Must not know the parts of a trial, nor
+//! when a model is sent to. Invariant: every trial of the plan is sent once, or counted as not sent because its
+//! model was dropped, unless the run ends early.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
+
+use crate::plan::Trial;
+use crate::record::Outcome;
+use crate::units::{Nanos, plural};
+
+use super::cache;
+use super::cap::{ReserveOutcome, TrialReservation};
+use super::event::RunEvent;
+use super::orders::{Client, ContinueSignal, GiveUp, RunContext, Stop, wait_for_any_stop};
+use super::pacer::{AdmittedSlot, SlotChoice, wait_for_change};
+use super::prepared::{PreparedTrial, SlotStart, SlotTrials, prepare_slot};
+use super::trial;
+
+/// The reason that is reported when a request or its slot ends in a panic.
+const INTERNAL_ERROR: &str = "an internal error ended a request";
+
+/// An end of a run before that of its plan.
+#[derive(Debug)]
+pub(super) enum EarlyEnd {
+    /// The decision after this round was that no further one is needed.
+    Decided(u32),
+    /// A stop was requested.
+    Interrupted,
+    /// The cap leaves less than the worst case of the next slot.
+    Capped(String),
+    /// Every further slot would fail, for this reason.
+    Aborted(String),
+}
+
+/// The end of a slot.
+#[derive(Debug)]
+pub(super) struct SlotEnd {
+    key: u64,
+    /// The reason to abort the run, if there is one.
+    reason: Option<String>,
+}
+
+/// The slots of a run under way, and what is left of earlier ones.
+#[derive(Debug)]
+pub(super) struct SlotRunner<'r, A> {
+    client: &'r Arc<A>,
+    context: &'r Arc<RunContext>,
+    events: &'r mpsc::Sender<RunEvent>,
+    stop: Stop,
+    give_up: GiveUp,
+    continue_signal: ContinueSignal,
+    in_flight: JoinSet<SlotEnd>,
+    /// Trials whose model failed when their slot started: they are sent when it answers again.
+    deferred: Vec<Trial>,
+    /// Trials that are not sent because their model was dropped, by variant.
+    unsent: Vec<u64>,
+}
+
+impl<'r, A: Client> SlotRunner<'r, A> {
+    /// A runner that has started nothing.
+    pub(super) fn new(
+        client: &'r Arc<A>,
+        context: &'r Arc<RunContext>,
+        events: &'r mpsc::Sender<RunEvent>,
+        (stop, give_up): (Stop, GiveUp),
+        continue_signal: ContinueSignal,
+    ) -> Self {
+        Self {
+            client,
+            context,
+            events,
+            stop,
+            give_up,
+            continue_signal,
+            in_flight: JoinSet::new(),
+            deferred: Vec::new(),
+            unsent: vec![0; context.suite.variants.len()],
+        }
+    }
+
+    /// Starts every slot of the plan, and what was deferred, or stops early.
+    pub(super) async fn start_all(&mut self) -> Result<(), EarlyEnd> {
+        let mut round = 1;
+        for slot in self.context.plan.slots() {
+            if slot.round > round {
+                if self.context.looks.contains(&round) {
+                    self.start_deferred().await?;
+                    self.look(round).await?;
+                }
+                round = slot.round;
+            }
+            self.start_slot(slot.trials().collect()).await?;
+        }
+        self.start_deferred().await
+    }
+
+    /// The trials that were not sent, and why; `None` if there are none.
+    pub(super) fn dropped_message(&self) -> Option<String> {
+        let suite = &self.context.suite;
+        let planned = suite.trials() / suite.variants.len().max(1) as u64;
+        let unsent = self
+            .unsent
+            .iter()
+            .enumerate()
+            .filter(|(_, unsent)| **unsent > 0);
+        let parts: Vec<String> = unsent
+            .map(|(variant, &unsent)| {
+                let outcome = self.context.pacer.last_failure(variant);
+                let label = &suite.variants[variant].label;
+                let failure = outcome.map_or("", Outcome::word);
+                format!(
+                    "`{label}` failed until it was dropped ({failure}): {} of {planned} not sent",
+                    plural(unsent, "trial")
+                )
+            })
+            .collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// The slots in flight.
+    pub(super) fn into_in_flight(self) -> JoinSet<SlotEnd> {
+        self.in_flight
+    }
+
+    /// Starts a slot with those of its trials whose model may be sent to, and defers the others.
+    async fn start_slot(&mut self, trials: Vec<Trial>) -> Result<(), EarlyEnd> {
+        let order: Vec<usize> = trials.iter().map(|trial| trial.variant).collect();
+        loop {
+            let Some(slot) = self.choose(&order).await? else {
+                self.leave_out(&trials, &[]);
+                return Ok(());
+            };
+            let sent = self.launch(&slot, &trials, false).await?;
+            if !sent.is_empty() {
+                self.leave_out(&trials, &sent);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Defers the trials of a slot that are not among the variants that were sent, or counts them as not sent.
+    fn leave_out(&mut self, trials: &[Trial], sent: &[usize]) {
+        for trial in trials.iter().filter(|trial| !sent.contains(&trial.variant)) {
+            if self.context.pacer.is_dropped(trial.variant) {
+                self.unsent[trial.variant] += 1;
+            } else {
+                self.deferred.push(*trial);
+            }
+        }
+    }
+
+    /// Starts what was deferred, each trial by itself, and waits until its model answers again or is dropped.
+    async fn start_deferred(&mut self) -> Result<(), EarlyEnd> {
+        while !self.deferred.is_empty() {
+            self.reap()?;
+            let mut changed = self.context.pacer.changes();
+            let now = self.client.now();
+            let Some(until) = self.start_one_deferred(now).await? else {
+                continue;
+            };
+            self.context.report_changes(self.events).await;
+            tokio::select! {
+                biased;
+                () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
+                Some(ended) = self.in_flight.join_next() => self.end_slot(ended)?,
+                () = wait_for_change(&mut changed, now, until) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the first deferred trial that may be sent, or counts those of a model that was dropped. If all of
+    /// them wait, returns the instant until which they do, if it is known.
+    async fn start_one_deferred(&mut self, now: Nanos) -> Result<Option<Option<Nanos>>, EarlyEnd> {
+        let mut tried = Vec::new();
+        let mut until: Option<Nanos> = None;
+        for index in 0..self.deferred.len() {
+            let trial = self.deferred[index];
+            if tried.contains(&trial.variant) {
+                continue;
+            }
+            tried.push(trial.variant);
+            match self.context.pacer.choose(now, &[trial.variant]) {
+                SlotChoice::Start(slot) => {
+                    self.deferred.remove(index);
+                    let sent = self.launch(&slot, &[trial], true).await?;
+                    self.leave_out(&[trial], &sent);
+                    return Ok(None);
+                }
+                SlotChoice::Nothing => {
+                    let before = self.deferred.len();
+                    self.deferred.retain(|one| one.variant != trial.variant);
+                    self.unsent[trial.variant] += (before - self.deferred.len()) as u64;
+                    return Ok(None);
+                }
+                SlotChoice::Wait(at) => until = [until, at].into_iter().flatten().min(),
+            }
+            if tried.len() == self.context.suite.variants.len() {
+                break;
+            }
+        }
+        Ok(Some(until))
+    }
+
+    /// Waits until any trial of a slot may be sent; `None` if all its models were dropped.
+    async fn choose(&mut self, order: &[usize]) -> Result<Option<AdmittedSlot>, EarlyEnd> {
+        loop {
+            self.reap()?;
+            let mut changed = self.context.pacer.changes();
+            let now = self.client.now();
+            let choice = self.context.pacer.choose(now, order);
+            self.context.report_changes(self.events).await;
+            let until = match choice {
+                SlotChoice::Start(slot) => return Ok(Some(slot)),
+                SlotChoice::Nothing => return Ok(None),
+                SlotChoice::Wait(until) => until,
+            };
+            tokio::select! {
+                biased;
+                () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
+                Some(ended) = self.in_flight.join_next() => self.end_slot(ended)?,
+                () = wait_for_change(&mut changed, now, until) => {}
+            }
+        }
+    }
+
+    /// Reserves, waits for the rate limits, and sends the trials that were chosen. Returns the variants that were
+    /// sent: without those whose model failed meanwhile.
+    async fn launch(
+        &mut self,
+        slot: &AdmittedSlot,
+        trials: &[Trial],
+        is_deferred: bool,
+    ) -> Result<Vec<usize>, EarlyEnd> {
+        let chosen = trials
+            .iter()
+            .filter(|trial| slot.variants.contains(&trial.variant));
+        let chosen = SlotTrials {
+            key: slot.key,
+            trials: chosen.copied().collect(),
+            is_deferred,
+        };
+        let prepared = self.prepare(&chosen).await;
+        let (due, wait, mut prepared) = match prepared {
+            Ok(prepared) => prepared,
+            Err(end) => {
+                // Nothing was sent: no trial may wait for an answer of these.
+                self.context.pacer.cancel(slot);
+                return Err(end);
+            }
+        };
+        let sent = self.context.pacer.confirm(slot);
+        prepared.retain(|trial| sent.contains(&trial.variant()));
+        let Some(number) = chosen.trials.first().map(|trial| trial.slot) else {
+            return Ok(sent);
+        };
+        if prepared.is_empty() {
+            self.context.pacer.end_slot(slot.key);
+            return Ok(sent);
+        }
+        let throttled_since = (wait > Nanos::ZERO).then_some(due);
+        let (client, context, events) = (
+            Arc::clone(self.client),
+            Arc::clone(self.context),
+            self.events.clone(),
+        );
+        let ends = (self.stop.clone(), self.give_up.clone());
+        let key = slot.key;
+        self.in_flight.spawn(async move {
+            let trials = prepared;
+            let reason = carry_out(
+                number,
+                throttled_since,
+                trials,
+                client,
+                context,
+                events,
+                ends,
+            )
+            .await;
+            SlotEnd { key, reason }
+        });
+        Ok(sent)
+    }
+
+    /// Reserves the worst case of trials and builds their requests, and waits for the rate limits: the instant
+    /// at which they were due, the wait, and the trials.
+    async fn prepare(
+        &mut self,
+        chosen: &SlotTrials,
+    ) -> Result<(Nanos, Nanos, Vec<PreparedTrial>), EarlyEnd> {
+        let reservations = self.reserve(&chosen.trials).await?;
+        let prepared = prepare_slot(self.context, chosen, reservations);
+        let loads: Vec<_> = prepared
+            .iter()
+            .map(|ready| ready.load(self.context))
+            .collect();
+        // A slot is free: without a limit the next one would start now.
+        let due = self.client.now();
+        let wait = self.context.pacer.rate_wait(due, &loads);
+        self.pause(wait).await?;
+        Ok((due, wait, prepared))
+    }
+
+    /// Waits until nothing is in flight, and then for the decision to continue.
+    async fn look(&mut self, round: u32) -> Result<(), EarlyEnd> {
+        loop {
+            tokio::select! {
+                biased;
+                () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
+                ended = self.in_flight.join_next() => match ended {
+                    Some(ended) => self.end_slot(ended)?,
+                    None => break,
+                },
+            }
+        }
+        let _ = self.events.send(RunEvent::Look { round }).await;
+        tokio::select! {
+            biased;
+            () = wait_for_any_stop(&mut self.stop) => Err(EarlyEnd::Interrupted),
+            answer = self.continue_signal.recv() => match answer {
+                Some(false) => Err(EarlyEnd::Decided(round)),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Reserves the worst case of the trials, if the run has a cap; waits while requests in flight may leave
+    /// enough.
+    async fn reserve(&mut self, trials: &[Trial]) -> Result<Vec<TrialReservation>, EarlyEnd> {
+        let Some(cap) = &self.context.cap else {
+            return Ok(Vec::new());
+        };
+        loop {
+            if let Some(reason) = cap.overrun() {
+                return Err(EarlyEnd::Aborted(reason));
+            }
+            match cap.reserve_trials(trials) {
+                ReserveOutcome::Now(reservations) => return Ok(reservations),
+                ReserveOutcome::Never => return Err(EarlyEnd::Capped(cap.cap_message())),
+                ReserveOutcome::Later => {}
+            }
+            tokio::select! {
+                biased;
+                () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
+                Some(ended) = self.in_flight.join_next() => self.end_slot(ended)?,
+                () = cap.wait_for_settlement() => {}
+            }
+        }
+    }
+
+    /// Waits before a slot starts. Slots that end meanwhile may abort the run.
+    async fn pause(&mut self, wait: Nanos) -> Result<(), EarlyEnd> {
+        let mut due = std::pin::pin!(sleep(wait.into()));
+        loop {
+            tokio::select! {
+                biased;
+                () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
+                Some(ended) = self.in_flight.join_next() => self.end_slot(ended)?,
+                // The runtime's timer rounds up: without a wait it is not used.
+                () = std::future::ready(()), if wait == Nanos::ZERO => return Ok(()),
+                () = &mut due, if wait > Nanos::ZERO => return Ok(()),
+            }
+        }
+    }
+
+    /// Counts the slots that have ended.
+    fn reap(&mut self) -> Result<(), EarlyEnd> {
+        while let Some(ended) = self.in_flight.try_join_next() {
+            self.end_slot(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a slot that has ended, which may abort the run.
+    fn end_slot(&self, ended: Result<SlotEnd, JoinError>) -> Result<(), EarlyEnd> {
+        if let Ok(ended) = &ended {
+            self.context.pacer.end_slot(ended.key);
+        }
+        reason_to_stop(ended).map_or(Ok(()), |reason| Err(EarlyEnd::Aborted(reason)))
+    }
+}
+
+/// Carries out the trials of one slot that were chosen, sent at the same moment; `throttled_since`: the instant at
+/// which it was due, if a limit delayed it. Returns the reason to abort the run, if there is one.
+async fn carry_out<A: Client>(
+    slot: u64,
+    throttled_since: Option<Nanos>,
+    trials: Vec<PreparedTrial>,
+    client: Arc<A>,
+    context: Arc<RunContext>,
+    events: mpsc::Sender<RunEvent>,
+    ends: (Stop, GiveUp),
+) -> Option<String> {
+    let (before, warmed) = (
+        client.now(),
+        cache::warm(&trials, &client, &context, &events, &ends).await,
+    );
+    if !warmed {
+        return context.log_failure();
+    }
+    let requests = trials.iter().map(|trial| trial.announcement(&context, 1));
+    if !context.announce(requests.collect()).await {
+        return context.log_failure();
+    }
+    client.prepare(trials.len()).await;
+    let after = client.now();
+    // Filling caches and opening connections is no wait for a limit: the slot is due that much later.
+    let due = throttled_since.map(|due| Nanos(due.0 + after.since(before).0));
+    let start = SlotStart::new(due, client.now());
+    let variants: Vec<usize> = trials.iter().map(PreparedTrial::variant).collect();
+    let (stop, give_up) = ends;
+    let mut sent: JoinSet<Outcome> = trials
+        .into_iter()
+        .map(|trial| {
+            let (client, context, events) =
+                (Arc::clone(&client), Arc::clone(&context), events.clone());
+            let ends = (stop.clone(), give_up.clone());
+            trial::carry_out(trial, start, client, context, events, ends)
+        })
+        .collect();
+    let scheduled = start.scheduled;
+    let _ = events.send(RunEvent::Started { slot, scheduled }).await;
+    let mut outcomes = Vec::with_capacity(sent.len());
+    // The others of the slot are paid for anyway: they end in their own time.
+    let mut has_panicked = false;
+    while let Some(ended) = sent.join_next().await {
+        match ended {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(_) => has_panicked = true,
+        }
+    }
+    if has_panicked {
+        return Some(INTERNAL_ERROR.to_owned());
+    }
+    let overrun = context.cap.as_ref().and_then(|cap| cap.overrun());
+    overrun
+        .or_else(|| context.log_failure())
+        .or_else(|| abort_reason(&context, &variants, &outcomes))
+}
+
+/// The reason to stop the run after a slot, if there is one: the slot's own result, or a panic in it, after
+/// which nothing more is spent.
+pub(super) fn reason_to_stop(ended: Result<SlotEnd, JoinError>) -> Option<String> {
+    match ended {
+        Ok(ended) => ended.reason,
+        Err(error) => error.is_panic().then(|| INTERNAL_ERROR.to_owned()),
+    }
+}
+
+/// The reason to abort the run, if a whole slot failed for lack of a key, of money or of a valid certificate:
+/// every further one would fail alike, and cost time or the account's standing. One 402 in a row may be a
+/// gateway's mistake.
+fn abort_reason(context: &RunContext, sent: &[usize], outcomes: &[Outcome]) -> Option<String> {
+    let first = *outcomes.first()?;
+    let reason = match first {
+        Outcome::Unauthorized => "the endpoint does not accept the key",
+        Outcome::PaymentRequired => "the account has no balance or its budget is used up",
+        Outcome::TlsFailed => "the endpoint's certificate cannot be verified",
+        _ => return None,
+    };
+    let is_repeated = first != Outcome::PaymentRequired
+        || sent
+            .iter()
+            .all(|&variant| context.pacer.failures(variant) > 1);
+    // Models that were left out may answer.
+    let mut all = 0..context.suite.variants.len();
+    let is_whole = all.all(|variant| sent.contains(&variant) || context.pacer.is_dropped(variant));
+    let is_same = outcomes.iter().all(|&outcome| outcome == first);
+    (is_same && is_whole && is_repeated).then(|| reason.to_owned())
+}
