@@ -19,6 +19,7 @@ use crate::units::Nanos;
 
 use super::cap::{AttemptReservation, Cap, ReserveOutcome, TrialReservation};
 use super::event::RunEvent;
+use super::grading::graded;
 use super::orders::{
     Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
 };
@@ -277,6 +278,7 @@ pub(super) async fn carry_out<A: Client>(
             after_token: client.longest_pause(first, end),
         };
         let sample = sample(&ready, (start, pauses), &context, attempts, exchange);
+        let sample = graded(&context, sample).await;
         let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
         return outcome;
     }
@@ -483,7 +485,6 @@ fn sample(
     let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
-    let keep = context.suite.keep_answers;
     let mut sample = Sample {
         version: Sample::VERSION,
         trial: trial.number,
@@ -532,9 +533,9 @@ fn sample(
         served_model: reading.served_model,
         generation_id: reading.generation_id,
         flags: reading.flags,
-        answer: reading.answer.filter(|_| keep),
-        reasoning: reading.reasoning.filter(|_| keep),
-        tool_calls: if keep { reading.tool_calls } else { Vec::new() },
+        answer: reading.answer,
+        reasoning: reading.reasoning,
+        tool_calls: reading.tool_calls,
         grades: Vec::new(),
         pass_threshold: None,
         attempts,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{self, CacheUses, Cap, Pace, RequestWriter, RunContext, RunEvent};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
+use crate::grade::Grader;
 use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
@@ -298,6 +299,7 @@ impl Job {
             cap: self.cap.clone(),
             cache_uses: CacheUses::default(),
             requests,
+            grader: Grader::new(suite).map(Arc::new),
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use crate::grade::Grader;
 use crate::plan::{Pacer, example, plan};
 use crate::record::Sample;
 use crate::suite::{PerMinute, RateLimits, Suite, Wording};
@@ -47,6 +48,7 @@ fn context(suite: Suite) -> RunContext {
         cap: None,
         cache_uses: super::CacheUses::default(),
         requests: None,
+        grader: Grader::new(&suite).map(Arc::new),
         suite,
     }
 }
