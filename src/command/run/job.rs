@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{self, CacheUses, Cap, Pacer, RequestWriter, RunContext, RunEvent};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
+use crate::grade::Grader;
 use crate::plan::{PacingLimit, Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
@@ -302,6 +303,7 @@ impl Job {
             cap: self.cap.clone(),
             cache_uses: CacheUses::default(),
             requests,
+            grader: Grader::new(suite).map(Arc::new),
         }
     }
 
