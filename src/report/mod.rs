@@ -5,6 +5,7 @@
 //! the same number stands in every format.
 
 mod alerts;
+mod answers;
 mod asserts;
 mod caching;
 mod columns;
@@ -33,6 +34,7 @@ mod sizes;
 mod sparkline;
 pub mod spend;
 pub mod suite_check;
+mod switch;
 mod table;
 mod terminal;
 #[cfg(test)]
@@ -51,6 +53,7 @@ use crate::record::{Manifest, Sample};
 use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary};
 
 pub use alerts::Alert;
+pub use answers::{AnswerOptions, AnswerPages};
 pub use caching::CachingSection;
 pub use compared::ComparisonReport;
 pub use estimate::{EstimateDocument, EstimateView, actual_cost_line};
@@ -68,6 +71,7 @@ pub use retirement::retirement_line;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use screen::{GateLine, ResultScreen};
 pub use sizes::SizesDocument;
+pub use switch::SwitchText;
 pub use table::{Column, ColumnDisplay, FigureTable};
 pub use terminal::Style;
 pub use trends::{Trends, TrendsDocument};
