@@ -33,9 +33,11 @@ mod rule;
 mod sequential;
 mod summary;
 mod switch;
+mod tail;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod timings;
 
 pub use caching::{BreakEven, CacheFigures, CacheSaving};
 pub use distribution::{Distribution, Estimate};
@@ -85,4 +87,9 @@ pub use summary::{
 pub use switch::{
     ConditionStatus, SwitchCondition, SwitchDecision, SwitchOutcome, decide_switches,
 };
+pub use tail::{MeanParts, TailExplanation};
 pub use tally::{SampleCounts, TokenKind, TokenTotal};
+pub use timings::{
+    LevelDrift, RunTimings, STALL_GAPS, STALL_MIN, TimePart, TimingFold, TrialTiming,
+    VariantTimings,
+};
