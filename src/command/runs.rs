@@ -85,11 +85,7 @@ fn close(path: &Path) -> Result<u8, Failure> {
         CloseOutcome::Closed(line) => (line, true),
         CloseOutcome::AlreadyEnded(line) => (line, false),
         CloseOutcome::NotFound => return Err(none()),
-        CloseOutcome::Alive => {
-            return Err(Failure::usage(format!(
-                "`{shown}` is still running\n  stop it with Ctrl-C or SIGTERM; it then closes itself"
-            )));
-        }
+        CloseOutcome::Alive(holder) => return Err(closing::alive(path, holder.as_ref())),
         CloseOutcome::Unknown => {
             return Err(Failure::usage(format!(
                 "cannot check if `{shown}` is still running: it has no {}, or its file system has no locks",

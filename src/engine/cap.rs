@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::plan::{Plan, Slot};
+use crate::plan::{Plan, Trial};
 use crate::suite::Suite;
 use crate::units::Usd;
 
 use super::budget::{ActualCost, BudgetReservation, CostBudget, Reservation};
+use super::finished::FinishedTrials;
 use super::worst::WorstCase;
 
 /// A cap on everything that a run sends.
@@ -99,6 +100,13 @@ impl Cap {
         }
     }
 
+    /// The same, of which earlier parts of the run spent this much, or cannot rule it out.
+    #[must_use]
+    pub fn with_spent(self, before: Usd) -> Self {
+        self.state().budget.count(before);
+        self
+    }
+
     /// The limit.
     pub const fn limit(&self) -> Usd {
         self.limit
@@ -110,11 +118,13 @@ impl Cap {
         self.state().budget.committed()
     }
 
-    /// The minimum that must be free to measure anything: the warm-up and the first slot. `None` if it exceeds
-    /// all amounts of money.
-    pub fn min_cost(&self, plan: &Plan) -> Option<Usd> {
+    /// The minimum that must be free to measure anything: the warm-up and the first slot that is left. `None` if it
+    /// exceeds all amounts of money.
+    pub fn min_cost(&self, plan: &Plan, finished: &FinishedTrials) -> Option<Usd> {
         let warm_up = self.warm_up_costs()?.into_iter();
-        let slot = plan.slots().next().map(|slot| self.slot_costs(&slot));
+        let mut slots = plan.slots().map(|slot| finished.remaining(&slot));
+        let slot = slots.find(|trials| !trials.is_empty());
+        let slot = slot.map(|trials| self.slot_costs(&trials));
         let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
         warm_up
             .chain(slot)
@@ -127,9 +137,9 @@ impl Cap {
         format!("${} ({})", self.limit, self.words)
     }
 
-    /// Reserves the worst case of a slot.
-    pub(super) fn reserve_slot(self: &Arc<Self>, slot: &Slot) -> ReserveOutcome {
-        self.reserve(self.slot_costs(slot))
+    /// Reserves the worst case of trials that are sent together.
+    pub(super) fn reserve_slot(self: &Arc<Self>, trials: &[Trial]) -> ReserveOutcome {
+        self.reserve(self.slot_costs(trials))
     }
 
     /// Reserves the worst case of the warm-up; one reservation for each variant.
@@ -166,9 +176,10 @@ impl Cap {
         )
     }
 
-    fn slot_costs(&self, slot: &Slot) -> Option<Vec<MaxCost>> {
-        let each = slot.order.iter().map(|&variant| {
-            let each = self.worst.trial(slot.prompt, variant);
+    fn slot_costs(&self, trials: &[Trial]) -> Option<Vec<MaxCost>> {
+        let each = trials.iter().map(|trial| {
+            let variant = trial.variant;
+            let each = self.worst.trial(trial.prompt, variant);
             let all = each.times(self.attempts)?;
             Some(MaxCost { variant, each, all })
         });

@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 mod cap;
 mod event;
+mod finished;
 mod orders;
 mod pace;
 mod request;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use cap::Cap;
 pub use event::RunEvent;
+pub use finished::FinishedTrials;
 pub use orders::{Client, ContinueSignal, RunContext, Stop, StopRequest};
 pub use pace::Pace;
 pub use request::unsupported_parameters;

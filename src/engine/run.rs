@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::plan::Slot;
+use crate::plan::Trial;
 use crate::record::Outcome;
 use crate::units::Nanos;
 
@@ -129,6 +129,10 @@ async fn start_slots<A: Client>(
             }
             round = slot.round;
         }
+        let left = context.finished.remaining(&slot);
+        if left.is_empty() {
+            continue;
+        }
         while in_flight.len() >= max {
             tokio::select! {
                 Some(ended) = in_flight.join_next() => {
@@ -139,11 +143,11 @@ async fn start_slots<A: Client>(
                 () = wait_for_any_stop(stop) => return RunEnd::Interrupted,
             }
         }
-        let reservations = match reserve_slot(context, &slot, in_flight, stop).await {
+        let reservations = match reserve_slot(context, &left, in_flight, stop).await {
             Ok(reservations) => reservations,
             Err(ending) => return ending,
         };
-        let trials = trial::prepare_slot(context, &slot, reservations);
+        let trials = trial::prepare_slot(context, &left, reservations);
         let loads: Vec<_> = trials.iter().map(|ready| ready.load(context)).collect();
         // A slot is free: without a limit the next one would start now.
         let due = client.now();
@@ -195,10 +199,10 @@ async fn look(
     }
 }
 
-/// Reserves the worst case of the slot, if the run has a cap; waits while requests in flight may leave enough.
+/// Reserves the worst case of a slot's trials, if the run has a cap; waits while requests in flight may leave enough.
 async fn reserve_slot(
     context: &RunContext,
-    slot: &Slot,
+    trials: &[Trial],
     in_flight: &mut JoinSet<Option<String>>,
     stop: &mut Stop,
 ) -> Result<Vec<TrialReservation>, RunEnd> {
@@ -209,7 +213,7 @@ async fn reserve_slot(
         if let Some(reason) = cap.overrun() {
             return Err(RunEnd::Aborted(reason));
         }
-        match cap.reserve_slot(slot) {
+        match cap.reserve_slot(trials) {
             ReserveOutcome::Now(reservations) => return Ok(reservations),
             ReserveOutcome::Never => return Err(RunEnd::Capped(cap.cap_message())),
             ReserveOutcome::Later => {}

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::gateway::request::path;
 use crate::gateway::{OutgoingRequest, Reading, Recording, read};
-use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
+use crate::plan::{Load, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, RequestEvent, Sample, summarize_gaps};
 use crate::suite::{CacheMode, Prompt, Redacted, Role, Variant};
 use crate::units::Nanos;
@@ -149,7 +149,7 @@ pub(super) struct FinishedExchange {
 }
 
 fn request_id(context: &RunContext, trial: u64, attempt: u32) -> String {
-    format!("{}-{trial}-{attempt}", context.run)
+    format!("{}-{trial}-{attempt}", context.request_prefix)
 }
 
 /// One request of this prompt to this variant.
@@ -161,16 +161,16 @@ fn load(context: &RunContext, prompt: &Prompt, variant: usize) -> Load {
     }
 }
 
-/// The trials of a slot in the order of sending, requests built. `reservations`: one for each if the run has a
+/// Trials of one slot, in the order of sending, requests built. `reservations`: one for each if the run has a
 /// cap, else none.
 pub(super) fn prepare_slot(
     context: &RunContext,
-    slot: &Slot,
+    trials: &[Trial],
     reservations: Vec<TrialReservation>,
 ) -> Vec<PreparedTrial> {
-    let prompt = &context.suite.prompts[slot.prompt];
     let mut reservations = reservations.into_iter();
-    let ready = |trial: Trial| {
+    let ready = |&trial: &Trial| {
+        let prompt = &context.suite.prompts[trial.prompt];
         let variant = &context.suite.variants[trial.variant];
         let mut messages = context.suite.messages_of(prompt, variant);
         if context.suite.cache_of(variant) == CacheMode::Bust {
@@ -186,7 +186,7 @@ pub(super) fn prepare_slot(
             reservation,
         }
     };
-    slot.trials().map(ready).collect()
+    trials.iter().map(ready).collect()
 }
 
 /// Carries out a trial, whose first attempt is logged, and sends its sample. Returns the sample's outcome.
@@ -368,7 +368,7 @@ pub(super) async fn warm_up<A: Client>(
             let mut stop = stop.clone();
             async move {
                 for number in 1..=context.suite.warmup {
-                    let request_id = format!("{}-w{index}-{number}", context.run);
+                    let request_id = format!("{}-w{index}-{number}", context.request_prefix);
                     let wait = context.pace.wait(client.now(), &[load]);
                     if wait > Nanos::ZERO {
                         tokio::select! {

@@ -107,6 +107,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         environment: None,
         until_decided: None,
         warming: Vec::new(),
+        parts: Vec::new(),
         estimate: None,
         planned_trials: 4,
         plan_digest: "0123456789abcdef".to_owned(),

@@ -5,7 +5,7 @@
 //! matter how the process ends; and one bad line costs no other.
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,13 @@ use crate::input::{open_named, open_regular, open_regular_to_write};
 
 use super::{Amendment, InvalidRecord, Sample};
 use crate::private_file::options_for_new;
+
+mod holder;
+mod torn;
+
+pub use holder::LockHolder;
+pub(super) use holder::lock_holder;
+pub use torn::{TornLine, set_aside_torn_line};
 
 /// Maximum bytes of one line: above the longest answer that is stored, with every character escaped. A longer
 /// line is not bakeoff's, and is skipped without being held in memory.
@@ -92,6 +99,17 @@ pub enum JournalError {
         line: u64,
         /// The problem with it.
         problem: LineProblem,
+    },
+    /// Another process holds the journal.
+    #[error(
+        "{} is in use by {}",
+        path.display(), holder.as_ref().map_or_else(|| "another process".to_owned(), LockHolder::to_string)
+    )]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// That process, if the system says which it is.
+        holder: Option<LockHolder>,
     },
     /// A record was not written, because it could not have been read again.
     #[error("{file}: not written: {problem}")]
@@ -225,6 +243,28 @@ impl<E: Entry> JournalWriter<E> {
         Ok(())
     }
 
+    /// Locks the journal, if no other process has: returns true then.
+    ///
+    /// # Errors
+    /// As [`JournalWriter::lock`].
+    pub(super) fn try_lock(&mut self) -> io::Result<bool> {
+        loop {
+            match self.file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => return Ok(false),
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        self.torn = ends_within_a_line(&mut self.file)?;
+        Ok(true)
+    }
+
+    /// The process that holds the journal, if the system says so.
+    pub(super) fn holder(&self) -> Option<LockHolder> {
+        lock_holder(&self.file)
+    }
+
     /// Reads the journal from its beginning, through the file that is open here; a file opened anew would wait
     /// for this one's lock.
     ///
@@ -323,7 +363,7 @@ impl<E: Entry> JournalWriter<E> {
     }
 }
 
-fn file_error(path: &Path, source: io::Error) -> JournalError {
+pub(super) fn file_error(path: &Path, source: io::Error) -> JournalError {
     JournalError::File {
         path: path.to_owned(),
         source,
@@ -414,6 +454,11 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
     pub fn cut_within_a_number(&self, error: &serde_json::Error) -> bool {
         error.column() >= self.line.len()
             && matches!(self.line.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
+    }
+
+    /// Number of the line that was read last.
+    pub(super) fn line(&self) -> u64 {
+        self.number
     }
 
     /// The number of lines so far that were no records, without a torn last one.

@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::units::{ModelId, Usd};
 
 mod closing;
+mod recorded;
 
 pub use closing::{CloseOutcome, KILLED, VERIFY_FOLDER, close_ended, remove_verified};
+pub use recorded::RecordedCost;
 
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
 use super::{Amendment, InvalidRecord, Outcome, Run, Sample, Status};
@@ -34,6 +36,9 @@ pub struct LedgerLine {
     pub suite: String,
     /// Time at which it began, UTC.
     pub started_at: jiff::Timestamp,
+    /// Time at which its last part began, if it was resumed: a cap of that day counts the whole run too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_at: Option<jiff::Timestamp>,
     /// Name of the endpoint's profile, or its URL.
     pub endpoint: String,
     /// True for the simulator, whose money is invented.
@@ -185,6 +190,11 @@ impl Spending {
         }
         add_reported(&mut model.billed_usd, amendment.billed_usd);
         add_reported(&mut model.market_usd, amendment.market_usd);
+    }
+
+    /// The known cost of all models.
+    pub fn total(&self) -> Usd {
+        self.0.values().map(|model| model.spent_usd).sum()
     }
 
     /// Sums by model, sorted by id.
@@ -343,7 +353,7 @@ fn last_of_each(lines: Vec<LedgerLine>) -> Vec<LedgerLine> {
 /// still exists. Other requests are not looked up; its cap bounds them, if it has one.
 fn fill(reports: &Path, line: &mut LedgerLine) {
     let folder = reports.join(&line.suite).join(&line.run);
-    let samples = Run::open(&folder).and_then(|run| run.samples());
+    let samples = Run::open(&folder).and_then(|run| run.all_samples());
     let mut spending = Spending::default();
     for sample in samples.into_iter().flatten().flatten() {
         spending.add_sample(&sample);

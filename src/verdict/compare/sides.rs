@@ -101,8 +101,9 @@ impl MetricSides {
         metric: Metric,
         part: SampleFilter,
     ) -> Self {
-        let values_of = |observed: &[Observation]| -> Vec<f64> {
+        let values_of = |observed: &[Observation], others: &[Observation]| -> Vec<f64> {
             let accepted = observed.iter().filter(|one| part.holds(metric, one));
+            let accepted = accepted.filter(|one| !pair.evidence.is_split(one, others));
             accepted.filter_map(|one| value(metric, one)).collect()
         };
         let was_sent = |observed: &[Observation]| observed.iter().any(|o| o.round <= part.rounds);
@@ -110,7 +111,10 @@ impl MetricSides {
         let (mut eligible, mut has_values) = (0, (false, false));
         let both = pair.reference.prompts.iter().zip(&pair.candidate.prompts);
         for (index, (reference, candidate)) in both.enumerate() {
-            let (a, b) = (values_of(reference), values_of(candidate));
+            let (a, b) = (
+                values_of(reference, candidate),
+                values_of(candidate, reference),
+            );
             eligible += usize::from(if metric == Metric::PassRate {
                 !a.is_empty() || !b.is_empty()
             } else {

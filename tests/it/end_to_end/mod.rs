@@ -20,6 +20,7 @@ mod keys;
 mod leaks;
 mod measuring;
 mod mistakes;
+mod resumed;
 
 /// Two prompts, three models, two repetitions: 12 trials.
 const SUITE: &str = r#"

@@ -1,6 +1,6 @@
 use super::super::append;
 use super::*;
-use crate::record::{Attempt, Outcome, RequestLog, example};
+use crate::record::{Attempt, Outcome, RequestEvent, RequestLog, Sample, example};
 
 const CAP: i128 = 1_000;
 
@@ -10,6 +10,7 @@ fn open_line(run: &str, cap: Option<i128>) -> LedgerLine {
         run: run.to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
+        resumed_at: None,
         endpoint: "sim".to_owned(),
         simulated: true,
         status: Status::Running,
@@ -128,7 +129,10 @@ fn a_run_that_goes_on_is_left_alone() {
     let log = begin(folder.path(), "r", Some(CAP), &[], vec![sent("a")]);
     assert_eq!(close_ended(folder.path()).unwrap(), []);
     let mut held = LockedLedger::lock(folder.path()).unwrap();
-    assert_eq!(held.close_run("r").unwrap(), CloseOutcome::Alive);
+    assert!(matches!(
+        held.close_run("r").unwrap(),
+        CloseOutcome::Alive(_)
+    ));
     assert_eq!(held.close_run("other").unwrap(), CloseOutcome::NotFound);
     drop(held);
     assert!(super::super::read(folder.path()).unwrap().lines[0].is_open());
