@@ -15,8 +15,8 @@ use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
     EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
     Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
-    ModelPrices, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample,
-    Status, ToolCall, UntilDecided, Usage, Warming,
+    ModelPrices, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunPart, RunStanding,
+    Sample, Status, ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;

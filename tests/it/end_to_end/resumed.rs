@@ -128,7 +128,7 @@ fn differences_are_named_and_refused() {
     let folder = cut(&home, 9, "");
     home.bakeoff(&format!("resume {folder}"))
         .exits(2)
-        .complains("scenario: was sha256:")
+        .complains("scenario: was ")
         .complains("accept it with --force")
         .run();
     let path = format!("{folder}/manifest.json");
@@ -140,7 +140,7 @@ fn differences_are_named_and_refused() {
     home.bakeoff(&format!("resume {folder} --scenario world.toml"))
         .exits(2)
         .complains("version: was bakeoff 9.")
-        .complains("suite in the manifest: was sha256:")
+        .complains("suite in the manifest: was ")
         .run();
     home.bakeoff(&format!("resume {folder} --scenario world.toml --force"))
         .run();
@@ -188,16 +188,17 @@ fn a_cap_counts_the_parts_before_and_can_be_raised() {
 #[test]
 fn failed_trials_are_repeated_on_request() {
     // A trial that failed is repeated once, the others are not, and the report says so.
-    let home = Home::new().with("suite.toml", &suite(5)).with(
-        "faulty.toml",
-        &format!(
-            "{}faults = {{ \"400\" = 0.4 }}
+    let home = Home::new()
+        .with("suite.toml", &suite(5).replace("= 40", "= 2000"))
+        .with(
+            "faulty.toml",
+            &format!(
+                "{}faults = {{ \"400\" = 0.4 }}
 ",
-            super::program::FAST_WORLD
-        ),
-    );
+                super::program::FAST_WORLD
+            ),
+        );
     home.bakeoff("run suite.toml --scenario faulty.toml --sim-seed 1")
-        .exits(4)
         .run();
     let folder = folder(&home);
     let failed = |home: &Home| {
