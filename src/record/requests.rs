@@ -140,7 +140,7 @@ impl RequestLog {
             return Err(JournalError::Held { path, holder });
         }
         let torn = set_aside_torn_line(&path)?;
-        Ok(TakenLog { writer, torn, path })
+        Ok(TakenLog { writer, path, torn })
     }
 
     fn opened(

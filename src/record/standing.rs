@@ -111,7 +111,7 @@ mod tests {
                 outcome.word()
             )
         };
-        samples.iter().map(line).collect()
+        samples.iter().map(line).collect::<Vec<_>>().concat()
     }
 
     fn read(text: &str) -> StandingSamples {

@@ -95,7 +95,8 @@ mod tests {
         fn a_cut_journal_is_divided(lines in prop::collection::vec("[a-z]{0,40}", 0..6), cut in 0_usize..400) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("journal");
-            let whole: String = lines.iter().map(|text| format!("{{\"text\":\"{text}\"}}\n")).collect();
+            let lines = lines.iter().map(|text| format!("{{\"text\":\"{text}\"}}\n"));
+            let whole = lines.collect::<Vec<_>>().concat();
             let cut = cut.min(whole.len());
             fs::write(&path, &whole[..cut]).unwrap();
             let aside = set_aside_torn_line(&path).unwrap();
