@@ -38,6 +38,9 @@ pub(super) struct ResumeArgs {
     /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// Certificate authorities of the endpoint (PEM file), in place of those of the system
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Compare the run with the accepted runs in this history; flagged runs are recorded in it
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
@@ -61,6 +64,7 @@ impl From<ResumeArgs> for Options {
             max_cost: args.max_cost,
             scenario: args.scenario,
             project: args.project,
+            ca_file: args.ca_file,
             history: args.history,
             quiet: args.quiet,
             json: args.json,

@@ -192,12 +192,13 @@ impl ResolvedRun {
     pub(in crate::command) fn from_manifest(
         manifest: &Manifest,
         project: Option<&Path>,
+        ca_file: Option<&Path>,
     ) -> Result<Self, Failure> {
         let project = files::project(project)?;
         let suite = manifest.suite.clone();
         let looks = manifest.until_decided.as_ref();
         Ok(Self {
-            profile: endpoint::resolve(&project, &suite.endpoint)?,
+            profile: endpoint::resolve(&project, &suite.endpoint, ca_file)?,
             plan: plan(&suite),
             looks: looks.map_or_else(Vec::new, |planned| planned.looks.clone()),
             environment: manifest.environment.clone(),

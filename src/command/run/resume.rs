@@ -44,6 +44,7 @@ pub struct Options {
     pub max_cost: Option<Usd>,
     pub scenario: Option<PathBuf>,
     pub project: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
     pub history: Option<PathBuf>,
     pub quiet: bool,
     pub json: bool,
@@ -182,6 +183,7 @@ fn run_options(options: &Options, reports: PathBuf) -> job::Options {
         sim_seed: None,
         output: reports,
         project: options.project.clone(),
+        ca_file: options.ca_file.clone(),
         allow_outside: false,
         history: options.history.clone(),
         environment: None,
@@ -199,7 +201,11 @@ fn run_options(options: &Options, reports: PathBuf) -> job::Options {
 /// The job of the rest of the run, and its endpoint.
 fn prepare(stored: &StoredParts, options: &Options) -> Result<(Job, OpenEndpoint), Failure> {
     let manifest = &stored.manifest;
-    let mut resolved = ResolvedRun::from_manifest(manifest, options.project.as_deref())?;
+    let mut resolved = ResolvedRun::from_manifest(
+        manifest,
+        options.project.as_deref(),
+        options.ca_file.as_deref(),
+    )?;
     if options.max_cost.is_some() {
         // The new cap takes the place of the one that the run was begun with.
         resolved.suite.max_cost = None;
