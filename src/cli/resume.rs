@@ -26,6 +26,9 @@ pub(super) struct ResumeArgs {
     /// Repeat the trials that failed, and no others
     #[arg(long)]
     retry_failed: bool,
+    /// Add the samples of this folder, which the run named when its own could not be written any more
+    #[arg(long, value_name = "DIR")]
+    rescued: Option<PathBuf>,
     /// Continue in spite of differences in endpoint, prices, version or records; the reports name them
     #[arg(long)]
     force: bool,
@@ -38,7 +41,7 @@ pub(super) struct ResumeArgs {
     /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
-    /// Certificate authorities of the endpoint (PEM file), in place of those of the system
+    /// PEM file of certificate authorities to trust in addition to the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Compare the run with the accepted runs in this history; flagged runs are recorded in it
@@ -60,6 +63,7 @@ impl From<ResumeArgs> for Options {
         Self {
             run: args.run,
             retry_failed: args.retry_failed,
+            rescued: args.rescued,
             force: args.force,
             max_cost: args.max_cost,
             scenario: args.scenario,

@@ -14,6 +14,7 @@ use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_tabl
 use super::base::closing;
 use super::base::exit;
 use super::base::failure::Failure;
+use super::base::locks::LockPatience;
 use super::base::stdio::{stderr, stdout};
 
 /// The folder that `run` puts runs into when nothing else is said.
@@ -81,7 +82,9 @@ fn close(path: &Path) -> Result<u8, Failure> {
     if !reports.join(LedgerLine::FILE).exists() {
         return Err(none());
     }
-    let (line, is_new) = match LockedLedger::lock(reports)?.close_run(&name)? {
+    let mut patience = LockPatience::default();
+    let mut ledger = LockedLedger::lock(reports, &mut |lock| patience.wait(lock))?;
+    let (line, is_new) = match ledger.close_run(&name)? {
         CloseOutcome::Closed(line) => (line, true),
         CloseOutcome::AlreadyEnded(line) => (line, false),
         CloseOutcome::NotFound => return Err(none()),

@@ -336,3 +336,11 @@ pub(crate) fn sample() -> impl Strategy<Value = Sample> {
         },
     )
 }
+
+/// Waits for a lock as long as it takes.
+pub(crate) fn patient() -> impl FnMut(&super::HeldLock<'_>) -> std::ops::ControlFlow<()> {
+    |_| {
+        std::thread::yield_now();
+        std::ops::ControlFlow::Continue(())
+    }
+}

@@ -21,8 +21,8 @@ use crate::private_file::options_for_new;
 mod holder;
 mod torn;
 
-pub use holder::LockHolder;
 pub(super) use holder::lock_holder;
+pub use holder::{HeldLock, LockHolder, LockWait};
 pub use torn::{TornLine, set_aside_torn_line};
 
 /// Maximum bytes of one line: above the longest answer that is stored, with every character escaped. A longer
@@ -177,7 +177,7 @@ impl<E: Entry> JournalWriter<E> {
     /// It cannot be created, or exists already.
     pub fn create(folder: &Path) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
-        let private = options_for_new(options.create_new(true).append(true));
+        let private = options_for_new(options.create_new(true).read(true).append(true));
         Self::open_with(folder.join(E::FILE), private)
     }
 
@@ -229,24 +229,28 @@ impl<E: Entry> JournalWriter<E> {
     }
 
     /// Waits until no other process has locked the journal, and locks it until this is dropped. Locks bind only
-    /// those that request them.
+    /// those that request them. `wait` is called again and again meanwhile.
     ///
     /// # Errors
-    /// The system's error about the lock: not every file system has locks. The journal can be written anyway.
-    pub fn lock(&mut self) -> io::Result<()> {
-        while let Err(error) = self.file.lock() {
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
+    /// [`JournalError::Held`] if `wait` gives up; or the system's error about the lock: not every file system has
+    /// locks. The journal can be written anyway.
+    pub fn lock(&mut self, wait: LockWait<'_>) -> Result<(), JournalError> {
+        while !self
+            .try_lock()
+            .map_err(|source| file_error(&self.path, source))?
+        {
+            if wait(&HeldLock::new(&self.path, &self.file)).is_break() {
+                let (path, holder) = (self.path.clone(), self.holder());
+                return Err(JournalError::Held { path, holder });
             }
         }
-        self.torn = ends_within_a_line(&mut self.file)?;
         Ok(())
     }
 
     /// Locks the journal, if no other process has: returns true then.
     ///
     /// # Errors
-    /// As [`JournalWriter::lock`].
+    /// The system's error about the lock.
     pub(super) fn try_lock(&mut self) -> io::Result<bool> {
         loop {
             match self.file.try_lock() {
@@ -263,6 +267,11 @@ impl<E: Entry> JournalWriter<E> {
     /// The process that holds the journal, if the system says so.
     pub(super) fn holder(&self) -> Option<LockHolder> {
         lock_holder(&self.file)
+    }
+
+    /// Returns true if the file was deleted: what is written to it is lost with this process.
+    pub fn is_deleted(&self) -> bool {
+        is_deleted(&self.file)
     }
 
     /// Reads the journal from its beginning, through the file that is open here; a file opened anew would wait
@@ -319,6 +328,10 @@ impl<E: Entry> JournalWriter<E> {
         if entries.is_empty() {
             return Ok(());
         }
+        if self.is_deleted() {
+            let source = io::Error::new(io::ErrorKind::NotFound, "the file was deleted");
+            return Err(file_error(&self.path, source));
+        }
         if self.torn {
             self.line.push(b'\n');
         }
@@ -368,6 +381,18 @@ pub(super) fn file_error(path: &Path, source: io::Error) -> JournalError {
         path: path.to_owned(),
         source,
     }
+}
+
+#[cfg(unix)]
+fn is_deleted(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_deleted(_: &File) -> bool {
+    // An open file cannot be deleted there.
+    false
 }
 
 fn ends_within_a_line(file: &mut File) -> io::Result<bool> {

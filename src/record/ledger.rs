@@ -22,7 +22,7 @@ mod recorded;
 pub use closing::{CloseOutcome, KILLED, VERIFY_FOLDER, close_ended, remove_verified};
 pub use recorded::RecordedCost;
 
-use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, LockWait};
 use super::{Amendment, InvalidRecord, Outcome, Run, Sample, Status};
 
 /// One line of `ledger.jsonl`. Absent means not known.
@@ -263,10 +263,14 @@ impl<'p> LockedLedger<'p> {
     /// Waits for the ledger in the folder of runs and locks it; creates it if it does not exist.
     ///
     /// # Errors
-    /// If it cannot be opened.
-    pub fn lock(reports: &'p Path) -> Result<Self, JournalError> {
+    /// If it cannot be opened, or `wait` gives up.
+    pub fn lock(reports: &'p Path, wait: LockWait<'_>) -> Result<Self, JournalError> {
         let mut writer = JournalWriter::append_to(reports)?;
-        let lock_error = writer.lock().err();
+        let lock_error = match writer.lock(wait) {
+            Ok(()) => None,
+            Err(JournalError::File { source, .. }) => Some(source),
+            Err(held) => return Err(held),
+        };
         Ok(Self {
             reports,
             writer,
@@ -373,9 +377,9 @@ fn reserve_rest(line: &mut LedgerLine) {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn append(reports: &Path, line: &LedgerLine) -> Result<(), JournalError> {
+pub fn append(reports: &Path, line: &LedgerLine, wait: LockWait<'_>) -> Result<(), JournalError> {
     // Without locks a line is one write all the same.
-    LockedLedger::lock(reports)?.append(line)
+    LockedLedger::lock(reports, wait)?.append(line)
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ pub use history::{
     HistoryVariant, Level, RunStanding,
 };
 pub use journal::{
-    Entry, JournalError, JournalReader, JournalWriter, LineProblem, LockHolder, MAX_LINE_BYTES,
-    TornLine, set_aside_torn_line,
+    Entry, HeldLock, JournalError, JournalReader, JournalWriter, LineProblem, LockHolder, LockWait,
+    MAX_LINE_BYTES, TornLine, set_aside_torn_line,
 };
 pub use manifest::{
     CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, RunPart, Status,

@@ -118,7 +118,7 @@ impl RequestLog {
     /// If it cannot be made.
     pub fn create(folder: &Path) -> Result<Option<Self>, JournalError> {
         let mut writer = JournalWriter::create(folder)?;
-        if writer.lock().is_err() {
+        if !matches!(writer.try_lock(), Ok(true)) {
             drop(writer);
             let _ = fs::remove_file(folder.join(RequestLine::FILE));
             return Ok(None);

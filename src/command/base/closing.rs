@@ -10,11 +10,14 @@ use crate::record::ledger::{self, LedgerLine};
 use crate::record::{JournalError, LockHolder};
 
 use super::failure::Failure;
+use super::locks::LockPatience;
 use super::stdio::stderr;
 
 /// Closes the runs of this ledger whose process is gone, and prints which, unless `quiet`.
 pub(in crate::command) fn close_ended(reports: &Path, quiet: bool) -> io::Result<()> {
-    report_closed(ledger::close_ended(reports), quiet)
+    let mut patience = LockPatience::default();
+    let closed = ledger::close_ended(reports, &mut |lock| patience.wait(lock));
+    report_closed(closed, quiet)
 }
 
 /// Prints the closed runs, or the reason why none could be closed.

@@ -17,6 +17,7 @@ use crate::verdict::{
 use super::job::{Job, Options};
 use crate::command::base::failure::Failure;
 use crate::command::base::history::{accepted, open_for_suite, past_of};
+use crate::command::base::locks::LockPatience;
 use crate::command::base::samples;
 use crate::command::base::stdio::stderr;
 
@@ -93,7 +94,8 @@ impl<'a> Baseline<'a> {
         let past = past_of(&history, manifest);
         let today = to_history_run(manifest, &samples::read(run, manifest)?.evidence);
         let lines = history_updates(&today, &past, judgement);
-        History::append(self.path, &lines)?;
+        let mut patience = LockPatience::default();
+        History::append(self.path, &lines, &mut |lock| patience.wait(lock))?;
         self.print_update(run, &history, &lines)
     }
 

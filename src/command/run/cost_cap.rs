@@ -20,6 +20,7 @@ use crate::units::Usd;
 use super::job::{Job, Options, ResolvedRun};
 use crate::command::base::closing;
 use crate::command::base::failure::Failure;
+use crate::command::base::locks::LockPatience;
 use crate::command::base::stdio::stderr;
 
 /// The source of the limit of a resumed run without `--max-cost`.
@@ -117,7 +118,8 @@ pub(super) fn claim_ledger<'o>(
         let folder = options.output.display();
         Failure::usage(format!("cannot make the folder {folder}: {error}"))
     })?;
-    let mut ledger = LockedLedger::lock(&options.output)?;
+    let mut patience = LockPatience::default();
+    let mut ledger = LockedLedger::lock(&options.output, &mut |lock| patience.wait(lock))?;
     closing::report_closed(ledger.close_ended(), options.quiet)?;
     let now = Timestamp::now();
     let began = Timestamp::from_second(now.as_second()).unwrap_or_default();

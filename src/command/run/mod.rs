@@ -17,6 +17,7 @@ mod progress;
 pub(super) mod provider_prices;
 mod remaining;
 pub mod resume;
+mod sample_store;
 mod session;
 mod until_decided;
 
@@ -34,6 +35,7 @@ use crate::units::Nanos;
 use super::base::endpoint::{self, OpenEndpoint};
 use super::base::failure::Failure;
 use super::base::json::print_json;
+use super::base::locks::LockPatience;
 use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
@@ -46,6 +48,7 @@ use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
 use part::{OpenPart, RunTally};
 use progress::{Progress, ProgressMode};
+use sample_store::SampleStore;
 use session::{Session, SessionEnd};
 
 /// Carries out `bakeoff run`.
@@ -154,7 +157,12 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     progress.end();
     if let Some(manifest) = &mut entry {
         manifest.status = Status::Incomplete("--verify".to_owned());
-        ledger::append(&options.output, &job.ledger_line(manifest, spending))?;
+        let mut patience = LockPatience::default();
+        ledger::append(
+            &options.output,
+            &job.ledger_line(manifest, spending),
+            &mut |lock| patience.wait(lock),
+        )?;
         drop(requests);
         ledger::remove_verified(&options.output, &manifest.run);
     }
@@ -253,7 +261,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     let mut manifest = job.manifest(opened, name, began);
     manifest.estimate = Some(estimated);
     run.write_manifest(&manifest)?;
-    let journal = run.new_samples()?;
+    let samples = SampleStore::new(&run, &manifest, run.new_samples()?);
     // Held to the end: as long as the ledger has no last line of this run, no other process may close it.
     let requests = run.new_requests()?.map(Arc::new);
     // Before anything is sent: should we be killed, the cap of the day still counts this run.
@@ -264,7 +272,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
         planned: manifest.planned_trials,
         run,
         manifest,
-        journal,
+        samples,
         requests,
     };
     part::carry_out(job, opened, options, baseline.as_ref(), Some(session), part)

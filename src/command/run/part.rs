@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use crate::engine::{RunEnd, RunEvent};
 use crate::record::ledger::{self, Spending};
-use crate::record::{
-    EstimateRecord, JournalWriter, Manifest, RequestLog, Run, RunError, Sample, Status,
-};
+use crate::record::{EstimateRecord, Manifest, RequestLog, Run, RunError, Sample, Status};
 use crate::report::Report;
 use crate::suite::{OnInconclusive, Suite};
 use crate::units::Nanos;
@@ -25,10 +23,12 @@ use super::estimate;
 use super::failure_hints::FailureHints;
 use super::job::{Job, Options};
 use super::progress::{Progress, ProgressMode};
+use super::sample_store::SampleStore;
 use super::session::{Session, SessionEnd};
 use super::until_decided::EarlyStop;
 use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::failure::Failure;
+use crate::command::base::locks::LockPatience;
 use crate::command::base::panics::{self, catch_panic};
 use crate::command::base::reports::{warn_of_incomparable, warn_of_inconclusive};
 use crate::command::base::stdio::{stderr, stdout};
@@ -38,7 +38,7 @@ use crate::command::base::{exit, github, reports};
 pub(super) struct OpenPart {
     pub(super) run: Run,
     pub(super) manifest: Manifest,
-    pub(super) journal: JournalWriter<Sample>,
+    pub(super) samples: SampleStore,
     /// Held to the end: as long as the ledger has no last line of this run, no other process may close it.
     pub(super) requests: Option<Arc<RequestLog>>,
     /// The counts of the parts before it.
@@ -131,7 +131,7 @@ pub(super) fn carry_out(
     let OpenPart {
         run,
         mut manifest,
-        journal,
+        mut samples,
         requests,
         mut tally,
         ..
@@ -154,29 +154,38 @@ pub(super) fn carry_out(
             )
         }),
     };
-    let entered = ledger::append(&options.output, &job.ledger_line(&manifest, tally.spending));
+    samples.finish(&manifest);
     // Records come first: a line that cannot be printed is an error at the end.
     let printed = tally.abandoned.print(job, options.quiet);
-    if immediate {
-        close_without_reports(&run, &journal, &manifest)?;
-        printed?;
-        entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
-        return Ok(exit::INTERRUPTED);
-    }
-    let closed = catch_panic(|| close(&run, &journal, &manifest, options, baseline));
+    let closed = if immediate {
+        close_without_reports(&run, &samples, &manifest).map(|()| None)
+    } else {
+        catch_panic(|| close(&run, &samples, &manifest, options, baseline)).map(Some)
+    };
+    // After the run's own files: another process may hold the ledger.
+    let line = job.ledger_line(&manifest, tally.spending);
+    let mut patience = LockPatience::default();
+    let entered = ledger::append(&options.output, &line, &mut |lock| patience.wait(lock));
+    let entered = entered.map_err(|error| not_entered(&error.into(), &run));
     drop(requests);
-    tally.hints.print(stderr(), |failure, others| {
-        job.explain(failure, others, opened)
-    });
-    if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
-        estimate::after(estimated, stderr());
+    if !immediate {
+        tally.hints.print(stderr(), |failure, others| {
+            job.explain(failure, others, opened)
+        });
+        if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
+            estimate::after(estimated, stderr());
+        }
     }
     // The failure that stopped the run is the first cause; later ones are its consequence.
-    let ending = ending.map_err(|failure| with_folder_hint(&failure, &run))?;
-    let found = closed.map_err(|failure| with_folder_hint(&failure, &run))?;
-    amended.map_err(|failure| with_folder_hint(&failure, &run))?;
-    entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
+    let with_places = |failure| samples.with_places(&failure);
+    let ending = ending.map_err(with_places)?;
+    let found = closed.map_err(with_places)?;
+    amended.map_err(with_places)?;
+    entered?;
     printed?;
+    let Some(found) = found else {
+        return Ok(exit::INTERRUPTED);
+    };
     Ok(RunResult {
         interrupted: ending == RunEnd::Interrupted,
         incomplete: !found.sound,
@@ -184,6 +193,21 @@ pub(super) fn carry_out(
         on_inconclusive: found.on_inconclusive,
     }
     .code())
+}
+
+/// The failure of a run whose line could not be entered into the ledger.
+fn not_entered(failure: &Failure, run: &Run) -> Failure {
+    let folder = run.folder().display();
+    Failure {
+        message: format!(
+            "{failure}\n  the records and reports of the run are complete, its cost is not in the ledger: `bakeoff runs \
+             close {folder}` enters it"
+        ),
+        code: match failure.code {
+            exit::INTERRUPTED => exit::INTERRUPTED,
+            _ => exit::INCOMPLETE,
+        },
+    }
 }
 
 /// Sends the requests of a part, and stores what comes of them.
@@ -205,7 +229,7 @@ fn send(
         let mut going_on = ControlFlow::Continue(());
         if let RunEvent::Finished(sample) = &mut event {
             sample.move_by(start);
-            part.journal.append(sample)?;
+            part.samples.append(sample)?;
             panics::provoke("sample");
             tally.missing.note(sample);
             tally.add(sample);
@@ -289,12 +313,12 @@ struct RunEvaluation {
 /// Completes the records of a run that has ended, makes and shows its reports, and updates the history.
 fn close(
     run: &Run,
-    journal: &JournalWriter<Sample>,
+    samples: &SampleStore,
     manifest: &Manifest,
     options: &Options,
     baseline: Option<&Baseline<'_>>,
 ) -> Result<RunEvaluation, Failure> {
-    journal.sync()?;
+    samples.sync()?;
     run.write_manifest(manifest)?;
     // Readers of `latest` want a run with results; an interrupted one has its own name. A run that was resumed may be
     // older than the newest.
@@ -333,10 +357,10 @@ fn has_newer_latest(run: &Run, manifest: &Manifest) -> bool {
 /// Completes the records alone: after a second signal no reports are made.
 fn close_without_reports(
     run: &Run,
-    journal: &JournalWriter<Sample>,
+    samples: &SampleStore,
     manifest: &Manifest,
 ) -> Result<(), Failure> {
-    journal.sync()?;
+    samples.sync()?;
     run.write_manifest(manifest)?;
     let folder = run.folder().display();
     writeln!(
@@ -344,18 +368,6 @@ fn close_without_reports(
         "no reports were made; `bakeoff report {folder}` makes them"
     )?;
     Ok(())
-}
-
-/// A failure with the path of the run's folder: nothing that was paid for is lost.
-fn with_folder_hint(failure: &Failure, run: &Run) -> Failure {
-    let folder = run.folder().display();
-    Failure {
-        message: format!(
-            "{failure}\n  every finished sample is in {folder}; once the trouble is gone, \
-             `bakeoff report {folder}` makes the reports"
-        ),
-        code: failure.code,
-    }
 }
 
 fn print_result(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {

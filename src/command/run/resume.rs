@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use crate::record::ledger::{self, LedgerLine, RecordedCost};
 use crate::record::{
-    JournalError, JournalWriter, Manifest, RequestLog, Run, RunPart, Sample, Status, TakenLog,
-    TornLine, set_aside_torn_line,
+    JournalError, JournalWriter, Manifest, RequestLog, Run, RunPart, Status, TakenLog, TornLine,
+    set_aside_torn_line,
 };
 use crate::units::{ModelId, Nanos, Usd, plural};
 
@@ -24,6 +24,7 @@ use super::job::{self, EarlierParts, Job, Mode, ResolvedRun};
 use super::part::{self, OpenPart, RunTally};
 use super::provider_prices;
 use super::remaining::Remaining;
+use super::sample_store::{SampleStore, join_rescued, other_run};
 use super::session::Session;
 use crate::command::base::closing;
 use crate::command::base::endpoint::{self, OpenEndpoint};
@@ -40,6 +41,7 @@ use crate::command::base::stdio::stderr;
 pub struct Options {
     pub run: PathBuf,
     pub retry_failed: bool,
+    pub rescued: Option<PathBuf>,
     pub force: bool,
     pub max_cost: Option<Usd>,
     pub scenario: Option<PathBuf>,
@@ -134,6 +136,16 @@ fn take_over(run: Run, reports: &Path, options: &Options) -> Result<StoredParts,
     }
     // Read after the run was taken over: another process may have finished it meanwhile.
     let manifest = run.manifest()?;
+    if let Some(path) = &options.rescued {
+        let joined = join_rescued(&run, &manifest.run, &Run::open(path)?)?;
+        if joined == 0 {
+            return Err(other_run(path, &manifest.run));
+        }
+        if !options.quiet {
+            let samples = plural(joined, "sample");
+            writeln!(stderr(), "note: {samples} of `{}` joined", path.display())?;
+        }
+    }
     let remaining = Remaining::new(&run, &manifest, options.retry_failed)?;
     let lines = ledger::read(reports)?.lines.into_iter();
     let line = lines.rev().find(|line| line.run == manifest.run);
@@ -311,7 +323,8 @@ fn open_part(
         ..
     } = stored;
     let spending = RecordedCost::of_log(&log)?.spending;
-    let journal: JournalWriter<Sample> = JournalWriter::append_to(run.folder())?;
+    let journal = JournalWriter::append_to(run.folder())?;
+    let samples = SampleStore::new(&run, &manifest, journal);
     let tally = RunTally::resumed(
         &run,
         &manifest,
@@ -343,7 +356,7 @@ fn open_part(
         planned: remaining.count(),
         run,
         manifest,
-        journal,
+        samples,
         requests,
         tally,
         start,

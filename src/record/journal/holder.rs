@@ -5,6 +5,34 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// A lock that another process holds.
+#[derive(Debug)]
+pub struct HeldLock<'a> {
+    path: &'a Path,
+    file: &'a File,
+}
+
+impl<'a> HeldLock<'a> {
+    pub(super) fn new(path: &'a Path, file: &'a File) -> Self {
+        Self { path, file }
+    }
+
+    /// The locked file.
+    pub fn path(&self) -> &Path {
+        self.path
+    }
+
+    /// The process that holds it now, if the system says which it is.
+    pub fn holder(&self) -> Option<LockHolder> {
+        lock_holder(self.file)
+    }
+}
+
+/// Waits a moment for a lock that another process holds; [`ControlFlow::Break`] gives up.
+pub type LockWait<'w> = &'w mut dyn FnMut(&HeldLock<'_>) -> ControlFlow<()>;
 
 /// A process that holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::super::requests::{Liveness, RequestHistory, RequestLine, liveness};
-use super::super::{JournalError, JournalReader, LockHolder, Manifest, Run, Status};
+use super::super::{JournalError, JournalReader, LockHolder, LockWait, Manifest, Run, Status};
 use super::recorded::RecordedCost;
 use super::{LedgerLine, LockedLedger, reserve_rest};
 use crate::units::Usd;
@@ -82,7 +82,12 @@ impl LockedLedger<'_> {
         };
         settle(&mut line, &folder, &log)?;
         let status = Status::Incomplete(KILLED.to_owned());
-        line.status = status.clone();
+        let stored = Run::open(&folder).and_then(|run| run.manifest());
+        line.status = match stored {
+            // It ended, and could not enter its line: the ledger was held.
+            Ok(stored) if stored.status != Status::Running => stored.status,
+            _ => status.clone(),
+        };
         line.version = LedgerLine::VERSION;
         // Before the ledger's line: should this process be killed here, the next one does both again.
         if let Ok(run) = Run::open(&folder)
@@ -106,11 +111,11 @@ impl LockedLedger<'_> {
 ///
 /// # Errors
 /// If the ledger cannot be read or written.
-pub fn close_ended(reports: &Path) -> Result<Vec<LedgerLine>, JournalError> {
+pub fn close_ended(reports: &Path, wait: LockWait<'_>) -> Result<Vec<LedgerLine>, JournalError> {
     if !super::read(reports)?.lines.iter().any(LedgerLine::is_open) {
         return Ok(Vec::new());
     }
-    LockedLedger::lock(reports)?.close_ended()
+    LockedLedger::lock(reports, wait)?.close_ended()
 }
 
 /// Deletes the log of a run without records.
