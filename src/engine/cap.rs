@@ -13,6 +13,7 @@ use crate::suite::Suite;
 use crate::units::Usd;
 
 use super::budget::{ActualCost, BudgetReservation, CostBudget, Reservation};
+use super::finished::FinishedTrials;
 use super::worst::WorstCase;
 
 /// A cap on everything that a run sends.
@@ -101,6 +102,13 @@ impl Cap {
         }
     }
 
+    /// The same, of which earlier parts of the run spent this much, or cannot rule it out.
+    #[must_use]
+    pub fn with_spent(self, before: Usd) -> Self {
+        self.state().budget.count(before);
+        self
+    }
+
     /// The limit.
     pub const fn limit(&self) -> Usd {
         self.limit
@@ -112,12 +120,13 @@ impl Cap {
         self.state().budget.committed()
     }
 
-    /// The minimum that must be free to measure anything: the warm-up and the first slot. `None` if it exceeds
-    /// all amounts of money.
-    pub fn min_cost(&self, plan: &Plan) -> Option<Usd> {
+    /// The minimum that must be free to measure anything: the warm-up and the first slot that is left. `None` if it
+    /// exceeds all amounts of money.
+    pub fn min_cost(&self, plan: &Plan, finished: &FinishedTrials) -> Option<Usd> {
         let warm_up = self.warm_up_costs()?.into_iter();
-        let slot = plan.slots().next();
-        let slot = slot.map(|slot| self.trial_costs(slot.trials()));
+        let mut slots = plan.slots().map(|slot| finished.remaining(&slot));
+        let slot = slots.find(|trials| !trials.is_empty());
+        let slot = slot.map(|trials| self.trial_costs(&trials));
         let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
         warm_up
             .chain(slot)
@@ -132,7 +141,7 @@ impl Cap {
 
     /// Reserves the worst case of these trials.
     pub(super) fn reserve_trials(self: &Arc<Self>, trials: &[Trial]) -> ReserveOutcome {
-        self.reserve(self.trial_costs(trials.iter().copied()))
+        self.reserve(self.trial_costs(trials))
     }
 
     /// Reserves the worst case of the warm-up; one reservation for each variant.
@@ -169,8 +178,8 @@ impl Cap {
         )
     }
 
-    fn trial_costs(&self, trials: impl Iterator<Item = Trial>) -> Option<Vec<MaxCost>> {
-        let each = trials.map(|trial| {
+    fn trial_costs(&self, trials: &[Trial]) -> Option<Vec<MaxCost>> {
+        let each = trials.iter().map(|trial| {
             let variant = trial.variant;
             let each = self.worst.trial(trial.prompt, variant);
             let all = each.times(self.attempts)?;

@@ -1,8 +1,8 @@
 //! The loop: slots one after the other, as many in flight as the suite allows.
 //!
 //! Owns the start of each slot, and which trials are sent apart from it. Must not know the parts of a trial, nor
-//! when a model is sent to. Invariant: every trial of the plan is sent once, or counted as not sent because its
-//! model was dropped, unless the run ends early.
+//! when a model is sent to. Invariant: every trial of the plan that is left is sent once, or counted as not sent because
+//! its model was dropped, unless the run ends early.
 
 use std::sync::Arc;
 
@@ -95,7 +95,10 @@ impl<'r, A: Client> SlotRunner<'r, A> {
                 }
                 round = slot.round;
             }
-            self.start_slot(slot.trials().collect()).await?;
+            let left = self.context.finished.remaining(&slot);
+            if !left.is_empty() {
+                self.start_slot(left).await?;
+            }
         }
         self.start_deferred().await
     }
