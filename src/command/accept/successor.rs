@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::command::base::failure::Failure;
 use crate::command::base::history::accepted;
 use crate::command::base::json::print_json;
+use crate::command::base::locks::LockPatience;
 use crate::command::base::stdio::stdout;
 use crate::command::base::{exit, samples};
 use crate::record::{History, Manifest, Run};
@@ -57,7 +58,8 @@ pub(super) fn replace(
     }
     let bridge = to_history_run(manifest, &read.evidence);
     let mut spliced = 0;
-    let after = History::update(&options.history, |history| {
+    let mut patience = LockPatience::default();
+    let continue_levels = |history: &History| {
         let lines = splice(history, &bridge, old, new).map_err(|error| {
             Failure::usage(format!(
                 "{} cannot continue {}: {error}",
@@ -67,7 +69,9 @@ pub(super) fn replace(
         })?;
         spliced = lines.len();
         Ok::<_, Failure>(lines)
-    })?;
+    };
+    let mut wait = |lock: &_| patience.wait(lock);
+    let after = History::update(&options.history, continue_levels, &mut wait)?;
     let mut out = stdout();
     let file = options.history.display();
     if options.json {

@@ -200,6 +200,8 @@ fn run_options(options: &Options, reports: PathBuf) -> job::Options {
         history: options.history.clone(),
         environment: None,
         until_decided: false,
+        patience: None,
+        switch_gate: false,
         max_cost: options.max_cost,
         mode: Mode::Measure,
         quiet: options.quiet,
