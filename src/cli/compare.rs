@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 
 use crate::command::compare::CompareFormat;
+use crate::command::history::HistoryFormat;
 use crate::command::{accept, compare, history};
 use crate::suite::Metric;
 use crate::verdict::DeclaredChange;
@@ -95,7 +96,8 @@ pub(super) struct AcceptArgs {
 #[command(after_help = "Examples:\n  \
     bakeoff history baselines/quickstart.jsonl\n  \
     bakeoff history baselines/quickstart.jsonl --suite suites/quickstart.toml\n  \
-    bakeoff history baselines/quickstart.jsonl --metric latency --json")]
+    bakeoff history baselines/quickstart.jsonl --metric latency --json\n  \
+    bakeoff history baselines/quickstart.jsonl --format html > history.html")]
 pub(super) struct HistoryArgs {
     /// History file (JSON lines)
     file: PathBuf,
@@ -115,9 +117,22 @@ pub(super) struct HistoryArgs {
     /// Allow the suite to read files outside the project; only for suites that you trust
     #[arg(long, requires = "suite")]
     allow_outside: bool,
-    /// Print JSON
-    #[arg(long)]
+    /// Format to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "terminal")]
+    format: HistoryArg,
+    /// Same as --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum HistoryArg {
+    /// Sparklines and the newest runs
+    Terminal,
+    /// JSON
+    Json,
+    /// One page with a chart for each model
+    Html,
 }
 
 impl From<CompareArgs> for compare::Options {
@@ -165,7 +180,12 @@ impl From<HistoryArgs> for history::Options {
             metric: args.metric,
             suite: args.suite,
             allow_outside: args.allow_outside,
-            json: args.json,
+            format: match args.format {
+                _ if args.json => HistoryFormat::Json,
+                HistoryArg::Terminal => HistoryFormat::Terminal,
+                HistoryArg::Json => HistoryFormat::Json,
+                HistoryArg::Html => HistoryFormat::Html,
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::command;
+use crate::command::forecast::ForecastFormat;
 use crate::report::spend::GroupBy;
 use crate::suite::{OwnPrice, parse_dollars, parse_own_price, parse_percent};
 use crate::units::Usd;
@@ -60,6 +61,7 @@ pub(super) struct EstimateArgs {
     bakeoff forecast reports/quickstart/latest --requests 2M/month\n  \
     bakeoff forecast reports/quickstart/latest --requests 1M-3M/month --mix traffic.csv\n  \
     bakeoff forecast reports/quickstart/latest --requests 50k/day --cache-hit-rate 60%\n  \
+    bakeoff forecast reports/quickstart/latest --requests 2M/month --format html > forecast.html\n  \
     bakeoff forecast reports/quickstart/latest --requests 3/s --price 'openai/*:input=0.2,output=1.6'\n\n\
     A mix is a CSV file with a column `prompt` or `tag` and a column `share` or `requests`:\n  \
     prompt,share\n  \
@@ -95,12 +97,27 @@ pub(super) struct ForecastArgs {
     /// Project file with endpoints and prices [default: bakeoff.toml, if present]
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, conflicts_with = "csv")]
+    /// Format to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    format: ForecastArg,
+    /// Same as --format json
+    #[arg(long, conflicts_with_all = ["csv", "format"])]
     json: bool,
-    /// Print CSV
-    #[arg(long)]
+    /// Same as --format csv
+    #[arg(long, conflicts_with = "format")]
     csv: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ForecastArg {
+    /// A table with the assumptions
+    Table,
+    /// One row per model
+    Csv,
+    /// JSON
+    Json,
+    /// One page with a chart
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -188,7 +205,14 @@ pub(super) fn forecast_options(args: ForecastArgs) -> command::forecast::Options
         prices_now: args.prices == PricesArg::Now,
         cache_hit_rate: args.cache_hit_rate,
         project: args.project,
-        form: form(args.csv, args.json),
+        form: match args.format {
+            _ if args.json => ForecastFormat::Json,
+            _ if args.csv => ForecastFormat::Csv,
+            ForecastArg::Table => ForecastFormat::Table,
+            ForecastArg::Csv => ForecastFormat::Csv,
+            ForecastArg::Json => ForecastFormat::Json,
+            ForecastArg::Html => ForecastFormat::Html,
+        },
     }
 }
 

@@ -21,6 +21,12 @@ pub(super) struct ReportArgs {
     /// Print intervals, exploratory comparisons and footnotes as well
     #[arg(short, long, conflicts_with = "format")]
     verbose: bool,
+    /// Put prompts and answers into report.html: one answer per model and prompt, and failures
+    #[arg(long)]
+    with_answers: bool,
+    /// Open report.html in a browser
+    #[arg(long, conflicts_with = "format")]
+    open: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -29,6 +35,8 @@ enum FormatArg {
     Terminal,
     /// report.md
     Markdown,
+    /// report.html: one page with charts
+    Html,
     /// comparison.csv
     Csv,
     /// samples.csv
@@ -50,6 +58,7 @@ impl From<ReportArgs> for Options {
             format: args.format.map(|format| match format {
                 FormatArg::Terminal => Format::Terminal,
                 FormatArg::Markdown => Format::Markdown,
+                FormatArg::Html => Format::Html,
                 FormatArg::Csv => Format::Csv,
                 FormatArg::SamplesCsv => Format::SamplesCsv,
                 FormatArg::Json => Format::Json,
@@ -58,6 +67,8 @@ impl From<ReportArgs> for Options {
                 FormatArg::Hlog => Format::Hlog,
             }),
             verbose: args.verbose,
+            with_answers: args.with_answers,
+            open: args.open,
         }
     }
 }

@@ -41,6 +41,19 @@ enum RunsVerb {
         #[arg(value_name = "RUN")]
         run: PathBuf,
     },
+    /// Write a page over all runs: index.html in their folder
+    #[command(after_help = "Examples:\n  \
+        bakeoff runs index\n  \
+        bakeoff runs index reports\n\n\
+        The page lists the runs of each suite with their status and cost, and links to each run's report.html.")]
+    Index {
+        /// Folder that holds the runs, or those of one suite [default: reports]
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Open the page in a browser
+        #[arg(long)]
+        open: bool,
+    },
     /// Delete old runs that exceed every given limit
     #[command(group(clap::ArgGroup::new("bound").required(true).multiple(true)))]
     #[command(after_help = "Examples:\n  \
@@ -90,6 +103,9 @@ pub(super) fn runs_options(args: RunsArgs) -> command::runs::Options {
                 command::runs::RunsAction::Prune { retention, yes },
                 json,
             )
+        }
+        Some(RunsVerb::Index { folder, open }) => {
+            (folder, command::runs::RunsAction::Index { open }, false)
         }
         Some(RunsVerb::Close { run }) => (None, command::runs::RunsAction::Close { run }, false),
     };

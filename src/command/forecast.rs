@@ -20,7 +20,6 @@ use super::base::reports::style;
 use super::base::samples::SampleReader;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, files};
-use super::estimate::EstimateFormat;
 
 /// The options of `bakeoff forecast`.
 #[derive(Debug)]
@@ -39,7 +38,17 @@ pub struct Options {
     /// A share, 0 to 1.
     pub cache_hit_rate: Option<f64>,
     pub project: Option<PathBuf>,
-    pub form: EstimateFormat,
+    pub form: ForecastFormat,
+}
+
+/// A format of a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The formats are documented by `--help`.
+pub enum ForecastFormat {
+    Table,
+    Csv,
+    Json,
+    Html,
 }
 
 /// Carries out `bakeoff forecast`.
@@ -75,9 +84,10 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     let mut out = BufWriter::new(stdout());
     match options.form {
-        EstimateFormat::Table => out.write_all(view.terminal(style()).as_bytes())?,
-        EstimateFormat::Csv => view.write_csv(&mut out)?,
-        EstimateFormat::Json => view.write_json(&mut out)?,
+        ForecastFormat::Table => out.write_all(view.terminal(style()).as_bytes())?,
+        ForecastFormat::Csv => view.write_csv(&mut out)?,
+        ForecastFormat::Json => view.write_json(&mut out)?,
+        ForecastFormat::Html => out.write_all(view.html().as_bytes())?,
     }
     out.flush()?;
     if forecast

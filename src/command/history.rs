@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::record::History;
-use crate::report::Trends;
+use crate::report::{Trends, history_page};
 use crate::suite::Metric;
 
 use super::base::boundary::Reach;
@@ -24,8 +24,19 @@ pub struct Options {
     pub suite: Option<PathBuf>,
     /// Read files outside the project that the suite names.
     pub allow_outside: bool,
-    /// Print JSON.
-    pub json: bool,
+    /// The format to print.
+    pub format: HistoryFormat,
+}
+
+/// A format of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryFormat {
+    /// For a terminal.
+    Terminal,
+    /// For programs.
+    Json,
+    /// A page with charts.
+    Html,
 }
 
 /// Carries out `bakeoff history`.
@@ -57,10 +68,10 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let gate = suite.map(|suite| suite.gate.unwrap_or_default());
     let trends = Trends::from_history(&history, options.metric, gate.as_ref());
-    let text = if options.json {
-        trends.json()
-    } else {
-        trends.text()
+    let text = match options.format {
+        HistoryFormat::Terminal => trends.text(),
+        HistoryFormat::Json => trends.json(),
+        HistoryFormat::Html => history_page(&trends),
     };
     stdout().write_all(text.as_bytes())?;
     Ok(exit::DONE)

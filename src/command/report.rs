@@ -1,15 +1,17 @@
 //! `bakeoff report`: the reports of a run, made again from its records.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 
 use crate::record::Run;
+use crate::report::ReportFormat;
 
 use super::base::exit;
 use super::base::failure::Failure;
 pub use super::base::reports::Format;
-use super::base::reports::{make_files, print, print_more, read, show};
-use super::base::stdio::stdout;
+use super::base::reports::{PageTexts, make_files, print, print_more, read, read_with_texts, show};
+use super::base::stdio::{stderr, stdout};
+use super::base::viewer;
 
 /// The options of `bakeoff report`.
 #[derive(Debug)]
@@ -20,6 +22,10 @@ pub struct Options {
     pub format: Option<Format>,
     /// Print everything, not the result alone.
     pub verbose: bool,
+    /// Put prompts and answers into the page.
+    pub with_answers: bool,
+    /// Show the page in a browser.
+    pub open: bool,
 }
 
 /// Carries out `bakeoff report`.
@@ -27,16 +33,33 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
     let manifest = run.manifest()?;
     let out = BufWriter::new(stdout());
+    let texts = if options.with_answers {
+        PageTexts::Answers
+    } else {
+        PageTexts::None
+    };
+    if options.with_answers && !manifest.suite.keep_answers {
+        writeln!(
+            stderr(),
+            "note: this run has no answers, because its suite has keep_answers = false; the page holds its prompts"
+        )?;
+    }
     match options.format {
         None => {
-            let report = make_files(&run, &manifest)?;
+            let report = make_files(&run, &manifest, texts)?;
             show(&report, options.verbose, out)?;
             print_more(&options.run, options.verbose)?;
+            if options.open {
+                viewer::open(&run.folder().join(ReportFormat::Html.file_name()))?;
+            }
         }
         Some(Format::SamplesCsv) => {
             read(&run, &manifest, out)?;
         }
-        Some(format) => print(&read(&run, &manifest, io::sink())?, format, out)?,
+        Some(format) => {
+            let report = read_with_texts(&run, &manifest, io::sink(), texts)?;
+            print(&report, format, out)?;
+        }
     }
     Ok(exit::DONE)
 }

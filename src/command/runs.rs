@@ -16,6 +16,8 @@ use super::base::exit;
 use super::base::failure::Failure;
 use super::base::stdio::{stderr, stdout};
 
+mod index;
+
 /// The folder that `run` puts runs into when nothing else is said.
 pub(super) const REPORTS: &str = "reports";
 
@@ -42,6 +44,11 @@ pub enum RunsAction {
         /// Delete them; otherwise the runs are only listed.
         yes: bool,
     },
+    /// A page over all of them is written.
+    Index {
+        /// Show the page in a browser.
+        open: bool,
+    },
     /// One is closed, whose process is gone.
     Close {
         /// Its folder.
@@ -64,6 +71,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(err, "warning: {error}; skipped")?;
     }
     match options.what {
+        RunsAction::Index { open } => index::write(
+            options.folder.as_deref().unwrap_or(Path::new(REPORTS)),
+            found,
+            open,
+        ),
         RunsAction::Prune { retention, yes } => prune(&found, retention, yes, options.json),
         RunsAction::List | RunsAction::Close { .. } => list(found, options.json),
     }

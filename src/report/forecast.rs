@@ -16,6 +16,7 @@ use crate::verdict::{
 
 use super::csv;
 use super::figure::{Figure, FigureCell, Thousandths, count, share};
+use super::html::{ForecastBar, ForecastPage, forecast_page};
 use super::table::{FigureRow, FigureTable};
 use super::terminal::{self, Style};
 
@@ -54,6 +55,27 @@ impl ForecastView<'_> {
     /// Renders the table for a terminal, lowest cost first, then the assumptions.
     pub fn terminal(&self, style: Style) -> String {
         terminal::table(&self.table(), &self.notes(), style)
+    }
+
+    /// Renders the page with a chart.
+    pub fn html(&self) -> String {
+        let bars = self.forecast.variants.iter().filter_map(|variant| {
+            let monthly = variant.ranking_forecast().ok()?;
+            Some(ForecastBar {
+                label: variant.label.clone(),
+                month: monthly.month,
+                interval: monthly.month_interval,
+            })
+        });
+        let bars: Vec<ForecastBar> = bars.collect();
+        forecast_page(&ForecastPage {
+            suite: &self.manifest.suite.name,
+            traffic: &self.traffic(),
+            warnings: &self.warnings(),
+            table: &self.table(),
+            bars: &bars,
+            notes: &self.notes(),
+        })
     }
 
     /// Writes one row per variant, lowest cost first.

@@ -15,6 +15,7 @@ mod forecast;
 pub mod github;
 pub mod history_power;
 mod hlog;
+mod html;
 mod json;
 mod junit;
 mod markdown;
@@ -46,7 +47,7 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary};
+use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary, RunTimings, TimingFold};
 
 pub use alerts::Alert;
 pub use caching::CachingSection;
@@ -54,6 +55,7 @@ pub use compared::ComparisonReport;
 pub use estimate::{EstimateDocument, EstimateView, actual_cost_line};
 pub use figure::{Figure, FigureCell, Probability, Thousandths};
 pub use forecast::{ForecastDocument, ForecastView};
+pub use html::{IndexEntry, PageAnswers, history_page, index_page};
 pub use json::{Document, VerdictsDocument};
 pub use models_json::{
     ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
@@ -82,6 +84,8 @@ pub enum ReportFormat {
     ComparisonCsv,
     /// Markdown, to paste into a pull request.
     Markdown,
+    /// One page with charts, for a browser.
+    Html,
     /// Interval log for HdrHistogram's tools.
     Histograms,
     /// JSON, for other programs.
@@ -92,9 +96,10 @@ pub enum ReportFormat {
 
 impl ReportFormat {
     /// The formats that a run's folder holds.
-    pub const FILES: [Self; 4] = [
+    pub const FILES: [Self; 5] = [
         Self::ComparisonCsv,
         Self::Markdown,
+        Self::Html,
         Self::Junit,
         Self::Histograms,
     ];
@@ -104,6 +109,7 @@ impl ReportFormat {
         match self {
             Self::ComparisonCsv => "comparison.csv",
             Self::Markdown => "report.md",
+            Self::Html => "report.html",
             Self::Histograms => "histograms.hlog",
             Self::Json => "comparison.json",
             Self::Junit => "junit.xml",
@@ -117,6 +123,8 @@ pub struct Report<'a> {
     manifest: &'a Manifest,
     summary: RunSummary,
     evaluation: Evaluation,
+    timings: RunTimings,
+    answers: Option<PageAnswers>,
     view: View,
 }
 
@@ -135,7 +143,11 @@ impl<'a> Report<'a> {
         samples_csv: impl io::Write,
     ) -> Result<Self, E> {
         let mut rows = csv::SampleRows::new(samples_csv)?;
-        let row = |sample: &Sample| Ok(rows.add(sample)?);
+        let mut timings = TimingFold::new(manifest);
+        let row = |sample: &Sample| {
+            timings.add(sample);
+            Ok(rows.add(sample)?)
+        };
         let FoldedRun {
             evidence,
             mut summary,
@@ -143,18 +155,32 @@ impl<'a> Report<'a> {
         rows.finish()?;
         let evaluation = Evaluation::from_run(manifest, &evidence, past);
         summary.torn_history_lines = past.map_or(0, |past| past.torn.len() as u64);
-        Ok(Self::new(manifest, summary, evaluation))
+        Ok(Self::new(manifest, summary, evaluation, timings.finish()))
     }
 
-    /// Creates the report of existing figures and judgements.
-    pub fn new(manifest: &'a Manifest, summary: RunSummary, evaluation: Evaluation) -> Self {
+    /// Creates the report of existing figures, judgements and times.
+    pub fn new(
+        manifest: &'a Manifest,
+        summary: RunSummary,
+        evaluation: Evaluation,
+        timings: RunTimings,
+    ) -> Self {
         let view = View::new(manifest, &summary, &evaluation);
         Self {
             manifest,
             summary,
             evaluation,
+            timings,
+            answers: None,
             view,
         }
+    }
+
+    /// The same report, whose page holds these texts.
+    #[must_use]
+    pub fn with_answers(mut self, answers: PageAnswers) -> Self {
+        self.answers = Some(answers.fitted());
+        self
     }
 
     /// The evaluation, with the status of the build.
@@ -194,11 +220,25 @@ impl<'a> Report<'a> {
         terminal::details(&self.view, style)
     }
 
+    /// Renders the page with charts.
+    fn html(&self) -> String {
+        html::run_page(&html::RunPage {
+            manifest: self.manifest,
+            view: &self.view,
+            summary: &self.summary,
+            evaluation: &self.evaluation,
+            timings: &self.timings,
+            answers: self.answers.as_ref(),
+            speed: screen::speed_metric(&self.summary, &self.evaluation),
+        })
+    }
+
     /// Writes one format.
     pub fn write(&self, format: ReportFormat, mut out: impl io::Write) -> io::Result<()> {
         match format {
             ReportFormat::ComparisonCsv => csv::write_table(&self.view.comparison, out),
             ReportFormat::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
+            ReportFormat::Html => out.write_all(self.html().as_bytes()),
             ReportFormat::Histograms => hlog::write_log(self.manifest, &self.summary, out),
             ReportFormat::Junit => {
                 let view = &self.view;

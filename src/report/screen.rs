@@ -216,6 +216,19 @@ fn columns(summary: &RunSummary, evaluation: &Evaluation) -> Vec<ColumnSpec> {
     specs
 }
 
+/// The one speed metric of a run's charts: the first that its gate has, else as for a gate without one.
+pub(super) fn speed_metric(summary: &RunSummary, evaluation: &Evaluation) -> Metric {
+    let judgements = evaluation.judgements.iter().map(|gated| &gated.judgement);
+    let comparisons = judgements.flat_map(|judgement| &judgement.comparisons);
+    let judged = |metric: Metric| {
+        let mut primary = comparisons.clone().filter(|one| one.primary);
+        primary.any(|one| one.metric == metric)
+    };
+    let drawn = [Metric::Ttfa, Metric::Ttft, Metric::Latency];
+    let first = drawn.into_iter().find(|metric| judged(*metric));
+    first.unwrap_or_else(|| unjudged_speed(summary))
+}
+
 /// The speed metric of a run whose gate has none: TTFA as soon as a model shows or hides reasoning.
 fn unjudged_speed(summary: &RunSummary) -> Metric {
     let streamed = summary.variants.iter().any(|v| v.figures.ttft_ns.is_some());

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::record::History;
 use crate::suite::{Gate, Metric, Scale};
 use crate::units::plural;
-use crate::verdict::{Trend, trends};
+use crate::verdict::{Trend, TrendPoint, trends};
 
 use super::figure::{Figure, Thousandths};
 use super::json;
@@ -140,11 +140,7 @@ impl Trends {
                     its first.\n"
                 .to_owned();
         }
-        let (runs, accepted) = (plural(self.runs, "run"), self.accepted);
-        let mut page = format!(
-            "{}: {runs}, {accepted} accepted in the current level\n",
-            text::one_line(&self.suite)
-        );
+        let mut page = format!("{}: {}\n", text::one_line(&self.suite), self.heading());
         for trend in &self.variants {
             self.push_variant(&mut page, trend);
         }
@@ -173,6 +169,88 @@ impl Trends {
         page
     }
 
+    /// Name of the suite.
+    pub(super) fn suite(&self) -> &str {
+        &self.suite
+    }
+
+    /// The trends of the variants.
+    pub(super) fn variants(&self) -> &[Trend] {
+        &self.variants
+    }
+
+    /// Name of the metric.
+    pub(super) const fn metric_name(&self) -> &'static str {
+        metric_name(self.metric)
+    }
+
+    /// The scale on which levels are compared.
+    pub(super) const fn scale(&self) -> Scale {
+        self.metric.scale()
+    }
+
+    /// The unit of stored levels.
+    pub(super) const fn unit(&self) -> &'static str {
+        unit(self.metric)
+    }
+
+    /// A level on an axis: in dollars for money, in its own unit otherwise.
+    pub(super) fn scaled(&self, level: f64) -> f64 {
+        match self.metric {
+            Metric::Cost => level / 1e12,
+            _ => level,
+        }
+    }
+
+    /// A level as every other report shows it.
+    pub(super) fn shown_level(&self, level: f64) -> String {
+        self.level(level).shown()
+    }
+
+    /// The number of runs, and of those in the current baseline.
+    pub(super) fn heading(&self) -> String {
+        let runs = plural(self.runs, "run");
+        format!("{runs}, {} accepted in the current level", self.accepted)
+    }
+
+    /// The standing of a run, where it is about the variant of the trend.
+    pub(super) const fn standing_words(&self, point: &TrendPoint) -> &'static str {
+        if point.concerned {
+            point.standing.word()
+        } else {
+            NOT_CONCERNED
+        }
+    }
+
+    /// The changes of a trend, what the next run can show, and what was skipped, as sentences.
+    pub(super) fn facts(&self, trend: &Trend) -> Vec<String> {
+        let changes = trend.changes.iter().map(|change| {
+            let first = &trend.points[change.at];
+            let day = first.started_at.strftime("%Y-%m-%d");
+            let shift = self.shift(change.shift);
+            format!(
+                "changed by {shift} with {} ({day})",
+                text::one_line(&first.run)
+            )
+        });
+        let detectable = trend.detectable_worsening.map(|floor| {
+            let min = signed_percent(floor.worsening);
+            if floor.at_least {
+                format!(
+                    "the next run can show nothing below {min}: how much answers differ within a run comes on top, and a \
+                     single run does not tell it"
+                )
+            } else {
+                format!("the next run can show {min} and more")
+            }
+        });
+        let skipped = (trend.skipped > 0).then(|| {
+            let runs = plural(trend.skipped, "run");
+            format!("{runs} left out: without this variant, or of other prompts")
+        });
+        changes.chain(detectable).chain(skipped).collect()
+    }
+
     fn push_variant(&self, page: &mut String, trend: &Trend) {
         let name = metric_name(self.metric);
         let label = text::one_line(&trend.variant);
@@ -186,33 +264,8 @@ impl Trends {
             })
             .collect();
         push(page, format_args!("  {}\n", sparkline(&heights)));
-        for change in &trend.changes {
-            let first = &trend.points[change.at];
-            let day = first.started_at.strftime("%Y-%m-%d");
-            let shift = self.shift(change.shift);
-            push(
-                page,
-                format_args!("  changed by {shift} with {} ({day})\n", first.run),
-            );
-        }
-        if let Some(floor) = trend.detectable_worsening {
-            let min = signed_percent(floor.worsening);
-            let detectable = if floor.at_least {
-                format!(
-                    "nothing below {min}: how much answers differ within a run comes on top, and a single run \
-                     does not tell it"
-                )
-            } else {
-                format!("{min} and more")
-            };
-            push(page, format_args!("  the next run can show {detectable}\n"));
-        }
-        if trend.skipped > 0 {
-            let runs = plural(trend.skipped, "run");
-            push(
-                page,
-                format_args!("  {runs} left out: without this variant, or of other prompts\n"),
-            );
+        for fact in self.facts(trend) {
+            push(page, format_args!("  {fact}\n"));
         }
         self.push_runs(page, trend);
     }
@@ -235,11 +288,7 @@ impl Trends {
         for (point, level) in listed.iter().zip(levels) {
             let began = point.started_at.strftime("%Y-%m-%d %H:%M");
             let pad = " ".repeat(width - level.width());
-            let standing = if point.concerned {
-                point.standing.word()
-            } else {
-                NOT_CONCERNED
-            };
+            let standing = self.standing_words(point);
             push(
                 page,
                 format_args!("  {began}  {}  {pad}{level}  {standing}\n", point.run),
@@ -260,7 +309,7 @@ impl Trends {
     }
 
     /// Formats a change, given as the logarithm of a ratio or a difference of shares.
-    fn shift(&self, shift: f64) -> String {
+    pub(super) fn shift(&self, shift: f64) -> String {
         match self.metric.scale() {
             Scale::Ratio => signed_percent(shift.exp_m1()),
             Scale::Points => format!("{:+.1} points", shift * 100.0),

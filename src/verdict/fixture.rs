@@ -127,6 +127,29 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
     }
 }
 
+/// A run of many models and prompts: `creator/model-00`, ..., with TTFTs that differ by model, prompt and trial.
+pub(crate) fn plain_run(
+    models: usize,
+    prompts: usize,
+    repetitions: u32,
+) -> (Manifest, Vec<Sample>) {
+    let models: Vec<String> = (0..models)
+        .map(|n| format!("creator/model-{n:02}"))
+        .collect();
+    let prompts: Vec<String> = (0..prompts).map(|n| format!("prompt-{n:03}")).collect();
+    let model_names: Vec<&str> = models.iter().map(String::as_str).collect();
+    let prompt_names: Vec<&str> = prompts.iter().map(String::as_str).collect();
+    let run = manifest(&model_names, &prompt_names, repetitions);
+    let count = models.len() as u64;
+    let samples = (0..run.planned_trials).map(|trial| {
+        let (model, slot) = (trial % count, trial / count);
+        let ttft_ms = 300 + 40 * model + 7 * (slot % prompts.len() as u64) + (trial * 7_919) % 101;
+        answered(&run, trial, ttft_ms)
+    });
+    let samples = samples.collect();
+    (run, samples)
+}
+
 /// Turns the sample into a failure: no times, no tokens, no cost.
 pub(crate) fn failed(mut sample: Sample, outcome: Outcome, status: u16, message: &str) -> Sample {
     sample.outcome = outcome;

@@ -31,9 +31,11 @@ mod recommendation;
 mod rule;
 mod sequential;
 mod summary;
+mod tail;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod timings;
 
 pub use caching::{BreakEven, CacheFigures, CacheSaving};
 pub use distribution::{Distribution, Estimate};
@@ -78,4 +80,9 @@ pub use sequential::{
 pub use summary::{
     GapFigures, Histograms, PromptSummary, Ratios, RunSummary, SummaryFold, VariantSummary,
 };
+pub use tail::{MeanParts, TailExplanation};
 pub use tally::{SampleCounts, TokenKind, TokenTotal};
+pub use timings::{
+    LevelDrift, RunTimings, STALL_GAPS, STALL_MIN, TimePart, TimingFold, TrialTiming,
+    VariantTimings,
+};

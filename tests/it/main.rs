@@ -5,6 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod browser;
 mod caching;
 mod cap;
 mod ci;
@@ -26,6 +27,7 @@ mod json_documents;
 mod models;
 mod money;
 mod outcomes;
+mod pages;
 mod panics;
 mod picture;
 mod prices;

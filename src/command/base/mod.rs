@@ -22,6 +22,7 @@ pub(super) mod samples;
 pub(super) mod signals;
 pub(super) mod stdio;
 pub(super) mod suite_files;
+pub(super) mod viewer;
 pub(super) mod worst_case;
 
 pub use crate::verdict::exit_code as exit;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
 use crate::report::github::summary;
-use crate::report::{self, Report, SAMPLES_CSV, Style};
+use crate::report::{self, PageAnswers, Report, SAMPLES_CSV, Style};
 use crate::suite::OnInconclusive;
 use crate::verdict::{Evaluation, GateStatus, PastRuns};
 
@@ -23,6 +23,7 @@ use super::stdio::{colour, stderr};
 pub enum Format {
     Terminal,
     Markdown,
+    Html,
     Csv,
     SamplesCsv,
     Json,
@@ -44,6 +45,7 @@ pub(in crate::command) fn print(
             return Ok(out.flush()?);
         }
         Format::Markdown => report::ReportFormat::Markdown,
+        Format::Html => report::ReportFormat::Html,
         Format::Json => report::ReportFormat::Json,
         Format::Junit => report::ReportFormat::Junit,
         Format::Hlog => report::ReportFormat::Histograms,
@@ -53,14 +55,24 @@ pub(in crate::command) fn print(
     Ok(out.flush()?)
 }
 
+/// The texts that the page of a report holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::command) enum PageTexts {
+    /// None: the page can be passed on.
+    None,
+    /// Prompts and answers.
+    Answers,
+}
+
 /// Writes every generated file of a run's folder, and returns their report.
 pub(in crate::command) fn make_files<'m>(
     run: &Run,
     manifest: &'m Manifest,
+    texts: PageTexts,
 ) -> Result<Report<'m>, Failure> {
     let mut made = None;
     run.write(SAMPLES_CSV, |file| {
-        made = Some(read(run, manifest, file));
+        made = Some(read_with_texts(run, manifest, file, texts));
         Ok(())
     })?;
     let report = made.expect("the file was filled, or an error was returned")?;
@@ -86,7 +98,7 @@ pub(in crate::command) fn show(
 
 /// Prints where the rest of a report is; on standard error, so that piped output is the result alone.
 pub(in crate::command) fn print_more(folder: &Path, verbose: bool) -> Result<(), Failure> {
-    let page = folder.join(report::ReportFormat::Markdown.file_name());
+    let page = folder.join(report::ReportFormat::Html.file_name());
     let verbose = if verbose { "" } else { "--verbose, or " };
     Ok(writeln!(stderr(), "More: {verbose}{}", page.display())?)
 }
@@ -117,16 +129,34 @@ pub(in crate::command) fn read<'m>(
     manifest: &'m Manifest,
     samples_csv: impl Write,
 ) -> Result<Report<'m>, Failure> {
+    read_with_texts(run, manifest, samples_csv, PageTexts::None)
+}
+
+/// The same, with the texts that the page holds.
+pub(in crate::command) fn read_with_texts<'m>(
+    run: &Run,
+    manifest: &'m Manifest,
+    samples_csv: impl Write,
+    texts: PageTexts,
+) -> Result<Report<'m>, Failure> {
+    let mut answers = (texts == PageTexts::Answers).then(|| PageAnswers::new(manifest));
     let mut samples = SampleReader::open(run)?;
-    let read = samples
-        .by_ref()
-        .map(|sample| sample.map_err(ReadError::Journal));
+    let read = samples.by_ref().map(|sample| {
+        let sample = sample.map_err(ReadError::Journal)?;
+        if let Some(answers) = &mut answers {
+            answers.add(&sample);
+        }
+        Ok(sample)
+    });
     let is_lost_line =
         |error: &ReadError| matches!(error, ReadError::Journal(JournalError::Line { .. }));
     let past = past(run, manifest)?;
     let report = Report::read(manifest, read, is_lost_line, past.as_ref(), samples_csv)?;
     samples.end()?;
-    Ok(report)
+    Ok(match answers {
+        Some(answers) => report.with_answers(answers),
+        None => report,
+    })
 }
 
 /// The history that the run was judged by, with a warning about lines that are cut off.

@@ -167,7 +167,12 @@ fn every_format_has_the_paragraph() {
     let mut evaluation = Evaluation::from_judgement(judgement(), &Gate::default());
     evaluation.outputs = vec![reasoning()];
     let summary: RunSummary = SummaryFold::new(&run).finish();
-    let report = Report::new(&run, summary, evaluation);
+    let report = Report::new(
+        &run,
+        summary,
+        evaluation,
+        crate::verdict::RunTimings::default(),
+    );
     let paragraph = paragraphs(reasoning());
     let json: serde_json::Value =
         serde_json::from_str(&render(&report, ReportFormat::Json)).unwrap();

@@ -7,6 +7,7 @@ use crate::verdict::fixture::{answered, failed, flagged, manifest};
 
 use super::*;
 
+mod html;
 mod pages;
 mod recommendations;
 mod remarks;

@@ -40,7 +40,7 @@ fn a_suite_goes_in_and_a_comparison_comes_out() {
         .says("openai/gpt-5-mini")
         .says("anthropic/claude-haiku-4.5")
         .complains("12/12 trials")
-        .complains("report.md")
+        .complains("report.html")
         .run();
     assert!(
         !output.out.contains('\u{1b}') && !output.err.contains('\u{1b}'),
@@ -58,6 +58,7 @@ fn a_suite_goes_in_and_a_comparison_comes_out() {
         "samples.csv",
         "comparison.csv",
         "report.md",
+        "report.html",
         "histograms.hlog",
     ] {
         let text = home.read(&format!("reports/small/latest/{name}"));
@@ -168,6 +169,7 @@ fn reports_are_made_again_byte_for_byte() {
     assert_eq!(output, home.bakeoff("report reports/small/latest").run());
     for (format, file) in [
         ("markdown", "report.md"),
+        ("html", "report.html"),
         ("csv", "comparison.csv"),
         ("samples-csv", "samples.csv"),
         ("hlog", "histograms.hlog"),

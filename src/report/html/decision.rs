@@ -1,0 +1,414 @@
+//! The decision chart: what a model costs against how fast it is, or how good.
+//!
+//! Owns the frontier and the marks of the chart. Must not know how costs and times were computed. Invariant: a
+//! model without a price or a time is named below the chart, never drawn at 0.
+
+use maud::{Markup, html};
+
+use crate::report::figure::{Figure, FigureCell};
+use crate::stats::interval::Interval;
+use crate::stats::quantile::Percentile;
+use crate::units::Usd;
+use crate::verdict::{RunSummary, VariantSummary};
+
+use super::labels::{Area, place};
+use super::roster::{Roster, RosterEntry, shown_ns, speed_distribution, tick_money, tick_time};
+use super::scale::ValueAxis;
+use super::svg::{
+    Anchor, Canvas, ChartText, Drawing, chart, fitted, focusable, label, line, mark, push, px,
+    text_width,
+};
+use super::tables::plain_table;
+
+/// Size of the names in the chart.
+const NAME_SIZE: f64 = 12.5;
+
+/// A model with both values.
+struct DecisionPoint<'a> {
+    model: &'a RosterEntry,
+    /// Mean cost per request, USD.
+    cost: f64,
+    cost_interval: Interval,
+    /// Median time, ns.
+    time: f64,
+    time_interval: Interval,
+}
+
+impl DecisionPoint<'_> {
+    fn cost_cell(&self) -> FigureCell {
+        FigureCell::within(
+            Figure::from_usd(self.cost),
+            self.cost_interval,
+            Figure::from_usd,
+        )
+    }
+
+    fn time_cell(&self) -> FigureCell {
+        FigureCell::within(
+            Figure::from_ns(self.time),
+            self.time_interval,
+            Figure::from_ns,
+        )
+    }
+
+    fn text(&self, speed: &str) -> String {
+        format!(
+            "{}: {} per request, {speed} p50 {}",
+            self.model.marked_name(),
+            self.cost_cell().shown(true),
+            self.time_cell().shown(true)
+        )
+    }
+}
+
+/// The mean cost of a request with its interval: at list price, else at the gateway's.
+pub(super) fn mean_cost(variant: &VariantSummary) -> Option<(f64, Interval)> {
+    let money = &variant.figures.money;
+    let interval = if money.list.n > 0 {
+        variant.means.list_usd
+    } else {
+        variant.means.market_usd
+    };
+    let mean = variant.figures.ranked_cost().mean().map(Usd::as_f64)?;
+    Some((mean, interval))
+}
+
+/// Renders the section; nothing for one model.
+pub(super) fn section(roster: &Roster, summary: &RunSummary) -> Markup {
+    if roster.models.len() < 2 {
+        return html! {};
+    }
+    let speed = roster.speed_name();
+    let (points, missing) = points(roster, summary);
+    html! {
+        section aria-labelledby="decision" {
+            h2 id="decision" { "Cost and speed" }
+            @if points.len() < 2 {
+                p { "Fewer than two models have both a price and a time, so that there is nothing to weigh." }
+            } @else {
+                p {
+                    "Left costs less, down is faster. Crosses are 95 % intervals; the dotted lines pass through the \
+                     reference. " (frontier_sentence(&points))
+                }
+                (decision_chart(roster, &points))
+            }
+            @for (name, what) in &missing { p.note { (name) " is not in the chart: " (what) "." } }
+            @if roster.models.iter().all(|model| mean_cost(model.summary(summary)).is_none()) {
+                p.note {
+                    "No model has a known price; " (speed) " alone is compared below. Prices can be declared in "
+                    code { "bakeoff.toml" } "."
+                }
+            }
+        }
+    }
+}
+
+/// The models with both values, and the others with what they lack.
+fn points<'a>(
+    roster: &'a Roster,
+    summary: &RunSummary,
+) -> (Vec<DecisionPoint<'a>>, Vec<(&'a str, &'static str)>) {
+    let (mut points, mut missing) = (Vec::new(), Vec::new());
+    for model in &roster.models {
+        let variant = model.summary(summary);
+        let cost = mean_cost(variant);
+        let distribution = speed_distribution(&variant.figures, roster.speed);
+        let time = distribution.and_then(|all| all.percentile(Percentile::P50));
+        match (cost, time) {
+            (Some((cost, cost_interval)), Some(time)) => points.push(DecisionPoint {
+                model,
+                cost,
+                cost_interval,
+                time: time.value,
+                time_interval: time.interval.unwrap_or(Interval::NONE),
+            }),
+            (None, Some(_)) => missing.push((model.name.as_str(), "its price is not known")),
+            (Some(_), None) => missing.push((model.name.as_str(), "it has too few answers")),
+            (None, None) => {
+                missing.push((
+                    model.name.as_str(),
+                    "it has neither a price nor enough answers",
+                ));
+            }
+        }
+    }
+    (points, missing)
+}
+
+/// The models that no other beats in both cost and time, by cost.
+fn frontier<'a, 'b>(points: &'b [DecisionPoint<'a>]) -> Vec<&'b DecisionPoint<'a>> {
+    let mut sorted: Vec<&DecisionPoint<'_>> = points.iter().collect();
+    sorted.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.time.total_cmp(&b.time)));
+    let mut fastest = f64::INFINITY;
+    sorted.retain(|point| {
+        let is_faster = point.time < fastest;
+        fastest = fastest.min(point.time);
+        is_faster
+    });
+    sorted
+}
+
+fn frontier_sentence(points: &[DecisionPoint<'_>]) -> String {
+    let names: Vec<&str> = frontier(points)
+        .iter()
+        .map(|point| point.model.name.as_str())
+        .collect();
+    match names.as_slice() {
+        [name] => format!(
+            "{name} costs least and is the fastest: it is the whole frontier, and every other model lies in the \
+             shaded area."
+        ),
+        names => format!(
+            "The frontier is {}: each other model lies in the shaded area, where one of these costs less and is \
+             faster.",
+            names.join(", ")
+        ),
+    }
+}
+
+fn decision_chart(roster: &Roster, points: &[DecisionPoint<'_>]) -> Markup {
+    let speed = roster.speed_name();
+    let texts: Vec<String> = points.iter().map(|point| point.text(speed)).collect();
+    let description = format!(
+        "Mean cost per request against median {}, both on logarithmic scales. {}.",
+        roster.speed_words(),
+        texts.join("; ")
+    );
+    let is_on_frontier = |point: &DecisionPoint<'_>| {
+        frontier(points)
+            .iter()
+            .any(|other| other.model.index == point.model.index)
+    };
+    let rows: Vec<Vec<String>> = points
+        .iter()
+        .map(|point| {
+            vec![
+                point.model.marked_name(),
+                point.cost_cell().shown(true),
+                point.time_cell().shown(true),
+                if is_on_frontier(point) { "yes" } else { "no" }.to_owned(),
+            ]
+        })
+        .collect();
+    let time_heading = format!("{speed} p50");
+    let headings = [
+        "model",
+        "cost/request",
+        time_heading.as_str(),
+        "on the frontier",
+    ];
+    let table = plain_table("Cost and speed, with 95 % intervals", &headings, &rows);
+    let text = ChartText {
+        id: "chart-decision",
+        title: "Cost and speed of each model",
+        description: &description,
+        has_marks: true,
+    };
+    chart(&text, &table, |canvas| draw(canvas, points, speed))
+}
+
+/// The plot area of the chart.
+struct Plot {
+    area: Area,
+    x: ValueAxis,
+    y: ValueAxis,
+    /// The place of models that cost nothing, left of the axis.
+    free: Option<f64>,
+}
+
+impl Plot {
+    fn new(canvas: &Canvas, points: &[DecisionPoint<'_>]) -> Option<Self> {
+        let area = Area {
+            left: if canvas.is_narrow { 48.0 } else { 64.0 },
+            top: 28.0,
+            right: canvas.width - 12.0,
+            bottom: if canvas.is_narrow { 300.0 } else { 348.0 },
+        };
+        let has_free = points.iter().any(|point| point.cost <= 0.0);
+        let from = if has_free {
+            area.left + 54.0
+        } else {
+            area.left
+        };
+        let ends = |value: f64, interval: Interval| {
+            [Some(value), interval.lower, interval.upper]
+                .into_iter()
+                .flatten()
+        };
+        let costs = points
+            .iter()
+            .flat_map(|point| ends(point.cost, point.cost_interval));
+        let times = points
+            .iter()
+            .flat_map(|point| ends(point.time, point.time_interval));
+        let x = ValueAxis::log(costs, (from, area.right))
+            .or_else(|| ValueAxis::linear([0.0, 1.0], (from, area.right)));
+        Some(Self {
+            x: x?,
+            y: ValueAxis::log(times, (area.bottom, area.top))?,
+            free: has_free.then_some(area.left + 24.0),
+            area,
+        })
+    }
+
+    fn at(&self, point: &DecisionPoint<'_>) -> (f64, f64) {
+        let x = match self.free {
+            Some(free) if point.cost <= 0.0 => free,
+            _ => self.x.at(point.cost),
+        };
+        (x, self.y.at(point.time))
+    }
+}
+
+fn draw(canvas: &Canvas, points: &[DecisionPoint<'_>], speed: &str) -> Drawing {
+    let height = if canvas.is_narrow { 352.0 } else { 400.0 };
+    let Some(plot) = Plot::new(canvas, points) else {
+        return Drawing {
+            height,
+            shapes: html! {},
+        };
+    };
+    let Area {
+        left,
+        top,
+        right,
+        bottom,
+    } = plot.area;
+    let (dominated, step) = frontier_paths(&plot, points);
+    let shapes = html! {
+        path.dom d=(dominated) {}
+        path.front d=(step) {}
+        (axes(canvas, &plot, speed))
+        @for point in points.iter().filter(|point| point.model.is_reference) {
+            @let (x, y) = plot.at(point);
+            (line("refl", (x, top), (x, bottom)))
+            (line("refl", (left, y), (right, y)))
+        }
+        (marks(&plot, points, speed))
+    };
+    Drawing { height, shapes }
+}
+
+/// The outline of the dominated area, and the frontier as a line of steps.
+fn frontier_paths(plot: &Plot, points: &[DecisionPoint<'_>]) -> (String, String) {
+    let Area { top, right, .. } = plot.area;
+    let mut step = String::new();
+    for (index, point) in frontier(points).into_iter().enumerate() {
+        let (x, y) = plot.at(point);
+        if index == 0 {
+            push(&mut step, format_args!("M{} {}V{}", px(x), px(top), px(y)));
+        } else {
+            push(&mut step, format_args!("H{}V{}", px(x), px(y)));
+        }
+    }
+    push(&mut step, format_args!("H{}", px(right)));
+    (format!("{step}V{}Z", px(top)), step)
+}
+
+fn axes(canvas: &Canvas, plot: &Plot, speed: &str) -> Markup {
+    let Area {
+        left,
+        top,
+        right,
+        bottom,
+    } = plot.area;
+    let has_priced = plot.x.ticks(70.0);
+    html! {
+        (line("ax", (left, bottom), (right, bottom)))
+        @for tick in has_priced {
+            @let x = plot.x.at(tick);
+            (line("ax", (x, bottom), (x, bottom + 5.0)))
+            (label(x, bottom + 18.0, "tick", Anchor::Middle, &tick_money(tick)))
+        }
+        @if let Some(x) = plot.free {
+            (label(x, bottom + 18.0, "tick", Anchor::Middle, "free"))
+            (line("grid", (left + 48.0, top), (left + 48.0, bottom)))
+        }
+        @for tick in plot.y.ticks(34.0) {
+            @let y = plot.y.at(tick);
+            (line("grid", (left, y), (right, y)))
+            (label(left - 6.0, y + 4.0, "tick", Anchor::End, &tick_time(tick)))
+        }
+        (label(if canvas.is_narrow { 0.0 } else { 24.0 }, 14.0, "lab", Anchor::Start, &format!("↑ {speed} p50, log scale")))
+        (label(right, bottom + 38.0, "lab", Anchor::End, "mean cost per request, log scale →"))
+    }
+}
+
+/// The crosses, marks and names; the reference is named first.
+fn marks(plot: &Plot, points: &[DecisionPoint<'_>], speed: &str) -> Markup {
+    let mut taken: Vec<Area> = Vec::new();
+    for point in points {
+        let (x, y) = plot.at(point);
+        taken.push(Area::around(
+            (x, y),
+            (x, y),
+            if point.model.is_reference { 11.0 } else { 7.0 },
+        ));
+        let (across, along) = cross(plot, point);
+        taken.push(Area::around((across.0, y), (across.1, y), 2.0));
+        taken.push(Area::around((x, along.0), (x, along.1), 2.0));
+    }
+    let corners = frontier(points);
+    for (index, point) in corners.iter().enumerate() {
+        let (x, y) = plot.at(point);
+        let next = corners
+            .get(index + 1)
+            .map_or(plot.area.right, |next| plot.at(next).0);
+        let above = if index == 0 {
+            plot.area.top
+        } else {
+            plot.at(corners[index - 1]).1
+        };
+        taken.push(Area::around((x, y), (next, y), 2.0));
+        taken.push(Area::around((x, above), (x, y), 2.0));
+    }
+    let room = (plot.area.right - plot.area.left) * 0.6;
+    html! {
+        @for point in points {
+            @let (x, y) = plot.at(point);
+            @let (across, along) = cross(plot, point);
+            @let name = fitted(&point.model.marked_name(), room, NAME_SIZE);
+            @let placed = place((x, y), text_width(&name, NAME_SIZE), &plot.area, &mut taken);
+            (focusable(&point.text(speed), &format!("pick {}", point.model.class()), &html! {
+                (line("iv", (across.0, y), (across.1, y)))
+                (line("iv", (x, along.0), (x, along.1)))
+                @if let Some(end) = placed.leader { (line("lead", (x, y), end)) }
+                @if point.model.is_reference { circle.ring cx=(px(x)) cy=(px(y)) r="9.5" {} }
+                (mark(point.model, (x, y), 5.5))
+                (label(placed.x, placed.y, "name halo", Anchor::Start, &name))
+            }))
+        }
+    }
+}
+
+/// The ends of the two intervals of a model; an open end is drawn at the mark.
+fn cross(plot: &Plot, point: &DecisionPoint<'_>) -> ((f64, f64), (f64, f64)) {
+    let (x, y) = plot.at(point);
+    let end = |axis: &ValueAxis, end: Option<f64>, own: f64| end.map_or(own, |end| axis.at(end));
+    let across = if point.cost > 0.0 {
+        (
+            end(&plot.x, point.cost_interval.lower, x),
+            end(&plot.x, point.cost_interval.upper, x),
+        )
+    } else {
+        (x, x)
+    };
+    let along = (
+        end(&plot.y, point.time_interval.lower, y),
+        end(&plot.y, point.time_interval.upper, y),
+    );
+    (across, along)
+}
+
+/// The costs and medians as one sentence each, for models whose chart is left out.
+pub(super) fn single(model: &RosterEntry, summary: &RunSummary, roster: &Roster) -> String {
+    let variant = model.summary(summary);
+    let time = super::roster::speed_median(&variant.figures, roster.speed);
+    let cost = mean_cost(variant).map(|(cost, _)| Figure::from_usd(cost).shown());
+    let parts = [
+        time.map(|time| format!("{} p50 {}", roster.speed_name(), shown_ns(time))),
+        cost.map(|cost| format!("{cost} per request")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{}: {}.", model.name, parts.join(", "))
+}

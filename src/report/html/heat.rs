@@ -1,0 +1,415 @@
+//! The heat map: the speed of each model on each prompt, sortable, with the details of a prompt on request.
+//!
+//! Owns which prompts are shown and the colours of cells. Must not know the texts of prompts. Invariant: a colour
+//! only repeats the number in its cell; failures are counted in the cell where they happened.
+
+use maud::{Markup, PreEscaped, html};
+use serde::Serialize;
+
+use crate::report::figure::{Figure, FigureCell};
+use crate::stats::quantile::Percentile;
+use crate::suite::Metric;
+use crate::units::{Nanos, Usd, one_line, plural};
+use crate::verdict::{
+    Figures, MeanParts, PromptSummary, Ratios, RunSummary, RunTimings, TimePart, TokenKind,
+};
+
+use super::answers::PageAnswers;
+use super::roster::{Roster, shown_ns, speed_distribution, speed_median};
+use super::tables::scroll_box;
+
+/// Maximum prompts of the map; more are in a folded table.
+const MAX_SHOWN: usize = 100;
+/// Prompts of the map where there are more than [`MAX_SHOWN`].
+const FEW_SHOWN: usize = 40;
+/// Half a step of the colours: the boundaries lie between the powers of the square root of 2.
+const HALF_STEP: f64 = std::f64::consts::LN_2 / 4.0;
+
+/// The details of all shown prompts, read by the script when a prompt is opened.
+#[derive(Serialize)]
+struct PromptDetails {
+    /// Names of the models, in the order of the columns.
+    models: Vec<String>,
+    /// Headings of the figures.
+    columns: Vec<String>,
+    /// Names of the parts of a request's time.
+    parts: Vec<&'static str>,
+    /// One entry per shown prompt.
+    prompts: Vec<PromptDetail>,
+}
+
+/// The details of one prompt.
+#[derive(Serialize)]
+struct PromptDetail {
+    /// Figures of each model, as shown.
+    figures: Vec<Vec<String>>,
+    /// Mean parts of the time of each model's requests, in ms.
+    parts: Vec<[u64; TimePart::ALL.len()]>,
+    /// The text of the prompt, where texts were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// Answers, each with its heading.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    answers: Vec<(String, String)>,
+}
+
+/// Renders the section.
+pub(super) fn section(
+    roster: &Roster,
+    summary: &RunSummary,
+    timings: &RunTimings,
+    answers: Option<&PageAnswers>,
+) -> Markup {
+    let speed = roster.speed_name();
+    let all: Vec<usize> = (0..summary.prompts.len()).collect();
+    let shown = if all.len() > MAX_SHOWN {
+        most_notable(roster, summary)
+    } else {
+        all.clone()
+    };
+    let has_reference = reference_index(roster).is_some() && roster.models.len() > 1;
+    html! {
+        section aria-labelledby="prompts" {
+            h2 id="prompts" { "Prompts" }
+            p {
+                (speed) " p50 of each prompt"
+                @if has_reference {
+                    ": the reference as a time, candidates as a ratio to it; blue is faster than the reference, orange \
+                     slower"
+                } @else { ", darker where it is slower" }
+                ". Read patterns, not single cells: each rests on few answers. ✕ counts failed requests."
+                span.js hidden { " Choose a heading to sort, a prompt to open it." }
+            }
+            @if shown.len() < all.len() {
+                p.note {
+                    "The " (shown.len()) " of " (all.len()) " prompts that failed or differ most; all are in the table \
+                     below."
+                }
+            }
+            (heat_table(roster, summary, &shown, "heat"))
+            (legend(has_reference))
+            (details_data(roster, summary, timings, &shown, answers))
+            @if shown.len() < all.len() {
+                details {
+                    summary { "All " (plural(all.len() as u64, "prompt")) }
+                    (heat_table(roster, summary, &all, "heat-all"))
+                }
+            }
+        }
+    }
+}
+
+fn reference_index(roster: &Roster) -> Option<usize> {
+    roster
+        .models
+        .iter()
+        .find(|model| model.is_reference)
+        .map(|model| model.index)
+}
+
+fn failures(prompt: &PromptSummary) -> u64 {
+    prompt
+        .variants
+        .iter()
+        .map(|(figures, _)| figures.counts.failed())
+        .sum()
+}
+
+/// The prompts with failures, then those whose ratios spread most, in the order of the suite.
+fn most_notable(roster: &Roster, summary: &RunSummary) -> Vec<usize> {
+    let spread = |prompt: &PromptSummary| {
+        let ratios = prompt.variants.iter().filter_map(|(figures, ratios)| {
+            ratio(ratios, roster.speed).or_else(|| speed_median(figures, roster.speed))
+        });
+        let (low, high) = ratios.fold((f64::INFINITY, 0.0), |(low, high), value| {
+            (f64::min(low, value), f64::max(high, value))
+        });
+        if low > 0.0 && high > 0.0 {
+            high / low
+        } else {
+            1.0
+        }
+    };
+    let mut order: Vec<usize> = (0..summary.prompts.len()).collect();
+    order.sort_by(|&a, &b| {
+        let (a, b) = (&summary.prompts[a], &summary.prompts[b]);
+        failures(b)
+            .cmp(&failures(a))
+            .then(spread(b).total_cmp(&spread(a)))
+    });
+    order.truncate(FEW_SHOWN);
+    order.sort_unstable();
+    order
+}
+
+const fn ratio(ratios: &Ratios, speed: Metric) -> Option<f64> {
+    let estimate = match speed {
+        Metric::Ttft => ratios.ttft_p50,
+        Metric::Ttfa => ratios.ttfa_p50,
+        _ => ratios.latency_p50,
+    };
+    match estimate {
+        Some(estimate) => Some(estimate.value),
+        None => None,
+    }
+}
+
+/// A cell: what it shows, the number it is sorted by, and its colour.
+struct HeatCell {
+    text: String,
+    sort: Option<f64>,
+    class: Option<&'static str>,
+    failed: u64,
+}
+
+impl HeatCell {
+    fn new(
+        (figures, ratios): &(Figures, Ratios),
+        is_reference: bool,
+        speed: Metric,
+        slowest: f64,
+        is_alone: bool,
+    ) -> Self {
+        let failed = figures.counts.failed();
+        let time = speed_median(figures, speed);
+        if is_reference || is_alone {
+            let class = time
+                .filter(|_| is_alone)
+                .map(|time| one_hue(time / slowest));
+            return Self {
+                text: time.map_or_else(|| "–".to_owned(), shown_ns),
+                sort: time,
+                class,
+                failed,
+            };
+        }
+        match ratio(ratios, speed) {
+            Some(ratio) => Self {
+                text: Figure::from_option(Some(ratio), Figure::Ratio).shown(),
+                sort: Some(ratio),
+                class: Some(heat_class(ratio)),
+                failed,
+            },
+            // The reference has no value here: a time is all there is.
+            None => Self {
+                text: time.map_or_else(|| "–".to_owned(), shown_ns),
+                sort: None,
+                class: None,
+                failed,
+            },
+        }
+    }
+}
+
+/// The colour of a ratio: 9 steps of the square root of 2.
+fn heat_class(ratio: f64) -> &'static str {
+    const CLASSES: [&str; 9] = ["h-4", "h-3", "h-2", "h-1", "h0", "h1", "h2", "h3", "h4"];
+    let steps = ratio.max(f64::MIN_POSITIVE).ln() / (2.0 * HALF_STEP);
+    let index = (steps.round().clamp(-4.0, 4.0) + 4.0).min(8.0);
+    let place = (0..9).find(|&place| f64::from(place) >= index).unwrap_or(8);
+    CLASSES[place as usize]
+}
+
+/// The colour of a time, as its share of the largest.
+fn one_hue(share: f64) -> &'static str {
+    match share {
+        share if share > 0.8 => "h4",
+        share if share > 0.6 => "h3",
+        share if share > 0.4 => "h2",
+        share if share > 0.2 => "h1",
+        _ => "h0",
+    }
+}
+
+fn heat_table(roster: &Roster, summary: &RunSummary, shown: &[usize], id: &str) -> Markup {
+    let speed = roster.speed_name();
+    let has_reference = reference_index(roster).is_some();
+    let is_alone = roster.models.len() < 2 || !has_reference;
+    let times = summary.prompts.iter().flat_map(|prompt| &prompt.variants);
+    let slowest = times
+        .filter_map(|(figures, _)| speed_median(figures, roster.speed))
+        .fold(0.0, f64::max);
+    let has_details = id == "heat";
+    let content = html! {
+        table.heat id=(id) {
+            caption.vh { (speed) " p50 per prompt and model" }
+            thead {
+                tr {
+                    th scope="col" class="l" { (sort_button("prompt")) }
+                    @for model in &roster.models { th scope="col" { (sort_button(&model.marked_name())) } }
+                }
+            }
+            tbody {
+                @for (place, &index) in shown.iter().enumerate() {
+                    @let prompt = &summary.prompts[index];
+                    tr.pr {
+                        th scope="row" data-v=(place) {
+                            @if has_details { span.op { (one_line(&prompt.prompt)) } } @else { (one_line(&prompt.prompt)) }
+                        }
+                        @for model in &roster.models {
+                            @let cell = HeatCell::new(&prompt.variants[model.index], model.is_reference, roster.speed,
+                                slowest, is_alone);
+                            td class=[cell.class] data-v=[cell.sort.map(|value| format!("{value:.4e}"))] {
+                                (cell.text)
+                                @if cell.failed > 0 { span.fl { " ✕" (cell.failed) span.vh { " failed" } } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    scroll_box(&format!("{speed} per prompt and model"), &content)
+}
+
+/// A heading; the script makes a button of it.
+fn sort_button(text: &str) -> Markup {
+    html! { span.so { (one_line(text)) } }
+}
+
+fn legend(has_reference: bool) -> Markup {
+    let steps = [
+        ("h-4", "0.25x"),
+        ("h-2", "0.5x"),
+        ("h0", "1x"),
+        ("h2", "2x"),
+        ("h4", "4x"),
+    ];
+    html! {
+        @if has_reference {
+            p.key { @for (class, text) in steps { span.sw.(class) { (text) } } }
+        }
+    }
+}
+
+/// The details of the shown prompts as one block of data.
+fn details_data(
+    roster: &Roster,
+    summary: &RunSummary,
+    timings: &RunTimings,
+    shown: &[usize],
+    answers: Option<&PageAnswers>,
+) -> Markup {
+    let mean_parts = parts_by_prompt(roster, timings, summary.prompts.len());
+    let prompts = shown.iter().map(|&index| PromptDetail {
+        figures: roster
+            .models
+            .iter()
+            .map(|model| {
+                detail_figures(
+                    &summary.prompts[index].variants[model.index].0,
+                    roster.speed,
+                )
+            })
+            .collect(),
+        parts: mean_parts.iter().map(|of_model| of_model[index]).collect(),
+        text: answers.and_then(|answers| answers.prompt_text(index)),
+        answers: answers.map_or_else(Vec::new, |answers| answers.of_prompt(index, roster)),
+    });
+    let columns = [
+        format!("{} p50", roster.speed_name()),
+        "latency p50".to_owned(),
+        "input tokens".to_owned(),
+        "output tokens".to_owned(),
+        "reasoning".to_owned(),
+        "cost/request".to_owned(),
+        "failed".to_owned(),
+    ];
+    let details = PromptDetails {
+        models: roster
+            .models
+            .iter()
+            .map(|model| one_line(&model.marked_name()).into_owned())
+            .collect(),
+        columns: columns.into(),
+        parts: TimePart::ALL.map(super::parts::part_name).into(),
+        prompts: prompts.collect(),
+    };
+    html! { script type="application/json" id="prompt-details" { (PreEscaped(data_block(&details))) } }
+}
+
+/// JSON that cannot end the element it stands in, nor open a comment in it.
+fn data_block(value: &impl Serialize) -> String {
+    let json = serde_json::to_string(value).expect("strings and numbers can always be written");
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+}
+
+/// The mean parts of the requests of each model (in the order of the charts) on each prompt, in ms.
+fn parts_by_prompt(
+    roster: &Roster,
+    timings: &RunTimings,
+    prompts: usize,
+) -> Vec<Vec<[u64; TimePart::ALL.len()]>> {
+    let of_model = |index: usize| {
+        let trials = &timings.variants[index].trials;
+        let mut by_prompt = vec![Vec::new(); prompts];
+        for trial in trials {
+            if let Some(list) = by_prompt.get_mut(trial.prompt as usize) {
+                list.push(trial);
+            }
+        }
+        let millis = |span: Nanos| (span.0 + 500_000) / 1_000_000;
+        by_prompt
+            .into_iter()
+            .map(|trials| MeanParts::of_trials(trials).parts.map(millis))
+            .collect()
+    };
+    roster
+        .models
+        .iter()
+        .map(|model| of_model(model.index))
+        .collect()
+}
+
+/// The figures of one model on one prompt, as shown.
+fn detail_figures(figures: &Figures, speed: Metric) -> Vec<String> {
+    let median = |all: Option<&crate::verdict::Distribution>| {
+        let estimate = all.and_then(|all| all.percentile(Percentile::P50));
+        FigureCell::estimate(estimate, Figure::from_ns).shown(false)
+    };
+    let tokens =
+        |kind: TokenKind| Figure::from_option(figures.tokens(kind).mean(), Figure::Mean).shown();
+    let cost = figures.ranked_cost().mean().map(Usd::as_f64);
+    vec![
+        median(speed_distribution(figures, speed)),
+        median(figures.latency_ns.as_ref()),
+        tokens(TokenKind::Prompt),
+        tokens(TokenKind::Completion),
+        tokens(TokenKind::Reasoning),
+        cost.map_or_else(|| "–".to_owned(), |cost| Figure::from_usd(cost).shown()),
+        format!("{} of {}", figures.counts.failed(), figures.counts.done),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_follow_ratios() {
+        // One is plain; each step is a factor of the square root of 2, and beyond four nothing changes.
+        for (ratio, class) in [
+            (1.0, "h0"),
+            (1.15, "h0"),
+            (1.25, "h1"),
+            (2.0, "h2"),
+            (4.0, "h4"),
+            (50.0, "h4"),
+            (0.5, "h-2"),
+            (0.1, "h-4"),
+        ] {
+            assert_eq!(heat_class(ratio), class, "{ratio}");
+        }
+    }
+
+    #[test]
+    fn data_cannot_end_its_element() {
+        // An answer that holds markup stays a text of the data block.
+        let block = data_block(&["</script><script>alert(1)</script><!--"]);
+        assert!(!block.contains(['<', '>', '&']));
+        let read: Vec<String> = serde_json::from_str(&block).unwrap();
+        assert_eq!(read, ["</script><script>alert(1)</script><!--"]);
+    }
+}

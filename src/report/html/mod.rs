@@ -1,0 +1,141 @@
+//! `report.html`: the view as a page with charts that needs nothing but itself.
+//!
+//! Owns the order of the sections. Must not know how a number was computed. Invariant: a pure function of the
+//! report, byte for byte; text from outside is escaped by the markup library, and no prompt or answer is in a page
+//! unless its reader asked for texts.
+
+mod answers;
+mod closing;
+mod costs;
+mod decision;
+mod distributions;
+mod forecast;
+mod forest;
+mod heat;
+mod history;
+mod index;
+mod labels;
+mod page;
+mod parts;
+mod result;
+mod roster;
+mod scale;
+mod slowest;
+mod svg;
+mod tables;
+mod timelines;
+
+use maud::{Markup, html};
+
+use crate::record::Manifest;
+use crate::suite::Metric;
+use crate::units::one_line;
+use crate::verdict::{Evaluation, RunSummary, RunTimings};
+
+use super::view::View;
+
+pub use answers::PageAnswers;
+pub(super) use forecast::{ForecastBar, ForecastPage, forecast_page};
+pub use history::history_page;
+pub use index::{IndexEntry, index_page};
+use roster::Roster;
+
+/// Everything that the page of a run is made from.
+pub(super) struct RunPage<'a> {
+    /// The manifest.
+    pub(super) manifest: &'a Manifest,
+    /// The content that all formats share.
+    pub(super) view: &'a View,
+    /// The figures.
+    pub(super) summary: &'a RunSummary,
+    /// The judgements.
+    pub(super) evaluation: &'a Evaluation,
+    /// The times of every trial.
+    pub(super) timings: &'a RunTimings,
+    /// Texts of prompts and answers; absent unless they were asked for.
+    pub(super) answers: Option<&'a PageAnswers>,
+    /// The speed metric of the run.
+    pub(super) speed: Metric,
+}
+
+/// Renders the page of a run.
+pub(super) fn run_page(run: &RunPage<'_>) -> String {
+    let RunPage {
+        manifest,
+        view,
+        summary,
+        evaluation,
+        timings,
+        answers,
+        speed,
+    } = run;
+    let roster = Roster::new(summary, &view.screen.recommendations, *speed);
+    let sections = [
+        ("result", "Result", result::section(&roster, view, summary)),
+        (
+            "decision",
+            "Cost and speed",
+            decision::section(&roster, summary),
+        ),
+        (
+            "distribution",
+            "Distribution",
+            distributions::section(&roster, summary, timings),
+        ),
+        (
+            "against-interleaved",
+            "Against the reference",
+            forest::sections(&roster, view, evaluation),
+        ),
+        (
+            "prompts",
+            "Prompts",
+            heat::section(&roster, summary, timings, *answers),
+        ),
+        (
+            "timelines",
+            "Timelines",
+            timelines::sections(&roster, summary, timings),
+        ),
+        (
+            "slowest",
+            "Slowest requests",
+            slowest::section(&roster, timings),
+        ),
+        (
+            "costs",
+            "Tokens and cost",
+            costs::section(&roster, view, summary),
+        ),
+        (
+            "problems",
+            "Problems, method, definitions",
+            closing::sections(view, manifest),
+        ),
+    ];
+    let is_there = |section: &&(&str, &str, Markup)| {
+        let id = format!("id=\"{}\"", section.0);
+        section.2.0.contains(&id)
+    };
+    let links: Vec<(&str, String)> = sections
+        .iter()
+        .filter(is_there)
+        .map(|(id, title, _)| (*id, (*title).to_owned()))
+        .collect();
+    let started = manifest
+        .started_at
+        .strftime("%Y-%m-%d %H:%M UTC")
+        .to_string();
+    let header = result::header(view, &started, &links);
+    let main = html! { @for (_, _, section) in &sections { (section) } };
+    let texts = if answers.is_some() {
+        "It holds prompts and answers."
+    } else {
+        "It holds no prompt and no answer."
+    };
+    let footer = html! {
+        p { (one_line(&manifest.tool)) ". This page is one file, requests nothing from any host, and works offline. " (texts) }
+    };
+    let title = format!("{}: bakeoff report", one_line(&view.suite));
+    page::document(&title, &header, &main, &footer)
+}
