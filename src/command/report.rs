@@ -9,7 +9,9 @@ use crate::report::ReportFormat;
 use super::base::exit;
 use super::base::failure::Failure;
 pub use super::base::reports::Format;
-use super::base::reports::{PageTexts, make_files, print, print_more, read, read_with_texts, show};
+use super::base::reports::{
+    PageTexts, make_files_with_texts, print, print_more, read, read_with_texts, show,
+};
 use super::base::stdio::{stderr, stdout};
 use super::base::viewer;
 
@@ -46,7 +48,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     match options.format {
         None => {
-            let report = make_files(&run, &manifest, texts)?;
+            let report = make_files_with_texts(&run, &manifest, texts)?;
             show(&report, options.verbose, out)?;
             print_more(&options.run, options.verbose)?;
             if options.open {

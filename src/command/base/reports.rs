@@ -68,6 +68,14 @@ pub(in crate::command) enum PageTexts {
 pub(in crate::command) fn make_files<'m>(
     run: &Run,
     manifest: &'m Manifest,
+) -> Result<Report<'m>, Failure> {
+    make_files_with_texts(run, manifest, PageTexts::None)
+}
+
+/// The same, with the texts that the page holds.
+pub(in crate::command) fn make_files_with_texts<'m>(
+    run: &Run,
+    manifest: &'m Manifest,
     texts: PageTexts,
 ) -> Result<Report<'m>, Failure> {
     let mut made = None;

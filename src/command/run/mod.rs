@@ -436,7 +436,7 @@ fn close(
         baseline.store(run, manifest)?;
     }
     panics::provoke("report");
-    let report = reports::make_files(run, manifest, reports::PageTexts::None)?;
+    let report = reports::make_files(run, manifest)?;
     print_result(&report, run, options)?;
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
     let judged = report.evaluation();
