@@ -1,6 +1,6 @@
 //! The explanation of the slowest requests: where they spent the time that the usual ones did not.
 //!
-//! Owns which requests are slow and which are usual. Must not know how it is told. Invariant: the excess is the
+//! Owns which requests are slow and which are usual. Must not know how it is worded. Invariant: the excess is the
 //! difference of two means of the same parts, so that it adds up.
 
 use crate::units::Nanos;

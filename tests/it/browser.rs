@@ -30,7 +30,7 @@ const button = document.querySelector("#heat .op");
 button.click();
 found.opened = document.querySelector("#heat tr.dt").textContent;
 found.expanded = button.getAttribute("aria-expanded");
-const mark = document.querySelector(".pick");
+const mark = all(".pick").find((one) => one.getClientRects().length > 0);
 mark.focus();
 found.readout = mark.closest(".fig").querySelector(".readout").textContent;
 found.focused = mark.getAttribute("aria-label");

@@ -100,7 +100,10 @@ fn a_history_has_a_page() {
     home.bakeoff(&RUN.replace("seed 7", "seed 8")).run();
     home.bakeoff("accept reports/small/latest --history h.jsonl --force")
         .run();
-    let page = home.bakeoff("history h.jsonl --format html").run().out;
+    let page = home
+        .bakeoff("history h.jsonl --metric cost --format html")
+        .run()
+        .out;
     assert_page(&page);
     assert_eq!(page.matches("<div class=\"fig\"").count(), 2);
     assert!(page.contains("2 runs, 2 accepted in the current level"));
@@ -108,13 +111,15 @@ fn a_history_has_a_page() {
     assert_eq!(page.matches("class=\"mk m0\"").count(), 8);
     assert_eq!(
         page,
-        home.bakeoff("history h.jsonl --format html").run().out
+        home.bakeoff("history h.jsonl --metric cost --format html")
+            .run()
+            .out
     );
 }
 
 #[test]
 fn the_index_leads_to_the_page_of_each_run() {
-    // Whoever serves the folder, or moves it, must not find dead links.
+    // A folder that is served or moved has no dead links.
     let home = home();
     home.bakeoff(RUN).run();
     home.bakeoff("runs index").says("reports/index.html").run();

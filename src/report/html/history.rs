@@ -109,7 +109,7 @@ struct TrendPlot<'a> {
 }
 
 impl TrendPlot<'_> {
-    /// The place of a run: runs are equally far apart, so that those of one day can be told from each other.
+    /// The place of a run: runs are equally far apart, so that those of one day stand apart.
     fn x(&self, index: usize) -> f64 {
         let count = self.points.len().max(2) - 1;
         let inset = 12.0;

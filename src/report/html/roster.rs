@@ -11,7 +11,7 @@ use crate::verdict::{Distribution, Figures, RunSummary, VariantSummary};
 use crate::report::figure::Figure;
 use crate::report::recommendations::{RecommendationText, ShortNames};
 
-/// Number of distinct marks; more could not be told from each other.
+/// Number of distinct marks; more are hard to distinguish.
 const MARKS: usize = 5;
 
 /// A model of the run.

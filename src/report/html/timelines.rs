@@ -39,7 +39,7 @@ pub(super) fn sections(roster: &Roster, summary: &RunSummary, timings: &RunTimin
                 p {
                     @if roster.models.len() > 1 { "The two slowest requests of each model" }
                     @else { "The " (plural(slowest.len() as u64, "slowest request")) }
-                    ", from the moment at which they were due to their end. Gateway and provider cannot be told apart: \
+                    ", from the moment at which they were due to their end. Gateway and provider cannot be separated: \
                      both are in the time to the headers and to the first token."
                 }
                 (timeline_chart(&slowest, summary))

@@ -222,7 +222,7 @@ fn one_model_has_no_comparison() {
 
 #[test]
 fn twelve_models_have_five_marks() {
-    // More colours could not be told apart: the most useful five have one, each of the others a grey dot and a name.
+    // More colours are hard to distinguish: the most useful five have one, each of the others a grey dot and a name.
     let (run, samples) = plain_run(12, 6, 4);
     let page = page(&run, &samples);
     assert_sound(&page);
