@@ -195,7 +195,7 @@ mod tests {
         let axis = ValueAxis::log([230e6, 2_900e6], (0.0, 500.0)).unwrap();
         assert_eq!(axis.ticks(60.0), [300e6, 500e6, 700e6, 1e9, 2e9, 3e9]);
         let axis = ValueAxis::log([410.0, 590.0], (0.0, 300.0)).unwrap();
-        assert_eq!(axis.ticks(60.0), [400.0, 500.0, 600.0]);
+        assert_eq!(axis.ticks(60.0), [450.0, 500.0, 550.0]);
         let axis = ValueAxis::from_zero([0.0, 4.9], (0.0, 400.0));
         assert_eq!(axis.ticks(60.0), [0.0, 1.0, 2.0, 3.0, 4.0]);
     }
