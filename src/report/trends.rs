@@ -213,15 +213,6 @@ impl Trends {
         format!("{runs}, {} accepted in the current level", self.accepted)
     }
 
-    /// The standing of a run, where it is about the variant of the trend.
-    pub(super) const fn standing_words(&self, point: &TrendPoint) -> &'static str {
-        if point.concerned {
-            point.standing.word()
-        } else {
-            NOT_CONCERNED
-        }
-    }
-
     /// The changes of a trend, what the next run can show, and what was skipped, as sentences.
     pub(super) fn facts(&self, trend: &Trend) -> Vec<String> {
         let changes = trend.changes.iter().map(|change| {
@@ -288,7 +279,7 @@ impl Trends {
         for (point, level) in listed.iter().zip(levels) {
             let began = point.started_at.strftime("%Y-%m-%d %H:%M");
             let pad = " ".repeat(width - level.width());
-            let standing = self.standing_words(point);
+            let standing = standing_words(point);
             push(
                 page,
                 format_args!("  {began}  {}  {pad}{level}  {standing}\n", point.run),
@@ -358,6 +349,15 @@ impl Trends {
             variants: variants.collect(),
         };
         json::pretty(&document)
+    }
+}
+
+/// The standing of a run, where it is about the variant of the trend.
+pub(super) const fn standing_words(point: &TrendPoint) -> &'static str {
+    if point.concerned {
+        point.standing.word()
+    } else {
+        NOT_CONCERNED
     }
 }
 

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::record::{Manifest, Sample};
 use crate::suite::{Message, Role};
 
+use crate::report::text::push;
+
 use super::roster::Roster;
 
 /// Maximum bytes of all texts of a page: with everything else it stays below 5 MB.
@@ -147,7 +149,8 @@ impl PageAnswers {
     fn cut(&self, text: &str, characters: usize) -> String {
         let mut cut: String = text.chars().take(self.length).map(visible).collect();
         if characters > self.length {
-            cut += &format!("… ({} more characters)", characters - self.length);
+            let more = characters - self.length;
+            push(&mut cut, format_args!("… ({more} more characters)"));
         }
         cut
     }

@@ -123,7 +123,7 @@ impl<'a> ModelValues<'a> {
 
 fn values_chart(roster: &Roster, all: &[ModelValues<'_>], summary: &RunSummary) -> Markup {
     let speed = roster.speed_name();
-    let sentences: Vec<String> = all.iter().map(|of_model| of_model.sentence()).collect();
+    let sentences: Vec<String> = all.iter().map(ModelValues::sentence).collect();
     let description = format!(
         "Cumulative share of answers by {speed}. {}.",
         sentences.join("; ")

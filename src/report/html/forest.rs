@@ -254,7 +254,7 @@ fn draw_panel(
         (line("one", (axis.at(none), begin), (axis.at(none), end)))
         (line("ax", (left, end), (right, end)))
         (label(left, end + 34.0, "lab", Anchor::Start, "← less"))
-        (label((left + right) / 2.0, end + 34.0, "lab", Anchor::Middle, &bounds_text(metric, rows[0].bounds)))
+        (label(f64::midpoint(left, right), end + 34.0, "lab", Anchor::Middle, &bounds_text(metric, rows[0].bounds)))
         (label(right, end + 34.0, "lab", Anchor::End, "more →"))
         @for (index, one) in rows.iter().enumerate() {
             @let middle = begin + row * index as f64 + if canvas.is_narrow { 31.0 } else { row / 2.0 };

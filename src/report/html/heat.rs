@@ -204,10 +204,10 @@ impl HeatCell {
 /// The colour of a ratio: 9 steps of the square root of 2.
 fn heat_class(ratio: f64) -> &'static str {
     const CLASSES: [&str; 9] = ["h-4", "h-3", "h-2", "h-1", "h0", "h1", "h2", "h3", "h4"];
-    let steps = ratio.max(f64::MIN_POSITIVE).ln() / (2.0 * HALF_STEP);
-    let index = (steps.round().clamp(-4.0, 4.0) + 4.0).min(8.0);
-    let place = (0..9).find(|&place| f64::from(place) >= index).unwrap_or(8);
-    CLASSES[place as usize]
+    // The upper ends of the steps, the last without one.
+    let ends = (0..8).map(|step| (f64::from(step) * 2.0 - 7.0) * HALF_STEP);
+    let log = ratio.max(f64::MIN_POSITIVE).ln();
+    CLASSES[ends.filter(|end| log >= *end).count()]
 }
 
 /// The colour of a time, as its share of the largest.

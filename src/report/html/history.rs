@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 
 use crate::record::RunStanding;
-use crate::report::trends::Trends;
+use crate::report::trends::{Trends, standing_words};
 use crate::suite::Scale;
 use crate::units::{one_line, plural};
 use crate::verdict::{Trend, TrendPoint};
@@ -61,7 +61,7 @@ fn trend_section(trends: &Trends, trend: &Trend, index: usize) -> Markup {
                 one_line(&point.run).into_owned(),
                 point.started_at.strftime("%Y-%m-%d %H:%M").to_string(),
                 trends.shown_level(point.level),
-                trends.standing_words(point).to_owned(),
+                standing_words(point).to_owned(),
                 change.map_or_else(|| "–".to_owned(), |change| trends.shift(change.shift)),
             ]
         })
@@ -156,7 +156,7 @@ fn draw(canvas: &Canvas, trends: &Trends, trend: &Trend) -> Drawing {
         (level_line(trends, &plot))
         @for change in trend.changes.iter().filter(|change| change.at >= first) {
             @let index = change.at - first;
-            @let x = (plot.x(index) + plot.x(index.saturating_sub(1))) / 2.0;
+            @let x = f64::midpoint(plot.x(index), plot.x(index.saturating_sub(1)));
             (line("drift", (x, top), (x, bottom)))
             (label(x, top - 4.0, "tick", Anchor::Middle, &trends.shift(change.shift)))
         }
@@ -221,7 +221,7 @@ fn point_mark(trends: &Trends, plot: &TrendPlot<'_>, index: usize, point: &Trend
         point.started_at.strftime("%Y-%m-%d %H:%M"),
         one_line(&point.run),
         trends.shown_level(point.level),
-        trends.standing_words(point)
+        standing_words(point)
     );
     let is_accepted = point.standing.accepted();
     let class = if is_accepted { "mk m0" } else { "open" };

@@ -71,10 +71,11 @@ fn slowest<'a>(
 fn ending(trial: &TrialTiming) -> String {
     let mut text = shown_time(trial.total());
     if trial.is_retried() {
-        text += &format!(", {} attempts", trial.attempts);
+        push(&mut text, format_args!(", {} attempts", trial.attempts));
     }
     if !trial.outcome.answered() {
-        text += &format!(", ✕ {}", trial.outcome.word().replace('_', " "));
+        let outcome = trial.outcome.word().replace('_', " ");
+        push(&mut text, format_args!(", ✕ {outcome}"));
     }
     text
 }

@@ -13,7 +13,9 @@ fn page(run: &Manifest, samples: &[Sample]) -> String {
 
 fn page_with_answers(run: &Manifest, samples: &[Sample]) -> String {
     let mut answers = PageAnswers::new(run);
-    samples.iter().for_each(|sample| answers.add(sample));
+    for sample in samples {
+        answers.add(sample);
+    }
     render(
         &read(run, samples).with_answers(answers),
         ReportFormat::Html,
