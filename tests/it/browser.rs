@@ -4,6 +4,7 @@
 //! axe-core's `axe.min.js` (`npm install axe-core`) in `BAKEOFF_AXE` accessibility is checked as well.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
