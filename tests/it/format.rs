@@ -24,8 +24,8 @@ use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Assert, Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Check, Extract, Gate,
     GateLimit, LimitBound, Message, Metric, OnExceeded, Parameters, Prompt, Quantity,
-    ReasoningEffort, Reuse, Role, SharedShiftLimit, Suite, SwitchRule, TextCheck, TextsCheck, Timeouts,
-    TokenLimitName, Tool, Variant,
+    ReasoningEffort, Reuse, Role, SharedShiftLimit, Suite, SwitchRule, TextCheck, TextsCheck,
+    Timeouts, TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::Evaluation;

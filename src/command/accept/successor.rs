@@ -70,8 +70,9 @@ pub(super) fn replace(
         spliced = lines.len();
         Ok::<_, Failure>(lines)
     };
-    let mut wait = |lock: &_| patience.wait(lock);
-    let after = History::update(&options.history, continue_levels, &mut wait)?;
+    let after = History::update(&options.history, continue_levels, &mut |lock| {
+        patience.wait(lock)
+    })?;
     let mut out = stdout();
     let file = options.history.display();
     if options.json {

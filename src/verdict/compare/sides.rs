@@ -137,7 +137,8 @@ impl MetricSides {
         metric: Metric,
         part: SampleFilter,
     ) -> Self {
-        let values_of = |(observed, others): (&[Observation], &[Observation]), slots: &PairedSlots| {
+        let values_of = |(observed, others): (&[Observation], &[Observation]),
+                         slots: &PairedSlots| {
             let accepted = observed.iter().filter(|one| part.holds(metric, one));
             let accepted = accepted.filter(|one| slots.contains(one.slot));
             let accepted = accepted.filter(|one| !pair.evidence.is_split(one, others));
