@@ -16,6 +16,7 @@ mod offer;
 mod past;
 mod price;
 mod pricing;
+mod retirement;
 mod search;
 mod tokens;
 
@@ -39,6 +40,7 @@ pub use offer::{Offer, Offers, Percentiles, Window};
 pub use past::{CostHistory, PastAnswer, PastVariant};
 pub use price::{Rates, Tier, TiersError, TokenCounts, TokenPrices, cost};
 pub use pricing::{OtherPrice, Treatment};
+pub use retirement::Retirement;
 pub use search::{QueryError, Sort};
 pub use tokens::{TokenCounter, TokenEstimate, max_text_tokens, prompt_tokens};
 

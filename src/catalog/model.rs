@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::units::{ModelId, is_unsafe_char};
@@ -16,6 +17,7 @@ use super::price::TokenPrices;
 use super::pricing::{
     OVERRIDES, OtherPrice, REGIONAL, Treatment, read_hourly, read_pricing, read_regional,
 };
+use super::retirement::listed_day;
 
 /// Maximum tags of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
@@ -52,6 +54,8 @@ pub struct ListedModel {
     pub other_prices: Vec<OtherPrice>,
     /// Release date by its maker, UTC.
     pub released: Option<Date>,
+    /// The day from which it is no longer served, if the list says so, UTC.
+    pub retires: Option<Date>,
     /// A stable name of the model behind the id, if the list has one.
     pub canonical: Option<String>,
 }
@@ -110,6 +114,15 @@ pub(super) struct WireModel<'a> {
     /// The release at OpenRouter. Elsewhere it may be the time of the response, or the same for all.
     #[serde(default, deserialize_with = "lenient")]
     created: Option<i64>,
+    /// The day of retirement, under OpenRouter's name.
+    #[serde(default, deserialize_with = "lenient")]
+    expiration_date: Option<Value>,
+    /// The same, under `LiteLLM`'s name.
+    #[serde(default, deserialize_with = "lenient")]
+    deprecation_date: Option<Value>,
+    /// The same, under Mistral's name.
+    #[serde(default, deserialize_with = "lenient")]
+    deprecation: Option<Value>,
     /// OpenRouter only.
     #[serde(default, deserialize_with = "lenient")]
     canonical_slug: Option<String>,
@@ -191,6 +204,13 @@ impl WireModel<'_> {
             hourly,
             other_prices,
             released: self.released.or(created).and_then(day),
+            retires: [
+                &self.expiration_date,
+                &self.deprecation_date,
+                &self.deprecation,
+            ]
+            .into_iter()
+            .find_map(|date| listed_day(date.as_ref()?)),
             canonical: self.canonical_slug.map(sanitize_word),
             id,
         })
@@ -222,6 +242,7 @@ impl ListedModel {
             hourly: Vec::new(),
             other_prices: Vec::new(),
             released: None,
+            retires: None,
             canonical: None,
         }
     }

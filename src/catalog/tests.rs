@@ -24,10 +24,10 @@ fn the_snapshot_is_read_whole() {
     // Every entry of the compiled-in list must survive its own reader, and say its date.
     let catalog = Catalog::snapshot();
     assert_eq!(catalog.unreadable_entries(), 0);
-    assert_eq!(catalog.models().count(), 54);
+    assert_eq!(catalog.models().count(), 58);
     assert_eq!(catalog.source().date, "2026-08-21");
     let priced = catalog.models().filter(|model| model.prices.is_some());
-    assert_eq!(priced.count(), 53, "all but perplexity/sonar");
+    assert_eq!(priced.count(), 57, "all but perplexity/sonar");
 }
 
 #[test]
@@ -51,6 +51,7 @@ fn long_prompts_have_their_own_prices_in_the_snapshot() {
             "openai/gpt-5.5 272001",
             "openai/gpt-5.6-luna 272001",
             "openai/gpt-5.6-sol 272001",
+            "openai/gpt-6-luna 272001",
             "spacexai/grok-4.6 200001",
         ]
     );
@@ -327,7 +328,7 @@ fn searches_narrow_with_every_word() {
         let models = catalog.search(&words).unwrap();
         models.iter().map(|model| model.id.to_string()).collect()
     };
-    assert_eq!(found(&[]).len(), 54);
+    assert_eq!(found(&[]).len(), 58);
     assert_eq!(found(&["Claude", "HAIKU"]), ["anthropic/claude-haiku-4.5"]);
     assert_eq!(found(&["*haiku-4.5"]), ["anthropic/claude-haiku-4.5"]);
     assert!(found(&["haiku-4"]) == found(&["*haiku-4*"]) && found(&["haiku-?"]).is_empty());

@@ -67,7 +67,8 @@ enum ComparisonArg {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl\n  \
-    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --reset")]
+    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --reset\n  \
+    bakeoff accept reports/ci/latest --history baselines/ci.jsonl --successor-of old --successor new")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct AcceptArgs {
     /// Run folder, such as reports/quickstart/latest
@@ -87,6 +88,13 @@ pub(super) struct AcceptArgs {
     /// Skip a run that regressed and exit with 0, for jobs that accept every passing run
     #[arg(long, conflicts_with_all = ["force", "reset"])]
     unless_flagged: bool,
+    /// Replace this variant of the history by its successor, at the ratio of the two in RUN, in which both stood
+    /// side by side; RUN itself does not join the history
+    #[arg(long, value_name = "VARIANT", conflicts_with_all = ["reset", "unless_flagged"])]
+    successor_of: Option<String>,
+    /// The successor, for `--successor-of` [default: RUN's reference, or its only other variant]
+    #[arg(long, value_name = "VARIANT", requires = "successor_of")]
+    successor: Option<String>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -168,6 +176,8 @@ impl From<AcceptArgs> for accept::Options {
             environment: args.environment,
             force: args.force,
             unless_flagged: args.unless_flagged,
+            successor_of: args.successor_of,
+            successor: args.successor,
             json: args.json,
         }
     }

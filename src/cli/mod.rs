@@ -126,7 +126,7 @@ enum VerbArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff run suites/quickstart.toml\n  \
-    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m openai/gpt-5-nano\n  \
+    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5.6-luna -m openai/gpt-6-luna\n  \
     bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m Qwen/Qwen3-8B\n  \
     bakeoff run suites/support.toml --list\n  \
     bakeoff run suites/quickstart.toml --until-decided\n  \
@@ -263,7 +263,7 @@ impl ValueEnum for Shape {
         bakeoff models 'openai/*' reasoning --json\n  \
         bakeoff models --sort price 'gpt|haiku' --endpoint vercel\n  \
         bakeoff models diff --endpoint vercel\n  \
-        bakeoff models show openai/gpt-5-mini --endpoint vercel"
+        bakeoff models show openai/gpt-5.6-luna --endpoint vercel"
 )]
 struct ModelsArgs {
     #[command(subcommand)]
@@ -325,7 +325,7 @@ enum ModelsVerb {
         Without an earlier list in the cache, the built-in one is the baseline.")]
     Diff,
     /// Show one model: prices, limits, and its providers with their speed and uptime
-    #[command(after_help = "Example:\n  bakeoff models show openai/gpt-5-mini --endpoint vercel")]
+    #[command(after_help = "Example:\n  bakeoff models show openai/gpt-5.6-luna --endpoint vercel")]
     Show {
         /// Model id, as the endpoint spells it
         id: String,

@@ -17,7 +17,7 @@ use crate::verdict::Traffic;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff estimate suites/quickstart.toml\n  \
-    bakeoff estimate suites/support.toml -e vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n\n\
+    bakeoff estimate suites/support.toml -e vercel -m openai/gpt-5.6-luna -m openai/gpt-6-luna\n\n\
     Prices are those of the list that `bakeoff models` cached, else of the built-in one. With\n\
     --endpoint and its key, the worst case uses the most expensive provider of each model; providers\n\
     are fetched at most once a day. No model receives a request.")]

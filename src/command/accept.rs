@@ -11,6 +11,8 @@ use crate::suite::Gate;
 use crate::units::plural;
 use crate::verdict::{PastRuns, RunSummary, incomparable_history, to_history_run};
 
+mod successor;
+
 use super::base::failure::Failure;
 use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
@@ -34,6 +36,10 @@ pub struct Options {
     pub force: bool,
     /// Skip a run that was found regressed instead of failing.
     pub unless_flagged: bool,
+    /// Variant of the history to replace by its successor.
+    pub successor_of: Option<String>,
+    /// The successor; absent: the run's reference, or its only other variant.
+    pub successor: Option<String>,
     /// Print JSON.
     pub json: bool,
 }
@@ -52,8 +58,11 @@ pub(super) struct Done<'a> {
     history: String,
     /// The decision about the run.
     standing: &'static str,
-    /// Accepted runs of the current baseline, this one included.
+    /// Accepted runs of the current baseline, this one included if it joined.
     accepted: usize,
+    /// Of `--successor-of`: the variants, and the runs in which one was replaced by the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spliced: Option<successor::Spliced<'a>>,
 }
 
 /// Carries out `bakeoff accept`.
@@ -64,6 +73,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         manifest.environment.clone_from(&options.environment);
     }
     let history = open_for_suite(&options.history, &manifest.suite.name)?;
+    if let Some(old) = &options.successor_of {
+        return successor::replace(options, &run, &manifest, old);
+    }
     let standing = if options.reset {
         RunStanding::BaselineReset
     } else {
@@ -200,6 +212,7 @@ fn print_result(
             history: file.to_string(),
             standing: standing.word(),
             accepted,
+            spliced: None,
         };
         return Ok(print_json(&mut out, &done)?);
     }

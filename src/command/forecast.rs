@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use crate::catalog::{Catalog, Rates, Source, TokenPrices};
 use crate::record::{JournalError, Manifest, PriceSource, Run};
 use crate::report::ForecastView;
-use crate::suite::{OwnPrice, Suite, Variant, named};
+use crate::suite::{OwnPrice, Profile, Suite, Variant, named};
 use crate::verdict::{
     AnswersFold, ForecastOptions, Mix, Pricing, RunAnswers, Traffic, WhatIf, forecast,
 };
 
 use super::base::failure::Failure;
 use super::base::model_list::ModelListState;
+use super::base::preflight::retirements;
 use super::base::reports::style;
 use super::base::samples::SampleReader;
 use super::base::stdio::{stderr, stdout};
@@ -72,6 +73,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         }),
     };
     let forecast = forecast(&manifest.suite, &answers, &terms);
+    let retirements = retiring_models(options, &manifest)?;
     let mix_file = options.mix.as_ref().map(|path| path.display().to_string());
     let view = ForecastView {
         forecast: &forecast,
@@ -81,6 +83,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         mix_file: mix_file.as_deref(),
         what_if_prices: other.as_ref().and_then(|other| other.source.as_ref()),
         given_prices: &options.given,
+        retirements: &retirements,
     };
     let mut out = BufWriter::new(stdout());
     match options.form {
@@ -195,13 +198,27 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
     Ok(Some(OtherPrices { pricing, source }))
 }
 
-/// The cached list of the run's endpoint, else the compiled-in one, overridden by the project's own prices.
-fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
+/// The profile of the run's endpoint, by its name, else by its URL.
+fn profile(options: &Options, manifest: &Manifest) -> Result<Option<Profile>, Failure> {
     let project = files::project(options.project.as_deref())?;
     let endpoint = &manifest.endpoint;
     let by_url = || project.resolve(endpoint.base_url.as_deref()?).ok();
-    let profile = project.resolve(&endpoint.name).ok().or_else(by_url);
-    let Some(profile) = profile else {
+    Ok(project.resolve(&endpoint.name).ok().or_else(by_url))
+}
+
+/// A sentence for each model of the run whose retirement has come or is near today.
+fn retiring_models(options: &Options, manifest: &Manifest) -> Result<Vec<String>, Failure> {
+    let profile = profile(options, manifest)?;
+    let known = profile
+        .as_ref()
+        .map_or_else(ModelListState::compiled_in, ModelListState::from_cache);
+    let catalog = known.listed.unwrap_or(known.prices);
+    Ok(retirements(&manifest.suite, profile.as_ref(), &catalog))
+}
+
+/// The cached list of the run's endpoint, else the compiled-in one, overridden by the project's own prices.
+fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
+    let Some(profile) = profile(options, manifest)? else {
         return Ok(ModelListState::compiled_in().prices);
     };
     let known = ModelListState::from_cache(&profile);

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::catalog::{Catalog, ListDiff, Offers, Sort};
+use crate::catalog::{Catalog, ListDiff, ListedModel, Offers, Retirement, Sort};
 use crate::gateway::listing::{EndpointQuery, fetch};
+use crate::record::ModelRetirement;
 use crate::report::models::{diff_table, offers_table, page, table};
-use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
-use crate::suite::SIM;
+use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument, retirement_line};
+use crate::suite::{Profile, SIM};
 use crate::units::ModelId;
 
 use super::base::endpoint::{self, OpenEndpoint};
 use super::base::failure::Failure;
 use super::base::json::print_json;
 use super::base::model_list::{self, CachePolicy, MAX_SUGGESTIONS, ModelList, unlisted};
+use super::base::preflight::today;
 use super::base::runtime::runtime;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, files};
@@ -90,7 +92,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let json = options.json;
     match &options.what {
         ModelsAction::List(words, sort) => print_list(&priced(), words, *sort, &opened, json),
-        ModelsAction::Show(id) => show(&priced(), id, &opened, !listed.unreachable, json),
+        ModelsAction::Show(id) => {
+            let catalog = priced();
+            let shown = find(&catalog, id, &profile)?;
+            show(&catalog, shown, &opened, !listed.unreachable, json)
+        }
         // Own prices would hide what the lists say.
         ModelsAction::Diff => diff(&listed, &opened, json),
     }
@@ -192,32 +198,46 @@ fn nothing_found(catalog: &Catalog, words: &[String]) -> Failure {
     ))
 }
 
-fn show(
-    catalog: &Catalog,
+/// Finds a model by its id, with its retirement if that is known.
+fn find<'c>(
+    catalog: &'c Catalog,
     id: &str,
-    opened: &OpenEndpoint,
-    reachable: bool,
-    json: bool,
-) -> Result<u8, Failure> {
+    profile: &Profile,
+) -> Result<(&'c ListedModel, Option<Retirement>), Failure> {
     let id: ModelId = id
         .parse()
         .map_err(|error: crate::units::ModelIdError| Failure::usage(error.to_string()))?;
     let Some(model) = catalog.get(&id) else {
-        return Err(Failure::usage(unlisted(catalog, &opened.record.name, &id)));
+        return Err(Failure::usage(unlisted(catalog, &profile.name, &id)));
     };
+    Ok((model, catalog.retirement(&id, &profile.retirements)))
+}
+
+fn show(
+    catalog: &Catalog,
+    (model, retirement): (&ListedModel, Option<Retirement>),
+    opened: &OpenEndpoint,
+    reachable: bool,
+    json: bool,
+) -> Result<u8, Failure> {
     // Figures of the last hour are never cached: they are fetched, or unknown.
     let offers = if reachable {
-        providers(opened, &id)
+        providers(opened, &model.id)
     } else {
         Err("the endpoint did not answer".to_owned())
     };
+    if let Some(retirement) = retirement.as_ref().filter(|one| one.is_near(today())) {
+        let one = ModelRetirement::new(model.id.clone(), retirement.clone());
+        writeln!(stderr(), "warning: {}", retirement_line(&one, today()))?;
+    }
     let mut out = stdout();
     if json {
         let name = &opened.record.name;
-        let document = ModelShownDocument::new(name, catalog, model, offers.as_ref().ok());
+        let offers = offers.as_ref().ok();
+        let document = ModelShownDocument::new(name, catalog, model, retirement, offers);
         print_json(&mut out, &document)?;
     } else {
-        write!(out, "{}", page(model))?;
+        write!(out, "{}", page(model, retirement.as_ref()))?;
     }
     match &offers {
         Ok(offers) if !json => write!(out, "\n{}", offers_table(model, offers))?,

@@ -21,7 +21,7 @@ use super::base::files::{self, BadSuite};
 use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
 use super::base::model_list::ModelListState;
-use super::base::preflight::unplayed;
+use super::base::preflight::{retirements, unplayed};
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, exposed, worst_case};
 
@@ -164,6 +164,11 @@ fn foreseen(suite: &Suite, history: Option<&Path>) -> Result<suite_check::SuiteC
     });
     found.warnings.extend(shared);
     found.warnings.extend(unknown_models(suite)?);
+    let profile = files::project(None)?.resolve(&suite.endpoint).ok();
+    let list = profile.as_ref().map(ModelListState::from_cache);
+    let list = list.and_then(|state| state.listed).unwrap_or(catalog);
+    let retiring = retirements(suite, profile.as_ref(), &list);
+    found.warnings.extend(retiring);
     if let Some(path) = history {
         let accepted = accepted(&open_for_suite(path, &suite.name)?);
         let file = path.display().to_string();

@@ -104,6 +104,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
             scenario: None,
         },
         prices: None,
+        retirements: Vec::new(),
         client: Vec::new(),
         environment: None,
         until_decided: None,

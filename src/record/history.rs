@@ -67,8 +67,23 @@ pub struct HistoryVariant {
     /// The kinds of its answers.
     #[serde(default)]
     pub mix: AnswerMix,
+    /// The model that was measured in its place, if its levels come from another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spliced: Option<Splice>,
     /// The prompts, in the order of the suite.
     pub prompts: Vec<HistoryPrompt>,
+}
+
+/// The origin of levels that were not measured: those of another model, at the ratio of the two in a run in which
+/// both stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Splice {
+    /// Label of the variant that was measured.
+    pub label: String,
+    /// Its model.
+    pub model: ModelId,
+    /// Name of the run in which both stood side by side.
+    pub bridge: String,
 }
 
 /// The kinds of a variant's answers: where that mix changes, levels do not measure the same thing.

@@ -43,6 +43,7 @@ fn variant() -> impl Strategy<Value = HistoryVariant> {
                 answered: count,
                 ..AnswerMix::default()
             },
+            spliced: None,
             prompts,
         },
     )
@@ -204,6 +205,7 @@ fn impossible_lines_are_not_written() {
         overrides: String::new(),
         providers: BTreeMap::new(),
         drifted: false,
+        spliced: None,
         mix: AnswerMix::default(),
         prompts: vec![HistoryPrompt {
             prompt: "p".to_owned(),

@@ -6,7 +6,7 @@ use crate::catalog::TokenPrices;
 use crate::suite::Suite;
 use crate::units::{ModelId, Usd};
 
-use super::{EstimateRecord, ModelPrices};
+use super::{EstimateRecord, ModelPrices, ModelRetirement};
 
 /// `manifest.json` of a run. No key, no path of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Manifest {
     /// The source of list prices; absent when none was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<PriceSource>,
+    /// Models of the run whose retirement had come or was near when it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retirements: Vec<ModelRetirement>,
     /// Every setting of the HTTP client, with its reason.
     pub client: Vec<ClientSetting>,
     /// The user's label of the environment of the run (`--environment`).

@@ -21,6 +21,7 @@ mod outcome;
 mod prices;
 mod requests;
 mod retention;
+mod retirement;
 mod run;
 mod sample;
 mod score_file;
@@ -36,7 +37,7 @@ pub use gaps::{HdrError, HdrReader, empty_histogram, recordable_us, summarize_ga
 pub use grade::{GRADES_MAX, Grade};
 pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
-    HistoryVariant, Level, RunStanding,
+    HistoryVariant, Level, RunStanding, Splice,
 };
 pub use journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, MAX_LINE_BYTES};
 pub use manifest::{
@@ -47,6 +48,7 @@ pub use outcome::{FailureKind, Outcome};
 pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog};
 pub use retention::{Age, AgeError, PruneDecision, Retention};
+pub use retirement::ModelRetirement;
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use score_file::{ExternalGrades, ScoreProblem, TrialIndex, read_scores};

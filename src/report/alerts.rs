@@ -4,6 +4,8 @@
 //! line is rendered. Invariant: a condition that several variants share is one line; nothing is listed that is
 //! not wrong (the details are in `problems.rs`).
 
+use jiff::tz::TimeZone;
+
 use crate::record::{FailureKind, Flag, Manifest, Outcome};
 use crate::suite::CacheMode;
 use crate::units::plural;
@@ -40,6 +42,7 @@ pub(super) fn alerts(manifest: &Manifest, summary: &RunSummary, names: &ShortNam
     let run = RunCounts { summary, names };
     let mut alerts = Vec::new();
     alerts.extend(unreadable(summary));
+    alerts.extend(retirements(manifest, names));
     alerts.extend(
         summary
             .variants
@@ -123,6 +126,23 @@ fn unreadable(summary: &RunSummary) -> Vec<Alert> {
         )));
     }
     alerts
+}
+
+/// The variants whose model had retired, or was about to, when the run began.
+fn retirements(manifest: &Manifest, names: &ShortNames) -> Vec<Alert> {
+    let began = manifest.started_at.to_zoned(TimeZone::UTC).date();
+    let retiring = manifest.retirements.iter().filter_map(|one| {
+        let mut variants = manifest.suite.variants.iter();
+        let variant = variants.find(|variant| variant.model == one.model)?;
+        let is_past = one.date <= began;
+        let verb = if is_past { "retired" } else { "retires" };
+        let (name, date, source) = (names.of(&variant.label), one.date, &one.source);
+        Some(Alert {
+            text: format!("{name} {verb} on {date} ({source})"),
+            remedy: Some("replace it (`accept --successor-of`)"),
+        })
+    });
+    retiring.collect()
 }
 
 /// The failures of a variant: its times are those of the requests that were answered.

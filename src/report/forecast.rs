@@ -49,6 +49,8 @@ pub struct ForecastView<'a> {
     pub what_if_prices: Option<&'a PriceSource>,
     /// Prices that the user gave for the what-if; they override the list.
     pub given_prices: &'a [OwnPrice],
+    /// A sentence for each model that retires.
+    pub retirements: &'a [String],
 }
 
 impl ForecastView<'_> {
@@ -174,7 +176,10 @@ impl ForecastView<'_> {
             .simulated()
             .then(|| "This run was made on the simulator: its money is invented.".to_owned());
         let (_, warning) = super::view::status(self.manifest, self.samples);
-        warning.into_iter().chain(simulated).collect()
+        let retiring = self.retirements.iter().map(|line| format!("{line}."));
+        (warning.into_iter().chain(simulated))
+            .chain(retiring)
+            .collect()
     }
 
     fn simulated(&self) -> bool {

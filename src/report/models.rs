@@ -15,6 +15,7 @@ use crate::units::Usd;
 use crate::catalog::ListedModel;
 use crate::catalog::OtherPrice;
 use crate::catalog::Rates;
+use crate::catalog::Retirement;
 use crate::catalog::Sort;
 use crate::catalog::{FactChange, FactValue, ListDiff};
 use crate::catalog::{Offers, Window};
@@ -79,8 +80,8 @@ pub fn table(models: &[&ListedModel], sort: Sort, width: Option<usize>) -> Strin
     text
 }
 
-/// Renders the page of one model, with all facts of its list.
-pub fn page(model: &ListedModel) -> String {
+/// Renders the page of one model, with all facts of its list and its retirement, if that is known.
+pub fn page(model: &ListedModel, retirement: Option<&Retirement>) -> String {
     let mut text = format!("{}\n", model.id);
     let mut line = |word: &str, value: &str| {
         let _ = writeln!(text, "  {word:<14}{value}");
@@ -94,6 +95,9 @@ pub fn page(model: &ListedModel) -> String {
     }
     if model.released.is_some() {
         line("released", &day(model));
+    }
+    if let Some(Retirement { date, source }) = retirement {
+        line("retires", &format!("{date} ({source})"));
     }
     match &model.prices {
         None => line("prices", "no price per token is known"),
@@ -395,7 +399,7 @@ mod tests {
             "a test".to_owned(),
             "2026-01-02".to_owned(),
         );
-        let page = page(catalog.unwrap().get(&"a/b".parse().unwrap()).unwrap());
+        let page = page(catalog.unwrap().get(&"a/b".parse().unwrap()).unwrap(), None);
         let line = "other price   output: NaN\n                no price of this list is used: this is not 0";
         assert!(page.contains("no price per token is known"), "{page}");
         assert!(page.contains(line), "{page}");
@@ -458,7 +462,7 @@ mod tests {
     fn a_page_lists_every_tier() {
         // The table has room for one price only: the page must not hide the others.
         let catalog = catalog();
-        let pages: Vec<_> = catalog.models().map(page).collect();
+        let pages: Vec<_> = catalog.models().map(|model| page(model, None)).collect();
         insta::assert_snapshot!(pages.join("\n"), @"
         a/one
           name          One

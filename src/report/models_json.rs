@@ -12,6 +12,7 @@ use super::models::per_mtok;
 use crate::catalog::Catalog;
 use crate::catalog::ListedModel;
 use crate::catalog::OtherPrice;
+use crate::catalog::Retirement;
 use crate::catalog::Treatment;
 use crate::catalog::{FactChange, FactValue, ListDiff, ModelPair};
 use crate::catalog::{Offer, Offers, Percentiles, Window};
@@ -41,9 +42,22 @@ pub struct ModelShownDocument<'a> {
     endpoint: &'a str,
     source: SourceDocument<'a>,
     model: ModelDocument<'a>,
+    /// Its retirement; absent if none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retires: Option<RetirementDocument>,
     /// Its providers, in the gateway's order; absent if not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<Vec<OfferDocument<'a>>>,
+}
+
+/// The retirement of a model.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RetirementDocument {
+    /// The day from which it is no longer served, `YYYY-MM-DD`.
+    #[schemars(with = "String")]
+    date: jiff::civil::Date,
+    /// The source of the date, in words.
+    source: String,
 }
 
 /// Source of the list of models.
@@ -73,6 +87,7 @@ impl<'a> ModelShownDocument<'a> {
         endpoint: &'a str,
         list: &'a Catalog,
         model: &'a ListedModel,
+        retirement: Option<Retirement>,
         offers: Option<&'a Offers>,
     ) -> Self {
         Self {
@@ -80,6 +95,8 @@ impl<'a> ModelShownDocument<'a> {
             endpoint,
             source: SourceDocument::new(list),
             model: model.into(),
+            retires: retirement
+                .map(|Retirement { date, source }| RetirementDocument { date, source }),
             providers: offers.map(|offers| {
                 let offers = offers.0.iter();
                 offers

@@ -215,6 +215,8 @@ impl Prior {
 pub struct Prediction {
     /// The number of past runs used.
     pub past: usize,
+    /// The share of the past runs whose levels are those of another model, at a ratio known from one run.
+    pub spliced: f64,
     /// The number of today's runs.
     pub today: usize,
     /// The number of prompts.
@@ -275,6 +277,7 @@ pub fn predict_with_flagged(
     let run_sd = run_variance.sqrt();
     Some(Prediction {
         past: past.runs(),
+        spliced: 0.0,
         today: today.runs(),
         prompts: all.prompts(),
         estimate: mean(&today.means()) - mean(&past.means()),
@@ -324,6 +327,19 @@ pub fn predict_departure(
 }
 
 impl Prediction {
+    /// The prediction where this share of the past runs has levels of another model, at a ratio known from one run.
+    /// The ratio of two levels of one run varies by up to 2 T^2, and it is the same in all of these runs: the
+    /// standard error is T sqrt(1/q + 1/K + 2 f^2).
+    #[must_use]
+    pub fn with_spliced(self, share: f64) -> Self {
+        let past = effective_runs(self.past, share);
+        Self {
+            spliced: share,
+            standard_error: self.run_sd * (1.0 / self.today as f64 + 1.0 / past).sqrt(),
+            ..self
+        }
+    }
+
     /// Today's excess over the past, as a mean for t and p.
     pub fn mean(&self) -> super::mean::Mean {
         super::mean::Mean {
@@ -342,8 +358,15 @@ impl Prediction {
     /// The smallest log ratio that is found with a power of 80 %, however many requests a run has: see
     /// [`smallest_shift`].
     pub fn smallest_shift(&self, alpha: Alpha) -> f64 {
-        smallest_shift(self.run_sd, self.today as f64, self.past as f64, alpha)
+        let past = effective_runs(self.past, self.spliced);
+        smallest_shift(self.run_sd, self.today as f64, past, alpha)
     }
+}
+
+/// The number of measured runs that determine a level as well as `runs` runs of which this share is spliced: the
+/// reciprocal of 1/K + 2 f^2.
+pub fn effective_runs(runs: usize, spliced: f64) -> f64 {
+    1.0 / (1.0 / runs as f64 + 2.0 * spliced * spliced)
 }
 
 /// The noise floor: the smallest log ratio between `today` and `past` runs that is found with a power of 80 %,

@@ -19,6 +19,7 @@ pub use model::gate::{
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
 pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
+pub use model::retirement::OwnRetirement;
 pub use model::select::{SelectError, named, select};
 pub use model::suite::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,

@@ -62,8 +62,9 @@ pub use output_tokens::{
     OutputChange, OutputTotals, RatioChange, output_changes_between_runs, output_changes_within_run,
 };
 pub use past::{
-    DetectableWorsening, IncomparableRuns, PastRuns, RunPair, Trend, TrendPoint, compare_runs,
-    compare_with_history, history_updates, incomparable_history, pair_runs, to_history_run, trends,
+    DetectableWorsening, IncomparableRuns, PastRuns, RunPair, SpliceError, Trend, TrendPoint,
+    compare_runs, compare_with_history, history_updates, incomparable_history, pair_runs, splice,
+    to_history_run, trends,
 };
 pub use planning::{
     PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes, worst_cost,

@@ -20,13 +20,16 @@ mod matching;
 mod rates;
 mod screen;
 mod shared_shift;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod trend;
 
 use std::collections::BTreeMap;
 
-use crate::record::{History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, RunStanding};
+use crate::record::{
+    History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, RunStanding, Splice,
+};
 use crate::stats::history::{Prior, Spread};
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
@@ -39,13 +42,14 @@ use super::rule::{below_floor, decide, decide_family};
 use departures::Departures;
 use draft::{Deviation, PendingComparison};
 use levels::{Combination, SeriesKey};
-use matching::{MatchingRuns, counted, match_runs};
+use matching::{MatchingRuns, counted, match_runs, same_variant};
 use screen::VariantHistory;
 
 pub use before::{IncomparableRuns, RunPair, compare_runs, pair_runs};
 pub use comparability::incomparable_history;
 pub use condense::to_history_run;
 pub use confirm::history_updates;
+pub use splice::{SpliceError, splice};
 pub use trend::{DetectableWorsening, Trend, TrendPoint, trends};
 
 /// The number of first runs of a long level to keep: accumulated drift is measured from them.
@@ -273,6 +277,21 @@ fn metrics(history: &VariantHistory<'_>, gate: &Gate) -> Vec<(Metric, bool, Boun
 fn note_changed_variant(history: &VariantHistory<'_>, notes: &mut Vec<String>) {
     let runs = history.matching.accepted.len();
     let (label, missing) = (&history.variant.label, runs - history.pooled.runs);
+    let earlier = history.matching.accepted.iter();
+    let spliced = earlier.filter_map(|run| {
+        let mut variants = run.variants.iter();
+        let then = variants.find(|then| same_variant(then, history.variant))?;
+        then.spliced.as_ref()
+    });
+    let spliced: Vec<&Splice> = spliced.collect();
+    if let Some(first) = spliced.first() {
+        notes.push(format!(
+            "{label}: {} of {runs} earlier ones measured {}; its levels are scaled by {}.",
+            counted(spliced.len(), "run", "runs"),
+            first.label,
+            first.bridge,
+        ));
+    }
     if missing > 0 {
         notes.push(format!(
             "{label}: {} of {runs} earlier ones without it, or with another model or other \

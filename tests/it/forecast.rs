@@ -160,7 +160,10 @@ fn other_prices_are_laid_over_the_recorded_tokens() {
 #[test]
 fn runs_that_ended_early_are_flagged() {
     // A forecast from half a run is a forecast, with a word about it before anything else.
-    let home = home();
+    let home = home().with(
+        "bakeoff.toml",
+        "[endpoints.sim.retires]\n\"openai/*\" = \"never\"\n",
+    );
     let path = home.path("reports/small/latest/manifest.json");
     let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     manifest["status"] = serde_json::json!({ "incomplete": "the cap of $1 was reached" });

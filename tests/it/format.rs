@@ -15,8 +15,8 @@ use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
     EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
     Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
-    ModelPrices, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample,
-    Status, ToolCall, UntilDecided, Usage, Warming,
+    ModelPrices, ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine,
+    RunStanding, Sample, Splice, Status, ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -263,6 +263,11 @@ fn manifest(status: Status) -> Manifest {
                 }],
             }],
         }),
+        retirements: vec![ModelRetirement {
+            model: "m".parse().unwrap(),
+            date: "2026-12-11".parse().unwrap(),
+            source: "s".to_owned(),
+        }],
         client: vec![ClientSetting {
             name: "n".to_owned(),
             value: "v".to_owned(),
@@ -429,6 +434,11 @@ fn history_run() -> HistoryRun {
                 cache_reported: 0,
                 cache_hits: 0,
             },
+            spliced: Some(Splice {
+                label: "v".to_owned(),
+                model: "m".parse().unwrap(),
+                bridge: "r".to_owned(),
+            }),
             prompts: vec![HistoryPrompt {
                 prompt: "p".to_owned(),
                 digest: "d".to_owned(),

@@ -46,7 +46,7 @@ fn what_init_says_is_next_works() {
     let line = format!("{} --repetitions 1 --quiet", next.join(" && "));
     home.shell(&line)
         .says("ok, 6 prompts, 3 models, 54 trials")
-        .says("openai/gpt-5-mini (ref)")
+        .says("openai/gpt-5.6-luna (ref)")
         .run();
     let ran = home.path("new/comparison/reports/first/latest/report.md");
     assert!(ran.exists());

@@ -62,6 +62,11 @@ fn folder() -> Home {
     copy_latest(&home, "after");
     home.bakeoff("accept before --history baselines/quickstart.jsonl")
         .run();
+    // A history of one configuration alone, then both side by side.
+    home.bakeoff("run suites/ci.toml --quiet --repetitions 2 --concurrency 20 -m old")
+        .run();
+    home.bakeoff("accept reports/ci/latest --history baselines/ci.jsonl")
+        .run();
     home.bakeoff("run suites/ci.toml --quiet --repetitions 2 --concurrency 20")
         .run();
     // Two projects with runs of their own.

@@ -36,6 +36,7 @@ mod prompts;
 mod quality;
 mod readme;
 mod renamed;
+mod retirement;
 mod routes;
 mod sim;
 mod size;

@@ -122,7 +122,7 @@ fn routes_answer_as_the_gateway_does() {
     // Lists, JSON and HTML 404s, empty 405s, and a cheap HEAD to open connections with.
     let running = start("");
     let models = get(&running, "/v1/models").json();
-    assert_eq!(models["data"].as_array().unwrap().len(), 54);
+    assert_eq!(models["data"].as_array().unwrap().len(), 58);
     let endpoints = get(&running, "/v1/models/deepseek/deepseek-v3.2/endpoints").json();
     let listed = endpoints["data"]["endpoints"].as_array().unwrap();
     assert_eq!(listed.len(), 3);

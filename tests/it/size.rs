@@ -144,6 +144,10 @@ fn suite_check_shows_detectable_changes() {
     let flapping = suite(TWO, 6).replace("tolerance = \"10%\"", "margin = \"6%\"")
         + "[gate.limits]\nttft_p99 = \"1s\"\nerror_rate = \"1%\"\n";
     let home = Home::new()
+        .with(
+            "bakeoff.toml",
+            "[endpoints.sim.retires]\n\"openai/*\" = \"never\"\n",
+        )
         .with("s.toml", &suite(TWO, 30))
         .with("flapping.toml", &flapping);
     insta::assert_snapshot!(home.bakeoff("suite check s.toml").run().out, @"

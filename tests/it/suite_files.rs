@@ -59,7 +59,7 @@ fn the_quickstart_compares_enough() {
     let suite = parse_suite(&text).unwrap();
     assert!(suite.variants.len() >= 4 && suite.prompts.len() >= 8);
     assert_eq!(suite.endpoint, "sim");
-    assert_eq!(suite.reference, "openai/gpt-5-mini");
+    assert_eq!(suite.reference, "openai/gpt-5.6-luna");
 }
 
 #[test]

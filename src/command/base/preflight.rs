@@ -5,9 +5,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 use crate::catalog::Catalog;
 use crate::plan::{Basis, ExpectedAnswer, ModelLint, assumed, run_duration};
+use crate::record::ModelRetirement;
 use crate::report::preflight::{self, duration_line, warnings};
+use crate::report::retirement_line;
 use crate::sim::Scenario;
 use crate::suite::{Profile, Suite};
 use crate::units::ModelId;
@@ -31,6 +37,7 @@ pub(in crate::command) fn lines(
     let simulated = profile.base_url.is_none();
     let scenario = simulated.then(|| read_scenario(scenario)).transpose()?;
     let scenario = scenario.map(|(scenario, _)| scenario);
+    let retiring = retirements(suite, Some(profile), catalog);
     let mut lines = warnings(suite, catalog);
     if !judges {
         lines.retain(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
@@ -38,11 +45,32 @@ pub(in crate::command) fn lines(
     let unknown = scenario
         .iter()
         .flat_map(|scenario| unplayed(suite.models(), scenario));
-    let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
+    let lines = retiring
+        .into_iter()
+        .chain(unknown)
+        .chain(lines.into_iter().map(|(_, line)| line));
     let lines = lines.map(|line| format!("warning: {line}"));
     Ok(lines
         .chain([duration(suite, profile, catalog, scenario.as_ref())])
         .collect())
+}
+
+/// A warning for each model of a suite whose retirement has come or is near. `profile`: the suite's endpoint, if it
+/// is known.
+pub(in crate::command) fn retirements(
+    suite: &Suite,
+    profile: Option<&Profile>,
+    catalog: &Catalog,
+) -> Vec<String> {
+    let own = profile.map_or(&[][..], |profile| profile.retirements.as_slice());
+    let today = today();
+    let near = ModelRetirement::near(suite.models(), catalog, own, today);
+    near.iter().map(|one| retirement_line(one, today)).collect()
+}
+
+/// Today's date, UTC.
+pub(in crate::command) fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 /// A message for each of `models` that the simulated gateway does not play.

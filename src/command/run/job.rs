@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{self, CacheUses, Cap, Pacer, RequestWriter, RunContext, RunEvent};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
 use crate::plan::{PacingLimit, Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    CliSelection, ClientSetting, ErrorReport, Manifest, ModelPrices, Outcome, PriceSource, Status,
-    UntilDecided,
+    CliSelection, ClientSetting, ErrorReport, Manifest, ModelPrices, ModelRetirement, Outcome,
+    PriceSource, Status, UntilDecided,
 };
 use crate::suite::{
     CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
@@ -381,6 +383,7 @@ impl Job {
                 digest: source.digest.clone(),
                 models: self.model_prices(),
             }),
+            retirements: self.retirements(started_at),
             client: {
                 let proxy = opened.endpoint.proxy.as_ref();
                 let mut client = settings(self.resolved.suite.timeouts, self.lanes(), proxy);
@@ -399,6 +402,13 @@ impl Job {
             plan_digest: self.resolved.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         }
+    }
+
+    /// The models of the suite whose retirement has come or is near at this time.
+    pub(in crate::command) fn retirements(&self, at: jiff::Timestamp) -> Vec<ModelRetirement> {
+        let ResolvedRun { suite, profile, .. } = &self.resolved;
+        let today = at.to_zoned(TimeZone::UTC).date();
+        ModelRetirement::near(suite.models(), self.catalog(), &profile.retirements, today)
     }
 
     /// The prices of each model of the suite, once, if known.

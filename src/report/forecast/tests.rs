@@ -64,6 +64,7 @@ impl ForecastInputs {
             mix_file,
             what_if_prices: None,
             given_prices: &[],
+            retirements: &[],
         })
     }
 }
@@ -176,6 +177,7 @@ fn a_what_if_stands_next_to_recorded_values() {
         let given = [price.clone()];
         ForecastView {
             given_prices: &given,
+            retirements: &[],
             ..*view
         }
         .terminal(STYLE)

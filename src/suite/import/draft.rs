@@ -18,7 +18,7 @@ use crate::suite::value::template::escape_places;
 use crate::suite::value::text::quoted;
 
 /// The model of a suite whose source names none.
-const ANY_MODEL: &str = "openai/gpt-5-mini";
+const ANY_MODEL: &str = "openai/gpt-5.6-luna";
 
 /// The content of the source that was understood so far.
 #[derive(Default)]

@@ -10,6 +10,7 @@ pub(super) mod gate;
 pub(super) mod metric;
 pub(super) mod profile;
 pub(super) mod rate_limits;
+pub(super) mod retirement;
 pub(super) mod select;
 pub(super) mod suite;
 pub(super) mod surcharge;

@@ -9,6 +9,7 @@ use crate::suite::value::price::OwnPrice;
 use crate::units::ModelId;
 
 use super::rate_limits::RateLimits;
+use super::retirement::OwnRetirement;
 use super::select::{fits, is_pattern};
 use super::suite::TokenLimitName;
 use super::surcharge::Surcharge;
@@ -29,6 +30,8 @@ pub struct Profile {
     pub prices: Vec<OwnPrice>,
     /// Possible charges in addition to tokens; the first that matches a model applies.
     pub surcharges: Vec<Surcharge>,
+    /// Retirement dates of its models; the first that matches a model applies, before those of lists.
+    pub retirements: Vec<OwnRetirement>,
     /// Rate limits of the endpoint, per minute.
     pub limits: RateLimits,
     /// The wording of its requests.
@@ -226,6 +229,7 @@ impl Profile {
             headers: Vec::new(),
             prices: Vec::new(),
             surcharges: Vec::new(),
+            retirements: Vec::new(),
             limits: RateLimits::default(),
             wording: Wording::default(),
             key_header: None,

@@ -14,6 +14,7 @@ mod prompt_files;
 mod prompts;
 mod rate_limits;
 mod reader;
+mod retirements;
 pub(super) mod rows;
 pub(super) mod sources;
 pub(super) mod suite;

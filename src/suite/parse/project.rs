@@ -12,6 +12,7 @@ use super::fields::{base_url, dollars, is_identifier, model_id};
 use super::problem::{Code, Problems};
 use super::rate_limits::rate_limits;
 use super::reader::{self, File, FirstLines, Key, Table, Value};
+use super::retirements::retirements;
 use super::surcharge::surcharges;
 use crate::suite::model::profile::{Api, BUILT_IN, Profile, ReasoningName, SIM, Wording};
 use crate::suite::model::select::Pattern;
@@ -238,7 +239,12 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         Some(value) => surcharges(&value),
         None => Some(Vec::new()),
     };
+    let retirements = match table.field("retires") {
+        Some(value) => retirements(&value),
+        None => Some(Vec::new()),
+    };
     Some(Profile {
+        retirements: retirements?,
         name: name.to_owned(),
         base_url: base_url?,
         key_variables: key_variables?,

@@ -72,7 +72,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         .and_then(|value| value.bounded_string(limits::DESCRIPTION_CHARS))
         .map(str::to_owned);
     let variants = table
-        .required("models", "add `models = [\"openai/gpt-5-mini\"]`")
+        .required("models", "add `models = [\"openai/gpt-5.6-luna\"]`")
         .and_then(|value| variants(&value, files));
     let reference = reference(table, variants.as_deref());
     let endpoint = endpoint(table);

@@ -57,6 +57,7 @@ fn endpoints_are_resolved() {
     assert_eq!(
         staging,
         Profile {
+            retirements: Vec::new(),
             name: "staging".to_owned(),
             base_url: Some("https://staging.example.org/v1".to_owned()),
             key_variables: texts(&["STAGING_KEY"]),

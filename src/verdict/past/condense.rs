@@ -68,6 +68,7 @@ fn condense_variant(
         providers: providers(evidence, variant_evidence),
         drifted: drifted(variant_evidence),
         mix: mix(variant_evidence),
+        spliced: None,
         prompts,
     }
 }

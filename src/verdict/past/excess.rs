@@ -62,6 +62,7 @@ impl VariantHistory<'_> {
             }
             let (past, flagged, today) = series.levels(without)?;
             let found = predict_with_flagged(&past, flagged.as_ref(), &today, prior)?;
+            let found = found.with_spliced(series.spliced);
             let tests = tests_of(&found, metric, blank.bounds);
             Some((found, tests))
         };

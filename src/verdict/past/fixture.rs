@@ -59,6 +59,7 @@ pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
             answered: 10 * levels.len() as u64,
             ..AnswerMix::default()
         },
+        spliced: None,
         prompts: levels.iter().enumerate().map(prompt).collect(),
     }
 }

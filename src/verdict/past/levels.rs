@@ -49,6 +49,8 @@ pub(super) struct LevelSeries {
     pub plain: Vec<f64>,
     /// Earlier runs, oldest first.
     pub past: Vec<Vec<f64>>,
+    /// The share of the earlier runs in which a level is spliced.
+    pub spliced: f64,
     /// Runs that only inform the spread between runs.
     pub flagged: Vec<Vec<f64>>,
     /// Values behind the levels of the past, and of today.
@@ -189,8 +191,10 @@ impl LevelSeries {
             .take(RUNS_MAX)
             .collect();
         flagged.reverse();
+        let runs: Vec<&HistoryRun> = used.iter().map(|(run, _)| *run).collect();
         let past = used.iter().rev();
         Some(Self {
+            spliced: spliced_share(&runs, key),
             today: row(&own, &common)?,
             plain: row(&plain, &common)?,
             past: past
@@ -236,6 +240,19 @@ impl LevelSeries {
             rows(std::slice::from_ref(&self.today))?,
         ))
     }
+}
+
+/// The share of runs in which the level of the variant, or of one that it is combined with, is spliced.
+pub(super) fn spliced_share(runs: &[&HistoryRun], key: SeriesKey<'_>) -> f64 {
+    let is_spliced = |run: &&&HistoryRun| {
+        let mut spliced = run.variants.iter().filter(|then| then.spliced.is_some());
+        spliced.any(|then| {
+            let mut targets = key.others.iter().copied().chain([key.variant]);
+            targets.any(|target| same_variant(then, target))
+        })
+    };
+    let spliced = runs.iter().filter(is_spliced).count();
+    spliced as f64 / runs.len().max(1) as f64
 }
 
 /// Levels of accepted runs alone, oldest first, on the prompts they share; `None` without runs.

@@ -117,6 +117,7 @@ impl VariantHistory<'_> {
         let series = self.series(metric, controls, Combination::Difference)?;
         let (past, flagged, today) = series.levels(without)?;
         let prediction = predict_departure(&past, flagged.as_ref(), &today, controls.len())?;
+        let prediction = prediction.with_spliced(series.spliced);
         let mut tests = tests_of(&prediction, metric, bounds)?;
         let mut size = prediction.estimate.abs();
         if let [control] = controls {
@@ -147,7 +148,8 @@ impl VariantHistory<'_> {
         let (accepted, flagged) = (&self.matching.accepted, &self.matching.flagged);
         let series = LevelSeries::new(self.today, accepted, flagged, key)?;
         let (past, flagged, today) = series.levels(None)?;
-        predict_with_flagged(&past, flagged.as_ref(), &today, Prior::default())
+        let prediction = predict_with_flagged(&past, flagged.as_ref(), &today, Prior::default())?;
+        Some(prediction.with_spliced(series.spliced))
     }
 
     /// The departure of the variant, with p values that respect the order in which models are named.
@@ -203,7 +205,8 @@ fn shared_shift(
         .find(|history| history.variant.label == first.label)?;
     let series = history.series(metric, others, Combination::Mean)?;
     let (past, flagged, today) = series.levels(None)?;
-    let prediction = predict_with_flagged(&past, flagged.as_ref(), &today, Prior::default())?;
+    let prediction = predict_with_flagged(&past, flagged.as_ref(), &today, Prior::default())?
+        .with_spliced(series.spliced);
     let max = gate.shared_shift.max;
     let bounds = Bounds {
         tolerance: max,

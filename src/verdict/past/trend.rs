@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use crate::record::{History, HistoryEntry, HistoryRun, HistoryVariant, RunStanding};
-use crate::stats::history::{Prior, RUNS_MAX, predict, smallest_shift};
+use crate::stats::history::{Prior, RUNS_MAX, effective_runs, predict, smallest_shift};
 use crate::stats::interval::Alpha;
 use crate::stats::series::{Change, changes};
 use crate::suite::{Gate, Metric, Scale};
 
-use super::levels::{Combination, SeriesKey, levels_of_runs};
+use super::levels::{Combination, SeriesKey, levels_of_runs, spliced_share};
 use super::matching::same_variant;
 
 /// One metric of one variant, run by run.
@@ -210,7 +210,7 @@ fn detectable_worsening(
     let shift = smallest_shift(
         run_sd,
         1.0,
-        runs.len() as f64,
+        effective_runs(runs.len(), spliced_share(&runs, key)),
         gate_levels.level(key.metric),
     );
     let tolerance = gate_levels.gate.bounds_of(key.metric).tolerance;

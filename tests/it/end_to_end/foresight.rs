@@ -17,7 +17,11 @@ fn disappointing() -> Home {
             "\"openai/gpt-5-mini\"",
             "{ label = \"mini\", model = \"openai/gpt-5-mini\", parameters = { max_tokens = 50 } }",
         );
-    Home::new().with("suite.toml", &suite)
+    let home = Home::new().with("suite.toml", &suite);
+    home.with(
+        "bakeoff.toml",
+        "[endpoints.sim.retires]\n\"openai/*\" = \"never\"\n",
+    )
 }
 
 const WARNINGS: &str = "\

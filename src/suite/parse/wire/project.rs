@@ -82,6 +82,9 @@ pub struct EndpointTable {
     /// first that matches a model applies to it. Worst cases depend on it.
     #[schemars(length(max = limits::SURCHARGES))]
     pub surcharges: Option<Vec<SurchargeTable>>,
+    /// The day from which a model is no longer served, such as `"2027-01-14"`, or `"never"`, by its id or a glob
+    /// such as `creator/*`. Dates of the endpoint's list and of the program are not used for it. Default: these.
+    pub retires: Option<BTreeMap<String, String>>,
 }
 
 /// The maximum surcharge of a request to each model that matches, as a number or a string.
