@@ -73,8 +73,7 @@ pub struct SuiteFile {
     /// The most attempts that one request may take, retries included.
     #[schemars(range(min = 1, max = limits::ATTEMPTS), extend("default" = defaults::MAX_ATTEMPTS))]
     pub max_attempts: Option<u32>,
-    /// How long a model may fail before it is dropped and the other models finish, up to `"1h"`.
-    #[schemars(extend("default" = defaults::PATIENCE))]
+    /// How long a model may fail before it is dropped and the other models finish, up to `"1h"`. Default: `"5m"`.
     pub patience: Option<String>,
     /// The most that a run may cost in USD, such as `"$0.50"`. Needs `max_tokens`. Default: no limit.
     pub max_cost: Option<Decimal>,
