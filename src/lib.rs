@@ -12,6 +12,7 @@
 //! * [`plan`]: the order of requests.
 //! * [`record`]: samples, manifest, journal of a run.
 //! * [`gateway`]: one request; the only user of the HTTP client.
+//! * [`grade`]: asserts applied to answers.
 //! * [`engine`]: all requests of a run.
 //! * [`verdict`]: comparisons, and the exit code.
 //! * [`report`]: tables and documents.
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod command;
 pub mod engine;
 pub mod gateway;
+pub mod grade;
 pub mod input;
 pub mod plan;
 mod private_file;

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::command::score;
+use crate::command::score::{self, GradeSource};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    bakeoff score reports/quickstart/latest --from scores.jsonl\n\n\
+    bakeoff score reports/quickstart/latest --from scores.jsonl\n  \
+    bakeoff score reports/quickstart/latest --suite graded.toml\n\n\
     A line of the file names a trial, as in samples.jsonl, and has scores from 0 to 1 or rows:\n  \
     {\"trial\": 0, \"scores\": {\"right\": 1, \"polite\": 0.5}}\n  \
     {\"prompt\": \"capital\", \"variant\": \"openai/gpt-5-mini\", \"repetition\": 1,\n   \
@@ -21,11 +22,17 @@ pub(super) struct ScoreArgs {
     /// Run folder, such as reports/quickstart/latest
     run: PathBuf,
     /// File with the grades of another program (JSON lines)
-    #[arg(long, value_name = "FILE")]
-    from: PathBuf,
-    /// Score from which a check without `pass` passes
-    #[arg(long, value_name = "SCORE", default_value_t = 1.0, value_parser = share)]
+    #[arg(long, value_name = "FILE", required_unless_present = "suite")]
+    from: Option<PathBuf>,
+    /// Score of the file from which a check without `pass` passes
+    #[arg(long, value_name = "SCORE", default_value_t = 1.0, value_parser = share, conflicts_with = "suite")]
     pass_at: f64,
+    /// Suite whose asserts grade the stored answers; sends no requests
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    suite: Option<PathBuf>,
+    /// Read files outside the project that the suite names
+    #[arg(long, requires = "suite")]
+    allow_outside: bool,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -39,8 +46,17 @@ impl From<ScoreArgs> for score::Options {
     fn from(args: ScoreArgs) -> Self {
         Self {
             run: args.run,
-            from: args.from,
-            pass_at: args.pass_at,
+            source: match args.suite {
+                Some(path) => GradeSource::Suite {
+                    path,
+                    allow_outside: args.allow_outside,
+                },
+                None => GradeSource::File {
+                    // Required where there is no suite.
+                    path: args.from.unwrap_or_default(),
+                    pass_at: args.pass_at,
+                },
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 mod cap;
 mod event;
+mod grading;
 mod orders;
 mod pacer;
 mod prepared;

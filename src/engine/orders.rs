@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::catalog::{PriceBound, TokenPrices};
 use crate::gateway::{OutgoingRequest, Recording, Transport};
+use crate::grade::Grader;
 use crate::plan::Plan;
 use crate::record::RequestEvent;
 use crate::suite::{Suite, Wording};
@@ -88,6 +89,8 @@ pub struct RunContext {
     pub cache_uses: CacheUses,
     /// The log of requests, written before they are sent; absent: no log.
     pub requests: Option<RequestWriter>,
+    /// Grades answers; absent if the suite has no assert.
+    pub grader: Option<Arc<Grader>>,
 }
 
 impl RunContext {

@@ -15,6 +15,7 @@ use crate::units::Nanos;
 
 use super::cap::TrialReservation;
 use super::event::RunEvent;
+use super::grading::graded;
 use super::orders::{
     Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
 };
@@ -233,6 +234,7 @@ async fn finish<A: Client>(
         after_token: client.longest_pause(first, end),
     };
     let sample = sample(&ready, (start, pauses), context, attempts.list, exchange);
+    let sample = graded(context, sample).await;
     let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
     outcome
 }

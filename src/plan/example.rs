@@ -1,6 +1,8 @@
 //! A suite for tests, of any size.
 
-use crate::suite::{CacheMode, Message, Parameters, Prompt, Reuse, Role, Suite, Timeouts, Variant};
+use crate::suite::{
+    Asserts, CacheMode, Message, Parameters, Prompt, Reuse, Role, Suite, Timeouts, Variant,
+};
 use crate::units::Nanos;
 
 /// A suite `example` of prompts `p0`, `p1`, ... and variants `v0`, `v1`, ... with seed 7.
@@ -12,6 +14,8 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         weight: 1.0,
         tags: Vec::new(),
         parameters: Parameters::default(),
+        asserts: Asserts::default(),
+        pass_threshold: None,
     };
     let variant = |index: usize| Variant {
         label: format!("v{index}"),

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-use crate::suite::{Message, Parameters, Prompt, Role, Suite};
+use crate::suite::{Asserts, Message, Parameters, Prompt, Role, Suite};
 use crate::units::digest;
 
 /// Version of the derivation of an order from a seed. Another derivation is another version, so
@@ -105,6 +105,8 @@ pub fn warm_up_prompt(suite: &Suite) -> Prompt {
         weight: 1.0,
         tags: Vec::new(),
         parameters: Parameters::default(),
+        asserts: Asserts::default(),
+        pass_threshold: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! the same number stands in every format.
 
 mod alerts;
+mod asserts;
 mod caching;
 mod columns;
 mod compared;

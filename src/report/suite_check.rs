@@ -14,6 +14,7 @@ use crate::verdict::{
     WorstCost,
 };
 
+use super::asserts::grading;
 use super::figure::{ABSENT_MARK, Figure};
 use super::text;
 
@@ -90,6 +91,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
     if let Some(usd) = cost.total(size, size.0) {
         lines.push(costs(usd, cost, prices_date, suite));
     }
+    lines.extend(grading(suite));
     if power.interleaved.is_some() || power.against_history.is_some() {
         lines.push(format!("counted with {} (typical)", noise(power.noise)));
     }

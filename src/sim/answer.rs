@@ -14,6 +14,7 @@ use super::character::{
 use super::draw::{Seed, happens, log_normal, normal};
 use super::fault::{Fault, FaultSet};
 use super::request::ChatRequest;
+use super::scripted::ScriptedAnswer;
 use super::words;
 use super::world::{Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
@@ -131,6 +132,8 @@ pub struct Answer {
     pub bill: SimulatedBill,
     /// True if the user's own key was used.
     pub own_key: bool,
+    /// True if it is the right one of a script; absent: it is not scripted.
+    pub right: Option<bool>,
 }
 
 /// Returns the seed of all draws of one answer. The digest stands for prompt and parameters, the ordinal for
@@ -173,7 +176,9 @@ impl Answer {
         let first_at = Nanos(ttft.0 + failed * FALLBACK_DELAY.0);
         let headers_at =
             nanos_of_millis(first_at.as_millis_f64() * model.profile.headers_share.get());
-        let plan = Lengths::draw(&seed, model, request, faults, effect.tokens);
+        let scripted = ScriptedAnswer::draw(scenario, model, request, &seed);
+        let script = scripted.as_ref();
+        let plan = Lengths::draw(&seed, model, request, faults, (effect.tokens, script));
         let mut writer = PieceWriter {
             timing,
             text: seed.generator("text"),
@@ -183,7 +188,7 @@ impl Answer {
             pieces: Vec::new(),
         };
         writer.think(&plan);
-        writer.speak(&plan, faults);
+        writer.speak(&plan, faults, script);
         let mut pieces = writer.pieces;
         let finish_at = Nanos(writer.at.0.max(first_at.0));
         if faults.has(Fault::OneChunk) {
@@ -214,6 +219,7 @@ impl Answer {
             attempts,
             bill,
             own_key,
+            right: scripted.map(|scripted| scripted.right),
         }
     }
 
@@ -335,7 +341,7 @@ impl Lengths {
         model: &SimulatedModel,
         request: &ChatRequest,
         faults: &FaultSet,
-        effect: f64,
+        (effect, script): (f64, Option<&ScriptedAnswer>),
     ) -> Self {
         let profile = &model.profile;
         let mut generator = seed.generator("lengths");
@@ -350,11 +356,14 @@ impl Lengths {
         let limit = request.max_tokens.unwrap_or(u64::MAX);
         let limit = limit.min(model.max_tokens).min(MAX_ANSWER_TOKENS);
         let thought = whole(thought).min(request.max_thinking.unwrap_or(u64::MAX));
-        let spoken = match profile.tokens.median {
-            0 => 0,
-            _ => whole(spoken).max(1),
+        let spoken = match (script, profile.tokens.median) {
+            (Some(script), _) => script.pieces.len() as u64,
+            (None, 0) => 0,
+            (None, _) => whole(spoken).max(1),
         };
-        let tool = request.forced_tool.clone().or_else(|| {
+        let scripted_tool = script.map(|script| script.tool.clone());
+        let tool = scripted_tool.unwrap_or_else(|| request.forced_tool.clone());
+        let tool = tool.or_else(|| {
             let calls = [
                 Fault::ToolCall,
                 Fault::ToolCallNoIndex,
@@ -499,7 +508,7 @@ impl PieceWriter<'_> {
         }
     }
 
-    fn speak(&mut self, plan: &Lengths, faults: &FaultSet) {
+    fn speak(&mut self, plan: &Lengths, faults: &FaultSet, script: Option<&ScriptedAnswer>) {
         if plan.speaking == 0 {
             return;
         }
@@ -511,17 +520,22 @@ impl PieceWriter<'_> {
             (None, true) => PieceKind::Refusal,
             (None, false) => PieceKind::Content,
         };
-        let mut words = self.words(plan.speaking);
+        let is_random = script.is_none();
+        let mut words = match script {
+            Some(script) => script.pieces.clone(),
+            None => self.words(plan.speaking),
+        };
         if faults.has(Fault::SplitChar)
             && let Some(first) = words.first_mut()
         {
             WIDE_TEXT.clone_into(first);
         }
-        if let (Some(first), Some(_)) = (words.first_mut(), &plan.tool) {
+        let tool = plan.tool.as_ref().filter(|_| is_random);
+        if let (Some(first), Some(_)) = (words.first_mut(), tool) {
             // The fragments add up to JSON: an object with one string.
             first.insert_str(0, "{\"query\":\"");
         }
-        if let (Some(last), Some(_)) = (words.last_mut(), &plan.tool) {
+        if let (Some(last), Some(_)) = (words.last_mut(), tool) {
             last.push_str("\"}");
         }
         let mut words = words.into_iter();

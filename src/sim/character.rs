@@ -322,6 +322,8 @@ layers! {
     drift_per_minute: Drift,
     price: PriceWire,
     max_tokens: u64,
+    right_share: Share,
+    refusal_share: Share,
 }
 
 /// The behaviour of one model.
@@ -353,6 +355,10 @@ pub struct ModelProfile {
     pub dialect: Option<Dialect>,
     /// Relative change of the TTFT per minute.
     pub drift_per_minute: Drift,
+    /// The probability that a scripted answer is the right one.
+    pub right_share: Share,
+    /// The probability that a scripted answer refuses.
+    pub refusal_share: Share,
 }
 
 impl ModelProfileWire {
@@ -411,6 +417,8 @@ impl ModelProfileWire {
             always: self.always.unwrap_or_default(),
             dialect: self.dialect,
             drift_per_minute: self.drift_per_minute.unwrap_or(Drift(0.0)),
+            right_share: self.right_share.unwrap_or(Share(1.0)),
+            refusal_share: self.refusal_share.unwrap_or(Share(0.0)),
         })
     }
 }

@@ -11,6 +11,7 @@
 //! [`script`] holds the result, `server` sends it and [`truth`] records when each byte was sent.
 
 pub mod answer;
+pub mod answer_script;
 pub mod bill;
 pub mod catalogue;
 pub mod character;
@@ -30,6 +31,7 @@ pub mod render;
 pub mod request;
 pub mod responses;
 pub mod script;
+pub mod scripted;
 mod server;
 pub mod state;
 pub mod translation;

@@ -60,6 +60,8 @@ pub struct GenerationRecord {
     pub finish: Finish,
     /// Token counts.
     pub usage: SimulatedUsage,
+    /// True if it is the right answer of a script; absent: it is not scripted.
+    pub right: Option<bool>,
     /// Costs.
     pub bill: SimulatedBill,
     /// Scripted time to the first token; the whole time if it is not streamed.
@@ -194,6 +196,7 @@ fn account(answer: &Answer, identity: &Identity, streamed: bool) -> GenerationRe
         own_key: answer.own_key,
         finish: answer.finish,
         usage: answer.usage,
+        right: answer.right,
         bill: answer.bill,
         latency: if streamed { first } else { answer.finish_at },
         duration: answer.finish_at,

@@ -79,6 +79,9 @@ pub struct TraceRecord {
     /// The generation id; absent for refusals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
+    /// True if it is the right answer of a script; absent: it is not scripted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<bool>,
     /// The outcome of playing its script.
     pub playback: Playback,
 }

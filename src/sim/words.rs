@@ -103,6 +103,23 @@ fn add_word(word: &str, pieces: &mut Vec<String>) {
     pieces.push(piece);
 }
 
+/// Cuts a text into pieces that add up to it; a piece begins with at most one space.
+pub fn cut(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    let mut letters = 0;
+    for letter in text.chars() {
+        match pieces.last_mut() {
+            Some(piece) if letter != ' ' && letters < LETTERS_PER_PIECE => piece.push(letter),
+            _ => {
+                pieces.push(letter.to_string());
+                letters = 0;
+            }
+        }
+        letters += usize::from(letter != ' ');
+    }
+    pieces
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +133,16 @@ mod tests {
             let mut generator = Seed::from_parts(&[name.as_bytes()]).generator("text");
             let pieces = pieces(&mut generator, &name, count);
             prop_assert_eq!(pieces.len(), count);
+            prop_assert!(pieces.iter().all(|piece| !piece.is_empty()));
+        }
+    }
+
+    proptest! {
+        // A scripted answer must arrive as it was written, in pieces that are never empty.
+        #[test]
+        fn pieces_of_a_text_add_up_to_it(text in "(\\PC| |\\n){0,60}") {
+            let pieces = cut(&text);
+            prop_assert_eq!(pieces.concat(), text);
             prop_assert!(pieces.iter().all(|piece| !piece.is_empty()));
         }
     }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answer_script::AnswerScript;
 use super::bill::{Prices, TieredPrice};
 use super::catalogue::{self, SnapshotModel};
 use super::character::{
     Cache, Factor, Millis, ModelProfile, ModelProfileWire, PriceWire, PromptCacheKind, Reasoning,
-    ReasoningDisplay, Sigma, TimeSpread, TokenSpread,
+    ReasoningDisplay, Share, Sigma, TimeSpread, TokenSpread,
 };
 use super::dialect::Dialect;
 use super::fault::ModelSelector;
@@ -61,6 +62,8 @@ pub struct Scenario {
     pub outages: Vec<Outage>,
     /// The differences between prompts.
     pub prompts: PromptEffect,
+    /// Scripted answers; the first that is for a prompt counts.
+    pub answers: Vec<AnswerScript>,
     models: BTreeMap<String, Arc<SimulatedModel>>,
 }
 
@@ -118,6 +121,13 @@ pub struct PromptEffect {
     pub tokens_sigma: Sigma,
     /// Standard deviation of the logarithm of the TTFT.
     pub ttft_sigma: Sigma,
+    /// Share of scripted answers that are right or wrong by a draw that all answers to the prompt share.
+    #[serde(default = "no_share")]
+    pub difficulty: Share,
+}
+
+fn no_share() -> Share {
+    Share::clamped(0.0)
 }
 
 /// One model as this scenario offers it.
@@ -176,6 +186,7 @@ struct ScenarioWire {
     rate_limit: Option<RateLimit>,
     outages: Option<Vec<Outage>>,
     prompts: Option<PromptEffect>,
+    answers: Vec<AnswerScript>,
     #[serde(rename = "default")]
     every: ModelProfileWire,
     models: BTreeMap<String, ModelProfileWire>,
@@ -206,6 +217,9 @@ impl Scenario {
     fn from_layers(built_in: ScenarioWire, own: ScenarioWire) -> Result<Self, ScenarioError> {
         let missing = |key: &str| ScenarioError(format!("the built-in scenario lacks `{key}`"));
         let models = models(&built_in, &own)?;
+        if let Some(problem) = own.answers.iter().find_map(AnswerScript::problem) {
+            return Err(ScenarioError(problem.to_owned()));
+        }
         let delay = own.generation_delay_ms.or(built_in.generation_delay_ms);
         let credits = own.credits_usd.or(built_in.credits_usd);
         Ok(Self {
@@ -222,6 +236,7 @@ impl Scenario {
             rate_limit: own.rate_limit,
             outages: own.outages.unwrap_or_default(),
             prompts: own.prompts.or(built_in.prompts).ok_or(missing("prompts"))?,
+            answers: own.answers,
             models,
         })
     }

@@ -11,6 +11,7 @@ mod parse;
 mod tests;
 mod value;
 
+pub use model::assert::{Assert, Asserts, Check, Extract, TextCheck, TextsCheck};
 pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
 pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
 pub use model::gate::{
@@ -32,8 +33,10 @@ pub use parse::rows::{BadRow, Row, each_record};
 pub use parse::sources::{FileKind, FileRef, LoadedFile, LoadedFiles};
 pub use parse::suite::{SuiteReading, parse_suite, read_suite};
 pub use parse::wire;
+pub use value::answer_schema::AnswerSchema;
 pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;
+pub use value::pattern::compile_pattern;
 pub use value::percent::parse_percent;
 pub use value::price::{OwnPrice, parse_own_price};
 pub use value::redactor::{REDACTED, Redact, Redacted, Redactor};

@@ -283,7 +283,11 @@ impl PowerCalculation<'_> {
             let mut limits = self.gate.limits.iter();
             limits.any(|limit| limit.quantity == Quantity::PassRate)
         };
-        if primary.contains(&Metric::PassRate) || limits_grade() {
+        let grades = suite
+            .prompts
+            .iter()
+            .any(|prompt| !prompt.asserts.is_empty());
+        if !grades && (primary.contains(&Metric::PassRate) || limits_grade()) {
             lints.push(Lint::NotGraded);
         }
         if self.gate.against_reference && suite.variants.len() == 1 {

@@ -22,9 +22,10 @@ use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, GateLimit, LimitBound,
-    Message, Metric, OnExceeded, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role,
-    SharedShiftLimit, Suite, Timeouts, TokenLimitName, Tool, Variant,
+    Assert, Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Check, Extract, Gate,
+    GateLimit, LimitBound, Message, Metric, OnExceeded, Parameters, Prompt, Quantity,
+    ReasoningEffort, Reuse, Role, SharedShiftLimit, Suite, TextCheck, TextsCheck, Timeouts,
+    TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::Evaluation;
@@ -145,6 +146,48 @@ fn parameters() -> Parameters {
     }
 }
 
+/// Asserts with every key that one can have.
+fn asserts() -> Vec<Assert> {
+    let value = || "x".to_owned();
+    let ignore_case = true;
+    let checks = vec![
+        Check::Contains(TextCheck {
+            value: value(),
+            ignore_case,
+        }),
+        Check::ContainsAny(TextsCheck {
+            values: vec![value()],
+            ignore_case,
+        }),
+        Check::IsJson {
+            schema: Some(json!(true)),
+        },
+        Check::WordCount {
+            min: Some(1),
+            max: Some(2),
+        },
+        Check::RougeN {
+            value: value(),
+            n: 1,
+            threshold: 0.5,
+        },
+        Check::ToolCall {
+            name: value(),
+            arguments: Some(json!(true)),
+        },
+    ];
+    let extracts = [Extract::LastLine, Extract::Regex("x".to_owned())];
+    let assert = |(check, extract): (Check, &Extract)| Assert {
+        name: "days".to_owned(),
+        check,
+        negated: true,
+        weight: 2.0,
+        extract: Some(extract.clone()),
+    };
+    let pairs = checks.into_iter().zip(extracts.iter().cycle());
+    pairs.map(assert).collect()
+}
+
 /// A gate with every kind of limit.
 fn gate() -> Gate {
     let limit = |quantity, bound| GateLimit { quantity, bound };
@@ -220,6 +263,8 @@ fn suite() -> Suite {
             weight: 1.0,
             tags: vec!["t".to_owned()],
             parameters: parameters(),
+            asserts: asserts().into(),
+            pass_threshold: Some(0.5),
         }],
     }
 }

@@ -25,6 +25,16 @@ const WORLD: &str = r#"
 price = { input = "0.000001", output = "0.000002" }
 "#;
 
+/// A suite that grades answers to a prompt of the quickstart.
+const GRADED: &str = r#"
+name = "graded"
+models = ["openai/gpt-5-mini"]
+[[prompts]]
+id = "capital"
+user = "Capital?"
+assert = [{ type = "word-count", value = { min = 1 } }]
+"#;
+
 /// A simulated gateway in a process of its own, and its URL.
 fn gateway(home: &Home) -> (Underway, String) {
     let served = home
@@ -44,6 +54,7 @@ fn folder() -> Home {
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
         )
         .with("traffic.csv", "prompt,share\ncapital,1\n")
+        .with("graded.toml", GRADED)
         .with("scores.jsonl", "{\"trial\": 0, \"scores\": {\"right\": 1}}\n")
         .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
     // Each prompt three times, which is enough to look early, all prompts at the same time.

@@ -95,29 +95,37 @@ outputPath: out.json
     concurrency = 2
 
     [[prompts]]
-    # assert icontains: "Paris"
     # assert javascript: "output.length < 10"
     id = "two-countries"
+    assert = [
+      { type = "icontains", value = "Paris" },
+    ]
     user = "Name the capital of France."
 
     [[prompts]]
-    # assert icontains: "Paris"
     # assert javascript: "output.length < 10"
     id = "two-countries-2"
+    assert = [
+      { type = "icontains", value = "Paris" },
+    ]
     user = "Name the capital of Peru \"south\"."
 
     [[prompts]]
-    # assert icontains: "Paris"
     # assert javascript: "output.length < 10"
     id = "two-countries:chat"
     system = "One word."
+    assert = [
+      { type = "icontains", value = "Paris" },
+    ]
     user = "France?"
 
     [[prompts]]
-    # assert icontains: "Paris"
     # assert javascript: "output.length < 10"
     id = "two-countries:chat-2"
     system = "One word."
+    assert = [
+      { type = "icontains", value = "Paris" },
+    ]
     user = "Peru \"south\"?"
     "##);
     insta::assert_snapshot!(notes, @r##"
@@ -130,8 +138,7 @@ outputPath: out.json
     promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries-2`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries`
-    promptfooconfig.yaml:27: assertion `icontains` is not carried over: answers are not graded
-    promptfooconfig.yaml:29: assertion `javascript` is not carried over: answers are not graded
+    promptfooconfig.yaml:29: assertion `javascript` is not carried over: code is not run
     promptfooconfig.yaml:31: the test is left out: it has no variable `country`
     promptfooconfig.yaml:32: tests in a file or script are left out: see `[[prompt_files]]` for CSV files
     promptfooconfig.yaml:33: the option `cache` is not carried over
@@ -215,7 +222,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     assert_eq!(read.prompts[0].system.as_deref(), Some("Add."));
     assert!(suite.contains("# ideal: [\"6\",\"six\"]"), "{suite}");
     insta::assert_snapshot!(notes, @r##"
-    sums.jsonl:1-2: `ideal` is kept as a comment: answers are not graded
+    sums.jsonl:1-2: `ideal` is kept as a comment: add an `assert` that says what is right
     sums.jsonl:2: the key `metadata` is not carried over
     sums.jsonl:3: the prompt is left out: it has no `input`
     sums.jsonl:4: this line is not JSON: expected ident (column 2)
@@ -269,5 +276,58 @@ fn json_lines_of_many_makers_are_carried_over() {
     mixed.jsonl:3: the key `method` is not carried over
     mixed.jsonl:3: the key `model` is not carried over
     mixed.jsonl:5: the prompt is left out: none of its keys is known to hold a prompt
+    "##);
+}
+
+#[test]
+fn asserts_of_promptfoo_are_carried_over_with_their_variables() {
+    // A configuration that grades must still grade, and what cannot be carried over must be named with its line.
+    let config = r#"
+prompts: ["Capital of {{country}}?"]
+providers: [openai:gpt-5-mini]
+defaultTest:
+  threshold: 0.5
+  assert:
+    - { type: not-icontains, value: "{{country}}" }
+tests:
+  - vars: { country: France, city: Paris }
+    assert:
+      - { type: equals, value: "{{city}}", weight: 2, metric: right }
+      - { type: contains-any, value: [Paris, "{{city}} (France)"] }
+      - type: is-json
+        value: { type: object, required: [a], additionalProperties: false, properties: { a: { minimum: 1, const: "1" } } }
+      - { type: word-count, value: { max: 5 } }
+      - { type: levenshtein, value: Paris, threshold: 3 }
+      - { type: latency, threshold: 2000 }
+      - { type: cost, threshold: 0.002 }
+      - { type: regex, value: "(?=look)" }
+      - { type: llm-rubric, value: polite }
+      - { type: python, value: "len(output) > 1" }
+      - { type: contains, value: file://x.txt }
+      - { type: contains, value: x, transform: output.trim() }
+      - { type: perplexity, threshold: 5 }
+"#;
+    let (suite, notes) = imported("promptfoo", "p.yaml", config);
+    let read = parse_suite(&suite).unwrap();
+    assert_eq!(read.prompts[0].asserts.as_slice().len(), 8);
+    assert_eq!(read.prompts[0].pass_threshold, Some(0.5));
+    let asserts = suite.split("assert = [").nth(1).unwrap();
+    insta::assert_snapshot!(asserts.split("\n]").next().unwrap(), @r##"
+      { type = "not-icontains", value = "France" },
+      { type = "equals", value = "Paris", weight = 2, name = "right" },
+      { type = "contains-any", value = ["Paris", "Paris (France)"] },
+      { type = "is-json", value = "{\"additionalProperties\":false,\"properties\":{\"a\":{\"const\":\"1\",\"minimum\":1}},\"required\":[\"a\"],\"type\":\"object\"}" },
+      { type = "word-count", value = { max = 5 } },
+      { type = "levenshtein", value = "Paris", threshold = 3 },
+      { type = "latency", threshold = 2000 },
+      { type = "cost", threshold = 0.002 },
+    "##);
+    insta::assert_snapshot!(notes, @r##"
+    p.yaml:19: assertion `regex` is not carried over: the assert `regex`: the pattern is not valid: look-around, including look-ahead and look-behind, is not supported
+    p.yaml:20: assertion `llm-rubric` is not carried over: no model is asked to grade
+    p.yaml:21: assertion `python` is not carried over: code is not run
+    p.yaml:22: assertion `contains` is not carried over: its value lies in a file
+    p.yaml:23: assertion `contains` is not carried over: `transform` of an assertion is not carried over
+    p.yaml:24: assertion `perplexity` is not carried over: `perplexity` is no type of assert
     "##);
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use bakeoff::command::exit;
 use bakeoff::record::Run;
 use bakeoff::report::{Report, Style};
+use bakeoff::sim::Scenario;
 use bakeoff::suite::{parse_project, parse_suite, render};
 use program::Home;
 use rustix::process::Signal;
@@ -289,8 +290,8 @@ fn shown_files_are_valid() {
                 "bakeoff.toml" => parse_project(&text).err(),
                 // It names files: tests/it/prompts.rs reads it beside them.
                 "questions.toml" => None,
-                "outage.toml" => {
-                    bakeoff::sim::Scenario::parse(&text).unwrap();
+                "outage.toml" | "scripted.toml" => {
+                    Scenario::parse(&text).unwrap();
                     None
                 }
                 _ => parse_suite(&text).err(),

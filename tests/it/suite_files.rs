@@ -128,7 +128,7 @@ fn the_reader_knows_the_documented_keys() {
          [gate]\n{FOREIGN} = 1\n[gate.metrics]\n{FOREIGN} = 1\n[gate.metrics.ttft]\n{FOREIGN} = 1\n\
          [gate.limits]\n{FOREIGN} = 1\n\
          [[prompt_files]]\n{FOREIGN} = 1\n\
-         [[prompts]]\n{FOREIGN} = 1\n\
+         [[prompts]]\n{FOREIGN} = 1\nassert = [{{ {FOREIGN} = 1 }}]\n\
          messages = [{{ {FOREIGN} = 1, cache_control = {{ {FOREIGN} = 1 }}, tool_calls = [{{ {FOREIGN} = 1 }}] }}]"
     );
     let schema = wire::suite_schema();
@@ -143,6 +143,7 @@ fn the_reader_knows_the_documented_keys() {
         ("`gate.limits`", "/definitions/GateLimitsTable"),
         ("a prompt", "/definitions/PromptTable"),
         ("a message", "/definitions/MessageTable"),
+        ("an assert", "/definitions/AssertTable"),
         ("`prompt_files`", "/definitions/PromptFileTable"),
         ("a tool", "/definitions/ToolTable"),
         ("a tool call", "/definitions/ToolCallTable"),

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use crate::support::imports::{Imports, ModulePath};
 
 /// The rooms from the top of the house down. A room may use itself and those after it.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "cli",
     "command",
     "report",
     "verdict",
     "engine",
+    "grade",
     "gateway",
     "record",
     "plan",

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{self, CacheUses, Cap, Pacer, RequestWriter, RunContext, RunEvent};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
+use crate::grade::Grader;
 use crate::plan::{PacingLimit, Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
@@ -300,6 +301,7 @@ impl Job {
             cap: self.cap.clone(),
             cache_uses: CacheUses::default(),
             requests,
+            grader: Grader::new(suite).map(Arc::new),
         }
     }
 

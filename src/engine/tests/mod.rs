@@ -19,6 +19,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use crate::grade::Grader;
 use crate::plan::{RatePacer, example, plan};
 use crate::record::Sample;
 use crate::suite::{PerMinute, RateLimits, Suite, Wording};
@@ -51,6 +52,7 @@ fn context(suite: Suite) -> RunContext {
         cap: None,
         cache_uses: super::CacheUses::default(),
         requests: None,
+        grader: Grader::new(&suite).map(Arc::new),
         suite,
     }
 }

@@ -198,6 +198,7 @@ fn new_record(
         cost_usd: account.map(|account| account.bill.cost),
         provider: account.map(|account| account.provider.clone()),
         generation_id: account.map(|account| account.identity.generation_id.clone()),
+        right: account.and_then(|account| account.right),
         playback: Playback::Abandoned,
     }
 }

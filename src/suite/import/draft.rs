@@ -49,6 +49,16 @@ pub(super) struct DraftPrompt {
     pub(super) messages: Vec<Message>,
     /// Content that is not sent but worth recording, such as the expected answer.
     pub(super) notes: Vec<String>,
+    pub(super) grading: DraftGrading,
+}
+
+/// The grading of a prompt.
+#[derive(Default, Clone)]
+pub(super) struct DraftGrading {
+    /// Each an inline table, valid in a suite.
+    pub(super) asserts: Vec<String>,
+    /// The score from which an answer passes, a number.
+    pub(super) pass_threshold: Option<String>,
 }
 
 impl SuiteDraft {
@@ -198,6 +208,16 @@ impl DraftPrompt {
         let _ = writeln!(out, "id = {}", text(id));
         if let Some(system) = &self.system {
             let _ = writeln!(out, "system = {}", text(&escape_places(system)));
+        }
+        if let Some(threshold) = &self.grading.pass_threshold {
+            let _ = writeln!(out, "pass_threshold = {threshold}");
+        }
+        if let [_, ..] = self.grading.asserts.as_slice() {
+            let _ = writeln!(out, "assert = [");
+            for assert in &self.grading.asserts {
+                let _ = writeln!(out, "  {assert},");
+            }
+            let _ = writeln!(out, "]");
         }
         if let [only] = self.messages.as_slice()
             && only.role == Role::User

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ImportError;
 use super::chat::{Chat, chat};
-use super::draft::{DraftPrompt, SuiteDraft};
+use super::draft::{DraftGrading, DraftPrompt, SuiteDraft};
 use crate::suite::model::suite::{Message, Role};
 use crate::suite::parse::rows::{RowFormat, each_row};
 
@@ -130,7 +130,7 @@ fn add(
             notes.push(format!("{key}: {answer}"));
             draft.skip(
                 line,
-                format!("`{key}` is kept as a comment: answers are not graded"),
+                format!("`{key}` is kept as a comment: add an `assert` that says what is right"),
             );
         }
     }
@@ -147,6 +147,7 @@ fn add(
         system: chat.system,
         messages: chat.messages,
         notes,
+        grading: DraftGrading::default(),
     });
 }
 

@@ -3,6 +3,7 @@
 //! Owns the formats that are understood and the text of the suite that is made. Must not read or write files.
 //! Invariants: the suite that is made is valid; an item that is not carried over is reported with its line.
 
+mod asserts;
 mod chat;
 mod draft;
 mod lines;

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::ImportError;
+use super::asserts::carried_over;
 use super::chat::chat;
-use super::draft::{DraftModel, DraftPrompt, SuiteDraft};
+use super::draft::{DraftGrading, DraftModel, DraftPrompt, SuiteDraft};
 use super::yaml::{self, Node, Yaml};
 use crate::suite::model::suite::{Message, Role};
 use crate::suite::value::limits;
@@ -62,13 +63,11 @@ pub(super) fn read(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportError
             ..ImportError::new(Some(line), message)
         });
     }
-    let default_vars = defaults.and_then(|test| test.get("vars"));
     if let Some(test) = defaults {
-        let mut notes = Vec::new();
-        rest_of_test(test, "every test's ", &mut notes, draft);
+        skip_rest(test, "every test's ", draft);
     }
     if tests.is_empty() {
-        fill_all(&forms, None, default_vars, draft);
+        fill_all(&forms, None, defaults, draft);
     }
     for test in tests {
         if test.entries().is_empty() {
@@ -76,7 +75,7 @@ pub(super) fn read(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportError
                 "tests in a file or script are left out: see `[[prompt_files]]` for CSV files";
             draft.skip(test.line, what);
         } else {
-            fill_all(&forms, Some(test), default_vars, draft);
+            fill_all(&forms, Some(test), defaults, draft);
         }
     }
     Ok(())
@@ -152,19 +151,18 @@ fn template(text: &str) -> Result<Template, String> {
 }
 
 /// Puts the variables of one test into every prompt.
-fn fill_all(
+fn fill_all<'a>(
     forms: &[PromptForm],
-    test: Option<&Node>,
-    default_vars: Option<&Node>,
+    test: Option<&'a Node>,
+    defaults: Option<&'a Node>,
     draft: &mut SuiteDraft,
 ) {
     let line = test.map_or(1, |test| test.line);
-    let mut notes = Vec::new();
     if let Some(test) = test {
-        rest_of_test(test, "", &mut notes, draft);
+        skip_rest(test, "", draft);
     }
-    let own = test.and_then(|test| test.get("vars"));
-    let sets = match products(default_vars, own) {
+    let vars_of = |test: Option<&'a Node>| test.and_then(|test| test.get("vars"));
+    let sets = match products(vars_of(defaults), vars_of(test)) {
         Ok(sets) => sets,
         Err((line, reason)) => {
             return draft.skip(line, format!("the test is left out: {reason}"));
@@ -175,13 +173,18 @@ fn fill_all(
         for vars in &sets {
             let line = if test.is_some() { line } else { form.line };
             match messages(form, vars) {
-                Ok((system, messages)) => draft.cases.push(DraftPrompt {
-                    line,
-                    id: id_of(description, form, forms.len()),
-                    system,
-                    messages,
-                    notes: notes.clone(),
-                }),
+                Ok((system, messages)) => {
+                    let mut notes = Vec::new();
+                    let grading = grading(defaults, test, vars, &mut notes, draft);
+                    draft.cases.push(DraftPrompt {
+                        line,
+                        id: id_of(description, form, forms.len()),
+                        system,
+                        messages,
+                        notes,
+                        grading,
+                    });
+                }
                 Err(reason) => draft.skip(line, format!("the test is left out: {reason}")),
             }
         }
@@ -275,25 +278,53 @@ fn products<'a>(
     Ok(sets)
 }
 
-/// Handles the keys of a test other than its variables: assertions become comments, the rest is reported.
-fn rest_of_test(test: &Node, whose: &str, notes: &mut Vec<String>, draft: &mut SuiteDraft) {
+/// Reports the keys of a test that are not carried over.
+fn skip_rest(test: &Node, whose: &str, draft: &mut SuiteDraft) {
+    const KNOWN: [&str; 4] = ["vars", "description", "assert", "threshold"];
     for (key, node) in test.entries() {
-        match key.as_str() {
-            "vars" | "description" => {}
-            "assert" => {
-                for assert in node.items() {
+        if !KNOWN.contains(&key.as_str()) {
+            draft.skip(node.line, format!("{whose}`{key}` is not carried over"));
+        }
+    }
+}
+
+/// The asserts of every test, then those of this one, with its variables. What is not carried over is reported
+/// and becomes a comment.
+fn grading(
+    defaults: Option<&Node>,
+    test: Option<&Node>,
+    vars: &Vars<'_>,
+    notes: &mut Vec<String>,
+    draft: &mut SuiteDraft,
+) -> DraftGrading {
+    let mut grading = DraftGrading::default();
+    for level in [defaults, test].into_iter().flatten() {
+        if let Some(threshold) = level.get("threshold") {
+            let number = threshold.text().filter(|text| {
+                let number = text.parse::<f64>();
+                number.is_ok_and(|number| (0.0..=1.0).contains(&number))
+            });
+            match number {
+                Some(number) => grading.pass_threshold = Some(number.to_owned()),
+                None => draft.skip(threshold.line, "`threshold` is not carried over"),
+            }
+        }
+        let asserts = level.get("assert");
+        for assert in asserts.map(Node::items).unwrap_or_default() {
+            let value = |name: &str| vars.get(name).map(|value| Cow::Borrowed(*value));
+            match carried_over(assert, value) {
+                Ok(table) => grading.asserts.push(table),
+                Err(reason) => {
                     let kind = assert.get("type").and_then(Node::text).unwrap_or("?");
                     let value = assert.get("value").and_then(Node::text).unwrap_or_default();
                     notes.push(format!("assert {kind}: {}", Value::from(value)));
-                    let what = format!(
-                        "{whose}assertion `{kind}` is not carried over: answers are not graded"
-                    );
+                    let what = format!("assertion `{kind}` is not carried over: {reason}");
                     draft.skip(assert.line, what);
                 }
             }
-            _ => draft.skip(node.line, format!("{whose}`{key}` is not carried over")),
         }
     }
+    grading
 }
 
 /// One of `providers`, if it is a model that a gateway may have.

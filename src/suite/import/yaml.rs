@@ -16,6 +16,8 @@ pub(super) struct Node {
     /// Line, from 1.
     pub(super) line: usize,
     pub(super) value: Yaml,
+    /// True for a scalar without quotation marks, which may be a number or a boolean.
+    pub(super) is_plain: bool,
     /// Values of which this one is made, itself included; long texts count for more.
     size: usize,
     /// Collections within it.
@@ -111,6 +113,7 @@ impl Tree {
             Node {
                 line,
                 value,
+                is_plain: false,
                 size,
                 depth: 0,
             }
@@ -123,7 +126,8 @@ impl Tree {
                 } else {
                     Yaml::Text(text.into_owned())
                 };
-                let node = leaf(value);
+                let mut node = leaf(value);
+                node.is_plain = style == ScalarStyle::Plain;
                 self.count(node.size)?;
                 self.add(node, anchor)
             }

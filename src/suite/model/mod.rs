@@ -3,6 +3,7 @@
 //! Owns the types. Must not know TOML, nor what can be wrong with a file. Invariant: of `suite` it imports
 //! `value` alone.
 
+pub(super) mod assert;
 pub(super) mod cache;
 mod caching;
 pub(super) mod exposed;

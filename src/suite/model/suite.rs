@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::assert::Asserts;
 use super::cache::{CacheControl, CacheMode, Caching, Reuse};
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -117,6 +118,12 @@ pub struct Prompt {
     /// Parameters that win over the suite's.
     #[serde(default)]
     pub parameters: Parameters,
+    /// The checks of its answers, the suite's defaults among them.
+    #[serde(default, skip_serializing_if = "Asserts::is_empty")]
+    pub asserts: Asserts,
+    /// The weighted score from which an answer passes; absent: every assert must pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_threshold: Option<f64>,
 }
 
 /// One turn of a conversation.

@@ -3,6 +3,8 @@
 //! Owns the keys of suite files, project files and prompt files, and what is wrong with a value. Must not
 //! know what is done with a suite. Invariant: of `suite` it imports `value` and `model` alone.
 
+mod assert;
+mod asserts;
 mod cache;
 mod fields;
 mod gate;
@@ -15,6 +17,7 @@ mod prompts;
 mod rate_limits;
 mod reader;
 pub(super) mod rows;
+mod schemas;
 pub(super) mod sources;
 pub(super) mod suite;
 mod surcharge;

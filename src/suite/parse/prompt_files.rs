@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::assert::AssertFault;
+use super::asserts::{GradingSource, PromptGrading, grading};
 use super::fields::{is_identifier, non_empty_string, system};
 use super::parameters::parameters_of;
 use super::problem::{Code, RowPlace as Place};
@@ -20,8 +22,16 @@ use crate::suite::value::limits;
 use crate::suite::value::template::{FillError, Template};
 use crate::suite::value::text::quoted;
 
+/// The settings of the suite that the rows of all files share.
+pub(super) struct RowSettings<'s, 'a> {
+    /// Chooses among rows.
+    pub(super) seed: u64,
+    /// Defaults of asserts.
+    pub(super) grading: &'s GradingSource<'a>,
+}
+
 /// The template that every row of some files fills.
-struct RowTemplate {
+struct RowTemplate<'a> {
     /// Column that holds the ids.
     id: Option<String>,
     /// Filled for each row; a system file's text is taken as it is.
@@ -31,6 +41,9 @@ struct RowTemplate {
     weight: f64,
     tags: Vec<String>,
     parameters: Parameters,
+    grading: GradingSource<'a>,
+    /// The grading of every row, if no column fills a part of it.
+    constant_grading: Option<PromptGrading>,
 }
 
 struct TurnTemplate {
@@ -66,11 +79,11 @@ impl RowFault {
     }
 }
 
-/// The prompts of every `[[prompt_files]]`, after one another. `seed` chooses among rows.
-pub(super) fn prompt_files(
-    value: &Value<'_>,
+/// The prompts of every `[[prompt_files]]`, after one another.
+pub(super) fn prompt_files<'a>(
+    value: &Value<'a>,
     files: &FileResolver<'_>,
-    seed: u64,
+    settings: &RowSettings<'_, 'a>,
     registry: &mut IdRegistry,
 ) -> Option<Vec<Prompt>> {
     let items = value.items(limits::PROMPT_FILES, "tables under `[[prompt_files]]`")?;
@@ -82,17 +95,17 @@ pub(super) fn prompt_files(
     let mut all = Vec::new();
     for item in &items {
         let prompts = item.table("`prompt_files`", |table| {
-            entry(table, files, seed, registry)
+            entry(table, files, settings, registry)
         });
         all.extend(prompts.flatten().unwrap_or_default());
     }
     Some(all)
 }
 
-fn entry(
-    table: &mut Table<'_>,
+fn entry<'a>(
+    table: &mut Table<'a>,
     files: &FileResolver<'_>,
-    seed: u64,
+    settings: &RowSettings<'_, 'a>,
     registry: &mut IdRegistry,
 ) -> Option<Vec<Prompt>> {
     let path = table.required("path", "add `path = \"questions.jsonl\"`");
@@ -105,7 +118,7 @@ fn entry(
     let take = table
         .field("take")
         .and_then(|value| value.integer(1..=limits::PROMPTS));
-    let row_template = row_template(table, files);
+    let row_template = row_template(table, files, settings.grading);
     let (path, named) = (path?, named?);
     let answer = files.look_up(named, FileKind::Prompts)?;
     let (row_template, loaded) = match (row_template, answer) {
@@ -118,6 +131,7 @@ fn entry(
     };
     let template_filler = TemplateFiller {
         row_template: &row_template,
+        defaults: settings.grading,
         path: &path,
         files,
     };
@@ -130,7 +144,7 @@ fn entry(
         path.report_if_first(Code::File, message);
     }
     if let Some(take) = take {
-        choose(&mut filled, take, seed);
+        choose(&mut filled, take, settings.seed);
     }
     // Images of rows that were not selected are never read.
     let prompts = filled
@@ -139,7 +153,11 @@ fn entry(
     Some(prompts.collect())
 }
 
-fn row_template(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<RowTemplate> {
+fn row_template<'a>(
+    table: &mut Table<'a>,
+    files: &FileResolver<'_>,
+    defaults: &GradingSource<'a>,
+) -> Option<RowTemplate<'a>> {
     let id = table
         .field("id")
         .map(|value| value.bounded_string(limits::ID_CHARS).map(str::to_owned));
@@ -161,6 +179,7 @@ fn row_template(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<RowTe
     let weight = weight(table);
     let tags = tags(table);
     let parameters = parameters_of(table);
+    let grading = grading(table, files, false);
     let system = match &system_place {
         Some(value) => Some(template(value)?),
         None => None,
@@ -173,7 +192,15 @@ fn row_template(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<RowTe
         Some(column) => Some(column?),
         None => None,
     };
+    let grading = grading?;
+    let constant_grading = if defaults.is_constant(&grading, &tags) {
+        Some(defaults.of_prompt(&grading, &tags)?)
+    } else {
+        None
+    };
     Some(RowTemplate {
+        grading,
+        constant_grading,
         id,
         system,
         system_text,
@@ -210,7 +237,8 @@ fn template(value: &Value<'_>) -> Option<Template> {
 
 /// Fills one template with the rows of the files of one `path`.
 struct TemplateFiller<'f, 'a> {
-    row_template: &'f RowTemplate,
+    row_template: &'f RowTemplate<'a>,
+    defaults: &'f GradingSource<'a>,
     path: &'f Value<'a>,
     files: &'f FileResolver<'f>,
 }
@@ -304,6 +332,7 @@ impl TemplateFiller<'_, '_> {
             not_blank(&text)?;
             messages.push(Message::text(Role::User, text));
         }
+        let grading = self.grading(row)?;
         let prompt = Prompt {
             id,
             system,
@@ -311,8 +340,23 @@ impl TemplateFiller<'_, '_> {
             weight: self.row_template.weight,
             tags: self.row_template.tags.clone(),
             parameters: self.row_template.parameters.clone(),
+            asserts: grading.asserts,
+            pass_threshold: grading.pass_threshold,
         };
         Ok((prompt, images))
+    }
+
+    /// The asserts of a row's prompt.
+    fn grading(&self, row: &Row<'_>) -> Result<PromptGrading, RowFault> {
+        if let Some(constant) = &self.row_template.constant_grading {
+            return Ok(constant.clone());
+        }
+        let (own, tags) = (&self.row_template.grading, &self.row_template.tags);
+        let filled = self.defaults.of_row(own, tags, |column| row.cell(column));
+        filled.map_err(|fault| match fault {
+            AssertFault::Missing(column) => missing(row, &column),
+            AssertFault::Other(message) => RowFault::new(Code::BadValue, message),
+        })
     }
 
     /// Returns the prompt with its images; reports an invalid one.

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::asserts::{GradingSource, grading};
 use super::cache::cache_control;
 use super::fields::{identifier, non_empty_string, system, text_of_prompt, tool_name};
 use super::parameters::parameters_of;
@@ -37,10 +38,11 @@ pub(super) struct TurnSource<'a> {
 }
 
 /// The prompts under `[[prompts]]`.
-pub(super) fn prompts(
-    value: &Value<'_>,
+pub(super) fn prompts<'a>(
+    value: &Value<'a>,
     files: &FileResolver<'_>,
     registry: &mut IdRegistry,
+    defaults: &GradingSource<'a>,
 ) -> Option<Vec<Prompt>> {
     let items = value.items(limits::PROMPTS, "tables under `[[prompts]]`")?;
     if items.is_empty() {
@@ -50,15 +52,16 @@ pub(super) fn prompts(
     }
     let prompts: Vec<_> = items
         .iter()
-        .map(|item| item.table("a prompt", |table| prompt(table, files, registry))?)
+        .map(|item| item.table("a prompt", |table| prompt(table, files, registry, defaults))?)
         .collect();
     prompts.into_iter().collect()
 }
 
-fn prompt(
-    table: &mut Table<'_>,
+fn prompt<'a>(
+    table: &mut Table<'a>,
     files: &FileResolver<'_>,
     registry: &mut IdRegistry,
+    defaults: &GradingSource<'a>,
 ) -> Option<Prompt> {
     let id = table
         .required("id", "add `id = \"a-short-name\"`")
@@ -72,6 +75,8 @@ fn prompt(
     let weight = weight(table);
     let tags = tags(table);
     let parameters = parameters_of(table);
+    let grading = grading(table, files, false);
+    let grading = grading.and_then(|own| defaults.of_prompt(&own, &tags))?;
     let prompt = Prompt {
         id: id?,
         system,
@@ -79,6 +84,8 @@ fn prompt(
         weight: weight?,
         tags,
         parameters,
+        asserts: grading.asserts,
+        pass_threshold: grading.pass_threshold,
     };
     if let Err(problem) = registry.admit(&prompt) {
         table.report_wrong(Code::TooLarge, problem, None);

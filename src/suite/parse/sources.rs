@@ -31,6 +31,8 @@ pub enum FileKind {
     System,
     /// An image, one file.
     Image,
+    /// A JSON schema, one file.
+    Schema,
 }
 
 impl FileKind {
@@ -40,6 +42,7 @@ impl FileKind {
             Self::Prompts => limits::PROMPT_FILE_BYTES,
             Self::System => limits::PROMPT_BYTES,
             Self::Image => limits::IMAGE_BYTES,
+            Self::Schema => limits::ASSERT_SCHEMA_BYTES,
         }
     }
 }

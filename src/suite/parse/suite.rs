@@ -3,12 +3,13 @@
 //! Owns what each key of a suite means and what makes its value wrong. Must not know how TOML is
 //! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
 
+use super::asserts::{GradingSource, grading};
 use super::cache::{cache_plan, cache_word, check_reuse_window};
 use super::fields::{base_url, dollars, identifier, model_id, system, text_of_prompt, timeout};
 use super::gate::gate;
 use super::parameters::parameters_of;
 use super::problem::{Code, Problems};
-use super::prompt_files::prompt_files;
+use super::prompt_files::{RowSettings, prompt_files};
 use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
 use super::sources::{FileRef, FileResolver, LoadedFiles};
@@ -111,7 +112,8 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let system = system(table, files, text_of_prompt);
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
-    let prompts = all_prompts(table, files, seed);
+    let defaults = grading(table, files, true);
+    let prompts = all_prompts(table, files, seed, defaults.as_ref());
     if let (Some(variants), Some(prompts)) = (&variants, &prompts) {
         let own = variants.iter().map(|variant| &variant.system);
         let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
@@ -312,7 +314,12 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
 }
 
 /// The prompts of the suite itself, then those of its files.
-fn all_prompts(table: &mut Table<'_>, files: &FileResolver<'_>, seed: u64) -> Option<Vec<Prompt>> {
+fn all_prompts<'a>(
+    table: &mut Table<'a>,
+    files: &FileResolver<'_>,
+    seed: u64,
+    defaults: Option<&GradingSource<'a>>,
+) -> Option<Vec<Prompt>> {
     let mut registry = IdRegistry::default();
     let own = table.field("prompts");
     let from_files = table.field("prompt_files");
@@ -321,11 +328,14 @@ fn all_prompts(table: &mut Table<'_>, files: &FileResolver<'_>, seed: u64) -> Op
         table.missing(&["prompts", "prompt_files"], help);
         return None;
     }
+    let nothing = GradingSource::default();
+    let grading = defaults.unwrap_or(&nothing);
     let own = own.map_or(Some(Vec::new()), |value| {
-        prompts(&value, files, &mut registry)
+        prompts(&value, files, &mut registry, grading)
     });
     let from_files = from_files.map_or(Some(Vec::new()), |value| {
-        prompt_files(&value, files, seed, &mut registry)
+        let settings = RowSettings { seed, grading };
+        prompt_files(&value, files, &settings, &mut registry)
     });
     let mut all = own?;
     all.extend(from_files?);

@@ -16,9 +16,11 @@ use crate::suite::model::cache::{CacheKind, CacheMode, CacheTtl, Caching};
 use crate::suite::model::suite::{ReasoningEffort, TokenLimitName};
 use crate::suite::value::{defaults, limits};
 
+mod assert;
 mod gate;
 mod project;
 
+pub use assert::{AssertTable, AssertType};
 pub use gate::{
     GateLimitsTable, GateMetricsTable, GateTable, OnExceededWord, OnInconclusiveWord,
     PointsBoundsTable, RatioBoundsTable, SharedShiftTable, TimeBoundsTable, WithinTable,
@@ -92,6 +94,15 @@ pub struct SuiteFile {
     pub gate: Option<GateTable>,
     /// Request parameters of every prompt and variant; what is absent is not sent.
     pub parameters: Option<ParametersTable>,
+    /// Asserts of every prompt.
+    #[schemars(length(max = limits::ASSERTS))]
+    pub assert: Option<Vec<AssertTable>>,
+    /// Part of an answer that asserts of texts grade, where they state none: see `extract` of an assert.
+    #[schemars(length(min = 1, max = limits::ASSERT_PATTERN_BYTES))]
+    pub extract: Option<String>,
+    /// Weighted score from which an answer passes. Default: every assert must pass.
+    #[schemars(range(min = 0, max = 1))]
+    pub pass_threshold: Option<f64>,
     /// The prompts, each under its own `[[prompts]]`.
     #[schemars(length(min = 1, max = limits::PROMPTS))]
     pub prompts: Option<Vec<PromptTable>>,
@@ -185,10 +196,19 @@ pub struct PromptTable {
     pub tags: Option<Vec<String>>,
     /// Parameters that override the suite's.
     pub parameters: Option<ParametersTable>,
+    /// Asserts of its answers, after those of the suite; one with the `name` of one of these replaces it.
+    #[schemars(length(max = limits::ASSERTS))]
+    pub assert: Option<Vec<AssertTable>>,
+    /// Part of an answer that asserts of texts grade, where they state none: see `extract` of an assert.
+    #[schemars(length(min = 1, max = limits::ASSERT_PATTERN_BYTES))]
+    pub extract: Option<String>,
+    /// Weighted score from which an answer passes. Default: every assert must pass.
+    #[schemars(range(min = 0, max = 1))]
+    pub pass_threshold: Option<f64>,
 }
 
-/// Files whose rows are prompts that fill one template. `{{column}}` in `user`, `system`, `messages` and
-/// `images` stands for the row's value, `{{'{{'}}` for two braces.
+/// Files whose rows are prompts that fill one template. `{{column}}` in `user`, `system`, `messages`, `images`
+/// and `assert` stands for the row's value, `{{'{{'}}` for two braces.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PromptFileTable {
@@ -227,6 +247,15 @@ pub struct PromptFileTable {
     pub tags: Option<Vec<String>>,
     /// Parameters that override the suite's.
     pub parameters: Option<ParametersTable>,
+    /// Asserts of the answers, as of a prompt.
+    #[schemars(length(max = limits::ASSERTS))]
+    pub assert: Option<Vec<AssertTable>>,
+    /// Part of an answer that asserts of texts grade, where they state none: see `extract` of an assert.
+    #[schemars(length(min = 1, max = limits::ASSERT_PATTERN_BYTES))]
+    pub extract: Option<String>,
+    /// Weighted score from which an answer passes. Default: every assert must pass.
+    #[schemars(range(min = 0, max = 1))]
+    pub pass_threshold: Option<f64>,
 }
 
 /// The format of a file of prompts.

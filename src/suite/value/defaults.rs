@@ -31,3 +31,9 @@ pub const TIMEOUT_GAP: &str = "60s";
 pub const TIMEOUT_TOTAL: &str = "10m";
 /// A prompt's share of the traffic.
 pub const WEIGHT: f64 = 1.0;
+/// Most edits between an answer and the text of `levenshtein`.
+pub const EDITS: u64 = 5;
+/// Least score of `rouge-n`.
+pub const ROUGE: f64 = 0.75;
+/// Least score of `bleu`.
+pub const BLEU: f64 = 0.5;

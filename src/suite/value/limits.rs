@@ -130,3 +130,26 @@ pub const YAML_NODES: usize = 1_000_000;
 pub const YAML_DEPTH: usize = 64;
 /// Prompts that lists of values may multiply one test to.
 pub const PRODUCT: usize = 10_000;
+
+/// Asserts of one prompt, defaults included: each is a row of every answer's grades.
+pub const ASSERTS: usize = 100;
+/// Bytes of an assert's text value.
+pub const ASSERT_VALUE_BYTES: usize = 1 << 20;
+/// Values in a list of an assert.
+pub const ASSERT_VALUES: usize = 1_000;
+/// Bytes of an assert's pattern.
+pub const ASSERT_PATTERN_BYTES: usize = 10_000;
+/// Bytes of a compiled pattern: dozens of repetitions of Unicode classes fit.
+pub const ASSERT_PATTERN_SIZE: usize = 2 << 20;
+/// Groups within groups of a pattern.
+pub const ASSERT_PATTERN_DEPTH: u32 = 100;
+/// Bytes of a schema's file.
+pub const ASSERT_SCHEMA_BYTES: usize = 1 << 20;
+/// Values within a schema: each is compiled and held in memory.
+pub const ASSERT_SCHEMA_NODES: usize = 20_000;
+/// Subschemas that may apply to one value of an answer, through references and alternatives.
+pub const ASSERT_SCHEMA_FAN_OUT: u64 = 10_000;
+/// Subschemas times values of an answer that are checked: a second's work at most.
+pub const ASSERT_SCHEMA_WORK: u64 = 50_000_000;
+/// Size of an n-gram.
+pub const ASSERT_NGRAM: usize = 10;

@@ -4,6 +4,7 @@
 //! Owns their grammars. Must not know TOML, nor what a suite is made of. Invariant: nothing in here imports
 //! another part of `suite`.
 
+pub(super) mod answer_schema;
 pub(super) mod base_url;
 pub mod defaults;
 mod disguise;
@@ -11,6 +12,7 @@ pub(super) mod duration;
 pub(super) mod glob;
 pub mod limits;
 pub(super) mod money;
+pub(super) mod pattern;
 pub(super) mod percent;
 pub(super) mod price;
 pub(super) mod redactor;

@@ -243,6 +243,7 @@ async fn carry_out(
         cap: Some(Arc::clone(cap)),
         cache_uses: CacheUses::default(),
         requests: None,
+        grader: None,
         suite,
     };
     let (events, mut receiver) = mpsc::channel(1_024);

@@ -12,6 +12,14 @@ use crate::suite::value::limits;
 use crate::suite::value::secret::{looks_like_key, names_a_key};
 
 impl Value<'_> {
+    /// Returns true for a table or an array.
+    pub(in crate::suite) fn is_document(&self) -> bool {
+        matches!(
+            self.spanned.get_ref(),
+            DeValue::Table(_) | DeValue::Array(_)
+        )
+    }
+
     /// The value as JSON: what TOML can say and JSON cannot is a problem, and so is a secret.
     pub(in crate::suite) fn json(&self) -> Option<Json> {
         self.json_within(limits::JSON_DEPTH)

@@ -1,0 +1,17 @@
+//! Quality: asserts applied to answers, and the grades that come of them.
+//!
+//! Owns how each type of assert reads an answer, and the reason that its grade gives. Must not know when answers
+//! come or how grades are compared. Invariants: the same assert and answer give the same grade; the work for one
+//! grade is bounded, whatever pattern, schema and answer meet; what cannot be graded fails with its reason.
+
+mod check;
+mod extract;
+mod finding;
+mod grader;
+mod json;
+mod overlap;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use grader::Grader;

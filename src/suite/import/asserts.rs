@@ -1,0 +1,182 @@
+//! Asserts of promptfoo as those of a suite.
+//!
+//! Owns which of their keys have a meaning here. Must not know YAML's syntax, nor where the assert will stand.
+//! Invariant: what is carried over is read by the reader of suites; all else has a reason.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::draft::text;
+use super::yaml::{Node, Yaml};
+use crate::suite::parse::suite::parse_suite;
+use crate::suite::value::limits;
+use crate::suite::value::template::{FillError, Template, escape_places};
+use crate::suite::value::text::quoted;
+
+/// Types of promptfoo that run code.
+const CODE: [&str; 4] = ["javascript", "python", "ruby", "webhook"];
+/// Types that ask a model.
+const MODELS: [&str; 16] = [
+    "llm-rubric",
+    "agent-rubric",
+    "search-rubric",
+    "model-graded-closedqa",
+    "model-graded-factuality",
+    "factuality",
+    "answer-relevance",
+    "context-faithfulness",
+    "context-recall",
+    "context-relevance",
+    "conversation-relevance",
+    "g-eval",
+    "select-best",
+    "pi",
+    "similar",
+    "classifier",
+];
+
+/// One assert as an inline table of a suite, or the reason why it is none. `value` returns the variables of its
+/// test.
+pub(super) fn carried_over<'v>(
+    assert: &Node,
+    value: impl Fn(&str) -> Option<Cow<'v, str>>,
+) -> Result<String, String> {
+    let kind = assert.get("type").and_then(Node::text).unwrap_or_default();
+    let plain = kind.strip_prefix("not-").unwrap_or(kind);
+    if CODE.contains(&plain) {
+        return Err("code is not run".to_owned());
+    }
+    if MODELS.contains(&plain) {
+        return Err("no model is asked to grade".to_owned());
+    }
+    let mut keys = vec![format!("type = {}", text(kind))];
+    for (key, node) in assert.entries() {
+        match key.as_str() {
+            "type" => {}
+            "value" => keys.extend(value_key(plain, node, &value)?),
+            "threshold" => keys.push(format!("threshold = {}", number(node)?)),
+            "weight" => keys.push(format!("weight = {}", number(node)?)),
+            "metric" => {
+                let name = node.text().ok_or("its `metric` is no text")?;
+                keys.push(format!("name = {}", text(name)));
+            }
+            _ => return Err(format!("`{key}` of an assertion is not carried over")),
+        }
+    }
+    let table = format!("{{ {} }}", keys.join(", "));
+    check(&table)?;
+    Ok(table)
+}
+
+/// Reads the assert as a suite would.
+fn check(table: &str) -> Result<(), String> {
+    let suite = format!(
+        "name = \"x\"\nmodels = [\"x\"]\n[[prompts]]\nid = \"x\"\nuser = \"x\"\nassert = [{table}]\n"
+    );
+    let Err(problems) = parse_suite(&suite) else {
+        return Ok(());
+    };
+    let first = problems.iter().next();
+    Err(first.map_or_else(String::new, |problem| problem.message.clone()))
+}
+
+fn number(node: &Node) -> Result<&str, String> {
+    let text = node.text().unwrap_or_default();
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(text),
+        _ => Err(format!("{} is not a number", quoted(text))),
+    }
+}
+
+/// The key `value`, filled; none where the source leaves it empty.
+fn value_key<'v>(
+    kind: &str,
+    node: &Node,
+    value: impl Fn(&str) -> Option<Cow<'v, str>>,
+) -> Result<Option<String>, String> {
+    let is_file = |node: &Node| node.text().is_some_and(|text| text.starts_with("file://"));
+    if node.items().iter().any(is_file) {
+        return Err("its value lies in a file".to_owned());
+    }
+    let is_schema = ["is-json", "contains-json"].contains(&kind);
+    let written = match &node.value {
+        Yaml::Null => return Ok(None),
+        Yaml::Text(schema) if is_schema => text(schema),
+        Yaml::Text(count) if kind == "word-count" => count.clone(),
+        Yaml::Text(plain) => filled(plain, &value)?,
+        Yaml::List(items) if kind != "equals" => {
+            let texts: Result<Vec<String>, String> = items
+                .iter()
+                .map(|item| {
+                    let text = item.text().ok_or("a value of its list is no text")?;
+                    filled(text, &value)
+                })
+                .collect();
+            format!("[{}]", texts?.join(", "))
+        }
+        Yaml::Map(entries) if kind == "word-count" => {
+            let bounds: Result<Vec<String>, String> = entries
+                .iter()
+                .map(|(key, node)| Ok(format!("{key} = {}", number(node)?)))
+                .collect();
+            format!("{{ {} }}", bounds?.join(", "))
+        }
+        // A text of JSON is read as a schema, and has what TOML lacks.
+        Yaml::Map(_) if is_schema => text(&json(node).to_string()),
+        Yaml::List(_) | Yaml::Map(_) => toml(&json(node))?,
+    };
+    Ok(Some(format!("value = {written}")))
+}
+
+/// A text with its variables filled, as TOML.
+fn filled<'v>(plain: &str, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> Result<String, String> {
+    if plain.contains("{%") || plain.contains("{#") {
+        return Err("its value has statements of Nunjucks".to_owned());
+    }
+    let template = Template::parse(plain).map_err(|error| error.to_string())?;
+    let filled = template.fill(value, limits::ASSERT_VALUE_BYTES);
+    let filled = filled.map_err(|error| match error {
+        FillError::Missing(name) => format!("it has no variable {}", quoted(&name)),
+        FillError::TooLong(most) => format!("it has more than {most} bytes"),
+    })?;
+    Ok(text(&escape_places(&filled)))
+}
+
+/// A value of YAML as JSON: plain scalars are numbers and booleans where they look like them.
+fn json(node: &Node) -> Value {
+    match &node.value {
+        Yaml::Null => Value::Null,
+        Yaml::Text(text) if node.is_plain => {
+            let scalar = serde_json::from_str(text).ok();
+            let scalar = scalar.filter(|value: &Value| value.is_number() || value.is_boolean());
+            scalar.unwrap_or_else(|| Value::from(text.as_str()))
+        }
+        Yaml::Text(text) => Value::from(text.as_str()),
+        Yaml::List(items) => items.iter().map(json).collect(),
+        Yaml::Map(entries) => {
+            let entries = entries.iter().map(|(key, node)| (key.clone(), json(node)));
+            Value::Object(entries.collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// JSON as TOML, which has no null.
+fn toml(value: &Value) -> Result<String, String> {
+    Ok(match value {
+        Value::Null => return Err("its value has a null".to_owned()),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(plain) => text(plain),
+        Value::Array(items) => {
+            let items: Result<Vec<String>, String> = items.iter().map(toml).collect();
+            format!("[{}]", items?.join(", "))
+        }
+        Value::Object(entries) => {
+            let entries: Result<Vec<String>, String> = entries
+                .iter()
+                .map(|(key, value)| Ok(format!("{} = {}", text(key), toml(value)?)))
+                .collect();
+            format!("{{ {} }}", entries?.join(", "))
+        }
+    })
+}
