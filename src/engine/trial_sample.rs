@@ -56,7 +56,6 @@ pub(super) fn sample(
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
     let throttled = attempts.iter().filter_map(|attempt| attempt.throttled_ns);
     let throttled = Nanos(throttled.map(|held| held.0).sum());
-    let keep = context.suite.keep_answers;
     let mut sample = Sample {
         version: Sample::VERSION,
         trial: trial.number,
@@ -107,9 +106,9 @@ pub(super) fn sample(
         served_model: reading.served_model,
         generation_id: reading.generation_id,
         flags: reading.flags,
-        answer: reading.answer.filter(|_| keep),
-        reasoning: reading.reasoning.filter(|_| keep),
-        tool_calls: if keep { reading.tool_calls } else { Vec::new() },
+        answer: reading.answer,
+        reasoning: reading.reasoning,
+        tool_calls: reading.tool_calls,
         grades: Vec::new(),
         pass_threshold: None,
         attempts,
