@@ -18,6 +18,7 @@ use crate::verdict::DeclaredChange;
 #[command(after_help = "Examples:\n  \
     bakeoff compare reports/quickstart/latest\n  \
     bakeoff compare reports/quickstart/20261101T070000Z-ab12cd reports/quickstart/latest\n  \
+    bakeoff compare reports/quickstart/latest --gate switch || echo keep the reference\n  \
     bakeoff compare before after --changed model --format markdown\n\n\
     Exit codes: 0 nothing is worse, 1 a primary metric is worse or regressed, 2 the runs cannot be\n\
     compared, 3 inconclusive and on_inconclusive = \"fail\", 4 too many failures to judge.")]
@@ -30,12 +31,22 @@ pub(super) struct CompareArgs {
     /// Intended change between the two runs; repeatable
     #[arg(long, value_enum, value_name = "WHAT", requires = "later")]
     changed: Vec<ChangedArg>,
+    /// Gate that sets the exit code: `switch` exits with 0 only if a candidate should replace the reference
+    #[arg(long, value_enum, value_name = "GATE", conflicts_with = "later")]
+    gate: Option<GateArg>,
     /// Format of the comparison
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = ComparisonArg::Terminal)]
     format: ComparisonArg,
     /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+/// A gate that replaces that of the suite's comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum GateArg {
+    /// 0 switch, 1 do not, 3 undecided
+    Switch,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -147,6 +158,7 @@ impl From<CompareArgs> for compare::Options {
             run: args.run,
             later: args.later,
             changed: changed.collect(),
+            switch_gate: args.gate == Some(GateArg::Switch),
             format: match args.format {
                 _ if args.json => CompareFormat::Json,
                 ComparisonArg::Terminal => CompareFormat::Terminal,

@@ -4,8 +4,8 @@
 //! reported once, and ends in an exit code.
 
 use crate::command::{
-    self, accept, compare, estimate, forecast, history, import, init, models, pages, report, run,
-    runs, schema, score, sim, size, spend, suite,
+    self, accept, answers, compare, estimate, forecast, history, import, init, models, pages,
+    report, run, runs, schema, score, sim, size, spend, suite,
 };
 
 /// A command with its options.
@@ -19,6 +19,8 @@ pub(super) enum Verb {
     Report(report::Options),
     /// `bakeoff score`
     Score(score::Options),
+    /// `bakeoff answers`
+    Answers(answers::Options),
     /// `bakeoff compare`
     Compare(compare::Options),
     /// `bakeoff accept`
@@ -58,6 +60,7 @@ pub(super) fn execute(verb: Verb) -> u8 {
         Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
         Verb::Score(options) => score::execute(&options),
+        Verb::Answers(options) => answers::execute(&options),
         Verb::Compare(options) => compare::execute(&options),
         Verb::Accept(options) => accept::execute(&options),
         Verb::History(options) => history::execute(&options),

@@ -28,13 +28,13 @@ use crate::suite::import::Origin;
 use crate::suite::parse_time;
 use crate::units::{Nanos, Usd};
 
-use compare::{AcceptArgs, CompareArgs, HistoryArgs};
+use compare::{AcceptArgs, CompareArgs, GateArg, HistoryArgs};
 use dispatch::Verb;
 use money::{
     EstimateArgs, ForecastArgs, SpendArgs, dollars, estimate_options, forecast_options,
     spend_options,
 };
-use quality::ScoreArgs;
+use quality::{AnswersArgs, ScoreArgs};
 use report::ReportArgs;
 use runs::{RunsArgs, runs_options};
 use size::{SizeArgs, size_options};
@@ -65,6 +65,8 @@ enum VerbArgs {
     Estimate(EstimateArgs),
     /// Regenerate the reports of a run from its samples
     Report(ReportArgs),
+    /// Show the answers of a run, all models side by side, with their grades
+    Answers(AnswersArgs),
     /// Add grades to the answers of a run and regenerate its reports
     Score(ScoreArgs),
     /// Compare the models of one run, or a run with an earlier one; fails if one is worse
@@ -187,6 +189,9 @@ struct RunArgs {
     /// How long a model may fail before it is dropped and the others finish [default: the suite's, or 5m]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     patience: Option<Nanos>,
+    /// Gate that sets the exit code: `switch` exits with 0 only if a candidate should replace the reference
+    #[arg(long, value_enum, value_name = "GATE", conflicts_with_all = ["verify", "until_decided"])]
+    gate: Option<GateArg>,
     /// Maximum cost of the run in USD; the smallest of several caps applies
     #[arg(long, value_name = "USD", value_parser = dollars)]
     max_cost: Option<Usd>,
@@ -423,6 +428,7 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
         VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),
         VerbArgs::Report(args) => Verb::Report(args.into()),
+        VerbArgs::Answers(args) => Verb::Answers(args.into()),
         VerbArgs::Score(args) => Verb::Score(args.into()),
         VerbArgs::Compare(args) => Verb::Compare(args.into()),
         VerbArgs::Accept(args) => Verb::Accept(args.into()),
@@ -533,6 +539,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         environment: args.environment,
         until_decided: args.until_decided,
         patience: args.patience,
+        switch_gate: args.gate == Some(GateArg::Switch),
         max_cost: args.max_cost,
         mode: match (args.list, args.verify) {
             (true, _) => command::run::Mode::List,

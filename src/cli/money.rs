@@ -239,6 +239,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             history: None,
             environment: None,
             until_decided: false,
+            switch_gate: false,
             mode: command::run::Mode::Measure,
             quiet: false,
             json: args.json,

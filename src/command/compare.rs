@@ -10,7 +10,7 @@ use crate::record::{Manifest, Run};
 use crate::report::ComparisonReport;
 use crate::suite::Gate;
 use crate::verdict::{
-    DeclaredChange, Evaluation, FoldedRun, Judgement, OutputChange, compare_runs,
+    DeclaredChange, Evaluation, FoldedRun, Judgement, OutputChange, compare_runs, decide_switches,
     output_changes_between_runs, output_changes_within_run, pair_runs, to_history_run,
 };
 
@@ -31,6 +31,8 @@ pub struct Options {
     pub later: Option<PathBuf>,
     /// The declared changes between the two.
     pub changed: Vec<DeclaredChange>,
+    /// True to decide by the switch gate, also where the suite has none.
+    pub switch_gate: bool,
     /// Format of the comparison.
     pub format: CompareFormat,
 }
@@ -74,7 +76,15 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let newest = later.as_ref().unwrap_or(&first);
     let suite = &newest.manifest.suite;
-    let gate = suite.gate.clone().unwrap_or_default();
+    let mut gate = suite.gate.clone().unwrap_or_default();
+    if options.switch_gate {
+        gate.switch.get_or_insert_default();
+    }
+    if later.is_some() {
+        // Between runs there is nothing to switch to.
+        gate.switch = None;
+    }
+    refuse_early_stop(&first.manifest, &gate)?;
     let (judgement, outputs, what) = match &later {
         None => (
             within(&first, &gate)?,
@@ -93,6 +103,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     let mut judged = Evaluation::from_judgement(judgement, &gate);
     judged.outputs = outputs;
+    judged.switches = decide_switches(&newest.read.evidence, &suite.reference, &gate);
     let compared = ComparisonReport::new(&suite.name, &what, TOOL, &judged);
     print_comparison(&compared, options.format)?;
     github::append_job_summary(&compared.job_summary())?;
@@ -109,6 +120,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         interrupted: false,
         incomplete: !sound,
         gate_status,
+        switch: judged.switch_outcome(),
         on_inconclusive: gate.on_inconclusive,
     }
     .code())
@@ -123,6 +135,17 @@ fn refuse_itself(before: &Manifest, after: &Manifest) -> Result<(), Failure> {
         "both folders hold the run {}: it has not changed against itself\n  name two runs \
          (`bakeoff runs` lists them), or one alone to compare its models",
         before.run
+    )))
+}
+
+/// A run that ended because its verdict was in leans to that verdict, and the switch gate has no plan of looks.
+fn refuse_early_stop(manifest: &Manifest, gate: &Gate) -> Result<(), Failure> {
+    if gate.switch.is_none() || manifest.until_decided.is_none() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the switch gate cannot judge {}: it was run with --until-decided\n  run the suite without it",
+        manifest.run
     )))
 }
 

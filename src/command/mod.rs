@@ -5,6 +5,7 @@
 //! and the remedy, and in a documented exit code.
 
 pub mod accept;
+pub mod answers;
 mod base;
 pub mod compare;
 pub mod estimate;

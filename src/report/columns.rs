@@ -41,11 +41,18 @@ pub(super) fn comparison(
         row.put_figure("prices_date", date);
         row.put_figure("status", Figure::Text(run.0.to_owned()));
         row.put_figure("simulated", Figure::Bool(run.1));
+        put_quality(&mut row, variant);
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);
         if reasoning {
             row.show_within("ttfa_p50_ms", "TTFA p50", 3, 6);
+        }
+        if is_graded(summary) {
+            row.show_within("pass_rate", "pass rate", 0, 3);
+            row.show("score_mean", "score", 8);
+            row.show("consistency", "consistency", 9);
+            row.show("cost_usd_per_passed", "cost/passed answer", 6);
         }
         row.show_within("latency_p50_ms", "latency p50", 1, 6);
         row.show_within("output_rate_p50", "tok/s", 6, 10);
@@ -277,6 +284,34 @@ fn put_money(row: &mut FigureRow, figures: &Figures, means: Option<&MeanInterval
     );
 }
 
+/// Returns true if any answer of the run was graded.
+pub(super) fn is_graded(summary: &RunSummary) -> bool {
+    let mut variants = summary.variants.iter();
+    variants.any(|variant| variant.figures.quality.graded > 0)
+}
+
+fn put_quality(row: &mut FigureRow, variant: &VariantSummary) {
+    let (figures, means) = (&variant.figures, &variant.means);
+    put_grades(row, figures, FigureCell::bounded(means.pass_rate, share));
+    let consistency = means.consistency.map_or(Figure::Absent, share);
+    row.put_figure("consistency", consistency);
+    let usd = |usd: Option<f64>| usd.map_or(Figure::Absent, Figure::from_usd);
+    row.put_figure("cost_usd_per_completed", usd(figures.cost_per_completed()));
+    row.put_figure("cost_usd_per_passed", usd(figures.cost_per_passed()));
+    let time = |ns: Option<f64>| ns.map_or(Figure::Absent, Figure::from_ns);
+    let completed = time(figures.latency_per_completed());
+    row.put_figure("latency_per_completed_ms", completed);
+    row.put_figure("latency_per_passed_ms", time(figures.latency_per_passed()));
+}
+
+fn put_grades(row: &mut FigureRow, figures: &Figures, pass_rate: FigureCell) {
+    row.put_figure("graded", count(figures.quality.graded));
+    row.put_figure("passed", count(figures.quality.passed));
+    row.put("pass_rate", pass_rate);
+    let score = figures.quality.score_mean().map_or(Figure::Absent, share);
+    row.put_figure("score_mean", score);
+}
+
 fn put_ratios(row: &mut FigureRow, ratios: &Ratios) {
     let ratio = |value| Figure::from_option(Some(value), Figure::Ratio);
     let mut put = |name: &'static str, estimate: Option<Estimate>| {
@@ -314,9 +349,14 @@ fn prompt_row(
     put_tokens(&mut row, figures, None);
     put_money(&mut row, figures, None);
     put_ratios(&mut row, ratios);
+    let rate = figures.quality.pass_rate().map_or(Figure::Absent, share);
+    put_grades(&mut row, figures, FigureCell::certain(rate));
     row.show("prompt", "prompt", 0);
     row.show("variant", "variant", 0);
     row.show("answered", "answered", 1);
+    if is_graded(summary) {
+        row.show("pass_rate", "pass rate", 0);
+    }
     row.show_within("ttft_p50_ms", "TTFT p50", 0, 1);
     row.show_within("latency_p50_ms", "latency p50", 1, 2);
     row.show("completion_tokens_mean", "output tokens", 3);

@@ -160,7 +160,7 @@ type WriteField = fn(&Sample, &mut Field);
 /// The columns of `samples.csv`: the names of `samples.jsonl`, nested objects flattened with the
 /// object's name as prefix, and derived values.
 #[rustfmt::skip] // A table reads as a table.
-const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
+const SAMPLE_COLUMNS: [(&str, WriteField); 57] = [
     ("trial", |s, f| f.number(s.trial)),
     ("slot", |s, f| f.number(s.slot)),
     ("round", |s, f| f.number(s.round)),
@@ -215,7 +215,17 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("generation_id", |s, f| f.optional_words(s.generation_id.as_ref())),
     ("flags", |s, f| f.list(s.flags.iter().map(|flag| flag.word()))),
     ("attempts", |s, f| f.number(s.attempts.len())),
+    ("passed", |s, f| f.optional_number(s.passed())),
+    ("score", |s, f| f.rate(s.score())),
+    ("failed_checks", |s, f| f.words(&failed_checks(s))),
 ];
+
+/// The names of the checks that the answer did not pass.
+fn failed_checks(sample: &Sample) -> String {
+    let failed = sample.grades.iter().filter(|grade| !grade.pass);
+    let names: Vec<&str> = failed.map(|grade| grade.name.as_str()).collect();
+    names.join(";")
+}
 
 fn error(sample: &Sample) -> Option<&ErrorReport> {
     sample.error.as_ref()

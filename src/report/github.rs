@@ -3,9 +3,10 @@
 //! Owns both texts. Must not know where they are written, nor the environment. Invariant: text from
 //! outside can neither act on the page nor create a workflow command.
 
-use crate::verdict::{LimitStatus, Verdict};
+use crate::verdict::{LimitStatus, SwitchOutcome, Verdict};
 
 use super::screen::ResultScreen;
+use super::switch::SwitchText;
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
 use super::{markdown, recommendations};
@@ -51,9 +52,9 @@ pub fn marker(suite: &str) -> String {
 /// first, then inconclusive verdicts, then the rest, folded.
 pub fn summary(job: &JobSummary<'_>) -> String {
     let gates = job.verdicts.sections.iter().any(|section| section.gates);
-    let advice = job
-        .screen
-        .filter(|_| !gates && job.verdicts.limit_texts.is_empty());
+    let advice = job.screen.filter(|_| {
+        !gates && job.verdicts.limit_texts.is_empty() && job.verdicts.switches.is_empty()
+    });
     let advice = advice.and_then(|screen| recommendations::headline(&screen.recommendations));
     let headline = advice.unwrap_or_else(|| headline(job.verdicts));
     let mut page = format!(
@@ -99,6 +100,10 @@ fn push_verdicts(page: &mut String, job: &JobSummary<'_>) {
     if let Some(warning) = job.warning {
         push(page, format_args!("> **{}**\n\n", text::markdown(warning)));
     }
+    for switch in &job.verdicts.switches {
+        let sentence = text::markdown(&switch.sentence);
+        push(page, format_args!("- {sentence}\n"));
+    }
     for limit in &job.verdicts.limit_texts {
         if limit.holds != LimitStatus::Within {
             push(
@@ -132,6 +137,8 @@ fn headline(verdicts: &Verdicts) -> String {
     if broken > 0 {
         parts.insert(0, format!("limits broken: {broken}"));
     }
+    let switches = verdicts.switches.iter().map(SwitchText::headline);
+    parts.splice(0..0, switches);
     if parts.is_empty() {
         "nothing to judge".to_owned()
     } else {
@@ -215,7 +222,7 @@ pub fn annotations(job: &JobSummary<'_>) -> String {
         .flat_map(|section| &section.comparison_texts)
         .collect();
     let alerts = gating.flat_map(|section| &section.alerts);
-    let alerts: Vec<(String, &str)> = alerts
+    let mut alerts: Vec<(String, &str)> = alerts
         .map(|alert| (alert.kind.to_owned(), alert.text.as_str()))
         .collect();
     let mut errors: Vec<(String, &str)> = Vec::new();
@@ -231,6 +238,14 @@ pub fn annotations(job: &JobSummary<'_>) -> String {
             Verdict::Regressed => errors.push((title, &comparison.sentence)),
             Verdict::Inconclusive => warnings.push((title, &comparison.sentence)),
             Verdict::Improved | Verdict::Ok => {}
+        }
+    }
+    for switch in &verdicts.switches {
+        let title = format!("{}: switch gate", switch.candidate);
+        match switch.outcome {
+            SwitchOutcome::DoNotSwitch => errors.push((title, &switch.sentence)),
+            SwitchOutcome::Undecided => alerts.push((title, &switch.sentence)),
+            SwitchOutcome::Switch => {}
         }
     }
     for limit in &verdicts.limit_texts {

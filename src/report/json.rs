@@ -52,6 +52,9 @@ pub struct Document<'a> {
     comparison: RowsDocument<'a>,
     /// The judgements, the one that can fail a build first.
     verdicts: Vec<SectionDocument<'a>>,
+    /// The decision of the switch gate on each candidate; absent without that gate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    switch: Vec<SwitchDocument<'a>>,
     /// One row for each variant and absolute limit.
     limits: RowsDocument<'a>,
     /// Effect of prompt caches, in sentences; absent if caching played no part.
@@ -88,6 +91,7 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         recommendations: recommendations(&view.screen),
         comparison: RowsDocument(vec![&view.comparison]),
         verdicts: sections(&view.verdicts),
+        switch: switches(&view.verdicts),
         limits: RowsDocument(vec![&view.verdicts.limits]),
         caching: view
             .caching
@@ -130,6 +134,37 @@ fn recommendations(screen: &ResultScreen) -> Vec<RecommendationDocument<'_>> {
     documents.collect()
 }
 
+/// The decision of the switch gate on a candidate.
+#[derive(Serialize, JsonSchema)]
+struct SwitchDocument<'a> {
+    /// Label of the candidate.
+    candidate: &'a str,
+    /// Label of the reference.
+    reference: &'a str,
+    /// `switch`, `undecided` or `do_not_switch`.
+    outcome: &'static str,
+    /// The decision in sentences.
+    sentence: &'a str,
+    /// `met`, `refuted` or `open`, by the metric's stored word.
+    conditions: BTreeMap<&'static str, &'static str>,
+    /// Further prompts that would settle what is open; absent where no number would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_prompts: Option<u64>,
+}
+
+fn switches(verdicts: &Verdicts) -> Vec<SwitchDocument<'_>> {
+    let texts = verdicts.switches.iter();
+    let documents = texts.map(|text| SwitchDocument {
+        candidate: &text.candidate,
+        reference: &text.reference,
+        outcome: text.outcome.word(),
+        sentence: &text.sentence,
+        conditions: text.conditions.iter().copied().collect(),
+        more_prompts: text.more_prompts,
+    });
+    documents.collect()
+}
+
 /// Version of the layout of judgements on their own.
 const VERDICTS_VERSION: u32 = 2;
 
@@ -146,6 +181,9 @@ pub struct VerdictsDocument<'a> {
     compared: &'a str,
     /// The judgements.
     verdicts: Vec<SectionDocument<'a>>,
+    /// The decision of the switch gate on each candidate; absent without that gate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    switch: Vec<SwitchDocument<'a>>,
     /// One row for each variant and absolute limit.
     limits: RowsDocument<'a>,
     /// Differences in answer length from the reference, or from the earlier run.
@@ -193,6 +231,7 @@ pub(super) fn verdicts_document(
         suite,
         compared,
         verdicts: sections(verdicts),
+        switch: switches(verdicts),
         limits: RowsDocument(vec![&verdicts.limits]),
         output_tokens: OutputsDocument::from_outputs(&verdicts.outputs),
     })

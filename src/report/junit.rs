@@ -4,9 +4,10 @@
 //! depend on labels, metrics and limits alone, so that a server can follow a case from run to run; the file
 //! is well-formed XML whatever a label contains.
 
-use crate::verdict::{LimitStatus, Verdict};
+use crate::verdict::{LimitStatus, SwitchOutcome, Verdict};
 
 use super::screen::ResultScreen;
+use super::switch::SwitchText;
 use super::text::one_line;
 use super::text::push;
 use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
@@ -58,9 +59,11 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
         })
     });
     let limits = verdicts.limit_texts.iter().map(limit_case);
+    let switches = verdicts.switches.iter().map(switch_case);
     let run_case = run.as_ref().and_then(run_case);
     let cases: Vec<TestCase<'_>> = run_case
         .into_iter()
+        .chain(switches)
         .chain(alerts)
         .chain(comparisons)
         .chain(limits)
@@ -149,6 +152,20 @@ fn comparison_case<'a>(section: &Section, text: &'a ComparisonText) -> TestCase<
         status,
         message: &text.sentence,
         remarks: &text.remarks,
+    }
+}
+
+fn switch_case(text: &SwitchText) -> TestCase<'_> {
+    TestCase {
+        class: &text.candidate,
+        name: format!("switch from {}", text.reference),
+        status: match text.outcome {
+            SwitchOutcome::Switch => CaseStatus::Passed,
+            SwitchOutcome::Undecided => CaseStatus::Skipped,
+            SwitchOutcome::DoNotSwitch => CaseStatus::Failed("do_not_switch"),
+        },
+        message: &text.sentence,
+        remarks: &[],
     }
 }
 

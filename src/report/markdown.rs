@@ -119,6 +119,13 @@ fn push_fold(page: &mut String, summary: &str, content: impl FnOnce(&mut String)
 pub(super) fn verdicts_page(suite: &str, scope: &str, verdicts: &Verdicts) -> String {
     let (suite, scope) = (text::markdown(suite), text::markdown(scope));
     let mut page = format!("# bakeoff: {suite}\n\n{scope}\n");
+    for (index, switch) in verdicts.switches.iter().enumerate() {
+        page.push_str(if index == 0 { "\n" } else { "" });
+        push(
+            &mut page,
+            format_args!("- {}\n", text::markdown(&switch.sentence)),
+        );
+    }
     push_verdicts(&mut page, verdicts);
     page
 }

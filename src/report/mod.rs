@@ -5,6 +5,7 @@
 //! the same number stands in every format.
 
 mod alerts;
+mod answers;
 mod caching;
 mod columns;
 mod compared;
@@ -32,6 +33,7 @@ mod sizes;
 mod sparkline;
 pub mod spend;
 pub mod suite_check;
+mod switch;
 mod table;
 mod terminal;
 #[cfg(test)]
@@ -50,6 +52,7 @@ use crate::record::{Manifest, Sample};
 use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary, RunTimings, TimingFold};
 
 pub use alerts::Alert;
+pub use answers::{AnswerOptions, AnswerPages};
 pub use caching::CachingSection;
 pub use compared::ComparisonReport;
 pub use estimate::{EstimateDocument, EstimateView, actual_cost_line};
@@ -67,6 +70,7 @@ pub use recommendations::RecommendationText;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use screen::{GateLine, ResultScreen};
 pub use sizes::SizesDocument;
+pub use switch::SwitchText;
 pub use table::{Column, ColumnDisplay, FigureTable};
 pub use terminal::Style;
 pub use trends::{Trends, TrendsDocument};

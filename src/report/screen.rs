@@ -13,11 +13,12 @@ use crate::verdict::{
 };
 
 use super::alerts::{Alert, alerts};
-use super::columns::any_variant_reasons;
+use super::columns::{any_variant_reasons, is_graded};
 use super::figure::{Figure, FigureCell};
 use super::recommendations::{
     RecommendationText, ShortNames, effect_text, inconclusive, metric_words, recommendation_texts,
 };
+use super::switch::SwitchText;
 use super::table::{FigureRow, FigureTable};
 use super::wording;
 
@@ -83,8 +84,6 @@ impl ResultScreen {
         recommendations.sort_by_key(|text| text.advice);
         let specs = columns(summary, evaluation);
         let (specs, shared) = split_shared(comparison, &specs);
-        let graded = within_run.iter().flat_map(|one| &one.comparisons);
-        let graded = graded.into_iter().any(|one| one.metric == Metric::PassRate);
         let mut notes = past_notes.to_vec();
         notes.extend(all_answered(manifest, summary));
         if !shared.is_empty() {
@@ -92,7 +91,7 @@ impl ResultScreen {
         }
         notes.extend(inconclusive(&recommended, &names));
         notes.extend(weights(manifest).filter(|_| !recommended.is_empty()));
-        if !recommended.is_empty() && !graded {
+        if !recommended.is_empty() && !is_graded(summary) {
             notes.push("Answer quality was not graded.".to_owned());
         }
         Self {
@@ -186,11 +185,14 @@ fn columns(summary: &RunSummary, evaluation: &Evaluation) -> Vec<ColumnSpec> {
     }
     primary.sort_unstable();
     primary.dedup();
-    let mut specs: Vec<ColumnSpec> = primary.iter().filter_map(|one| column_of(*one)).collect();
+    let mut specs: Vec<ColumnSpec> = primary.iter().map(|one| column_of(*one)).collect();
+    if is_graded(summary) && !primary.contains(&Metric::PassRate) {
+        specs.push(column_of(Metric::PassRate));
+    }
     // A run whose gate has no speed metric has one in its table all the same.
     let judged = primary.iter().any(|one| one.is_time());
     let speed = (!judged).then(|| unjudged_speed(summary));
-    if let Some((name, heading, _)) = speed.and_then(column_of) {
+    if let Some((name, heading, _)) = speed.map(column_of) {
         specs.push((name, heading, 1));
     }
     let ttfa = primary.contains(&Metric::Ttfa) || speed == Some(Metric::Ttfa);
@@ -241,9 +243,9 @@ fn unjudged_speed(summary: &RunSummary) -> Metric {
     }
 }
 
-/// The column of a primary metric; a tail and a pass rate have none in the comparison.
-const fn column_of(metric: Metric) -> Option<ColumnSpec> {
-    Some(match metric {
+/// The column of a primary metric.
+const fn column_of(metric: Metric) -> ColumnSpec {
+    match metric {
         Metric::Ttft => ("ttft_p50_ms", "TTFT p50", 0),
         Metric::Ttfa => ("ttfa_p50_ms", "TTFA p50", 0),
         Metric::ExperiencedTtft => ("experienced_ttft_p50_ms", "with retries", 0),
@@ -254,8 +256,8 @@ const fn column_of(metric: Metric) -> Option<ColumnSpec> {
         Metric::OutputTokens => ("completion_tokens_mean", "tokens", 0),
         Metric::Cost => ("cost_usd_mean", "cost/req", 0),
         Metric::Completed => ("failed", "failed", 0),
-        Metric::PassRate => return None,
-    })
+        Metric::PassRate => ("pass_rate", "pass rate", 0),
+    }
 }
 
 /// Splits off the columns whose figures are the same in every row, as `heading figure`. Failures that are 0
@@ -356,7 +358,7 @@ fn all_answered(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
         .then(|| "All requests were answered.".to_owned())
 }
 
-/// The status of the gate, then what failed it. No line if nothing can fail.
+/// The decisions of the switch gate; then the status of the gate, and what failed it. No line if nothing can fail.
 fn gate_lines(evaluation: &Evaluation, names: &ShortNames) -> Vec<GateLine> {
     let gating = evaluation.judgements.iter().filter(|gated| gated.gates);
     let gating: Vec<_> = gating.map(|gated| &gated.judgement).collect();
@@ -370,18 +372,25 @@ fn gate_lines(evaluation: &Evaluation, names: &ShortNames) -> Vec<GateLine> {
         })
         .filter(|(_, one)| one.primary)
         .collect();
+    let switches = evaluation.switches.iter().map(SwitchText::new);
+    let mut lines: Vec<GateLine> = switches
+        .map(|switch| GateLine {
+            status: switch.status(),
+            text: switch.sentence,
+        })
+        .collect();
     if compared.is_empty() && evaluation.limits.is_empty() {
-        return Vec::new();
+        return lines;
     }
     let status = evaluation.gate_status();
-    let mut lines = vec![GateLine {
+    lines.push(GateLine {
         status,
         text: format!(
             "Gate {}: {}.",
             gate_word(status),
             gate_counts(evaluation, &compared)
         ),
-    }];
+    });
     let failed = compared
         .iter()
         .filter(|(_, one)| one.verdict == Verdict::Regressed);

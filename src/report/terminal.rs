@@ -65,11 +65,7 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     screen.push('\n');
     push_recommendations(&mut screen, &content.recommendations, style);
     for line in &content.gate {
-        let (colour, mark) = match line.status {
-            GateStatus::Passed => (GREEN, '+'),
-            GateStatus::Inconclusive => (YELLOW, '~'),
-            GateStatus::Failed => (RED, '-'),
-        };
+        let (colour, mark) = gate_mark(line.status);
         push_marked(&mut screen, style, (colour, mark), 2, &line.text);
     }
     if !content.notes.is_empty() {
@@ -122,6 +118,15 @@ pub(super) fn details(view: &View, style: Style) -> String {
         push_line(&mut screen, style, DIM, note);
     }
     screen
+}
+
+/// The colour and the mark of a line about a gate.
+const fn gate_mark(status: GateStatus) -> (&'static str, char) {
+    match status {
+        GateStatus::Passed => (GREEN, '+'),
+        GateStatus::Inconclusive => (YELLOW, '~'),
+        GateStatus::Failed => (RED, '-'),
+    }
 }
 
 fn push_problems(screen: &mut String, title: &str, problems: &[RunProblem], style: Style) {
@@ -209,6 +214,10 @@ fn push_caching(screen: &mut String, caching: &CachingSection, style: Style) {
 pub(super) fn verdicts(scope: &str, verdicts: &Verdicts, style: Style) -> String {
     let mut screen = String::new();
     push_line(&mut screen, style, "", &text::one_line(scope));
+    for switch in &verdicts.switches {
+        let (colour, mark) = gate_mark(switch.status());
+        push_marked(&mut screen, style, (colour, mark), 2, &switch.sentence);
+    }
     push_verdicts(&mut screen, verdicts, style);
     let outputs = &verdicts.outputs;
     if outputs.is_notable() {

@@ -14,6 +14,7 @@ use crate::verdict::{
 
 use super::figure::{Figure, Thousandths};
 use super::output_tokens::Outputs;
+use super::switch::SwitchText;
 use super::table::FigureTable;
 use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes, situation_word};
 use super::wording;
@@ -30,6 +31,8 @@ pub struct Verdicts {
     pub limit_texts: Vec<LimitText>,
     /// Differences in answer length.
     pub outputs: Outputs,
+    /// The decisions of the switch gate in words.
+    pub switches: Vec<SwitchText>,
     /// True if the suite asks for warnings about inconclusive verdicts.
     pub warn_inconclusive: bool,
 }
@@ -135,6 +138,7 @@ impl Verdicts {
             limits: limits(&evaluation.limits),
             limit_texts: evaluation.limits.iter().map(LimitText::new).collect(),
             outputs: Outputs::new(&evaluation.outputs),
+            switches: evaluation.switches.iter().map(SwitchText::new).collect(),
             warn_inconclusive: evaluation.gate.on_inconclusive != OnInconclusive::Pass,
         }
     }

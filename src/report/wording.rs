@@ -79,7 +79,7 @@ pub(super) fn change_figure(scale: Scale, change: f64) -> Figure {
 }
 
 /// Formats a tolerance or margin: `20 %` or `5 points`.
-fn allowance(scale: Scale, share: f64) -> String {
+pub(super) fn allowance(scale: Scale, share: f64) -> String {
     let percent = round(share * 100.0);
     match scale {
         Scale::Ratio => format!("{percent} %"),

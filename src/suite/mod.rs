@@ -15,6 +15,7 @@ pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Re
 pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
 pub use model::gate::{
     Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, Quantity, SharedShiftLimit,
+    SwitchRule,
 };
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};

@@ -7,6 +7,7 @@ use crate::suite::OnInconclusive;
 
 use super::gate::GateStatus;
 use super::summary::RunSummary;
+use super::switch::SwitchOutcome;
 
 /// Done; every gate passed.
 pub const DONE: u8 = 0;
@@ -30,6 +31,8 @@ pub struct RunResult {
     pub incomplete: bool,
     /// The status of the gate.
     pub gate_status: GateStatus,
+    /// The outcome of the switch gate, where there is one.
+    pub switch: Option<SwitchOutcome>,
     /// The suite's rule for an inconclusive gate.
     pub on_inconclusive: OnInconclusive,
 }
@@ -37,11 +40,15 @@ pub struct RunResult {
 impl RunResult {
     /// The exit code.
     pub fn code(self) -> u8 {
-        let inconclusive = self.gate_status == GateStatus::Inconclusive
-            && self.on_inconclusive == OnInconclusive::Fail;
+        // An undecided switch is no switch, whatever the suite says about inconclusive comparisons.
+        let inconclusive = self.switch == Some(SwitchOutcome::Undecided)
+            || (self.gate_status == GateStatus::Inconclusive
+                && self.on_inconclusive == OnInconclusive::Fail);
+        let failed = self.gate_status == GateStatus::Failed
+            || self.switch == Some(SwitchOutcome::DoNotSwitch);
         if self.interrupted {
             INTERRUPTED
-        } else if self.gate_status == GateStatus::Failed {
+        } else if failed {
             FAILED
         } else if self.incomplete {
             INCOMPLETE
@@ -78,6 +85,7 @@ mod tests {
                 interrupted,
                 incomplete,
                 gate_status,
+                switch: None,
                 on_inconclusive,
             }
             .code()
@@ -91,5 +99,24 @@ mod tests {
             assert_eq!(code(false, true, Passed, setting), INCOMPLETE);
         }
         assert_eq!(code(false, false, Passed, Fail), DONE);
+    }
+
+    #[test]
+    fn an_undecided_switch_is_no_switch() {
+        // A script that moves traffic on 0 must not do so because the run could not tell.
+        let code = |switch, gate_status| {
+            RunResult {
+                interrupted: false,
+                incomplete: false,
+                gate_status,
+                switch: Some(switch),
+                on_inconclusive: Pass,
+            }
+            .code()
+        };
+        assert_eq!(code(SwitchOutcome::Switch, Passed), DONE);
+        assert_eq!(code(SwitchOutcome::DoNotSwitch, Passed), FAILED);
+        assert_eq!(code(SwitchOutcome::Undecided, Passed), INCONCLUSIVE);
+        assert_eq!(code(SwitchOutcome::Switch, Failed), FAILED);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::distribution::{Distribution, RankBounds};
 use super::money::{Money, Total};
+use super::quality::QualityTally;
 use super::tally::{SampleCounts, Tally, TokenKind, TokenTotal};
 
 /// The figures of some samples. Times are in ns, of answered samples only.
@@ -32,6 +33,8 @@ pub struct Figures {
     tokens: [TokenTotal; TokenKind::ALL.len()],
     /// Costs of the samples.
     pub money: Money,
+    /// Graded answers, and the time of all trials.
+    pub quality: QualityTally,
 }
 
 impl Figures {
@@ -49,6 +52,7 @@ impl Figures {
             chars_per_second: Distribution::from_floats(&mut tally.chars_per_second, ends),
             tokens: tally.tokens,
             money: tally.money,
+            quality: tally.quality,
         }
     }
 
@@ -65,5 +69,30 @@ impl Figures {
         } else {
             self.money.market
         }
+    }
+
+    /// The list price of all trials, failed ones included, over the completed answers, USD; `None` where the price
+    /// of an answer is not known.
+    pub fn cost_per_completed(&self) -> Option<f64> {
+        let (cost, answered) = (self.ranked_cost(), self.counts.answered);
+        (answered > 0 && cost.n >= answered).then(|| cost.sum.as_f64() / answered as f64)
+    }
+
+    /// The same over the answers that passed: where some answers were not graded, they are taken to pass as often
+    /// as the others.
+    pub fn cost_per_passed(&self) -> Option<f64> {
+        let rate = self.quality.pass_rate().filter(|rate| *rate > 0.0)?;
+        Some(self.cost_per_completed()? / rate)
+    }
+
+    /// The time of all trials, with retries, their waits and failures, over the completed answers, ns.
+    pub fn latency_per_completed(&self) -> Option<f64> {
+        self.quality.time_over(self.counts.answered)
+    }
+
+    /// The same over the answers that passed, ns.
+    pub fn latency_per_passed(&self) -> Option<f64> {
+        let rate = self.quality.pass_rate().filter(|rate| *rate > 0.0)?;
+        Some(self.latency_per_completed()? / rate)
     }
 }

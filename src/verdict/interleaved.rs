@@ -20,7 +20,7 @@ use super::evidence::Evidence;
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, Reason, Verdict};
 
 /// Every round.
-const ALL_ROUNDS: u32 = u32::MAX;
+pub(super) const ALL_ROUNDS: u32 = u32::MAX;
 
 /// Compares every other variant of a run with the reference, on every metric that both have. Primary metrics
 /// always have a comparison. Without such a reference there are no comparisons, and a note.
@@ -88,7 +88,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    const PRIMARY: Self = Self {
+    pub(super) const PRIMARY: Self = Self {
         exploratory: false,
         adds_primary: true,
     };
@@ -157,6 +157,11 @@ impl<'a> PairFindings<'a> {
     /// The findings, pair by pair.
     pub(super) fn findings(&self) -> &[SideFinding<'a>] {
         &self.findings
+    }
+
+    /// The reason for the samples that the pair of a finding excludes.
+    pub(super) fn exclusion_reason(&self, index: usize) -> Reason {
+        self.comparability[index].exclusion_reason()
     }
 
     /// (candidate, metric, verdict) of each finding.

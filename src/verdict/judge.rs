@@ -9,8 +9,8 @@ use crate::record::Manifest;
 use crate::suite::Gate;
 use crate::verdict::{
     Evidence, GateStatus, IncomparableHistory, InterimLooks, Judgement, LimitCheck, OutputChange,
-    PastRuns, check_limits, compare_interleaved, compare_sequential, compare_with_history,
-    gate_status, output_changes_within_run, to_history_run,
+    PastRuns, SwitchDecision, SwitchOutcome, check_limits, compare_interleaved, compare_sequential,
+    compare_with_history, decide_switches, gate_status, output_changes_within_run, to_history_run,
 };
 
 /// Judgements and limits, with the gate they are measured against.
@@ -22,6 +22,8 @@ pub struct Evaluation {
     pub limits: Vec<LimitCheck>,
     /// Differences in answer length from the references; these are never judged.
     pub outputs: Vec<OutputChange>,
+    /// The decisions of the switch gate; none without one.
+    pub switches: Vec<SwitchDecision>,
     /// The gate of the suite.
     pub gate: Gate,
 }
@@ -59,6 +61,7 @@ impl Evaluation {
             judgements,
             limits: check_limits(evidence, &gate),
             outputs: output_changes_within_run(evidence, &suite.reference),
+            switches: decide_switches(evidence, &suite.reference, &gate),
             gate,
         }
     }
@@ -81,16 +84,17 @@ impl Evaluation {
         }
     }
 
-    /// Wraps one judgement of `bakeoff compare`: it can fail a build, without limits and without
-    /// differences in answer length.
+    /// Wraps one judgement of `bakeoff compare`: it can fail a build unless the switch gate does, without limits and
+    /// without differences in answer length.
     pub fn from_judgement(judgement: Judgement, gate: &Gate) -> Self {
         Self {
             judgements: vec![GatedJudgement {
                 judgement,
-                gates: true,
+                gates: gate.switch.is_none(),
             }],
             limits: Vec::new(),
             outputs: Vec::new(),
+            switches: Vec::new(),
             gate: gate.clone(),
         }
     }
@@ -99,6 +103,11 @@ impl Evaluation {
     pub fn incomparable(&self) -> impl Iterator<Item = &IncomparableHistory> {
         let judgements = self.judgements.iter().map(|gated| &gated.judgement);
         judgements.filter_map(|judgement| judgement.incomparable.as_ref())
+    }
+
+    /// The outcome of the switch gate; `None` without one.
+    pub fn switch_outcome(&self) -> Option<SwitchOutcome> {
+        SwitchOutcome::of_all(&self.switches)
     }
 
     /// The status of the build.

@@ -1,6 +1,6 @@
 //! Intervals of means and shares of a variant, with prompts as clusters.
 //!
-//! Owns the intervals of mean cost, mean tokens and the share of completed trials. Must not know how they are
+//! Owns the intervals of mean cost, mean tokens, and the shares of completed trials and of answers that passed. Must not know how they are
 //! shown. Invariant: an interval belongs to the mean that reports show, which counts every sample once.
 
 use crate::record::FailureKind;
@@ -12,6 +12,7 @@ use crate::stats::rates::{Passes, rate};
 use super::distribution::Estimate;
 use super::figures::Figures;
 use super::money::Total;
+use super::quality::{QualityTally, agreement};
 use super::tally::TokenKind;
 
 /// 95 % intervals for prompts like these; without ends for fewer than two prompts.
@@ -19,6 +20,11 @@ use super::tally::TokenKind;
 pub struct MeanIntervals {
     /// Share of trials answered to the end; rate-limited ones do not count.
     pub completed: Option<Estimate>,
+    /// Share of graded answers that passed.
+    pub pass_rate: Option<Estimate>,
+    /// Probability that two repetitions of a prompt both pass or both fail: the mean over prompts with two graded
+    /// answers or more.
+    pub consistency: Option<f64>,
     /// Mean completion tokens per sample.
     pub completion_tokens: Interval,
     /// Mean list price per request, USD.
@@ -32,6 +38,8 @@ impl MeanIntervals {
     pub(super) fn from_prompts(prompts: &[Figures]) -> Self {
         Self {
             completed: completed(prompts),
+            pass_rate: pass_rate(prompts),
+            consistency: consistency(prompts),
             completion_tokens: completion_tokens(prompts),
             list_usd: cost(prompts, |figures| figures.money.list),
             market_usd: cost(prompts, |figures| figures.money.market),
@@ -47,6 +55,22 @@ fn completed(prompts: &[Figures]) -> Option<Estimate> {
         Passes::new(u32::try_from(counts.answered).ok()?, counted)
     });
     share(&passes.collect::<Vec<_>>())
+}
+
+fn pass_rate(prompts: &[Figures]) -> Option<Estimate> {
+    let passes = prompts.iter().filter_map(|figures| {
+        let QualityTally { graded, passed, .. } = figures.quality;
+        Passes::new(u32::try_from(passed).ok()?, u32::try_from(graded).ok()?)
+    });
+    share(&passes.collect::<Vec<_>>())
+}
+
+fn consistency(prompts: &[Figures]) -> Option<f64> {
+    let agreements = prompts
+        .iter()
+        .filter_map(|figures| agreement(figures.quality));
+    let (count, sum) = agreements.fold((0_u32, 0.0), |(n, sum), one| (n + 1, sum + one));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 /// The share of answers that pass, with its 95 % interval; `None` without answers.

@@ -27,10 +27,12 @@ mod output_tokens;
 mod past;
 mod planning;
 mod power;
+mod quality;
 mod recommendation;
 mod rule;
 mod sequential;
 mod summary;
+mod switch;
 mod tail;
 mod tally;
 #[cfg(test)]
@@ -72,6 +74,7 @@ pub use power::{
     COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power,
     TYPICAL_NOISE, effective_prompts, history_power, power, shared_alpha,
 };
+pub use quality::QualityTally;
 pub use recommendation::{Advice, Recommendation, RecommendationComponent, recommend};
 pub use rule::{decide, decide_family};
 pub use sequential::{
@@ -79,6 +82,9 @@ pub use sequential::{
 };
 pub use summary::{
     GapFigures, Histograms, PromptSummary, Ratios, RunSummary, SummaryFold, VariantSummary,
+};
+pub use switch::{
+    ConditionStatus, SwitchCondition, SwitchDecision, SwitchOutcome, decide_switches,
 };
 pub use tail::{MeanParts, TailExplanation};
 pub use tally::{SampleCounts, TokenKind, TokenTotal};

@@ -30,11 +30,11 @@ pub struct Recommendation {
     pub reference: String,
     /// The advice.
     pub advice: Advice,
-    /// The primary verdicts, in the order of the metrics.
+    /// The primary verdicts and that on the pass rate, in the order of the metrics.
     pub components: Vec<RecommendationComponent>,
 }
 
-/// One primary verdict behind a recommendation.
+/// One verdict behind a recommendation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RecommendationComponent {
     /// The metric.
@@ -97,7 +97,9 @@ pub fn recommend(judgement: &Judgement) -> Vec<Recommendation> {
     if judgement.design != ComparisonDesign::Interleaved {
         return all;
     }
-    for comparison in judgement.comparisons.iter().filter(|one| one.primary) {
+    // Whether answers are right has a say wherever they were graded.
+    let has_say = |one: &&Comparison| one.primary || one.metric == Metric::PassRate;
+    for comparison in judgement.comparisons.iter().filter(has_say) {
         let component = RecommendationComponent::from(comparison);
         match all
             .iter_mut()
@@ -179,6 +181,31 @@ mod tests {
         assert_eq!(metrics, [Metric::Ttft, Metric::Cost, Metric::Completed]);
         judgement.design = ComparisonDesign::History;
         assert!(recommend(&judgement).is_empty());
+    }
+
+    #[test]
+    fn a_candidate_that_is_less_often_right_is_never_one_to_switch_to() {
+        // Faster and cheaper counts for nothing there, also where the suite does not gate the pass rate.
+        let mut judgement = fixture::judgement();
+        judgement.comparisons.retain(|one| one.primary);
+        for one in &mut judgement.comparisons {
+            one.verdict = Verdict::Improved;
+        }
+        let advice = |judgement: &Judgement| recommend(judgement)[0].advice;
+        assert_eq!(advice(&judgement), Advice::Switch);
+        let mut graded = judgement.comparisons[0].clone();
+        (graded.metric, graded.primary) = (Metric::PassRate, false);
+        judgement.comparisons.push(graded);
+        for (verdict, expected) in [
+            (Verdict::Regressed, Advice::TradeOff),
+            (Verdict::Inconclusive, Advice::Undecided),
+            (Verdict::Ok, Advice::Switch),
+        ] {
+            if let Some(last) = judgement.comparisons.last_mut() {
+                last.verdict = verdict;
+            }
+            assert_eq!(advice(&judgement), expected);
+        }
     }
 
     fn any_verdict() -> impl Strategy<Value = Verdict> {

@@ -7,6 +7,7 @@ use crate::record::{FailureKind, Flag, Outcome, Sample};
 
 use super::distribution::{Distribution, RankBounds};
 use super::money::Money;
+use super::quality::QualityTally;
 
 /// Numbers of samples by outcome and flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -187,6 +188,7 @@ pub(super) struct Tally {
     pub(super) chars_per_second: Vec<f64>,
     pub(super) tokens: [TokenTotal; TokenKind::ALL.len()],
     pub(super) money: Money,
+    pub(super) quality: QualityTally,
 }
 
 impl Tally {
@@ -198,6 +200,7 @@ impl Tally {
         }
         self.lag_ns.push(sample.lag().0);
         self.money.add(sample);
+        self.quality.add(sample);
         self.add_tokens(sample);
         if sample.outcome.answered() {
             self.add_times(sample);
@@ -260,6 +263,7 @@ impl Tally {
             ours.zeros += theirs.zeros;
         }
         self.money.absorb(&other.money);
+        self.quality.absorb(&other.quality);
     }
 
     /// The distribution of the lag; sorts in place.

@@ -24,7 +24,7 @@ use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, GateLimit, LimitBound,
     Message, Metric, OnExceeded, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role,
-    SharedShiftLimit, Suite, Timeouts, TokenLimitName, Tool, Variant,
+    SharedShiftLimit, Suite, SwitchRule, Timeouts, TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::Evaluation;
@@ -165,6 +165,7 @@ fn gate() -> Gate {
             limit(Quantity::CostPerRequest, LimitBound::Usd(Usd(1))),
         ],
         control: Some("v".to_owned()),
+        switch: Some(SwitchRule { saving: 0.1 }),
         shared_shift: SharedShiftLimit {
             max: 0.1,
             on_exceeded: OnExceeded::Fail,
@@ -664,8 +665,9 @@ fn the_json_comparison_has_the_documented_keys() {
         .unwrap();
     let comparison: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut written: Names = comparison.as_object().unwrap().keys().cloned().collect();
-    // The example run is complete: it has no warning. Whether caches took part is a matter of the run.
-    written.extend(["warning", "caching"].map(str::to_owned));
+    // The example run is complete: it has no warning, and no switch gate. Whether caches took part is a matter of the
+    // run.
+    written.extend(["warning", "caching", "switch"].map(str::to_owned));
     assert_same(documented("The comparison as JSON"), written, "the JSON");
 }
 

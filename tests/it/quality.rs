@@ -95,3 +95,102 @@ fn a_bad_line_stores_nothing() {
     );
     assert!(!home.path(&format!("{LATEST}/amendments.jsonl")).exists());
 }
+
+#[test]
+fn answers_are_shown_with_their_grades() {
+    // Side by side, to choose with one's own eyes; a file of answers is for its owner alone.
+    let home = measured();
+    let wrong = scores(&home, |prompt, _| prompt != "p3");
+    let home = home.with("scores.jsonl", &wrong);
+    home.bakeoff(&format!("score {LATEST} --from scores.jsonl"))
+        .run();
+    let failed = home
+        .bakeoff(&format!("answers {LATEST} --failed"))
+        .env("COLUMNS", "100")
+        .run();
+    assert!(
+        failed.out.contains("p3, repetition 1: Question 3"),
+        "{}",
+        failed.out
+    );
+    assert!(!failed.out.contains("p4"), "{}", failed.out);
+    assert!(failed.out.contains("fail right (0.00)"), "{}", failed.out);
+    home.bakeoff(&format!(
+        "answers {LATEST} --prompt p? --diff -o answers.txt"
+    ))
+    .run();
+    assert!(home.read("answers.txt").contains("p7, repetition 2"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(home.path("answers.txt"))
+            .unwrap()
+            .permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+    home.bakeoff(&format!("answers {LATEST} --prompt nothing"))
+        .exits(2)
+        .run();
+}
+
+#[test]
+fn a_run_without_answers_names_the_setting() {
+    // An empty page would look like a broken command.
+    let without = suite().replace("warmup = 0", "warmup = 0\nkeep_answers = false");
+    let home = Home::new().with("suite.toml", &without);
+    home.bakeoff("run suite.toml --quiet --scenario world.toml")
+        .run();
+    home.bakeoff(&format!("answers {LATEST}"))
+        .exits(2)
+        .complains("keep_answers = false")
+        .run();
+}
+
+#[test]
+fn the_switch_gate_says_the_same_everywhere() {
+    // Without grades a cheaper model is never switched to, whatever `on_inconclusive` says; one that costs more is
+    // refused. Terminal, page, JSON and JUnit have one sentence.
+    let cheaper = suite()
+        .replace(
+            "reference = \"openai/gpt-4.1-nano\"",
+            "reference = \"google/gemini-2.5-flash\"",
+        )
+        .replace("on_inconclusive = \"fail\"", "on_inconclusive = \"pass\"");
+    let home = Home::new().with("suite.toml", &cheaper);
+    let run = home
+        .bakeoff("run suite.toml --quiet --scenario world.toml --gate switch")
+        .exits(3)
+        .run();
+    let sentence = |text: &str| {
+        let line = text.lines().find(|line| line.contains("Switch gate: "));
+        line.unwrap_or_else(|| panic!("no switch gate in {text}"))
+            .to_owned()
+    };
+    let printed = sentence(&run.out);
+    assert!(
+        printed.contains("openai/gpt-4.1-nano: undecided: "),
+        "{printed}"
+    );
+    assert!(printed.contains("answers are not graded"), "{printed}");
+    let plain = |text: &str| text.replace(['\\', '`'], "").replace("&amp;", "&");
+    let said = plain(printed.trim_start_matches("~ "));
+    for file in ["report.md", "junit.xml"] {
+        let text = plain(&home.read(&format!("{LATEST}/{file}")));
+        assert!(text.contains(&said), "{file} lacks `{said}`: {text}");
+    }
+    let json = home
+        .bakeoff(&format!("report {LATEST} --format json"))
+        .run();
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["switch"][0]["outcome"], "undecided");
+    assert_eq!(plain(json["switch"][0]["sentence"].as_str().unwrap()), said);
+    // The reference of the other suite is the cheaper one.
+    let home = measured();
+    home.bakeoff(&format!("compare {LATEST} --gate switch"))
+        .exits(1)
+        .says("google/gemini-2.5-flash: do not switch: ")
+        .run();
+    home.bakeoff("run suite.toml --gate switch --until-decided")
+        .exits(2)
+        .run();
+}

@@ -59,6 +59,8 @@ pub struct Options {
     pub environment: Option<String>,
     pub until_decided: bool,
     pub patience: Option<Nanos>,
+    /// True to decide by the switch gate, also where the suite has none.
+    pub switch_gate: bool,
     pub max_cost: Option<Usd>,
     pub mode: Mode,
     pub quiet: bool,
@@ -142,6 +144,11 @@ impl ResolvedRun {
             return Err(Failure::usage(message));
         }
         let plan = plan(&suite);
+        if options.switch_gate {
+            let gate = suite.gate.get_or_insert_default();
+            gate.switch.get_or_insert_default();
+        }
+        refuse_switch_gate(&suite, options)?;
         let looks = if options.until_decided {
             looks(&suite)?
         } else {
@@ -163,6 +170,25 @@ impl ResolvedRun {
             },
         })
     }
+}
+
+/// Refuses a switch gate that has nothing to decide, or no plan of looks for a run that may end early.
+fn refuse_switch_gate(suite: &Suite, options: &Options) -> Result<(), Failure> {
+    if suite.gate.as_ref().is_none_or(|gate| gate.switch.is_none()) {
+        return Ok(());
+    }
+    if options.until_decided {
+        return Err(Failure::usage(
+            "--until-decided has no looks for the switch gate: remove it, or `[gate.switch]`",
+        ));
+    }
+    if suite.variants.len() < 2 && options.mode == Mode::Measure {
+        return Err(Failure::usage(format!(
+            "the switch gate compares with the reference, but `{}` is the only model: name another one",
+            suite.reference
+        )));
+    }
+    Ok(())
 }
 
 /// The rounds after which a run of this suite checks for a decision.

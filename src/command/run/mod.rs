@@ -26,7 +26,7 @@ use crate::record::ledger::{self, Spending};
 use crate::record::{JournalWriter, Manifest, RequestLog, Run, Sample, Status, run_name};
 use crate::report::{IgnoredParameter, IncompleteTrial, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
-use crate::verdict::GateStatus;
+use crate::verdict::{GateStatus, SwitchOutcome};
 
 use super::base::endpoint::{self, OpenEndpoint};
 use super::base::failure::Failure;
@@ -349,6 +349,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
         interrupted: ending == RunEnd::Interrupted,
         incomplete: !found.sound,
         gate_status: found.gate_status,
+        switch: found.switch,
         on_inconclusive: found.on_inconclusive,
     }
     .code())
@@ -415,6 +416,7 @@ struct RunEvaluation {
     /// True if the run completed its plan, and its variants can be judged.
     sound: bool,
     gate_status: GateStatus,
+    switch: Option<SwitchOutcome>,
     on_inconclusive: OnInconclusive,
 }
 
@@ -451,6 +453,7 @@ fn close(
     Ok(RunEvaluation {
         sound,
         gate_status,
+        switch: judged.switch_outcome(),
         on_inconclusive,
     })
 }

@@ -167,6 +167,15 @@ fn comparison_csv_of_a_small_run() {
     prices_date: 2025-01-01 | 2025-01-01
     status: interrupted | interrupted
     simulated: false | false
+    graded: 0 | 0
+    passed: 0 | 0
+    pass_rate:  |
+    score_mean:  |
+    consistency:  |
+    cost_usd_per_completed: 0.0005 | 0.00125
+    cost_usd_per_passed:  |
+    latency_per_completed_ms: 526.000 | 364.000
+    latency_per_passed_ms:  |
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -263,6 +272,8 @@ fn comparison_csv_of_a_small_run() {
     cache_hit_ttft_p50_ms_upper:  |
     cache_miss_ttft_p50_ms_lower: 400.000 | 201.000
     cache_miss_ttft_p50_ms_upper: 442.000 | 211.000
+    pass_rate_lower:  |
+    pass_rate_upper:  |
     ");
 }
 
@@ -271,9 +282,9 @@ fn samples_csv_of_two_samples() {
     // Stored names and nanoseconds; a failure has empty fields, never zeros; no text of answers.
     let (run, samples) = failing_run();
     insta::assert_snapshot!(samples_csv(&run, &samples[12..14]), @"
-    trial,slot,round,prompt,prompt_digest,repetition,variant,model,weight,tags,outcome,answered,failure,error_status,error_type,error_message,request_id,sent_ns,scheduled_ns,lag_ns,connect_ns,headers_ns,ttft_ns,ttfa_ns,last_token_ns,latency_ns,experienced_ttft_ns,gaps_count,gaps_mean_ns,gaps_p50_ns,gaps_p95_ns,gaps_max_ns,gaps_coalesced,answer_chars,reasoning_chars,first_chunk_chars,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens,cache_write_tokens,output_rate,end_to_end_rate,chars_per_second,finish_reason,cost_usd,billed_usd,surcharge_usd,market_usd,provider,served_model,generation_id,flags,attempts
-    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1.0,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,,0.0005,azure,,gen_12,,1
-    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1.0,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1
+    trial,slot,round,prompt,prompt_digest,repetition,variant,model,weight,tags,outcome,answered,failure,error_status,error_type,error_message,request_id,sent_ns,scheduled_ns,lag_ns,connect_ns,headers_ns,ttft_ns,ttfa_ns,last_token_ns,latency_ns,experienced_ttft_ns,gaps_count,gaps_mean_ns,gaps_p50_ns,gaps_p95_ns,gaps_max_ns,gaps_coalesced,answer_chars,reasoning_chars,first_chunk_chars,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens,cache_write_tokens,output_rate,end_to_end_rate,chars_per_second,finish_reason,cost_usd,billed_usd,surcharge_usd,market_usd,provider,served_model,generation_id,flags,attempts,passed,score,failed_checks
+    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1.0,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,,0.0005,azure,,gen_12,,1,,,
+    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1.0,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1,,,
     ");
 }
 
@@ -410,6 +421,10 @@ fn the_comparison_as_json() {
           "prices_date": "2025-01-01",
           "status": "complete",
           "simulated": false,
+          "graded": 0,
+          "passed": 0,
+          "cost_usd_per_completed": "0.0005",
+          "latency_per_completed_ms": 205.5,
           "completed_share_lower": 0.207,
           "completed_share_upper": 1.0,
           "cache_hit_share_lower": 0.0,
@@ -479,6 +494,8 @@ fn the_comparison_as_json() {
           "ratio_output_rate_p50": 1.0,
           "ratio_completion_tokens_mean": 1.0,
           "ratio_cost_mean": 1.0,
+          "graded": 0,
+          "passed": 0,
           "low_n": [
             "ttft_p50_ms",
             "latency_p50_ms",

@@ -24,6 +24,7 @@ fn evaluation(gates: bool) -> Evaluation {
         }],
         limits: limit_checks(),
         outputs: Vec::new(),
+        switches: Vec::new(),
         gate: Gate::default(),
     }
 }

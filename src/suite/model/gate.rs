@@ -35,6 +35,23 @@ pub struct Gate {
     /// Limit of the shift that all unchanged models share since the past.
     #[serde(default, skip_serializing_if = "SharedShiftLimit::is_default")]
     pub shared_shift: SharedShiftLimit,
+    /// The rule of the switch gate; absent: the run does not decide whether to switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchRule>,
+}
+
+/// The rule by which traffic moves to a candidate: right answers and TTFT not worse by more than their margins, and
+/// a lower cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SwitchRule {
+    /// The candidate must cost less by at least this share: 0.1 for 10 %.
+    pub saving: f64,
+}
+
+impl Default for SwitchRule {
+    fn default() -> Self {
+        Self { saving: 0.1 }
+    }
 }
 
 /// Limit of a shift that all unchanged models share, such as that of a slow gateway.
@@ -269,6 +286,7 @@ impl Default for Gate {
             against_reference: false,
             control: None,
             shared_shift: SharedShiftLimit::default(),
+            switch: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
 use crate::suite::model::gate::{
     Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, Quantity, SharedShiftLimit,
+    SwitchRule,
 };
 use crate::suite::model::metric::{Metric, Scale};
 use crate::suite::model::suite::Variant;
@@ -48,6 +49,9 @@ fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {
     let shared_shift = table
         .field("shared_shift")
         .and_then(|value| value.table("`gate.shared_shift`", shared_shift));
+    let switch = table
+        .field("switch")
+        .and_then(|value| value.table("`gate.switch`", switch));
     Gate {
         primary: primary.unwrap_or(default.primary),
         alpha: alpha.unwrap_or(default.alpha),
@@ -58,6 +62,7 @@ fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {
         against_reference: against_reference.unwrap_or(default.against_reference),
         control,
         shared_shift: shared_shift.unwrap_or_default(),
+        switch,
     }
 }
 
@@ -72,6 +77,17 @@ fn shared_shift(table: &mut Table<'_>) -> SharedShiftLimit {
         on_exceeded: on_exceeded
             .and_then(|value| value.word(&OnExceeded::WORDS))
             .unwrap_or(default.on_exceeded),
+    }
+}
+
+fn switch(table: &mut Table<'_>) -> SwitchRule {
+    let default = SwitchRule::default();
+    let saving = table.field("saving").and_then(|value| {
+        let expected = "a percentage above \"0%\" and below \"100%\" such as \"10%\"";
+        percent(&value, expected, |share| share > 0.0 && share < 1.0)
+    });
+    SwitchRule {
+        saving: saving.unwrap_or(default.saving),
     }
 }
 

@@ -86,6 +86,36 @@ pub(in crate::verdict) fn required_size(
     })
 }
 
+/// The number of prompts, with as many repetitions, that would show on which side of a line the effect lies, with this
+/// power and if it is as estimated.
+pub(in crate::verdict) fn prompts_to_settle(
+    metric: Metric,
+    compare_sides: &SideComparison,
+    (estimate, interval): (f64, Interval),
+    line: f64,
+    alpha: Alpha,
+) -> Option<u64> {
+    let estimate = match metric.scale() {
+        Scale::Ratio => estimate.ln(),
+        Scale::Points => estimate,
+    };
+    let distance = (estimate - line).abs();
+    let half = half_width(metric, interval)?;
+    let count = compare_sides.sides.indices.len() as u64;
+    let df = compare_sides.approach.df();
+    let error = half / alpha.critical_t(df)?;
+    let enough = |prompts: u64| {
+        let narrower = error * (count as f64 / prompts as f64).sqrt();
+        let df = if df.is_finite() {
+            prompts as f64 - 1.0
+        } else {
+            df
+        };
+        reach(df, alpha).is_some_and(|reach| reach * narrower <= distance)
+    };
+    smallest_sufficient(count, enough)
+}
+
 /// The size where nothing failed, or nothing succeeded: enough prompts with such answers to take the interval
 /// that they are judged by inside the margin.
 fn required_size_if_unanimous(

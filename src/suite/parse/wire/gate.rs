@@ -42,10 +42,21 @@ pub struct GateTable {
     pub control: Option<String>,
     /// Limit of a shift that two or more unchanged models share since the past, such as that of a slow gateway.
     pub shared_shift: Option<SharedShiftTable>,
+    /// The switch gate: whether traffic should move to a candidate. Its margins are those of `pass_rate` and `ttft`.
+    pub switch: Option<SwitchTable>,
     /// Tolerance, margin and floor of single metrics.
     pub metrics: Option<GateMetricsTable>,
     /// Limits that must hold for every variant, independent of comparisons.
     pub limits: Option<GateLimitsTable>,
+}
+
+/// The switch gate.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SwitchTable {
+    /// The candidate must cost less by at least this.
+    #[schemars(extend("pattern" = PERCENT, "default" = "10%"))]
+    pub saving: Option<String>,
 }
 
 /// The limit of a shared shift.
