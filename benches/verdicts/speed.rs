@@ -53,6 +53,7 @@ fn everything(count: usize, repetitions: usize) -> Evidence {
         prompts: prompts(count),
         variants: variants.collect(),
         sharing: Vec::new(),
+        part_starts: Vec::new(),
         providers: vec!["azure".to_owned()],
     }
 }

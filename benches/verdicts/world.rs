@@ -242,6 +242,7 @@ pub(crate) fn run(
         prompts: prompts(design.prompts),
         variants,
         sharing: Vec::new(),
+        part_starts: Vec::new(),
         providers: Vec::new(),
     }
 }

@@ -13,6 +13,8 @@ use crate::command::{
 pub(super) enum Verb {
     /// `bakeoff run`
     Run(run::Options),
+    /// `bakeoff resume`
+    Resume(run::resume::Options),
     /// `bakeoff estimate`
     Estimate(estimate::Options),
     /// `bakeoff report`
@@ -55,6 +57,7 @@ pub(super) fn execute(verb: Verb) -> u8 {
     let at_once = matches!(verb, Verb::Sim(_));
     command::carry_out(at_once, || match verb {
         Verb::Run(options) => run::execute(&options),
+        Verb::Resume(options) => run::resume::execute(&options),
         Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
         Verb::Score(options) => score::execute(&options),

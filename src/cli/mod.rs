@@ -8,6 +8,7 @@ mod dispatch;
 mod money;
 mod quality;
 mod report;
+mod resume;
 mod runs;
 mod size;
 
@@ -36,6 +37,7 @@ use money::{
 };
 use quality::ScoreArgs;
 use report::ReportArgs;
+use resume::ResumeArgs;
 use runs::{RunsArgs, runs_options};
 use size::{SizeArgs, size_options};
 
@@ -61,6 +63,8 @@ struct Cli {
 enum VerbArgs {
     /// Send every prompt in a suite to every model and compare the results
     Run(RunArgs),
+    /// Finish a run that was interrupted, killed or capped
+    Resume(ResumeArgs),
     /// Estimate the cost of a run without sending requests
     Estimate(EstimateArgs),
     /// Regenerate the reports of a run from its samples
@@ -421,6 +425,7 @@ fn looked_up(
 fn verb(args: VerbArgs) -> Verb {
     match args {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
+        VerbArgs::Resume(args) => Verb::Resume(args.into()),
         VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),
         VerbArgs::Report(args) => Verb::Report(args.into()),
         VerbArgs::Score(args) => Verb::Score(args.into()),

@@ -14,6 +14,7 @@ use crate::verdict::{PastRuns, RunSummary, incomparable_history, to_history_run}
 use super::base::failure::Failure;
 use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
+use super::base::locks::LockPatience;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, samples};
 use crate::verdict::exit_code::enough_was_answered;
@@ -98,7 +99,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let gate = manifest.suite.gate.clone().unwrap_or_default();
     refuse_incomparable(&history, &run, &gate, options)?;
     // Another process may have accepted the run meanwhile.
-    let history = History::update(&options.history, |history| {
+    let mut patience = LockPatience::default();
+    let decide = |history: &History| {
         refuse_twice(history, &manifest.run, options)?;
         refuse_incomparable(history, &run, &gate, options)?;
         let line = match history.entry(&manifest.run) {
@@ -110,7 +112,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             _ => HistoryLine::run(run.clone(), standing, Vec::new()),
         };
         Ok::<_, Failure>(vec![line])
-    })?;
+    };
+    let history = History::update(&options.history, decide, &mut |lock| patience.wait(lock))?;
     print_result(options, &manifest.run, standing, accepted(&history))?;
     Ok(exit::DONE)
 }

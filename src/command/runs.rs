@@ -14,6 +14,7 @@ use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_tabl
 use super::base::closing;
 use super::base::exit;
 use super::base::failure::Failure;
+use super::base::locks::LockPatience;
 use super::base::stdio::{stderr, stdout};
 
 mod index;
@@ -93,15 +94,13 @@ fn close(path: &Path) -> Result<u8, Failure> {
     if !reports.join(LedgerLine::FILE).exists() {
         return Err(none());
     }
-    let (line, is_new) = match LockedLedger::lock(reports)?.close_run(&name)? {
+    let mut patience = LockPatience::default();
+    let mut ledger = LockedLedger::lock(reports, &mut |lock| patience.wait(lock))?;
+    let (line, is_new) = match ledger.close_run(&name)? {
         CloseOutcome::Closed(line) => (line, true),
         CloseOutcome::AlreadyEnded(line) => (line, false),
         CloseOutcome::NotFound => return Err(none()),
-        CloseOutcome::Alive => {
-            return Err(Failure::usage(format!(
-                "`{shown}` is still running\n  stop it with Ctrl-C or SIGTERM; it then closes itself"
-            )));
-        }
+        CloseOutcome::Alive(holder) => return Err(closing::alive(path, holder.as_ref())),
         CloseOutcome::Unknown => {
             return Err(Failure::usage(format!(
                 "cannot check if `{shown}` is still running: it has no {}, or its file system has no locks",

@@ -82,6 +82,11 @@ impl CostBudget {
         }
     }
 
+    /// Counts an amount that was spent without a reservation here: by an earlier part of the run.
+    pub(super) fn count(&mut self, before: Usd) {
+        self.spent = Usd(self.spent.0.saturating_add(before.max(Usd::ZERO).0));
+    }
+
     /// Reserves a worst case, if it fits. An amount below 0 counts as 0.
     pub(super) fn reserve(&mut self, worst: Usd) -> BudgetReservation {
         let worst = worst.max(Usd::ZERO);

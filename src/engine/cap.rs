@@ -13,6 +13,7 @@ use crate::suite::Suite;
 use crate::units::Usd;
 
 use super::budget::{ActualCost, BudgetReservation, CostBudget, Reservation};
+use super::finished::FinishedTrials;
 use super::worst::WorstCase;
 
 /// A cap on everything that a run sends.
@@ -101,6 +102,13 @@ impl Cap {
         }
     }
 
+    /// The same, of which earlier parts of the run spent this much, or cannot rule it out.
+    #[must_use]
+    pub fn with_spent(self, before: Usd) -> Self {
+        self.state().budget.count(before);
+        self
+    }
+
     /// The limit.
     pub const fn limit(&self) -> Usd {
         self.limit
@@ -112,12 +120,13 @@ impl Cap {
         self.state().budget.committed()
     }
 
-    /// The minimum that must be free to measure anything: the warm-up and the first slot. `None` if it exceeds
-    /// all amounts of money.
-    pub fn min_cost(&self, plan: &Plan) -> Option<Usd> {
+    /// The minimum that must be free to measure anything: the warm-up and the first slot that is left. `None` if it
+    /// exceeds all amounts of money.
+    pub fn min_cost(&self, plan: &Plan, finished: &FinishedTrials) -> Option<Usd> {
         let warm_up = self.warm_up_costs()?.into_iter();
-        let slot = plan.slots().next();
-        let slot = slot.map(|slot| self.trial_costs(slot.trials()));
+        let mut slots = plan.slots().map(|slot| finished.remaining(&slot));
+        let slot = slots.find(|trials| !trials.is_empty());
+        let slot = slot.map(|trials| self.trial_costs(trials.into_iter()));
         let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
         warm_up
             .chain(slot)

@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 mod cap;
 mod event;
+mod finished;
 mod orders;
 mod pacer;
 mod prepared;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use cap::Cap;
 pub use event::{ModelPause, RunEvent, SendingState};
+pub use finished::FinishedTrials;
 pub use orders::{Client, ContinueSignal, RunContext, Stop, StopRequest};
 pub use pacer::Pacer;
 pub use request::unsupported_parameters;

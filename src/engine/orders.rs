@@ -16,6 +16,7 @@ use crate::units::Nanos;
 
 use super::cap::Cap;
 use super::event::RunEvent;
+use super::finished::FinishedTrials;
 use super::pacer::Pacer;
 use super::request_writer::RequestWriter;
 use super::warmth::CacheUses;
@@ -63,8 +64,12 @@ impl Client for Transport {
 /// The inputs of a run, shared by its trials.
 #[derive(Debug)]
 pub struct RunContext {
-    /// Name of the run; request ids begin with it.
+    /// Name of the run.
     pub run: String,
+    /// Beginning of request ids: the name of the run, in a resumed run with the number of the part.
+    pub request_prefix: String,
+    /// Trials that ended in an earlier part of the run, and are not sent.
+    pub finished: FinishedTrials,
     /// The resolved suite.
     pub suite: Suite,
     /// The order of all slots and trials.

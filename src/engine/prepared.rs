@@ -158,7 +158,7 @@ pub(super) struct FinishedExchange {
 }
 
 fn request_id(context: &RunContext, trial: u64, attempt: u32) -> String {
-    format!("{}-{trial}-{attempt}", context.run)
+    format!("{}-{trial}-{attempt}", context.request_prefix)
 }
 
 /// One request of this prompt to this variant.

@@ -95,7 +95,10 @@ impl<'r, A: Client> SlotRunner<'r, A> {
                 }
                 round = slot.round;
             }
-            self.start_slot(slot.trials().collect()).await?;
+            let left = self.context.finished.remaining(&slot);
+            if !left.is_empty() {
+                self.start_slot(left).await?;
+            }
         }
         self.start_deferred().await
     }

@@ -69,7 +69,7 @@ pub(super) async fn warm_up<A: Client>(
             let mut stop = stop.clone();
             async move {
                 for number in 1..=context.suite.warmup {
-                    let request_id = format!("{}-w{index}-{number}", context.run);
+                    let request_id = format!("{}-w{index}-{number}", context.request_prefix);
                     let wait = context.pacer.rate_wait(client.now(), &[load]);
                     if wait > Nanos::ZERO {
                         tokio::select! {

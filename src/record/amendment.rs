@@ -19,6 +19,9 @@ pub struct Amendment {
     pub version: u32,
     /// Number of the trial in the plan.
     pub trial: u64,
+    /// The `x-request-id` of the sample that it is about, if only that: a trial that was sent again has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// The amount that the gateway billed, as it reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed_usd: Option<Usd>,
@@ -59,36 +62,41 @@ impl Amendment {
     }
 }
 
-/// All amendments of a run, put together by trial.
+/// All amendments of a run, put together by trial and, where they name one, by request.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Amendments(BTreeMap<u64, Amendment>);
+pub struct Amendments(BTreeMap<u64, BTreeMap<Option<String>, Amendment>>);
 
 impl Amendments {
     /// Adds one that was made after those already here.
     pub fn add(&mut self, later: Amendment) {
-        self.0
-            .entry(later.trial)
+        let of_trial = self.0.entry(later.trial).or_default();
+        of_trial
+            .entry(later.request_id.clone())
             .or_insert_with(|| Amendment {
                 version: Amendment::VERSION,
                 trial: later.trial,
+                request_id: later.request_id.clone(),
                 ..Amendment::default()
             })
             .add(later);
     }
 
-    /// Applies the trial's amendment to `sample`.
+    /// Applies the amendments of the trial to `sample`: those of the trial as a whole, then those of its request.
     pub fn apply(&self, sample: &mut Sample) {
-        let Some(amendment) = self.0.get(&sample.trial) else {
+        let Some(of_trial) = self.0.get(&sample.trial) else {
             return;
         };
-        sample.billed_usd = amendment.billed_usd.or(sample.billed_usd);
-        sample.market_usd = amendment.market_usd.or(sample.market_usd);
-        if amendment.regraded {
-            sample.pass_threshold = None;
-            sample.grades.retain(|grade| grade.external);
+        let own = Some(sample.request_id.clone());
+        for amendment in [&None, &own].into_iter().filter_map(|id| of_trial.get(id)) {
+            sample.billed_usd = amendment.billed_usd.or(sample.billed_usd);
+            sample.market_usd = amendment.market_usd.or(sample.market_usd);
+            if amendment.regraded {
+                sample.pass_threshold = None;
+                sample.grades.retain(|grade| grade.external);
+            }
+            sample.pass_threshold = amendment.pass_threshold.or(sample.pass_threshold);
+            merge(&mut sample.grades, amendment.grades.iter().cloned());
         }
-        sample.pass_threshold = amendment.pass_threshold.or(sample.pass_threshold);
-        merge(&mut sample.grades, amendment.grades.iter().cloned());
     }
 }
 

@@ -82,6 +82,15 @@ impl EstimateRecord {
         }
     }
 
+    /// The same estimate, with nothing spent yet.
+    #[must_use]
+    pub fn without_actual(mut self) -> Self {
+        for variant in &mut self.variants {
+            variant.actual = None;
+        }
+        self
+    }
+
     /// Adds the tokens and cost of a sample.
     pub fn add(&mut self, sample: &Sample) {
         let mut variants = self.variants.iter_mut();

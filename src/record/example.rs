@@ -108,6 +108,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         environment: None,
         until_decided: None,
         warming: Vec::new(),
+        parts: Vec::new(),
         estimate: None,
         planned_trials: 4,
         plan_digest: "0123456789abcdef".to_owned(),
@@ -336,4 +337,12 @@ pub(crate) fn sample() -> impl Strategy<Value = Sample> {
             }
         },
     )
+}
+
+/// Waits for a lock as long as it takes.
+pub(crate) fn patient() -> impl FnMut(&super::HeldLock<'_>) -> std::ops::ControlFlow<()> {
+    |_| {
+        std::thread::yield_now();
+        std::ops::ControlFlow::Continue(())
+    }
 }

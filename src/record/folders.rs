@@ -9,14 +9,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 use crate::input::Walk;
+use jiff::Timestamp;
 
 use super::journal::{JournalError, JournalReader};
 use super::run::{LATEST, MANIFEST, to_run_error};
-use super::{Entry, InvalidRecord, Outcome, Run, RunError, Sample, Status};
+use super::standing::{SampleHeader, StandingSamples};
+use super::{Run, RunError, Status};
 
 /// A run on the disk, with the facts that a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,15 +192,9 @@ impl StoredRun {
             Err(error) => return Err(error.into()),
         };
         let mut progress = RunProgress::default();
-        for read in reader {
-            match read {
-                Ok(ended) => {
-                    progress.samples += u64::from(!ended.outcome.is_abandoned());
-                    progress.answered += u64::from(ended.outcome.answered());
-                }
-                Err(JournalError::Line { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+        for outcome in StandingSamples::read(reader)?.outcomes() {
+            progress.samples += 1;
+            progress.answered += u64::from(outcome.answered());
         }
         Ok(progress)
     }
@@ -231,26 +224,6 @@ impl StoredRun {
             fs::remove_file(&path).map_err(to_run_error("delete", &path))?;
         }
         fs::remove_dir(&self.folder).map_err(to_run_error("delete the folder", &self.folder))
-    }
-}
-
-/// The fields of a sample that a count needs; the rest of the line is skipped.
-#[derive(Serialize, Deserialize)]
-struct SampleHeader {
-    version: u32,
-    outcome: Outcome,
-}
-
-impl Entry for SampleHeader {
-    const FILE: &'static str = Sample::FILE;
-    const VERSION: u32 = Sample::VERSION;
-
-    fn version(&self) -> u32 {
-        self.version
-    }
-
-    fn check(&self) -> Result<(), InvalidRecord> {
-        Ok(())
     }
 }
 

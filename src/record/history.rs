@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::suite::Metric;
 use crate::units::ModelId;
 
-use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, LockWait};
 use super::{InvalidRecord, Run, RunError};
 
 /// A condensed run: a robust level of each metric for each prompt.
@@ -435,10 +435,16 @@ impl History {
     ///
     /// # Errors
     /// A line could not be read again, and then none is written; or the file failed.
-    pub fn append(path: &Path, lines: &[HistoryLine]) -> Result<(), JournalError> {
+    pub fn append(
+        path: &Path,
+        lines: &[HistoryLine],
+        wait: LockWait<'_>,
+    ) -> Result<(), JournalError> {
         let mut writer = JournalWriter::append_to_file(path)?;
         // Without locks lines are one write all the same.
-        let _ = writer.lock();
+        if let Err(held @ JournalError::Held { .. }) = writer.lock(wait) {
+            return Err(held);
+        }
         writer.append_all(lines)?;
         writer.sync()
     }
@@ -452,9 +458,12 @@ impl History {
     pub fn update<E: From<JournalError>>(
         path: &Path,
         decide: impl FnOnce(&Self) -> Result<Vec<HistoryLine>, E>,
+        wait: LockWait<'_>,
     ) -> Result<Self, E> {
         let mut writer = JournalWriter::append_to_file(path)?;
-        let _ = writer.lock();
+        if let Err(held @ JournalError::Held { .. }) = writer.lock(wait) {
+            return Err(held.into());
+        }
         let lines = decide(&Self::of_lines(writer.read()?)?)?;
         writer.append_all(&lines)?;
         writer.sync()?;

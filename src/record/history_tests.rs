@@ -150,8 +150,18 @@ fn a_history_begins_with_its_first_line() {
     let file = folder.path().join("baselines/ci.jsonl");
     assert_eq!(History::read_or_empty(&file).unwrap(), History::default());
     assert!(History::read(&file).is_err());
-    History::append(&file, &[accepted("a", 1)]).unwrap();
-    History::append(&file, &[accepted("b", 2), mark("a", RunStanding::Cleared)]).unwrap();
+    History::append(
+        &file,
+        &[accepted("a", 1)],
+        &mut crate::record::example::patient(),
+    )
+    .unwrap();
+    History::append(
+        &file,
+        &[accepted("b", 2), mark("a", RunStanding::Cleared)],
+        &mut crate::record::example::patient(),
+    )
+    .unwrap();
     let history = History::read(&file).unwrap();
     assert_eq!(
         standings(&history),
@@ -219,7 +229,12 @@ fn impossible_lines_are_not_written() {
     });
     let refused = |run: &HistoryRun| {
         let line = HistoryLine::run(run.clone(), RunStanding::Accepted, Vec::new());
-        History::append(&file, &[accepted("b", 1), line]).is_err()
+        History::append(
+            &file,
+            &[accepted("b", 1), line],
+            &mut crate::record::example::patient(),
+        )
+        .is_err()
     };
     assert!(refused(&run));
     run.variants[0].prompts[0].levels = level(1.0);
@@ -241,7 +256,7 @@ fn processes_that_append_do_not_interleave() {
                 for line in 0..25 {
                     let name = |part: &str| format!("{writer}-{line}-{part}");
                     let lines = [accepted(&name("a"), 1), accepted(&name("b"), 2)];
-                    History::append(file, &lines).unwrap();
+                    History::append(file, &lines, &mut crate::record::example::patient()).unwrap();
                 }
             });
         }
@@ -297,7 +312,7 @@ proptest! {
     fn histories_survive_being_written(lines in prop::collection::vec(line(), 0..8)) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ci.jsonl");
-        History::append(&file, &lines).unwrap();
+        History::append(&file, &lines, &mut crate::record::example::patient()).unwrap();
         let history = History::read(&file).unwrap();
         prop_assert_eq!(&history, &History::resolve(lines));
         let again = History::resolve(history.lines());
@@ -324,7 +339,7 @@ proptest! {
         let history = History::read(&file).unwrap();
         let expected = History::resolve(lines[..complete].iter().cloned());
         prop_assert_eq!(history.entries(), expected.entries());
-        History::append(&file, &[accepted("z", 9)]).unwrap();
+        History::append(&file, &[accepted("z", 9)], &mut crate::record::example::patient()).unwrap();
         let longer = History::read(&file).unwrap();
         prop_assert!(longer.entry("z").is_some());
         prop_assert_eq!(longer.torn(), history.torn());

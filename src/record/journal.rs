@@ -5,7 +5,7 @@
 //! matter how the process ends; and one bad line costs no other.
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,13 @@ use crate::input::{open_named, open_regular, open_regular_to_write};
 
 use super::{Amendment, InvalidRecord, Sample};
 use crate::private_file::options_for_new;
+
+mod holder;
+mod torn;
+
+pub(super) use holder::lock_holder;
+pub use holder::{HeldLock, LockHolder, LockWait};
+pub use torn::{TornLine, set_aside_torn_line};
 
 /// Maximum bytes of one line: above the longest answer that is stored, with every character escaped. A longer
 /// line is not bakeoff's, and is skipped without being held in memory.
@@ -93,6 +100,17 @@ pub enum JournalError {
         /// The problem with it.
         problem: LineProblem,
     },
+    /// Another process holds the journal.
+    #[error(
+        "{} is in use by {}",
+        path.display(), holder.as_ref().map_or_else(|| "another process".to_owned(), LockHolder::to_string)
+    )]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// That process, if the system says which it is.
+        holder: Option<LockHolder>,
+    },
     /// A record was not written, because it could not have been read again.
     #[error("{file}: not written: {problem}")]
     Refused {
@@ -159,7 +177,7 @@ impl<E: Entry> JournalWriter<E> {
     /// It cannot be created, or exists already.
     pub fn create(folder: &Path) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
-        let private = options_for_new(options.create_new(true).append(true));
+        let private = options_for_new(options.create_new(true).read(true).append(true));
         Self::open_with(folder.join(E::FILE), private)
     }
 
@@ -211,18 +229,49 @@ impl<E: Entry> JournalWriter<E> {
     }
 
     /// Waits until no other process has locked the journal, and locks it until this is dropped. Locks bind only
-    /// those that request them.
+    /// those that request them. `wait` is called again and again meanwhile.
     ///
     /// # Errors
-    /// The system's error about the lock: not every file system has locks. The journal can be written anyway.
-    pub fn lock(&mut self) -> io::Result<()> {
-        while let Err(error) = self.file.lock() {
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
+    /// [`JournalError::Held`] if `wait` gives up; or the system's error about the lock: not every file system has
+    /// locks. The journal can be written anyway.
+    pub fn lock(&mut self, wait: LockWait<'_>) -> Result<(), JournalError> {
+        while !self
+            .try_lock()
+            .map_err(|source| file_error(&self.path, source))?
+        {
+            if wait(&HeldLock::new(&self.path, &self.file)).is_break() {
+                let (path, holder) = (self.path.clone(), self.holder());
+                return Err(JournalError::Held { path, holder });
+            }
+        }
+        Ok(())
+    }
+
+    /// Locks the journal, if no other process has: returns true then.
+    ///
+    /// # Errors
+    /// The system's error about the lock.
+    pub(super) fn try_lock(&mut self) -> io::Result<bool> {
+        loop {
+            match self.file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => return Ok(false),
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(error),
             }
         }
         self.torn = ends_within_a_line(&mut self.file)?;
-        Ok(())
+        Ok(true)
+    }
+
+    /// The process that holds the journal, if the system says so.
+    pub(super) fn holder(&self) -> Option<LockHolder> {
+        lock_holder(&self.file)
+    }
+
+    /// Returns true if the file was deleted: what is written to it is lost with this process.
+    pub fn is_deleted(&self) -> bool {
+        is_deleted(&self.file)
     }
 
     /// Reads the journal from its beginning, through the file that is open here; a file opened anew would wait
@@ -279,6 +328,10 @@ impl<E: Entry> JournalWriter<E> {
         if entries.is_empty() {
             return Ok(());
         }
+        if self.is_deleted() {
+            let source = io::Error::new(io::ErrorKind::NotFound, "the file was deleted");
+            return Err(file_error(&self.path, source));
+        }
         if self.torn {
             self.line.push(b'\n');
         }
@@ -323,11 +376,23 @@ impl<E: Entry> JournalWriter<E> {
     }
 }
 
-fn file_error(path: &Path, source: io::Error) -> JournalError {
+pub(super) fn file_error(path: &Path, source: io::Error) -> JournalError {
     JournalError::File {
         path: path.to_owned(),
         source,
     }
+}
+
+#[cfg(unix)]
+fn is_deleted(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_deleted(_: &File) -> bool {
+    // An open file cannot be deleted there.
+    false
 }
 
 fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
@@ -414,6 +479,11 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
     pub fn cut_within_a_number(&self, error: &serde_json::Error) -> bool {
         error.column() >= self.line.len()
             && matches!(self.line.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
+    }
+
+    /// Number of the line that was read last.
+    pub(super) fn line(&self) -> u64 {
+        self.number
     }
 
     /// The number of lines so far that were no records, without a torn last one.

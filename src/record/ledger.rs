@@ -17,10 +17,12 @@ use serde::{Deserialize, Serialize};
 use crate::units::{ModelId, Usd};
 
 mod closing;
+mod recorded;
 
 pub use closing::{CloseOutcome, KILLED, VERIFY_FOLDER, close_ended, remove_verified};
+pub use recorded::RecordedCost;
 
-use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, LockWait};
 use super::{Amendment, InvalidRecord, Outcome, Run, Sample, Status};
 
 /// One line of `ledger.jsonl`. Absent means not known.
@@ -34,6 +36,9 @@ pub struct LedgerLine {
     pub suite: String,
     /// Time at which it began, UTC.
     pub started_at: jiff::Timestamp,
+    /// Time at which its last part began, if it was resumed: a cap of that day counts the whole run too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_at: Option<jiff::Timestamp>,
     /// Name of the endpoint's profile, or its URL.
     pub endpoint: String,
     /// True for the simulator, whose money is invented.
@@ -187,6 +192,11 @@ impl Spending {
         add_reported(&mut model.market_usd, amendment.market_usd);
     }
 
+    /// The known cost of all models.
+    pub fn total(&self) -> Usd {
+        self.0.values().map(|model| model.spent_usd).sum()
+    }
+
     /// Sums by model, sorted by id.
     pub fn into_models(self) -> Vec<ModelSpending> {
         self.0.into_values().collect()
@@ -253,10 +263,14 @@ impl<'p> LockedLedger<'p> {
     /// Waits for the ledger in the folder of runs and locks it; creates it if it does not exist.
     ///
     /// # Errors
-    /// If it cannot be opened.
-    pub fn lock(reports: &'p Path) -> Result<Self, JournalError> {
+    /// If it cannot be opened, or `wait` gives up.
+    pub fn lock(reports: &'p Path, wait: LockWait<'_>) -> Result<Self, JournalError> {
         let mut writer = JournalWriter::append_to(reports)?;
-        let lock_error = writer.lock().err();
+        let lock_error = match writer.lock(wait) {
+            Ok(()) => None,
+            Err(JournalError::File { source, .. }) => Some(source),
+            Err(held) => return Err(held),
+        };
         Ok(Self {
             reports,
             writer,
@@ -343,7 +357,7 @@ fn last_of_each(lines: Vec<LedgerLine>) -> Vec<LedgerLine> {
 /// still exists. Other requests are not looked up; its cap bounds them, if it has one.
 fn fill(reports: &Path, line: &mut LedgerLine) {
     let folder = reports.join(&line.suite).join(&line.run);
-    let samples = Run::open(&folder).and_then(|run| run.samples());
+    let samples = Run::open(&folder).and_then(|run| run.all_samples());
     let mut spending = Spending::default();
     for sample in samples.into_iter().flatten().flatten() {
         spending.add_sample(&sample);
@@ -363,9 +377,9 @@ fn reserve_rest(line: &mut LedgerLine) {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn append(reports: &Path, line: &LedgerLine) -> Result<(), JournalError> {
+pub fn append(reports: &Path, line: &LedgerLine, wait: LockWait<'_>) -> Result<(), JournalError> {
     // Without locks a line is one write all the same.
-    LockedLedger::lock(reports)?.append(line)
+    LockedLedger::lock(reports, wait)?.append(line)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::TokenPrices;
 use crate::suite::Suite;
-use crate::units::{ModelId, Usd};
+use crate::units::{ModelId, Nanos, Usd};
 
 use super::{EstimateRecord, ModelPrices};
 
@@ -52,8 +52,35 @@ pub struct Manifest {
     /// run goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warming: Vec<Warming>,
+    /// The parts of a run that was resumed, in order, the first one included; empty for a run in one piece.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<RunPart>,
     /// Operating system and processor, `linux x86_64`.
     pub platform: String,
+}
+
+/// One part of a run: what one process sent of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPart {
+    /// Its start, UTC.
+    pub started_at: jiff::Timestamp,
+    /// Its start on the clock of the run: every instant of its samples is at or after it.
+    pub start_ns: Nanos,
+    /// Name and version of the program that made it.
+    pub tool: String,
+    /// Trials that it was to send.
+    pub trials: u64,
+    /// Failed trials among them, which were repeated on request: their earlier samples count in no figure.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeated_failures: u64,
+    /// Differences from the part before it that the user accepted with `--force`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature is serde's.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The untimed requests that warmed the caches of one variant: they are in no sample.
@@ -103,6 +130,12 @@ impl Manifest {
             Some(spent) => warming.spent_usd = [warming.spent_usd, spent].into_iter().sum(),
             None => warming.unknown += 1,
         }
+    }
+
+    /// Index of the part that an instant of the run belongs to; 0 for a run in one piece.
+    pub fn part_at(&self, instant: Nanos) -> usize {
+        let begun = self.parts.partition_point(|part| part.start_ns <= instant);
+        begun.saturating_sub(1)
     }
 
     /// Number of rounds of the run: the suite's repetitions, or fewer if every primary comparison was decided

@@ -24,6 +24,7 @@ mod retention;
 mod run;
 mod sample;
 mod score_file;
+mod standing;
 mod usage;
 
 pub use crate::units::digest;
@@ -38,18 +39,22 @@ pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
     HistoryVariant, Level, RunStanding,
 };
-pub use journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, MAX_LINE_BYTES};
+pub use journal::{
+    Entry, HeldLock, JournalError, JournalReader, JournalWriter, LineProblem, LockHolder, LockWait,
+    MAX_LINE_BYTES, TornLine, set_aside_torn_line,
+};
 pub use manifest::{
-    CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, Status, UntilDecided,
-    Warming,
+    CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, RunPart, Status,
+    UntilDecided, Warming,
 };
 pub use outcome::{FailureKind, Outcome};
 pub use prices::{ModelPrices, PriceTier};
-pub use requests::{RequestEvent, RequestLine, RequestLog};
+pub use requests::{RequestEvent, RequestLine, RequestLog, TakenLog};
 pub use retention::{Age, AgeError, PruneDecision, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use score_file::{ExternalGrades, ScoreProblem, TrialIndex, read_scores};
+pub use standing::StandingSamples;
 pub use usage::{
     ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageDialect,
     UsageReading, check_usage,

@@ -4,9 +4,10 @@
 //! sent or what it costs in the end. Invariants: a request that was sent has a line, which the kernel had
 //! before; nothing waits for the disk; and while a process holds the log, no other treats its run as ended.
 
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::path::Path;
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::input::open_regular_to_write;
 use crate::units::{ModelId, Usd, digest};
 
-use super::journal::{Entry, JournalError, JournalWriter};
+use super::journal::{
+    Entry, JournalError, JournalReader, JournalWriter, LockHolder, TornLine, file_error,
+    lock_holder, set_aside_torn_line,
+};
 use super::{InvalidRecord, Outcome};
 
 /// One line of `requests.jsonl`.
@@ -30,12 +34,15 @@ pub struct RequestLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestEvent {
-    /// The log was opened; the first line.
+    /// The log was opened: the first line, and once more for each part of a resumed run.
     Opened {
         /// Digest of the system's name for the time since it was started; absent where it has none. After a crash
         /// of the system the last lines of a log may be lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         boot: Option<String>,
+        /// In a resumed run under a cap: reserved for requests of earlier parts whose lines may be lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reserved_usd: Option<Usd>,
     },
     /// A request is about to be sent.
     Sent {
@@ -83,6 +90,9 @@ impl Entry for RequestLine {
             RequestEvent::Ended { spent_usd, .. } if negative(*spent_usd) => {
                 Err(InvalidRecord::new("spent_usd", "is negative"))
             }
+            RequestEvent::Opened { reserved_usd, .. } if negative(*reserved_usd) => {
+                Err(InvalidRecord::new("reserved_usd", "is negative"))
+            }
             RequestEvent::Opened { .. }
             | RequestEvent::Sent { .. }
             | RequestEvent::Ended { .. } => Ok(()),
@@ -108,17 +118,44 @@ impl RequestLog {
     /// If it cannot be made.
     pub fn create(folder: &Path) -> Result<Option<Self>, JournalError> {
         let mut writer = JournalWriter::create(folder)?;
-        if writer.lock().is_err() {
+        if !matches!(writer.try_lock(), Ok(true)) {
             drop(writer);
             let _ = fs::remove_file(folder.join(RequestLine::FILE));
             return Ok(None);
         }
+        Self::opened(writer, None).map(Some)
+    }
+
+    /// Takes over the log of a run whose process is gone, to append the next part to it. A last line that was never
+    /// finished is set aside first.
+    ///
+    /// # Errors
+    /// If another process holds it, or it cannot be read or written.
+    pub fn take_over(folder: &Path) -> Result<TakenLog, JournalError> {
+        let path = folder.join(RequestLine::FILE);
+        let mut writer = JournalWriter::append_to(folder)?;
+        let locked = writer.try_lock();
+        if !locked.map_err(|source| file_error(&path, source))? {
+            let holder = writer.holder();
+            return Err(JournalError::Held { path, holder });
+        }
+        let torn = set_aside_torn_line(&path)?;
+        Ok(TakenLog { writer, path, torn })
+    }
+
+    fn opened(
+        mut writer: JournalWriter<RequestLine>,
+        reserved_usd: Option<Usd>,
+    ) -> Result<Self, JournalError> {
         writer.append(&RequestLine {
             version: RequestLine::VERSION,
-            event: RequestEvent::Opened { boot: boot() },
+            event: RequestEvent::Opened {
+                boot: boot(),
+                reserved_usd,
+            },
         })?;
         let failure = None;
-        Ok(Some(Self(Mutex::new(LogState { writer, failure }))))
+        Ok(Self(Mutex::new(LogState { writer, failure })))
     }
 
     /// Appends events as one write. `false` where that fails, now or earlier.
@@ -148,6 +185,91 @@ impl RequestLog {
     }
 }
 
+/// The log of a run that is about to be resumed, locked.
+#[derive(Debug)]
+pub struct TakenLog {
+    writer: JournalWriter<RequestLine>,
+    path: PathBuf,
+    /// The line that was set aside, if there was one.
+    pub torn: Option<TornLine>,
+}
+
+impl TakenLog {
+    /// Reads the requests of the earlier parts.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub(super) fn history(&self) -> Result<RequestHistory, JournalError> {
+        RequestHistory::read(self.writer.read()?)
+    }
+
+    /// The folder of the run.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Begins the next part, of which earlier requests have this much reserved because their lines may be lost.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn begin(self, reserved_usd: Option<Usd>) -> Result<RequestLog, JournalError> {
+        RequestLog::opened(self.writer, reserved_usd)
+    }
+}
+
+/// The contents of the log of requests.
+#[derive(Debug, Default)]
+pub(super) struct RequestHistory {
+    /// Every request, in order: its id, its model and its bound.
+    pub(super) sent: Vec<(String, ModelId, Option<Usd>)>,
+    /// Outcome and cost of the requests that leave no sample.
+    pub(super) ended: HashMap<String, (Outcome, Option<Usd>)>,
+    /// Reserved for requests whose lines may be lost, by an earlier look at the log.
+    pub(super) reserved: Option<Usd>,
+    /// True if no other line can be missing.
+    pub(super) is_whole: bool,
+}
+
+impl RequestHistory {
+    /// Reads a log to its end.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn read(
+        lines: JournalReader<impl BufRead, RequestLine>,
+    ) -> Result<Self, JournalError> {
+        let mut log = Self::default();
+        let mut broken = false;
+        // A last line that was cut short is of a request that was not sent.
+        for line in lines {
+            match line.map(|line| line.event) {
+                Ok(RequestEvent::Opened { boot, reserved_usd }) => {
+                    // Lines of earlier parts that may be lost were counted when this one began.
+                    log.is_whole = !is_of_another_boot(boot.as_deref());
+                    log.reserved = reserved_usd;
+                    broken = false;
+                }
+                Ok(RequestEvent::Sent {
+                    request_id,
+                    model,
+                    bound_usd,
+                }) => log.sent.push((request_id, model, bound_usd)),
+                Ok(RequestEvent::Ended {
+                    request_id,
+                    outcome,
+                    spent_usd,
+                }) => {
+                    log.ended.insert(request_id, (outcome, spent_usd));
+                }
+                Err(JournalError::Line { .. }) => broken = true,
+                Err(error) => return Err(error),
+            }
+        }
+        log.is_whole &= !broken;
+        Ok(log)
+    }
+}
+
 /// Digest of the system's name for the time since it was started, where it has one.
 fn boot() -> Option<String> {
     let id = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
@@ -157,8 +279,8 @@ fn boot() -> Option<String> {
 /// The state of the process that opened a log.
 #[derive(Debug)]
 pub(super) enum Liveness {
-    /// It goes on.
-    Alive,
+    /// It goes on: this one, if the system says which it is.
+    Alive(Option<LockHolder>),
     /// It is gone; the log is locked until this is dropped.
     Ended(File),
     /// There is no log, or its lock cannot be tried.
@@ -176,7 +298,7 @@ pub(super) fn liveness(folder: &Path) -> Liveness {
     loop {
         match file.try_lock() {
             Ok(()) => return Liveness::Ended(file),
-            Err(TryLockError::WouldBlock) => return Liveness::Alive,
+            Err(TryLockError::WouldBlock) => return Liveness::Alive(lock_holder(&file)),
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(TryLockError::Error(_)) => return Liveness::Unknown,
         }
@@ -184,7 +306,7 @@ pub(super) fn liveness(folder: &Path) -> Liveness {
 }
 
 /// Returns true if a log of this boot may lack lines, because the system was started anew since.
-pub(super) fn is_of_another_boot(opened: Option<&str>) -> bool {
+fn is_of_another_boot(opened: Option<&str>) -> bool {
     opened
         .zip(boot())
         .is_some_and(|(opened, now)| opened != now)
@@ -193,7 +315,6 @@ pub(super) fn is_of_another_boot(opened: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::JournalReader;
 
     fn sent(request_id: &str) -> RequestEvent {
         RequestEvent::Sent {
@@ -210,7 +331,7 @@ mod tests {
         assert!(matches!(liveness(folder.path()), Liveness::Unknown));
         let log = RequestLog::create(folder.path()).unwrap().unwrap();
         assert!(log.append(vec![sent("r-0-1"), sent("r-1-1")]));
-        assert!(matches!(liveness(folder.path()), Liveness::Alive));
+        assert!(matches!(liveness(folder.path()), Liveness::Alive(_)));
         drop(log);
         assert!(matches!(liveness(folder.path()), Liveness::Ended(_)));
         let lines = JournalReader::<_, RequestLine>::open(folder.path()).unwrap();

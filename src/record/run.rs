@@ -17,7 +17,7 @@ use crate::input::{open_regular, read_at_most};
 
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, stored_version};
-use super::{Amendment, Manifest, RequestLog, Sample};
+use super::{Amendment, Manifest, RequestLog, Sample, StandingSamples};
 use crate::private_file;
 
 /// Name of the manifest in the run's folder.
@@ -259,25 +259,62 @@ impl Run {
         Ok(JournalWriter::append_to(&self.folder)?)
     }
 
-    /// Reads every sample, with its amendments applied, in the order in which they finished.
+    /// Reads the sample of each trial, with its amendments applied, in the order in which they finished. Of a trial
+    /// that was sent again, after an interruption or because it had failed, the sample that counts is read.
     ///
     /// # Errors
     /// Where a journal cannot be opened, or the amendments cannot be read to their end. Lines that
     /// cannot be read are not errors here: they come as values, those of the amendments (the first
     /// 100 of them) first.
     pub fn samples(&self) -> Result<Samples, RunError> {
+        let is_resumed = self
+            .manifest()
+            .is_ok_and(|manifest| !manifest.parts.is_empty());
+        let standing = is_resumed.then(|| self.standing()).transpose()?;
+        self.samples_that(standing)
+    }
+
+    /// Reads every sample, as [`Run::samples`], those that another one replaces included: they were paid for.
+    ///
+    /// # Errors
+    /// As [`Run::samples`].
+    pub fn all_samples(&self) -> Result<Samples, RunError> {
+        self.samples_that(None)
+    }
+
+    fn samples_that(&self, standing: Option<StandingSamples>) -> Result<Samples, RunError> {
         let (amendments, problems) = self.amendments()?;
         Ok(Samples {
             reader: JournalReader::open(&self.folder)?,
+            standing,
             amendments,
             problems: problems.into_iter(),
         })
     }
 
+    /// Reads which trials have ended, and which sample counts for each.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn standing(&self) -> Result<StandingSamples, RunError> {
+        match JournalReader::open(&self.folder) {
+            Ok(reader) => Ok(StandingSamples::read(reader)?),
+            // It was killed before its first sample.
+            Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(StandingSamples::default())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The path of the journal of samples.
+    pub fn samples_path(&self) -> PathBuf {
+        self.folder.join(<Sample as Entry>::FILE)
+    }
+
     /// Size of the journal of samples in bytes; 0 if unknown.
     pub fn samples_bytes(&self) -> u64 {
-        let path = self.folder.join(<Sample as Entry>::FILE);
-        fs::metadata(path).map_or(0, |file| file.len())
+        fs::metadata(self.samples_path()).map_or(0, |file| file.len())
     }
 
     fn amendments(&self) -> Result<(Amendments, Vec<JournalError>), RunError> {
@@ -332,6 +369,8 @@ impl Run {
 #[derive(Debug)]
 pub struct Samples {
     reader: JournalReader<BufReader<File>, Sample>,
+    /// The samples that count; absent: all of them do.
+    standing: Option<StandingSamples>,
     amendments: Amendments,
     problems: vec::IntoIter<JournalError>,
 }
@@ -350,11 +389,18 @@ impl Iterator for Samples {
         if let Some(problem) = self.problems.next() {
             return Some(Err(problem));
         }
-        let mut read = self.reader.next()?;
-        if let Ok(sample) = &mut read {
-            self.amendments.apply(sample);
+        loop {
+            let mut read = self.reader.next()?;
+            let line = self.reader.line();
+            let counts = |standing: &StandingSamples| standing.counts(line);
+            if let Ok(sample) = &mut read {
+                if !self.standing.as_ref().is_none_or(counts) {
+                    continue;
+                }
+                self.amendments.apply(sample);
+            }
+            return Some(read);
         }
-        Some(read)
     }
 }
 

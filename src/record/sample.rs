@@ -209,6 +209,25 @@ pub struct Attempt {
     pub throttled_ns: Option<Nanos>,
 }
 
+impl Sample {
+    /// Moves its instants from the clock of a part, which began at `start` of the run, to the clock of the run.
+    pub fn move_by(&mut self, start: Nanos) {
+        let later = |instant: Nanos| Nanos(instant.0.saturating_add(start.0));
+        self.sent_ns = later(self.sent_ns);
+        self.scheduled_ns = later(self.scheduled_ns);
+        for attempt in &mut self.attempts {
+            attempt.sent_ns = later(attempt.sent_ns);
+            attempt.end_ns = later(attempt.end_ns);
+        }
+    }
+
+    /// The end of its last attempt, since the run began.
+    pub fn end(&self) -> Nanos {
+        let ends = self.attempts.iter().map(|attempt| attempt.end_ns);
+        ends.max().unwrap_or(self.sent_ns)
+    }
+}
+
 impl Attempt {
     /// The wait that the server demanded before the next attempt.
     pub fn demanded_wait(&self) -> Option<Nanos> {

@@ -6,7 +6,7 @@
 use crate::gateway::HONOURED_WAIT_MAX;
 use crate::record::{FailureKind, Flag, Manifest};
 use crate::suite::CacheMode;
-use crate::units::{Nanos, Usd};
+use crate::units::{Nanos, Usd, plural};
 use crate::verdict::{PairTotal, RunSummary, TokenKind, VariantSummary};
 
 use super::figure::{Figure, Thousandths};
@@ -106,6 +106,7 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             None,
         );
     }
+    resumed(&mut problems, manifest);
     let words = merged(summary.variants.iter().map(|v| &v.unknown_finishes));
     if !words.is_empty() {
         problems.push(
@@ -140,6 +141,28 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
     unread_usage(&mut problems, summary);
     shared_caches(&mut problems, manifest, summary);
     all
+}
+
+/// Adds what a reader must know of the parts of a resumed run.
+fn resumed(problems: &mut ProblemList<'_>, manifest: &Manifest) {
+    for (part, number) in manifest.parts.iter().zip(1_u32..) {
+        if part.repeated_failures > 0 {
+            let trials = plural(part.repeated_failures, "failed trial");
+            problems.push(
+                format!(
+                    "repeated on request in part {number}: {trials}, whose first outcome is in no figure: failures are \
+                     undercounted"
+                ),
+                None,
+            );
+        }
+        for difference in &part.differences {
+            problems.push(
+                format!("part {number} was sent under other conditions (--force): {difference}"),
+                None,
+            );
+        }
+    }
 }
 
 /// Reports numbers in usage blocks that have no known meaning, once for the run.

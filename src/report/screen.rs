@@ -154,7 +154,7 @@ fn heading(manifest: &Manifest, summary: &RunSummary) -> String {
         plural(suite.prompts.len() as u64, "prompt"),
         manifest.rounds(),
         manifest.planned_trials,
-        elapsed(summary.end),
+        elapsed(summary.active),
     )
 }
 

@@ -220,6 +220,7 @@ mod tests {
             run: "r".to_owned(),
             suite: suite.to_owned(),
             started_at: jiff::Timestamp::from_second(day * 86_400 + 86_399).unwrap(),
+            resumed_at: None,
             endpoint: "vercel".to_owned(),
             simulated: false,
             status: Status::Complete,

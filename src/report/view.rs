@@ -195,6 +195,17 @@ fn per_percentile(count: fn(Percentile) -> u64) -> String {
         Percentile::ALL.map(|percentile| format!("{} {}", percentile.word(), count(percentile)));
     parts.join(", ")
 }
+/// The parts of a run that was resumed, with their starts.
+fn parts(manifest: &Manifest) -> String {
+    let parts = manifest.parts.iter().map(|part| {
+        let repeated = match part.repeated_failures {
+            0 => plural(part.trials, "trial"),
+            failed => format!("{} repeated", plural(failed, "failed trial")),
+        };
+        format!("{} ({repeated}, {})", part.started_at, part.tool)
+    });
+    parts.collect::<Vec<_>>().join("; ")
+}
 
 fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, String)> {
     let suite = &manifest.suite;
@@ -214,6 +225,9 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
             },
         ),
     ];
+    if !manifest.parts.is_empty() {
+        method.push(("parts", parts(manifest)));
+    }
     if let Some(looks) = &manifest.until_decided {
         method.push(("until decided", until_decided(looks, suite.repetitions)));
     }

@@ -21,6 +21,8 @@ pub struct Evidence {
     pub variants: Vec<VariantEvidence>,
     /// Labels of variants that share a prompt cache.
     pub sharing: Vec<Vec<String>>,
+    /// Starts of the parts of a run that was resumed, ascending; empty for a run in one piece.
+    pub part_starts: Vec<Nanos>,
     /// Names of providers, sorted; an [`Observation`] stores an index into this list.
     pub providers: Vec<String>,
 }
@@ -168,6 +170,12 @@ impl Observation {
 }
 
 impl Evidence {
+    /// Index of the part that an instant of the run belongs to.
+    pub fn part_at(&self, instant: Nanos) -> usize {
+        let begun = self.part_starts.partition_point(|start| *start <= instant);
+        begun.saturating_sub(1)
+    }
+
     /// The variant with this label.
     pub fn variant(&self, label: &str) -> Option<&VariantEvidence> {
         self.variants.iter().find(|variant| variant.label == label)
@@ -214,6 +222,7 @@ impl EvidenceFold {
                 sharing: (suite.shared_caches().into_iter())
                     .map(|(_, labels)| labels.into_iter().map(str::to_owned).collect())
                     .collect(),
+                part_starts: manifest.parts.iter().map(|part| part.start_ns).collect(),
                 providers: Vec::new(),
             },
         }

@@ -45,6 +45,8 @@ pub struct RunSummary {
     pub torn_history_lines: u64,
     /// End of the last attempt, since the start of the run.
     pub end: Nanos,
+    /// Time during which requests were sent: `end`, without the time between the parts of a run that was resumed.
+    pub active: Nanos,
 }
 
 /// The figures of one variant over all prompts.
@@ -145,7 +147,8 @@ pub struct SummaryFold {
     hdr: HdrReader,
     unmatched_marks: u64,
     lost_lines: u64,
-    end: Nanos,
+    /// Start and last end of each part; one part for a run in one piece.
+    parts: Vec<(Nanos, Nanos)>,
 }
 
 /// The sums per variant that are not split by prompt.
@@ -203,7 +206,15 @@ impl SummaryFold {
             hdr: HdrReader::default(),
             unmatched_marks: 0,
             lost_lines: 0,
-            end: Nanos::ZERO,
+            parts: {
+                let starts = manifest.parts.iter().map(|part| part.start_ns);
+                let parts: Vec<_> = starts.map(|start| (start, start)).collect();
+                if parts.is_empty() {
+                    vec![(Nanos::ZERO, Nanos::ZERO)]
+                } else {
+                    parts
+                }
+            },
         }
     }
 
@@ -215,8 +226,10 @@ impl SummaryFold {
             self.unmatched_marks += 1;
             return;
         };
-        let attempts_end = sample.attempts.iter().map(|attempt| attempt.end_ns).max();
-        self.end = self.end.max(attempts_end.unwrap_or(sample.sent_ns));
+        let end = sample.end();
+        let begun = self.parts.partition_point(|(start, _)| *start <= end);
+        let (_, last) = &mut self.parts[begun.saturating_sub(1)];
+        *last = end.max(*last);
         self.cells[variant * self.prompts.len() + prompt].add(sample);
         let variant_fold = &mut self.variants[variant];
         variant_fold.caching.add(sample, prompt);
@@ -264,7 +277,18 @@ impl SummaryFold {
             unmatched_marks: self.unmatched_marks,
             lost_lines: self.lost_lines,
             torn_history_lines: 0,
-            end: self.end,
+            end: self
+                .parts
+                .iter()
+                .map(|(_, end)| *end)
+                .max()
+                .unwrap_or_default(),
+            active: Nanos(
+                self.parts
+                    .iter()
+                    .map(|(start, end)| end.since(*start).0)
+                    .sum(),
+            ),
         }
     }
 }

@@ -15,8 +15,8 @@ use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
     EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
     Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
-    ModelPrices, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample,
-    Status, ToolCall, UntilDecided, Usage, Warming,
+    ModelPrices, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunPart, RunStanding,
+    Sample, Status, ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -297,6 +297,14 @@ fn manifest(status: Status) -> Manifest {
         }],
         planned_trials: 1,
         plan_digest: "d".to_owned(),
+        parts: vec![RunPart {
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            start_ns: Nanos(1),
+            tool: "t".to_owned(),
+            trials: 1,
+            repeated_failures: 1,
+            differences: vec!["d".to_owned()],
+        }],
         platform: "p".to_owned(),
     }
 }
@@ -453,6 +461,7 @@ fn ledger_line(status: Status) -> LedgerLine {
         run: "r".to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
+        resumed_at: Some(jiff::Timestamp::UNIX_EPOCH),
         endpoint: "e".to_owned(),
         simulated: true,
         status,
@@ -494,6 +503,7 @@ fn records_have_the_documented_keys() {
     let amendment = Amendment {
         version: Amendment::VERSION,
         trial: 0,
+        request_id: Some("r-0-1".to_owned()),
         billed_usd: Some(Usd(1)),
         market_usd: Some(Usd(1)),
         grades: grades(),
@@ -515,6 +525,7 @@ fn records_have_the_documented_keys() {
     let events = [
         RequestEvent::Opened {
             boot: Some("b".to_owned()),
+            reserved_usd: Some(Usd(1)),
         },
         RequestEvent::Sent {
             request_id: request_id.clone(),

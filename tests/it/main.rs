@@ -14,6 +14,7 @@ mod dialect_page;
 mod dialects;
 mod end_to_end;
 mod example;
+mod fault_page;
 mod first_gate;
 mod first_steps;
 mod forecast;

@@ -346,7 +346,7 @@ fn files_of_a_run_are_private() {
             "OpenOptions::new()",
             &[
                 "private_file.rs",
-                "record/journal.rs",
+                "record/journal",
                 // These open what is there already.
                 "input.rs",
                 "record/requests.rs",

@@ -6,14 +6,18 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::record::JournalError;
 use crate::record::ledger::{self, LedgerLine};
+use crate::record::{JournalError, LockHolder};
 
+use super::failure::Failure;
+use super::locks::LockPatience;
 use super::stdio::stderr;
 
 /// Closes the runs of this ledger whose process is gone, and prints which, unless `quiet`.
 pub(in crate::command) fn close_ended(reports: &Path, quiet: bool) -> io::Result<()> {
-    report_closed(ledger::close_ended(reports), quiet)
+    let mut patience = LockPatience::default();
+    let closed = ledger::close_ended(reports, &mut |lock| patience.wait(lock));
+    report_closed(closed, quiet)
 }
 
 /// Prints the closed runs, or the reason why none could be closed.
@@ -48,4 +52,13 @@ pub(in crate::command) fn sum(line: &LedgerLine) -> String {
             format!("it cost ${spent}, and {unknown} of its requests have an unknown cost")
         }
     }
+}
+
+/// The failure of a command that needs a run whose process goes on.
+pub(in crate::command) fn alive(run: &Path, holder: Option<&LockHolder>) -> Failure {
+    let by = holder.map_or_else(String::new, |holder| format!(" in {holder}"));
+    Failure::usage(format!(
+        "`{}` is still running{by}\n  stop it with Ctrl-C or SIGTERM; it then closes itself",
+        run.display()
+    ))
 }

@@ -55,7 +55,15 @@ impl From<RunError> for Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        Self::usage(error.to_string())
+        let code = match error {
+            // The user gave up waiting.
+            JournalError::Held { .. } => exit::INTERRUPTED,
+            _ => exit::USAGE,
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) mod files;
 pub(super) mod github;
 pub(super) mod history;
 pub(super) mod json;
+pub(super) mod locks;
 pub(super) mod model_list;
 pub(super) mod panics;
 pub(super) mod preflight;

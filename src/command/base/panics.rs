@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::exit;
 use super::failure::Failure;
+use super::signals::outlive_file_size_limit;
 
 /// The place of the first panic of this process.
 static FIRST: OnceLock<String> = OnceLock::new();
@@ -31,6 +32,7 @@ pub(in crate::command) fn note_requests() {
 /// is printed. `at_once`: see [`install`].
 pub(crate) fn carry_out(at_once: bool, work: impl FnOnce() -> Result<u8, Failure>) -> u8 {
     install(at_once);
+    outlive_file_size_limit();
     let result = catch_panic(|| {
         provoke("start");
         work()

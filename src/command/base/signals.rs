@@ -57,6 +57,27 @@ impl Signals {
     }
 }
 
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error, which is reported, instead of a signal
+/// that ends the process.
+#[cfg(unix)]
+pub(super) fn outlive_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // The handler is there for the rest of the process, whatever becomes of this runtime.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build();
+    if let Ok(runtime) = runtime {
+        let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        runtime.block_on(async {
+            // Without the handler such a write ends the process, as before.
+            let _ = signal(kind);
+        });
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn outlive_file_size_limit() {}
+
 /// The signals that this process ignores, one bit each, where the system says so (Linux). Read before the
 /// first of ours is set up: from then on it is not ignored any more.
 #[cfg(unix)]

@@ -4,6 +4,7 @@
 //! in the same way as under a cap, or reported to have no bound.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 
 use crate::engine::RunEvent;
 use crate::record::Outcome;
@@ -12,6 +13,7 @@ use crate::units::{Usd, plural};
 
 use super::cost_cap;
 use super::job::Job;
+use crate::command::base::stdio::stderr;
 
 /// The abandoned requests of a run.
 #[derive(Debug, Default)]
@@ -43,8 +45,17 @@ impl Abandoned {
         }
     }
 
+    /// Prints the line about them, unless `quiet`.
+    ///
+    /// # Errors
+    /// If standard error cannot be written.
+    pub(super) fn print(&self, job: &Job, quiet: bool) -> io::Result<()> {
+        let line = self.line(job).filter(|_| !quiet);
+        line.map_or(Ok(()), |line| writeln!(stderr(), "{line}"))
+    }
+
     /// The line about them: how many they are, and what they may cost at most. `None` where there is none.
-    pub(super) fn line(&self, job: &Job) -> Option<String> {
+    fn line(&self, job: &Job) -> Option<String> {
         let count: u64 = self.requests.values().sum();
         if count == 0 {
             return None;

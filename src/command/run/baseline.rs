@@ -14,10 +14,28 @@ use crate::verdict::{
     ComparisonDesign, Evaluation, TYPICAL_NOISE, history_updates, power, to_history_run,
 };
 
+use super::job::{Job, Options};
 use crate::command::base::failure::Failure;
 use crate::command::base::history::{accepted, open_for_suite, past_of};
+use crate::command::base::locks::LockPatience;
 use crate::command::base::samples;
 use crate::command::base::stdio::stderr;
+
+/// Opens the history that the run is judged by, if there is one, and prints what it can find.
+pub(super) fn open_baseline<'o>(
+    job: &Job,
+    options: &'o Options,
+) -> Result<Option<Baseline<'o>>, Failure> {
+    let Some(path) = options.history.as_deref() else {
+        return Ok(None);
+    };
+    let suite = &job.resolved.suite;
+    let baseline = Baseline::open(path, &suite.name)?;
+    if !options.quiet {
+        writeln!(stderr(), "{}", baseline.power_line(suite))?;
+    }
+    Ok(Some(baseline))
+}
 
 /// The history that a run is judged against.
 pub(in crate::command) struct Baseline<'a> {
@@ -45,7 +63,7 @@ impl<'a> Baseline<'a> {
     }
 
     /// Says what the run can find against the history as it is.
-    pub(super) fn power_line(&self, suite: &Suite) -> String {
+    fn power_line(&self, suite: &Suite) -> String {
         let power = power(suite, TYPICAL_NOISE);
         let file = self.path.display().to_string();
         let line = history_line(suite, &power, &file, self.accepted);
@@ -76,7 +94,8 @@ impl<'a> Baseline<'a> {
         let past = past_of(&history, manifest);
         let today = to_history_run(manifest, &samples::read(run, manifest)?.evidence);
         let lines = history_updates(&today, &past, judgement);
-        History::append(self.path, &lines)?;
+        let mut patience = LockPatience::default();
+        History::append(self.path, &lines, &mut |lock| patience.wait(lock))?;
         self.print_update(run, &history, &lines)
     }
 

@@ -49,6 +49,7 @@ pub(super) struct MissingBills {
 #[derive(Debug, Clone)]
 struct BillRequest {
     trial: u64,
+    request_id: String,
     model: ModelId,
     /// The largest reported cost without a bill.
     known_cost: Option<Usd>,
@@ -76,6 +77,7 @@ impl MissingBills {
         }
         self.requests.push(BillRequest {
             trial: sample.trial,
+            request_id: sample.request_id.clone(),
             model: sample.model.clone(),
             known_cost: sample.spent(),
             generation_id: id.clone(),
@@ -153,6 +155,7 @@ async fn ask_once(
                     amendment: Amendment {
                         version: Amendment::VERSION,
                         trial: requests.trial,
+                        request_id: Some(requests.request_id.clone()),
                         billed_usd: Some(bill.billed),
                         market_usd: bill.market,
                         ..Amendment::default()
@@ -191,6 +194,7 @@ mod tests {
     fn requests(trial: u64) -> BillRequest {
         BillRequest {
             trial,
+            request_id: format!("r-{trial}-1"),
             model: "a/x".parse().unwrap(),
             known_cost: None,
             generation_id: format!("gen_{trial}"),

@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,7 +20,11 @@ use crate::units::Usd;
 use super::job::{Job, Options, ResolvedRun};
 use crate::command::base::closing;
 use crate::command::base::failure::Failure;
+use crate::command::base::locks::LockPatience;
 use crate::command::base::stdio::stderr;
+
+/// The source of the limit of a resumed run without `--max-cost`.
+const EARLIER_CAP: &str = "the cap of its earlier parts";
 
 /// A limit, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub(super) struct CostLimit {
 /// since 00:00 UTC by the ledger, read only if there is a daily limit.
 fn smallest(
     suite: &Suite,
-    flag: Option<Usd>,
+    flag: Option<(Usd, &str)>,
     budget: &ProjectBudget,
     today: impl FnOnce() -> Result<Usd, Failure>,
 ) -> Result<Option<CostLimit>, Failure> {
@@ -61,12 +64,18 @@ fn smallest(
         }
     };
     let limits = [
-        named(flag, "--max-cost"),
+        flag.and_then(|(most, words)| named(Some(most), words)),
         named(suite.max_cost, "max_cost of the suite"),
         named(budget.max_cost_per_run, "max_cost_per_run of bakeoff.toml"),
         of_day,
     ];
     Ok(limits.into_iter().flatten().min_by_key(|limit| limit.most))
+}
+
+/// The limit of `--max-cost`; without it, in a resumed run that of its earlier parts.
+fn flag(job: &Job, options: &Options) -> Option<(Usd, &'static str)> {
+    let own = options.max_cost.map(|most| (most, "--max-cost"));
+    own.or_else(|| Some((job.earlier.as_ref()?.cap?, EARLIER_CAP)))
 }
 
 /// The limit of a run by the current ledger, before the run is prepared. Other runs may begin until then:
@@ -80,11 +89,11 @@ pub(super) fn limit_before_run(
     simulated: bool,
 ) -> Result<Option<CostLimit>, Failure> {
     let ResolvedRun { suite, budget, .. } = &job.resolved;
-    smallest(suite, options.max_cost, budget, || {
+    smallest(suite, flag(job, options), budget, || {
         closing::close_ended(&options.output, options.quiet)?;
         let ledger = ledger::read(&options.output)?;
         let say = !options.quiet;
-        spent_today(&ledger, &options.output, simulated, Timestamp::now(), say)
+        spent_today(job, &ledger, options, (simulated, Timestamp::now()), say)
     })
 }
 
@@ -109,7 +118,8 @@ pub(super) fn claim_ledger<'o>(
         let folder = options.output.display();
         Failure::usage(format!("cannot make the folder {folder}: {error}"))
     })?;
-    let mut ledger = LockedLedger::lock(&options.output)?;
+    let mut patience = LockPatience::default();
+    let mut ledger = LockedLedger::lock(&options.output, &mut |lock| patience.wait(lock))?;
     closing::report_closed(ledger.close_ended(), options.quiet)?;
     let now = Timestamp::now();
     let began = Timestamp::from_second(now.as_second()).unwrap_or_default();
@@ -134,9 +144,9 @@ pub(super) fn claim_ledger<'o>(
         }
     }
     let ResolvedRun { suite, budget, .. } = &job.resolved;
-    let limit = smallest(suite, options.max_cost, budget, || {
+    let limit = smallest(suite, flag(job, options), budget, || {
         let read = claim.ledger.read()?;
-        spent_today(&read, &options.output, simulated, began, false)
+        spent_today(job, &read, options, (simulated, began), false)
     })?;
     let before = job.cap.as_ref().map(|cap| cap.limit());
     if let Some(limit) = limit.filter(|limit| before.is_none_or(|before| limit.most < before)) {
@@ -153,23 +163,24 @@ pub(super) fn claim_ledger<'o>(
     Ok(claim)
 }
 
-/// The amount spent on the day of `now` by the ledger of `reports`: for a run on the simulator the invented
-/// cost, for any other the real one. A run that goes on in another process, or was killed, counts with its
-/// whole cap; with `say` these runs are printed.
+/// The amount spent on the day of `now` by the ledger: for a run on the simulator the invented cost, for any other
+/// the real one. A run that goes on in another process, or was killed, counts with its whole cap; with `say` these
+/// runs are printed. A run that is resumed does not count itself: its cap counts its earlier parts.
 ///
 /// # Errors
 /// A line cannot be read. It may be a run of today: counting it as nothing would break the cap, and no other
 /// amount is known.
 fn spent_today(
+    job: &Job,
     ledger: &Ledger,
-    reports: &Path,
-    simulated: bool,
-    now: Timestamp,
+    options: &Options,
+    (simulated, now): (bool, Timestamp),
     say: bool,
 ) -> Result<Usd, Failure> {
-    let today = now.to_zoned(TimeZone::UTC).date();
+    let date = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+    let today = date(now);
     if let Some(first) = ledger.problems.first() {
-        let (folder, count) = (reports.display(), ledger.problems.len());
+        let (folder, count) = (options.output.display(), ledger.problems.len());
         return Err(Failure::usage(format!(
             "under max_cost_per_day of bakeoff.toml nothing is sent while the ledger in {folder} has {}: any of \
              them may be a run of today\n  {first}\n  mend or remove what is no line once you know what it \
@@ -181,8 +192,12 @@ fn spent_today(
             },
         )));
     }
+    let own = job.earlier.as_ref().map(|earlier| &earlier.run);
     let of_today = ledger.lines.iter().filter(|line| {
-        line.simulated == simulated && line.started_at.to_zoned(TimeZone::UTC).date() == today
+        let mut parts = [Some(line.started_at), line.resumed_at]
+            .into_iter()
+            .flatten();
+        line.simulated == simulated && Some(&line.run) != own && parts.any(|at| date(at) == today)
     });
     let mut sum = Usd::ZERO;
     for line in of_today {
@@ -213,14 +228,16 @@ pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure
     let suite = &job.resolved.suite;
     let worst =
         worst(job).map_err(|unbounded| refused(&unbounded, &limit, &job.resolved.profile.name))?;
-    let cap = Cap::new(limit.most, limit.words, worst, suite);
-    let least = cap.min_cost(&job.resolved.plan);
-    if least.is_none_or(|least| least > limit.most) {
+    let before = job.spent_before();
+    let cap = Cap::new(limit.most, limit.words, worst, suite).with_spent(before);
+    let least = cap.min_cost(&job.resolved.plan, &job.finished());
+    if least.is_none_or(|least| before.plus(least).is_none_or(|least| least > limit.most)) {
         let needed = least.map_or_else(
             || "more than can be said".to_owned(),
             |least| format!("${least}"),
         );
         let remedy = match (limit.of_day, limit.most) {
+            (false, _) if job.earlier.is_some() => "give it a new one with --max-cost",
             (false, _) => "raise it, lower max_tokens or max_attempts, or ask fewer models",
             (true, Usd::ZERO) => {
                 "the next day begins at 00:00 UTC; until then raise max_cost_per_day"
@@ -230,8 +247,12 @@ pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure
                  max_attempts, or ask fewer models"
             }
         };
+        let earlier = match before {
+            Usd::ZERO => String::new(),
+            before => format!(" on top of the ${before} of the parts before"),
+        };
         return Err(Failure::incomplete(format!(
-            "the cap of {} does not hold the warm-up and the first slot, which can cost {needed} at most\n  \
+            "the cap of {} does not hold the warm-up and the first slot, which can cost {needed} at most{earlier}\n  \
              {remedy}",
             cap.words()
         )));
@@ -292,7 +313,8 @@ mod tests {
             max_cost_per_day: day,
         };
         let spent = || Ok(Usd(30));
-        let of = |suite: &Suite, flag, budget: &ProjectBudget| {
+        let of = |suite: &Suite, flag: Option<Usd>, budget: &ProjectBudget| {
+            let flag = flag.map(|most| (most, "--max-cost"));
             let limit = smallest(suite, flag, budget, spent).unwrap();
             limit.map(|limit| (limit.most.0, limit.words))
         };

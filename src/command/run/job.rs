@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
-use crate::engine::{self, CacheUses, Cap, Pacer, RequestWriter, RunContext, RunEvent};
+use crate::engine::{
+    self, CacheUses, Cap, FinishedTrials, Pacer, RequestWriter, RunContext, RunEvent,
+};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
 use crate::plan::{PacingLimit, Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
@@ -107,6 +109,23 @@ pub(in crate::command) struct Job {
     pub(in crate::command) offered: BTreeMap<ModelId, Offers>,
     /// The cap on its cost; absent: without a limit.
     pub(in crate::command) cap: Option<Arc<Cap>>,
+    /// The parts before this one, if the run is resumed.
+    pub(super) earlier: Option<EarlierParts>,
+}
+
+/// The parts of a resumed run before this one.
+#[derive(Debug, Clone)]
+pub(super) struct EarlierParts {
+    /// Name of the run.
+    pub(super) run: String,
+    /// Number of this part, from 2.
+    pub(super) number: usize,
+    /// Trials that are not sent again.
+    pub(super) finished: FinishedTrials,
+    /// The cap that they had, if they had one.
+    pub(super) cap: Option<Usd>,
+    /// The most that they cost: spent, or reserved for requests whose bill is unknown.
+    pub(super) spent: Usd,
 }
 
 impl ResolvedRun {
@@ -165,6 +184,35 @@ impl ResolvedRun {
     }
 }
 
+impl ResolvedRun {
+    /// Takes the looks away: the run goes on to the end of its plan.
+    pub(super) fn do_not_look(&mut self) {
+        self.looks.clear();
+    }
+
+    /// The run of a manifest, as its first part resolved it.
+    pub(in crate::command) fn from_manifest(
+        manifest: &Manifest,
+        project: Option<&Path>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let project = files::project(project)?;
+        let suite = manifest.suite.clone();
+        let looks = manifest.until_decided.as_ref();
+        Ok(Self {
+            profile: endpoint::resolve(&project, &suite.endpoint, ca_file)?,
+            plan: plan(&suite),
+            looks: looks.map_or_else(Vec::new, |planned| planned.looks.clone()),
+            environment: manifest.environment.clone(),
+            selection: manifest.selection.clone(),
+            added: Vec::new(),
+            confirm_above: project.confirm_above,
+            budget: project.budget,
+            suite,
+        })
+    }
+}
+
 /// The rounds after which a run of this suite checks for a decision.
 fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
     let candidates = suite.variants.len().saturating_sub(1);
@@ -205,6 +253,7 @@ impl Job {
             known: ModelListState { prices, ..known },
             offered: BTreeMap::new(),
             cap: None,
+            earlier: None,
         }
     }
 
@@ -278,6 +327,19 @@ impl Job {
         variants.map(|variant| bound(&variant.model)).collect()
     }
 
+    /// Trials that ended in earlier parts of the run.
+    pub(super) fn finished(&self) -> FinishedTrials {
+        let earlier = self.earlier.as_ref();
+        earlier.map_or_else(FinishedTrials::default, |earlier| earlier.finished.clone())
+    }
+
+    /// The most that earlier parts of the run cost.
+    pub(super) fn spent_before(&self) -> Usd {
+        self.earlier
+            .as_ref()
+            .map_or(Usd::ZERO, |earlier| earlier.spent)
+    }
+
     /// Requests that can be in flight at once.
     pub(super) fn lanes(&self) -> usize {
         self.resolved.suite.variants.len() * self.resolved.suite.concurrency as usize
@@ -289,6 +351,11 @@ impl Job {
         let profile = &self.resolved.profile;
         RunContext {
             run: run.to_owned(),
+            request_prefix: match &self.earlier {
+                Some(earlier) => format!("{run}-p{}", earlier.number),
+                None => run.to_owned(),
+            },
+            finished: self.finished(),
             suite: suite.clone(),
             plan: self.resolved.plan,
             prompt_digests: self.prompt_digests(),
@@ -327,6 +394,7 @@ impl Job {
             run: manifest.run.clone(),
             suite: manifest.suite.name.clone(),
             started_at: manifest.started_at,
+            resumed_at: manifest.parts.last().map(|part| part.started_at),
             endpoint: manifest.endpoint.name.clone(),
             simulated: manifest.endpoint.scenario.is_some(),
             status: manifest.status.clone(),
@@ -395,6 +463,7 @@ impl Job {
             }),
             estimate: None,
             warming: Vec::new(),
+            parts: Vec::new(),
             planned_trials: self.resolved.plan.trial_count(),
             plan_digest: self.resolved.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

@@ -8,46 +8,48 @@ pub(super) mod baseline;
 mod billing_lookup;
 mod conformance;
 mod cost_cap;
+mod differences;
 pub(super) mod estimate;
 mod failure_hints;
 pub(super) mod job;
+mod part;
 mod progress;
 pub(super) mod provider_prices;
+mod remaining;
+pub mod resume;
+mod sample_store;
 mod session;
 mod until_decided;
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::engine::{RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
-use crate::record::{JournalWriter, Manifest, RequestLog, Run, Sample, Status, run_name};
-use crate::report::{IgnoredParameter, IncompleteTrial, Report, VerificationDocument};
-use crate::suite::OnInconclusive;
-use crate::verdict::GateStatus;
+use crate::record::{Manifest, RequestLog, Run, Status, run_name};
+use crate::report::{IgnoredParameter, IncompleteTrial, VerificationDocument};
+use crate::units::Nanos;
 
 use super::base::endpoint::{self, OpenEndpoint};
 use super::base::failure::Failure;
 use super::base::json::print_json;
+use super::base::locks::LockPatience;
 use super::base::model_list::{CachePolicy, ModelListState};
-use super::base::panics::{self, catch_panic};
-use super::base::reports::{warn_of_incomparable, warn_of_inconclusive};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
-use super::base::{exit, github, preflight, reports};
-use crate::verdict::exit_code::{RunResult, enough_was_answered};
+use super::base::{exit, preflight};
 use abandoned::Abandoned;
-use baseline::Baseline;
-use billing_lookup::MissingBills;
+use baseline::open_baseline;
 use cost_cap::LedgerClaim;
 use failure_hints::{FailureHints, TrialFailure};
 use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
+use part::{OpenPart, RunTally};
 use progress::{Progress, ProgressMode};
+use sample_store::SampleStore;
 use session::{Session, SessionEnd};
-use until_decided::EarlyStop;
 
 /// Carries out `bakeoff run`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
@@ -138,7 +140,7 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     let mut progress = Progress::new(
         &job.resolved.suite,
         job.resolved.suite.trials(),
-        show(options),
+        ProgressMode::new(options.quiet),
     );
     let mut samples = Vec::new();
     let mut spending = Spending::default();
@@ -155,11 +157,16 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     progress.end();
     if let Some(manifest) = &mut entry {
         manifest.status = Status::Incomplete("--verify".to_owned());
-        ledger::append(&options.output, &job.ledger_line(manifest, spending))?;
+        let mut patience = LockPatience::default();
+        ledger::append(
+            &options.output,
+            &job.ledger_line(manifest, spending),
+            &mut |lock| patience.wait(lock),
+        )?;
         drop(requests);
         ledger::remove_verified(&options.output, &manifest.run);
     }
-    print_abandoned(&abandoned, job, options)?;
+    abandoned.print(job, options.quiet)?;
     let SessionEnd { ending, .. } = ending?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = stdout();
@@ -222,12 +229,6 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     })
 }
 
-/// Prints the number of abandoned requests and their maximum cost.
-fn print_abandoned(abandoned: &Abandoned, job: &Job, options: &Options) -> io::Result<()> {
-    let line = abandoned.line(job).filter(|_| !options.quiet);
-    line.map_or(Ok(()), |line| writeln!(stderr(), "{line}"))
-}
-
 /// Opens the ledger's entry of a verification that costs real money: it leaves nothing else, except the log of
 /// its requests while it goes on.
 fn begin_verified(
@@ -249,263 +250,30 @@ fn begin_verified(
 /// Carries out the whole run: requests, records, reports.
 fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8, Failure> {
     let baseline = open_baseline(job, options)?;
-    let Some(mut estimated) = estimate::before(job, options)? else {
+    let Some(estimated) = estimate::before(job, options)? else {
         return Ok(exit::INTERRUPTED);
     };
     let session = Session::open(job, opened)?;
     let LedgerClaim { ledger, began } =
         cost_cap::claim_ledger(job, options, opened.record.scenario.is_some())?;
-    let job = &*job;
-    let suite = &job.resolved.suite;
     let name = run_name(began, random_number()?);
-    let run = Run::create(&options.output, &suite.name, &name)?;
+    let run = Run::create(&options.output, &job.resolved.suite.name, &name)?;
     let mut manifest = job.manifest(opened, name, began);
-    manifest.estimate = Some(estimated.clone());
+    manifest.estimate = Some(estimated);
     run.write_manifest(&manifest)?;
-    let mut journal = run.new_samples()?;
+    let samples = SampleStore::new(&run, &manifest, run.new_samples()?);
     // Held to the end: as long as the ledger has no last line of this run, no other process may close it.
     let requests = run.new_requests()?.map(Arc::new);
     // Before anything is sent: should we be killed, the cap of the day still counts this run.
     ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
-    let mut progress = Progress::new(suite, manifest.planned_trials, show(options));
-    let mut hints = FailureHints::default();
-    let mut early_stop = EarlyStop::from_manifest(&manifest);
-    let mut spending = Spending::default();
-    let mut missing = MissingBills::default();
-    let mut abandoned = Abandoned::default();
-    let run_id = manifest.run.clone();
-    let ended = session.carry_out(job, &run_id, requests.clone(), |event| {
-        // First: the cost counts even if it cannot be written down.
-        job.count(&event, &mut spending);
-        abandoned.note(&event, suite);
-        let mut going_on = ControlFlow::Continue(());
-        match (&event, &mut early_stop) {
-            (RunEvent::Finished(sample), early_stop) => {
-                journal.append(sample)?;
-                panics::provoke("sample");
-                missing.note(sample);
-                estimated.add(sample);
-                hints.add(sample);
-                if let Some(early_stop) = early_stop {
-                    early_stop.add(sample);
-                }
-            }
-            (
-                RunEvent::WarmedUp {
-                    variant,
-                    for_cache: true,
-                    spent,
-                    ..
-                },
-                _,
-            ) => {
-                manifest.add_warming(&suite.variants[*variant].label, *spent);
-            }
-            (RunEvent::Look { round }, Some(early_stop)) => {
-                let (flow, sentence) = early_stop.look(*round);
-                progress.say(&sentence, &mut stderr());
-                going_on = flow;
-            }
-            _ => {}
-        }
-        progress.update(&event, &mut stderr());
-        Ok(going_on)
-    });
-    progress.end();
-    let immediate = matches!(&ended, Ok(ended) if ended.immediate);
-    let ending = ended.map(|ended| ended.ending);
-    // Even after a failure finished trials are stored, and the manifest has the status.
-    settle(&mut manifest, &ending);
-    manifest.estimate = Some(estimated);
-    let amended = match &ending {
-        // A user who stopped a run does not want to wait.
-        Ok(RunEnd::Interrupted) | Err(_) => Ok(()),
-        Ok(_) => catch_panic(|| amend(&run, opened, missing, &mut spending, options.quiet)),
+    let part = OpenPart {
+        tally: RunTally::new(&manifest),
+        start: Nanos::ZERO,
+        planned: manifest.planned_trials,
+        run,
+        manifest,
+        samples,
+        requests,
     };
-    let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
-    // Records come first: a line that cannot be printed is an error at the end.
-    let printed = print_abandoned(&abandoned, job, options);
-    if immediate {
-        close_without_reports(&run, &journal, &manifest)?;
-        printed?;
-        entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
-        return Ok(exit::INTERRUPTED);
-    }
-    let trial = catch_panic(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
-    drop(requests);
-    hints.print(stderr(), |failure, others| {
-        job.explain(failure, others, opened)
-    });
-    if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
-        estimate::after(estimated, stderr());
-    }
-    // The failure that stopped the run is the first cause; later ones are its consequence.
-    let ending = ending.map_err(|failure| with_folder_hint(&failure, &run))?;
-    let found = trial.map_err(|failure| with_folder_hint(&failure, &run))?;
-    amended.map_err(|failure| with_folder_hint(&failure, &run))?;
-    entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
-    printed?;
-    Ok(RunResult {
-        interrupted: ending == RunEnd::Interrupted,
-        incomplete: !found.sound,
-        gate_status: found.gate_status,
-        on_inconclusive: found.on_inconclusive,
-    }
-    .code())
-}
-
-/// Opens the history that the run is judged by, if there is one, and prints what it can find.
-fn open_baseline<'o>(job: &Job, options: &'o Options) -> Result<Option<Baseline<'o>>, Failure> {
-    let Some(path) = options.history.as_deref() else {
-        return Ok(None);
-    };
-    let suite = &job.resolved.suite;
-    let baseline = Baseline::open(path, &suite.name)?;
-    if !options.quiet {
-        print_lines(&[baseline.power_line(suite)])?;
-    }
-    Ok(Some(baseline))
-}
-
-/// Writes the end of the run into the manifest.
-fn settle(manifest: &mut Manifest, ending: &Result<RunEnd, Failure>) {
-    manifest.status = match ending {
-        Ok(RunEnd::Complete | RunEnd::Decided { .. }) => Status::Complete,
-        Ok(RunEnd::Interrupted) => Status::Interrupted,
-        Ok(RunEnd::Capped(reason) | RunEnd::Aborted(reason) | RunEnd::Partial(reason)) => {
-            Status::Incomplete(reason.clone())
-        }
-        Err(failure) => {
-            // The rest is what to do now, which no later reader needs.
-            let first = failure.message.lines().next().unwrap_or_default();
-            Status::Incomplete(first.to_owned())
-        }
-    };
-    if let (Ok(RunEnd::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
-        looks.decided_after = Some(*round);
-        let suite = &manifest.suite;
-        let trials_a_round = suite.prompts.len() as u64 * suite.variants.len() as u64;
-        manifest.planned_trials = u64::from(*round) * trials_a_round;
-    }
-}
-
-/// Looks up the bills that answers did not bring, and stores them as amendments.
-fn amend(
-    run: &Run,
-    opened: &OpenEndpoint,
-    missing: MissingBills,
-    spending: &mut Spending,
-    quiet: bool,
-) -> Result<(), Failure> {
-    let found = missing.look_up(opened, quiet)?;
-    if found.is_empty() {
-        return Ok(());
-    }
-    let mut journal = run.amend()?;
-    for found in found {
-        journal.append(&found.amendment)?;
-        spending.add_bill(&found.model, &found.amendment, found.known_cost);
-    }
-    journal.sync()?;
-    Ok(())
-}
-
-/// The evaluation of a run by its reports.
-struct RunEvaluation {
-    /// True if the run completed its plan, and its variants can be judged.
-    sound: bool,
-    gate_status: GateStatus,
-    on_inconclusive: OnInconclusive,
-}
-
-/// Completes the records of a run that has ended, makes and shows its reports, and updates the history.
-fn close(
-    run: &Run,
-    journal: &JournalWriter<Sample>,
-    manifest: &Manifest,
-    options: &Options,
-    baseline: Option<&Baseline<'_>>,
-) -> Result<RunEvaluation, Failure> {
-    journal.sync()?;
-    run.write_manifest(manifest)?;
-    // Readers of `latest` want a run with results; an interrupted one has its own name.
-    if manifest.status != Status::Interrupted {
-        run.point_latest()?;
-    }
-    if let Some(baseline) = baseline {
-        baseline.store(run, manifest)?;
-    }
-    panics::provoke("report");
-    let report = reports::make_files(run, manifest)?;
-    print_result(&report, run, options)?;
-    let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
-    let judged = report.evaluation();
-    if let Some(baseline) = baseline.filter(|_| sound) {
-        baseline.learn(run, manifest, judged)?;
-    }
-    let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
-    warn_of_incomparable(judged)?;
-    if !options.quiet {
-        warn_of_inconclusive(gate_status, on_inconclusive)?;
-    }
-    Ok(RunEvaluation {
-        sound,
-        gate_status,
-        on_inconclusive,
-    })
-}
-
-/// Completes the records alone: after a second signal no reports are made.
-fn close_without_reports(
-    run: &Run,
-    journal: &JournalWriter<Sample>,
-    manifest: &Manifest,
-) -> Result<(), Failure> {
-    journal.sync()?;
-    run.write_manifest(manifest)?;
-    let folder = run.folder().display();
-    writeln!(
-        stderr(),
-        "no reports were made; `bakeoff report {folder}` makes them"
-    )?;
-    Ok(())
-}
-
-/// A failure with the path of the run's folder: nothing that was paid for is lost.
-fn with_folder_hint(failure: &Failure, run: &Run) -> Failure {
-    let folder = run.folder().display();
-    Failure {
-        message: format!(
-            "{failure}\n  every finished sample is in {folder}; once the trouble is gone, \
-             `bakeoff report {folder}` makes the reports"
-        ),
-        code: failure.code,
-    }
-}
-
-fn print_result(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
-    github::append_job_summary(&report.job_summary())?;
-    if options.json {
-        return reports::print(report, reports::Format::Json, stdout());
-    }
-    if options.aside {
-        reports::show(report, options.verbose, stderr())?;
-    } else {
-        reports::show(report, options.verbose, stdout())?;
-    }
-    if options.quiet {
-        return Ok(());
-    }
-    let latest = run.latest_path();
-    let is_latest = report.view().status != "interrupted" && latest.is_dir();
-    let folder = if is_latest { &latest } else { run.folder() };
-    reports::print_more(folder, options.verbose)
-}
-
-fn show(options: &Options) -> ProgressMode {
-    match (options.quiet, io::stderr().is_terminal()) {
-        (true, _) => ProgressMode::Nothing,
-        (false, true) => ProgressMode::Bars,
-        (false, false) => ProgressMode::Lines,
-    }
+    part::carry_out(job, opened, options, baseline.as_ref(), Some(session), part)
 }

@@ -4,7 +4,7 @@
 //! fixed amount per variant however many trials there are, and the display is a pure function of the events so
 //! far: elapsed time is read from their stamps.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write};
 
 use hdrhistogram::Histogram;
 use unicode_width::UnicodeWidthStr as _;
@@ -33,6 +33,17 @@ pub(super) enum ProgressMode {
     Nothing,
 }
 
+impl ProgressMode {
+    /// The display that suits standard error.
+    pub(super) fn new(quiet: bool) -> Self {
+        match (quiet, io::stderr().is_terminal()) {
+            (true, _) => Self::Nothing,
+            (false, true) => Self::Bars,
+            (false, false) => Self::Lines,
+        }
+    }
+}
+
 /// The counts so far, and the display.
 pub(super) struct Progress {
     tally: TrialTally,
@@ -56,6 +67,8 @@ struct TrialTally {
     variants: Vec<VariantTally>,
     planned: u64,
     done: u64,
+    /// Start of the part on the clock of the run.
+    start: Nanos,
     elapsed: Nanos,
     /// Columns of the longest label.
     label_width: usize,
@@ -94,6 +107,7 @@ impl Progress {
             variants: variants.collect(),
             planned: trials,
             done: 0,
+            start: Nanos::ZERO,
             elapsed: Nanos::ZERO,
             label_width: suite
                 .variants
@@ -108,6 +122,12 @@ impl Progress {
             ProgressMode::Nothing => Screen::Nothing,
         };
         Self { tally, screen }
+    }
+
+    /// The same for a part that began so long after its run: the time left is estimated from its own trials.
+    pub(super) fn starting_at(mut self, start: Nanos) -> Self {
+        self.tally.start = start;
+        self
     }
 
     /// Adds one event and updates the display.
@@ -204,7 +224,7 @@ impl TrialTally {
         }
         self.done += 1;
         let end = sample.sent_ns.0 + sample.latency_ns.map_or(0, |latency| latency.0);
-        self.elapsed = self.elapsed.max(Nanos(end));
+        self.elapsed = self.elapsed.max(Nanos(end).since(self.start));
         let Some(variant) = self.variants.iter_mut().find(|v| v.label == sample.variant) else {
             return;
         };

@@ -10,6 +10,7 @@ mod limits;
 mod looks;
 mod order;
 mod outages;
+mod resumed;
 mod retries;
 
 use std::num::NonZeroU32;
@@ -38,6 +39,8 @@ fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
 fn context(suite: Suite) -> RunContext {
     RunContext {
         run: "run".to_owned(),
+        request_prefix: "run".to_owned(),
+        finished: super::FinishedTrials::default(),
         plan: plan(&suite),
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
         prices: vec![None; suite.variants.len()],

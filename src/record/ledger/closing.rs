@@ -4,15 +4,15 @@
 //! process goes on is never closed; a run is closed once, whichever process tries; and each request that was
 //! sent counts with its cost or, if that is unknown, with the most that it can cost.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::super::requests::{Liveness, RequestEvent, RequestLine, is_of_another_boot, liveness};
-use super::super::{JournalError, JournalReader, Manifest, Outcome, Run, Sample, Status};
-use super::{LedgerLine, LockedLedger, Spending, reserve_rest};
-use crate::units::{ModelId, Usd};
+use super::super::requests::{Liveness, RequestHistory, RequestLine, liveness};
+use super::super::{JournalError, JournalReader, LockHolder, LockWait, Manifest, Run, Status};
+use super::recorded::RecordedCost;
+use super::{LedgerLine, LockedLedger, reserve_rest};
+use crate::units::Usd;
 
 /// Name, in the folder of runs, of the folder that holds the request logs of runs without records (`--verify`).
 pub const VERIFY_FOLDER: &str = ".verify";
@@ -27,8 +27,8 @@ pub enum CloseOutcome {
     Closed(LedgerLine),
     /// It ended, or was closed before.
     AlreadyEnded(LedgerLine),
-    /// Its process goes on.
-    Alive,
+    /// Its process goes on: this one, if the system says which it is.
+    Alive(Option<LockHolder>),
     /// Unknown if its process goes on: no request log, or no locks.
     Unknown,
     /// The ledger has no line of it.
@@ -76,13 +76,18 @@ impl LockedLedger<'_> {
         }
         let folder = folder_of(self.reports, &line);
         let log = match liveness(&folder) {
-            Liveness::Alive => return Ok(CloseOutcome::Alive),
+            Liveness::Alive(holder) => return Ok(CloseOutcome::Alive(holder)),
             Liveness::Unknown => return Ok(CloseOutcome::Unknown),
             Liveness::Ended(log) => log,
         };
         settle(&mut line, &folder, &log)?;
         let status = Status::Incomplete(KILLED.to_owned());
-        line.status = status.clone();
+        let stored = Run::open(&folder).and_then(|run| run.manifest());
+        line.status = match stored {
+            // It ended, and could not enter its line: the ledger was held.
+            Ok(stored) if stored.status != Status::Running => stored.status,
+            _ => status.clone(),
+        };
         line.version = LedgerLine::VERSION;
         // Before the ledger's line: should this process be killed here, the next one does both again.
         if let Ok(run) = Run::open(&folder)
@@ -106,11 +111,11 @@ impl LockedLedger<'_> {
 ///
 /// # Errors
 /// If the ledger cannot be read or written.
-pub fn close_ended(reports: &Path) -> Result<Vec<LedgerLine>, JournalError> {
+pub fn close_ended(reports: &Path, wait: LockWait<'_>) -> Result<Vec<LedgerLine>, JournalError> {
     if !super::read(reports)?.lines.iter().any(LedgerLine::is_open) {
         return Ok(Vec::new());
     }
-    LockedLedger::lock(reports)?.close_ended()
+    LockedLedger::lock(reports, wait)?.close_ended()
 }
 
 /// Deletes the log of a run without records.
@@ -130,127 +135,29 @@ fn folder_of(reports: &Path, line: &LedgerLine) -> PathBuf {
     }
 }
 
-/// The part of a request's cost that its records leave open.
-enum OpenCost {
-    /// None: this is known, or it certainly cost nothing.
-    Known,
-    /// Up to its bound; so much of that is counted as spent.
-    UpToBound(Usd),
-}
-
 /// Fills in the cost of the run: its samples, and for each request that was sent and whose cost they do not
 /// give, its bound.
 fn settle(line: &mut LedgerLine, folder: &Path, log: &fs::File) -> Result<(), JournalError> {
-    let mut spending = Spending::default();
-    let mut settled = HashMap::new();
-    let samples = Run::open(folder).and_then(|run| run.samples());
-    // A sample that cannot be read leaves its requests unknown.
-    for sample in samples.into_iter().flatten().flatten() {
-        spending.add_sample(&sample);
-        settle_sample(&sample, &mut settled);
-    }
-    let RequestHistory {
-        sent,
-        ended,
-        is_whole,
-    } = read_log(log)?;
-    let mut open_cost = Some(Usd::ZERO);
-    for (request_id, model, bound) in sent {
-        let state = match (settled.remove(&request_id), ended.get(&request_id)) {
-            (Some(state), _) => state,
-            (None, Some(&(outcome, spent))) => {
-                spending.add_untimed(&model, outcome, spent);
-                match spent {
-                    Some(spent) if !outcome.is_whole() => OpenCost::UpToBound(spent),
-                    None if !super::is_rejected(outcome) => OpenCost::UpToBound(Usd::ZERO),
-                    Some(_) | None => OpenCost::Known,
-                }
-            }
-            (None, None) => {
-                spending.add_unknown(&model);
-                OpenCost::UpToBound(Usd::ZERO)
-            }
-        };
-        if let OpenCost::UpToBound(spent) = state {
-            let left = bound.map(|bound| Usd(bound.0 - spent.0).max(Usd::ZERO));
-            open_cost = open_cost
-                .zip(left)
-                .and_then(|(open_cost, left)| open_cost.plus(left));
-        }
-    }
-    line.models = spending.into_models();
-    if !is_whole || (open_cost.is_none() && line.cap_usd.is_some()) {
+    let cost = RecordedCost::new(folder, read_log(log)?);
+    let open = cost.reserved(|_| None);
+    line.models = cost.spending.into_models();
+    if !cost.is_whole || (open.is_none() && line.cap_usd.is_some()) {
         // Lines may be missing: the rest of the cap bounds what they say.
         reserve_rest(line);
         return Ok(());
     }
     let has_cap = line.cap_usd.is_some();
-    line.reserved_usd = open_cost.filter(|open_cost| has_cap && *open_cost > Usd::ZERO);
+    line.reserved_usd = open.filter(|open| has_cap && *open > Usd::ZERO);
     Ok(())
 }
 
-/// Notes what a sample's attempts leave open, by their request ids.
-fn settle_sample(sample: &Sample, settled: &mut HashMap<String, OpenCost>) {
-    let last = sample.attempts.len().saturating_sub(1);
-    for (index, attempt) in sample.attempts.iter().enumerate() {
-        let spent = sample.spent().filter(|_| index == last);
-        let state = match spent {
-            Some(_) if attempt.outcome.is_whole() => OpenCost::Known,
-            Some(spent) => OpenCost::UpToBound(spent),
-            None if attempt.outcome.costs_nothing(attempt.status) => OpenCost::Known,
-            None => OpenCost::UpToBound(Usd::ZERO),
-        };
-        settled.insert(attempt.request_id.clone(), state);
-    }
-}
-
-/// The contents of the log of requests.
-struct RequestHistory {
-    /// Every request, in order: its id, its model and its bound.
-    sent: Vec<(String, ModelId, Option<Usd>)>,
-    /// Outcome and cost of the requests that leave no sample.
-    ended: HashMap<String, (Outcome, Option<Usd>)>,
-    /// True if no line can be missing.
-    is_whole: bool,
-}
-
 fn read_log(mut file: &fs::File) -> Result<RequestHistory, JournalError> {
-    let failed = |source| JournalError::File {
-        path: RequestLine::FILE.into(),
-        source,
-    };
-    file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let mut log = RequestHistory {
-        sent: Vec::new(),
-        ended: HashMap::new(),
-        is_whole: false,
-    };
-    let mut broken = false;
-    // A last line that was cut short is of a request that was not sent.
-    let lines = JournalReader::<_, RequestLine>::new(BufReader::new(file));
-    for (index, line) in lines.enumerate() {
-        match line.map(|line| line.event) {
-            Ok(RequestEvent::Opened { boot }) => {
-                log.is_whole = index == 0 && !is_of_another_boot(boot.as_deref());
-            }
-            Ok(RequestEvent::Sent {
-                request_id,
-                model,
-                bound_usd,
-            }) => log.sent.push((request_id, model, bound_usd)),
-            Ok(RequestEvent::Ended {
-                request_id,
-                outcome,
-                spent_usd,
-            }) => {
-                log.ended.insert(request_id, (outcome, spent_usd));
-            }
-            Err(JournalError::Line { .. }) => broken = true,
-            Err(error) => return Err(error),
-        }
-    }
-    log.is_whole &= !broken;
-    Ok(log)
+    file.seek(SeekFrom::Start(0))
+        .map_err(|source| JournalError::File {
+            path: RequestLine::FILE.into(),
+            source,
+        })?;
+    RequestHistory::read(JournalReader::new(BufReader::new(file)))
 }
 
 #[cfg(test)]

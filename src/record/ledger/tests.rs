@@ -56,6 +56,7 @@ fn a_ledger_is_appended_to_and_read_again() {
         run: "r".to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
+        resumed_at: None,
         endpoint: "sim".to_owned(),
         simulated: true,
         status: Status::Incomplete("the cap".to_owned()),
@@ -68,12 +69,12 @@ fn a_ledger_is_appended_to_and_read_again() {
         run: "q".to_owned(),
         ..line.clone()
     };
-    append(folder.path(), &line).unwrap();
+    append(folder.path(), &line, &mut crate::record::example::patient()).unwrap();
     let path = folder.path().join("ledger.jsonl");
     let mut text = std::fs::read_to_string(&path).unwrap();
     text.push_str("{\"version\":1,\n");
     std::fs::write(&path, text).unwrap();
-    append(folder.path(), &next).unwrap();
+    append(folder.path(), &next, &mut crate::record::example::patient()).unwrap();
     let ledger = read(folder.path()).unwrap();
     assert_eq!(ledger.lines, [line, next]);
     assert_eq!(ledger.problems.len(), 1);
@@ -89,6 +90,7 @@ fn a_run_counts_once_and_a_killed_one_with_its_cap() {
         run: run.to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
+        resumed_at: None,
         endpoint: "sim".to_owned(),
         simulated: true,
         status: Status::Running,
@@ -111,7 +113,7 @@ fn a_run_counts_once_and_a_killed_one_with_its_cap() {
         open("uncapped", None),
         ended.clone(),
     ] {
-        append(folder.path(), &line).unwrap();
+        append(folder.path(), &line, &mut crate::record::example::patient()).unwrap();
     }
     for run in ["killed", "uncapped"] {
         let run = Run::create(folder.path(), "s", run).unwrap();
@@ -144,7 +146,8 @@ fn a_last_line_that_was_cut_is_a_problem_like_any_other() {
     for text in ["{\"version\":1,\"run\":\"r\"", "\u{1}\u{2}x"] {
         std::fs::write(folder.path().join("ledger.jsonl"), text).unwrap();
         let ledgers = [read(folder.path()).unwrap(), {
-            let held = LockedLedger::lock(folder.path()).unwrap();
+            let held =
+                LockedLedger::lock(folder.path(), &mut crate::record::example::patient()).unwrap();
             held.read().unwrap()
         }];
         for ledger in ledgers {
@@ -162,7 +165,8 @@ fn who_holds_the_ledger_decides_alone() {
     // Sixteen that begin at once, each of which takes the first place that is free: none is taken twice.
     let folder = tempfile::tempdir().unwrap();
     let take = || {
-        let held = LockedLedger::lock(folder.path()).unwrap();
+        let held =
+            LockedLedger::lock(folder.path(), &mut crate::record::example::patient()).unwrap();
         assert!(held.lock_error().is_none());
         let taken = held.read().unwrap().lines.len();
         let line = LedgerLine {
@@ -170,6 +174,7 @@ fn who_holds_the_ledger_decides_alone() {
             run: taken.to_string(),
             suite: "s".to_owned(),
             started_at: jiff::Timestamp::UNIX_EPOCH,
+            resumed_at: None,
             endpoint: "sim".to_owned(),
             simulated: true,
             status: Status::Complete,

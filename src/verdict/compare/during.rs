@@ -13,7 +13,8 @@ const BURST_WITHIN: Nanos = Nanos::from_millis(10_000);
 
 /// The notes that a reader needs about the course of the run, as sentences.
 pub(in crate::verdict) fn run_notes(evidence: &Evidence) -> Vec<String> {
-    let drifts = evidence.variants.iter().filter_map(drift_note);
+    let drifts = evidence.variants.iter();
+    let drifts = drifts.flat_map(|variant| drift_notes(evidence, variant));
     let bursts = evidence.variants.iter().filter_map(burst_note);
     drifts
         .chain(bursts)
@@ -21,8 +22,8 @@ pub(in crate::verdict) fn run_notes(evidence: &Evidence) -> Vec<String> {
         .collect()
 }
 
-/// A note on a TTFT that drifted during the run.
-fn drift_note(variant: &VariantEvidence) -> Option<String> {
+/// Notes on a TTFT that drifted during the run, or during a part of it: between two parts anything may have changed.
+fn drift_notes(evidence: &Evidence, variant: &VariantEvidence) -> Vec<String> {
     let mut timed: Vec<(Nanos, u64, usize, f64)> = Vec::new();
     for (prompt, observations) in variant.prompts.iter().enumerate() {
         for one in observations.iter().filter(|one| !one.excluded) {
@@ -32,16 +33,24 @@ fn drift_note(variant: &VariantEvidence) -> Option<String> {
         }
     }
     timed.sort_unstable_by_key(|&(sent, slot, prompt, _)| (sent, slot, prompt));
-    let in_time_order: Vec<(usize, f64)> = timed.iter().map(|&(_, _, p, log)| (p, log)).collect();
-    let found = drift::check(&in_time_order).filter(drift::Drift::warns)?;
-    Some(format!(
+    let parts = timed.chunk_by(|one, next| evidence.part_at(one.0) == evidence.part_at(next.0));
+    let drifts = parts.filter_map(|part| {
+        let in_time_order: Vec<(usize, f64)> =
+            part.iter().map(|&(_, _, p, log)| (p, log)).collect();
+        drift::check(&in_time_order).filter(drift::Drift::warns)
+    });
+    drifts.map(|found| drift_note(variant, &found)).collect()
+}
+
+fn drift_note(variant: &VariantEvidence, found: &drift::Drift) -> String {
+    format!(
         "The TTFT of {} moved during the run: after {} of its {} answers it was {:.2}x what it was before. \
          Both sides of a comparison were asked at the same moments, so verdicts of this run stand.",
         variant.label,
         found.after,
         found.values,
         found.shift.exp()
-    ))
+    )
 }
 
 /// A note on failures in bursts: they are not independent and carry less information than their number

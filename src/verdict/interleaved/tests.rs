@@ -95,6 +95,7 @@ pub(crate) fn run(
             })
             .collect(),
         sharing: Vec::new(),
+        part_starts: Vec::new(),
         providers: vec!["azure".to_owned(), "bedrock".to_owned()],
     }
 }

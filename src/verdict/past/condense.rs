@@ -12,6 +12,7 @@ use crate::record::{
 };
 use crate::stats::{drift, history};
 use crate::suite::{Metric, Prompt, Suite, Variant};
+use crate::units::Nanos;
 
 use super::super::evidence::{Evidence, Observation, VariantEvidence};
 
@@ -66,7 +67,7 @@ fn condense_variant(
             "parameters": variant.parameters,
         })),
         providers: providers(evidence, variant_evidence),
-        drifted: drifted(variant_evidence),
+        drifted: drifted(evidence, variant_evidence),
         mix: mix(variant_evidence),
         prompts,
     }
@@ -115,8 +116,8 @@ fn mix(variant_evidence: &VariantEvidence) -> AnswerMix {
     mix
 }
 
-/// Returns true if the TTFT (or the latency, if nothing was streamed) drifted during the run.
-fn drifted(variant_evidence: &VariantEvidence) -> bool {
+/// Returns true if the TTFT (or the latency, if nothing was streamed) drifted during the run, or during a part of it.
+fn drifted(evidence: &Evidence, variant_evidence: &VariantEvidence) -> bool {
     let in_time_order = |metric: Metric| {
         let mut values: Vec<(u64, usize, f64)> = Vec::new();
         for (prompt, observations) in variant_evidence.prompts.iter().enumerate() {
@@ -127,8 +128,10 @@ fn drifted(variant_evidence: &VariantEvidence) -> bool {
             }
         }
         values.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
-        let logs = values.into_iter().map(|(_, prompt, log)| (prompt, log));
-        logs.collect::<Vec<_>>()
+        let part_at = |sent_ns: u64| evidence.part_at(Nanos(sent_ns));
+        let parts = values.chunk_by(|one, next| part_at(one.0) == part_at(next.0));
+        let logs = parts.map(|part| part.iter().map(|&(_, prompt, log)| (prompt, log)).collect());
+        logs.collect::<Vec<Vec<(usize, f64)>>>()
     };
     let streamed = variant_evidence
         .prompts
@@ -140,7 +143,8 @@ fn drifted(variant_evidence: &VariantEvidence) -> bool {
     } else {
         Metric::Latency
     };
-    drift::check(&in_time_order(metric)).is_some_and(|drift| drift.warns())
+    let mut parts = in_time_order(metric).into_iter();
+    parts.any(|part| drift::check(&part).is_some_and(|drift| drift.warns()))
 }
 
 /// Returns true if an observation counts for the level of a metric: excluded samples have a first token that is

@@ -21,6 +21,8 @@ mod leaks;
 mod measuring;
 mod mistakes;
 mod outages;
+mod resumed;
+mod torture;
 
 /// Two prompts, three models, two repetitions: 12 trials.
 const SUITE: &str = r#"

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
-use bakeoff::engine::{self, CacheUses, Cap, Pacer, RunContext, RunEnd, StopRequest, WorstCase};
+use bakeoff::engine::{
+    self, CacheUses, Cap, FinishedTrials, Pacer, RunContext, RunEnd, StopRequest, WorstCase,
+};
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{EndpointQuery, fetch};
 use bakeoff::gateway::{Authorities, Endpoint, Transport};
@@ -166,7 +168,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
             ..suite.clone()
         },
     )
-    .min_cost(&plan(&suite))
+    .min_cost(&plan(&suite), &FinishedTrials::default())
     .unwrap();
     // A third of the caps hold fifty slots and more.
     let slots = *[0, 1, 3, 10, 50, 60].choose(&mut dice).unwrap();
@@ -222,6 +224,8 @@ async fn carry_out(
     assert_eq!(failed, None);
     let orders = RunContext {
         run: "run".to_owned(),
+        request_prefix: "run".to_owned(),
+        finished: FinishedTrials::default(),
         plan: plan(&suite),
         prompt_digests: vec![String::new(); suite.prompts.len()],
         prices: (suite.variants.iter())

@@ -1,6 +1,6 @@
 use super::super::append;
 use super::*;
-use crate::record::{Attempt, Outcome, RequestLog, example};
+use crate::record::{Attempt, Outcome, RequestEvent, RequestLog, Sample, example};
 
 const CAP: i128 = 1_000;
 
@@ -10,6 +10,7 @@ fn open_line(run: &str, cap: Option<i128>) -> LedgerLine {
         run: run.to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
+        resumed_at: None,
         endpoint: "sim".to_owned(),
         simulated: true,
         status: Status::Running,
@@ -65,7 +66,12 @@ fn begin(
     }
     let log = RequestLog::create(run.folder()).unwrap().unwrap();
     assert!(log.append(events));
-    append(reports, &open_line(name, cap)).unwrap();
+    append(
+        reports,
+        &open_line(name, cap),
+        &mut crate::record::example::patient(),
+    )
+    .unwrap();
     log
 }
 
@@ -105,7 +111,7 @@ fn a_killed_run_counts_with_what_it_cost_and_what_it_can_have_cost() {
     events.extend([ended("warm-up", Some(3)), ended("billed", None)]);
     let log = begin(folder.path(), "r", Some(CAP), &samples, events);
     drop(log);
-    let closed = close_ended(folder.path()).unwrap();
+    let closed = close_ended(folder.path(), &mut crate::record::example::patient()).unwrap();
     assert_eq!(closed.len(), 1);
     let line = &closed[0];
     assert_eq!(line.status, Status::Incomplete(KILLED.to_owned()));
@@ -118,7 +124,10 @@ fn a_killed_run_counts_with_what_it_cost_and_what_it_can_have_cost() {
     let run = Run::open(&folder.path().join("s/r")).unwrap();
     assert_eq!(run.manifest().unwrap().status, line.status);
     assert_eq!(super::super::read(folder.path()).unwrap().lines, closed);
-    assert_eq!(close_ended(folder.path()).unwrap(), []);
+    assert_eq!(
+        close_ended(folder.path(), &mut crate::record::example::patient()).unwrap(),
+        []
+    );
 }
 
 #[test]
@@ -126,14 +135,22 @@ fn a_run_that_goes_on_is_left_alone() {
     // A live run that is closed would spend on top of a cap that counts it as over.
     let folder = tempfile::tempdir().unwrap();
     let log = begin(folder.path(), "r", Some(CAP), &[], vec![sent("a")]);
-    assert_eq!(close_ended(folder.path()).unwrap(), []);
-    let mut held = LockedLedger::lock(folder.path()).unwrap();
-    assert_eq!(held.close_run("r").unwrap(), CloseOutcome::Alive);
+    assert_eq!(
+        close_ended(folder.path(), &mut crate::record::example::patient()).unwrap(),
+        []
+    );
+    let mut held =
+        LockedLedger::lock(folder.path(), &mut crate::record::example::patient()).unwrap();
+    assert!(matches!(
+        held.close_run("r").unwrap(),
+        CloseOutcome::Alive(_)
+    ));
     assert_eq!(held.close_run("other").unwrap(), CloseOutcome::NotFound);
     drop(held);
     assert!(super::super::read(folder.path()).unwrap().lines[0].is_open());
     drop(log);
-    let mut held = LockedLedger::lock(folder.path()).unwrap();
+    let mut held =
+        LockedLedger::lock(folder.path(), &mut crate::record::example::patient()).unwrap();
     let CloseOutcome::Closed(line) = held.close_run("r").unwrap() else {
         panic!("its process is gone")
     };
@@ -145,8 +162,14 @@ fn a_run_that_goes_on_is_left_alone() {
 fn without_a_whole_log_the_rest_of_the_cap_counts() {
     // Runs of an earlier version have no log, and one of before a crash of the system may lack its last lines.
     let folder = tempfile::tempdir().unwrap();
-    append(folder.path(), &open_line("earlier", Some(CAP))).unwrap();
-    let mut held = LockedLedger::lock(folder.path()).unwrap();
+    append(
+        folder.path(),
+        &open_line("earlier", Some(CAP)),
+        &mut crate::record::example::patient(),
+    )
+    .unwrap();
+    let mut held =
+        LockedLedger::lock(folder.path(), &mut crate::record::example::patient()).unwrap();
     assert_eq!(held.close_run("earlier").unwrap(), CloseOutcome::Unknown);
     drop(held);
     let samples = [sample(&[("a", Outcome::Complete, Some(200))], Some(7))];
@@ -174,7 +197,7 @@ fn a_run_without_a_cap_has_unknown_requests_and_no_bound() {
     let folder = tempfile::tempdir().unwrap();
     let log = begin(folder.path(), "r", None, &[], vec![sent("a"), sent("b")]);
     drop(log);
-    let closed = close_ended(folder.path()).unwrap();
+    let closed = close_ended(folder.path(), &mut crate::record::example::patient()).unwrap();
     assert_eq!(closed[0].reserved_usd, None);
     assert_eq!(closed[0].models[0].unknown, 2);
 }
@@ -186,7 +209,13 @@ fn several_that_close_a_run_leave_one_line() {
     let log = begin(folder.path(), "r", Some(CAP), &[], vec![sent("a")]);
     drop(log);
     let closed: usize = std::thread::scope(|scope| {
-        let each = (0..8).map(|_| scope.spawn(|| close_ended(folder.path()).unwrap().len()));
+        let each = (0..8).map(|_| {
+            scope.spawn(|| {
+                close_ended(folder.path(), &mut crate::record::example::patient())
+                    .unwrap()
+                    .len()
+            })
+        });
         let each: Vec<_> = each.collect();
         each.into_iter().map(|one| one.join().unwrap()).sum()
     });
