@@ -92,19 +92,22 @@ enum PairedSlots {
 }
 
 impl PairedSlots {
-    fn new(reference: &[Observation], candidate: &[Observation]) -> Self {
+    fn new(evidence: &Evidence, reference: &[Observation], candidate: &[Observation]) -> Self {
+        // A slot that a resumed run sent in two parts was not sent at the same moment.
+        let moment = |one: &Observation| (one.slot, evidence.part_at(one.sent_ns));
         let is_same =
-            |a: &Observation, b: &Observation| a.slot == b.slot && !a.deferred && !b.deferred;
+            |a: &Observation, b: &Observation| moment(a) == moment(b) && !a.deferred && !b.deferred;
         let mut both = reference.iter().zip(candidate);
         if reference.len() == candidate.len() && both.all(|(a, b)| is_same(a, b)) {
             return Self::All;
         }
-        let sent = |side: &[Observation]| -> BTreeSet<u64> {
+        let sent = |side: &[Observation]| -> BTreeSet<(u64, usize)> {
             let in_time = side.iter().filter(|one| !one.deferred);
-            in_time.map(|one| one.slot).collect()
+            in_time.map(moment).collect()
         };
         let (reference, candidate) = (sent(reference), sent(candidate));
-        Self::Some(reference.intersection(&candidate).copied().collect())
+        let both = reference.intersection(&candidate);
+        Self::Some(both.map(|(slot, _)| *slot).collect())
     }
 
     fn contains(&self, slot: u64) -> bool {
