@@ -95,37 +95,3 @@ impl From<AnswersArgs> for answers::Options {
         }
     }
 }
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bakeoff answers reports/quickstart/latest --prompt capital\n  \
-    bakeoff answers reports/quickstart/latest --failed --diff\n  \
-    bakeoff answers reports/quickstart/latest -o answers.txt")]
-pub(super) struct AnswersArgs {
-    /// Run folder, such as reports/quickstart/latest
-    run: PathBuf,
-    /// Show only prompts with this id or glob; repeatable
-    #[arg(short, long = "prompt", value_name = "ID|GLOB")]
-    prompts: Vec<String>,
-    /// Show only prompts on which the answer of a model did not pass
-    #[arg(long)]
-    failed: bool,
-    /// Mark the words in which answers differ from that of the reference
-    #[arg(long)]
-    diff: bool,
-    /// Write to this file, readable by its owner alone, instead of printing
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-}
-
-impl From<AnswersArgs> for answers::Options {
-    fn from(args: AnswersArgs) -> Self {
-        Self {
-            run: args.run,
-            prompts: args.prompts,
-            failed: args.failed,
-            diff: args.diff,
-            output: args.output,
-        }
-    }
-}

@@ -176,21 +176,6 @@ impl Evidence {
         begun.saturating_sub(1)
     }
 
-    /// Returns true if the slot of `one` was sent in another part to the variant of these observations, which are
-    /// in the order of slots: the two were not sent at the same moment, and are no pair.
-    pub fn is_split(&self, one: &Observation, others: &[Observation]) -> bool {
-        if self.part_starts.len() < 2 {
-            return false;
-        }
-        let first = others.partition_point(|other| other.slot < one.slot);
-        let of_slot = others[first..]
-            .iter()
-            .take_while(|other| other.slot == one.slot);
-        let part = self.part_at(one.sent_ns);
-        let parts: Vec<usize> = of_slot.map(|other| self.part_at(other.sent_ns)).collect();
-        !parts.is_empty() && !parts.contains(&part)
-    }
-
     /// The variant with this label.
     pub fn variant(&self, label: &str) -> Option<&VariantEvidence> {
         self.variants.iter().find(|variant| variant.label == label)

@@ -140,24 +140,18 @@ impl MetricSides {
         metric: Metric,
         part: SampleFilter,
     ) -> Self {
-        let values_of = |(observed, others): (&[Observation], &[Observation]),
-                         slots: &PairedSlots| {
+        let values_of = |observed: &[Observation], slots: &PairedSlots| -> Vec<f64> {
             let accepted = observed.iter().filter(|one| part.holds(metric, one));
             let accepted = accepted.filter(|one| slots.contains(one.slot));
-            let accepted = accepted.filter(|one| !pair.evidence.is_split(one, others));
-            let values = accepted.filter_map(|one| value(metric, one));
-            values.collect::<Vec<f64>>()
+            accepted.filter_map(|one| value(metric, one)).collect()
         };
         let was_sent = |observed: &[Observation]| observed.iter().any(|o| o.round <= part.rounds);
         let (mut indices, mut values) = (Vec::new(), Vec::new());
         let (mut eligible, mut has_values) = (0, (false, false));
         let both = pair.reference.prompts.iter().zip(&pair.candidate.prompts);
         for (index, (reference, candidate)) in both.enumerate() {
-            let slots = PairedSlots::new(reference, candidate);
-            let (a, b) = (
-                values_of((reference, candidate), &slots),
-                values_of((candidate, reference), &slots),
-            );
+            let slots = PairedSlots::new(pair.evidence, reference, candidate);
+            let (a, b) = (values_of(reference, &slots), values_of(candidate, &slots));
             eligible += usize::from(if metric == Metric::PassRate {
                 !a.is_empty() || !b.is_empty()
             } else {
