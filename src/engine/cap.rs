@@ -126,7 +126,7 @@ impl Cap {
         let warm_up = self.warm_up_costs()?.into_iter();
         let mut slots = plan.slots().map(|slot| finished.remaining(&slot));
         let slot = slots.find(|trials| !trials.is_empty());
-        let slot = slot.map(|trials| self.trial_costs(&trials));
+        let slot = slot.map(|trials| self.trial_costs(trials.into_iter()));
         let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
         warm_up
             .chain(slot)
@@ -141,7 +141,7 @@ impl Cap {
 
     /// Reserves the worst case of these trials.
     pub(super) fn reserve_trials(self: &Arc<Self>, trials: &[Trial]) -> ReserveOutcome {
-        self.reserve(self.trial_costs(trials))
+        self.reserve(self.trial_costs(trials.iter().copied()))
     }
 
     /// Reserves the worst case of the warm-up; one reservation for each variant.
@@ -178,8 +178,8 @@ impl Cap {
         )
     }
 
-    fn trial_costs(&self, trials: &[Trial]) -> Option<Vec<MaxCost>> {
-        let each = trials.iter().map(|trial| {
+    fn trial_costs(&self, trials: impl Iterator<Item = Trial>) -> Option<Vec<MaxCost>> {
+        let each = trials.map(|trial| {
             let variant = trial.variant;
             let each = self.worst.trial(trial.prompt, variant);
             let all = each.times(self.attempts)?;

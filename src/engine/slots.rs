@@ -1,8 +1,8 @@
 //! The loop: slots one after the other, as many in flight as the suite allows.
 //!
 //! Owns the start of each slot, and which trials are sent apart from it. Must not know the parts of a trial, nor
-//! when a model is sent to. Invariant: every trial of the plan that is left is sent once, or counted as not sent because
-//! its model was dropped, unless the run ends early.
+//! when a model is sent to. Invariant: every trial of the plan is sent once, or counted as not sent because its
+//! model was dropped, unless the run ends early.
 
 use std::sync::Arc;
 
