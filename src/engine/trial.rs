@@ -88,7 +88,8 @@ impl TrialAttempts {
     }
 
     /// The wait before the next attempt; `None`: the trial has ended. Attempts that tested a failing model do not
-    /// count among those that the suite allows; while the model fails, a few more may test it.
+    /// count among those that the suite allows; while the model fails, a few more may test it. Under a cap none is sent
+    /// that the trial's reservation does not hold.
     fn wait(
         &self,
         failed: &FailedAttempt,
@@ -96,6 +97,9 @@ impl TrialAttempts {
         context: &RunContext,
         jitter: f64,
     ) -> Option<Nanos> {
+        if !holds_attempt(ready) {
+            return None;
+        }
         let attempts = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         let counted = attempts.saturating_sub(self.probes).max(1);
         let wait = |max| backoff::wait(failed, counted, max, jitter);
@@ -105,9 +109,15 @@ impl TrialAttempts {
 
     /// Returns true if the next attempt may test a failing model.
     fn may_probe(&self, ready: &PreparedTrial) -> bool {
-        let reservation = ready.reservation();
-        self.probes < PROBES_MAX && reservation.is_none_or(TrialReservation::holds_attempt)
+        self.probes < PROBES_MAX && holds_attempt(ready)
     }
+}
+
+/// Returns true if there is no cap, or if the trial's reservation holds another attempt.
+fn holds_attempt(ready: &PreparedTrial) -> bool {
+    ready
+        .reservation()
+        .is_none_or(TrialReservation::holds_attempt)
 }
 
 /// Carries out a trial, whose first attempt is logged, and sends its sample. Returns the sample's outcome.
