@@ -76,7 +76,7 @@ mod tests {
         let listings = listings();
         assert_eq!(listings.len(), 58);
         let priced = |listing: &&SnapshotModel| listing.language && listing.prices.is_some();
-        assert_eq!(listings.iter().filter(priced).count(), 52);
+        assert_eq!(listings.iter().filter(priced).count(), 56);
         assert!(listings.iter().all(|listing| listing.id.contains('/')));
     }
 }

@@ -194,16 +194,16 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     (as there: <details><summary>Verdicts: Against the reference openai/gpt)
 
-    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
-    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values.
+    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 3. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 7 values.
     - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
 
     (as there: - Effects are candidate over reference (points: candidate le)
 
@@ -213,13 +213,13 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | ttft_tail | -25.0 points (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
 
     - TTFA, experienced TTFT, latency, TTFT tail, gap, tok/s of anthropic/claude: 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
     - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.

@@ -40,6 +40,7 @@ fn comparison_csv_of_a_small_run() {
     response_cached: 0 | 0
     own_key_refused: 0 | 0
     proxy_retried: 0 | 0
+    deferred: 0 | 0
     retried: 0 | 0
     ttft_n: 7 | 6
     ttft_mean_ms: 421.429 | 206.000
@@ -336,6 +337,7 @@ fn the_comparison_as_json() {
           "response_cached": 0,
           "own_key_refused": 0,
           "proxy_retried": 0,
+          "deferred": 0,
           "retried": 0,
           "ttft_n": 2,
           "ttft_mean_ms": 100.5,
