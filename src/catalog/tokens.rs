@@ -47,7 +47,10 @@ impl Vocabulary {
     fn from_model(model: &ModelId) -> (Self, bool) {
         let id = model.as_str();
         let (creator, name) = id.rsplit_once('/').unwrap_or(("", id));
-        let old = ["gpt-4-", "gpt-3.5"].iter().any(|p| name.starts_with(p)) || name == "gpt-4";
+        let old = ["gpt-4-", "gpt-3.5", "gpt-35"]
+            .iter()
+            .any(|p| name.starts_with(p))
+            || name == "gpt-4";
         let known = ["gpt-", "o1", "o3", "o4", "chatgpt"];
         let own = matches!(creator, "openai" | "") && known.iter().any(|p| name.starts_with(p));
         (if old { Self::Cl100k } else { Self::O200k }, own)
@@ -175,6 +178,11 @@ mod tests {
         let four = "hello world hello world";
         assert_eq!(estimate("openai/gpt-5-mini", four).tokens, 4 + 3 + 3);
         assert_eq!(estimate("gpt-3.5-turbo", four).tokens, 4 + 3 + 3);
+        // Azure's name of a model has the vocabulary of that model, not of the newest ones.
+        let text = "Übergrößenträger, naïve façade — 東京の天気";
+        let tokens = |model: &str| estimate(model, text).tokens;
+        assert_eq!(tokens("gpt-35-turbo"), tokens("gpt-3.5-turbo"));
+        assert_ne!(tokens("gpt-35-turbo"), tokens("openai/gpt-5-mini"));
     }
 
     proptest! {

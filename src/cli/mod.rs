@@ -47,7 +47,6 @@ use size::{SizeArgs, size_options};
     name = "bakeoff",
     version,
     propagate_version = true,
-    disable_help_subcommand = true,
     arg_required_else_help = true,
     after_help = "Get started:\n  bakeoff init\n  bakeoff run suites/first.toml\n\n\
         No key or network is needed: the default endpoint is a simulated gateway.\n\n\
@@ -363,7 +362,7 @@ enum OriginArg {
     Promptfoo,
     /// Samples of `openai/evals`, JSON lines with `input` and `ideal`
     OpenaiEvals,
-    /// Array of conversations with `from` and `value`
+    /// Conversations with `from` and `value`, an array or JSON lines
     Sharegpt,
     /// JSON lines with `messages`, `prompt`, `question` or similar
     Jsonl,
@@ -512,7 +511,8 @@ fn manual() -> Vec<Page> {
             file_name: page.get_filename(),
             bytes,
         });
-        for verb in command.get_subcommands() {
+        let verbs = command.get_subcommands();
+        for verb in verbs.filter(|verb| verb.get_name() != "help") {
             add(verb, pages);
         }
     }

@@ -9,7 +9,12 @@ use std::process::{Command, Output, Stdio};
 
 use saphyr_parser::{Event, Parser};
 
-const PAGES: [&str; 3] = ["action.yml", "docs/github.yml", "docs/gitlab.yml"];
+const PAGES: [&str; 4] = [
+    "action.yml",
+    "docs/github.yml",
+    "docs/gitlab.yml",
+    ".github/workflows/release.yml",
+];
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -235,4 +240,60 @@ fn the_comment_replaces_itself() {
         "{calls}"
     );
     assert!(written(folder.path(), "bakeoff/comment.md").starts_with("<!-- bakeoff:ci -->\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_install_step_downloads_a_binary_or_builds_one() {
+    // A job must not run a binary that is not the release's, nor fail where there is none.
+    let script = script("Install");
+    let install = |sums: &str, version: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("bin")).unwrap();
+        let fake = |name: &str, text: &str| {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::write(path(&format!("bin/{name}")), format!("#!/bin/sh\n{text}")).unwrap();
+            let mode = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(path(&format!("bin/{name}")), mode).unwrap();
+        };
+        fake(
+            "uname",
+            "case $1 in -s) echo Linux;; -m) echo x86_64;; esac\n",
+        );
+        // The last argument is the URL: files of a release lie in this folder.
+        fake(
+            "curl",
+            "for url; do :; done\ncp \"$RUNNER_TEMP/release/${url##*/}\" .\n",
+        );
+        fake(
+            "cargo",
+            "mkdir -p \"$RUNNER_TEMP/bakeoff/bin\" && echo built > \"$RUNNER_TEMP/bakeoff/bin/bakeoff\"\n",
+        );
+        let set_up = "mkdir -p release/bakeoff-x86_64-unknown-linux-musl && cd release \
+                      && echo released > bakeoff-x86_64-unknown-linux-musl/bakeoff \
+                      && tar -czf bakeoff-x86_64-unknown-linux-musl.tar.gz bakeoff-x86_64-unknown-linux-musl";
+        let made = run(&format!("{set_up} && {sums}"), folder.path(), &[]);
+        assert!(made.status.success(), "{made:?}");
+        let paths = path("paths");
+        let done = run(
+            &script,
+            folder.path(),
+            &[
+                ("PROGRAM", ""),
+                ("VERSION", version),
+                ("RELEASES", "https://example.org/releases"),
+                ("SOURCE", "."),
+                ("GITHUB_PATH", paths.to_str().unwrap()),
+            ],
+        );
+        assert!(done.status.success(), "{done:?}");
+        written(folder.path(), "bakeoff/bin/bakeoff")
+    };
+    let right = "sha256sum *.tar.gz > SHA256SUMS";
+    assert_eq!(install(right, "v0.2.0"), "released\n");
+    let wrong = "echo \"$(printf %064d 0)  bakeoff-x86_64-unknown-linux-musl.tar.gz\" > SHA256SUMS";
+    assert_eq!(install(wrong, "v0.2.0"), "built\n");
+    assert_eq!(install("true", "v0.2.0"), "built\n");
+    assert_eq!(install(right, ""), "built\n");
 }

@@ -272,3 +272,62 @@ fn every_verb_has_a_manual_page() {
     let printed = home.bakeoff("man").run().out;
     assert_eq!(printed, home.read("pages/man1/bakeoff.1"));
 }
+
+#[test]
+fn help_is_a_command_too_and_a_misspelt_one_suggests_the_nearest() {
+    // `help run` and `rum` are what hands type first.
+    let home = Home::new();
+    let helped = home.bakeoff("help run").run();
+    assert_eq!(helped.out, home.bakeoff("run --help").run().out);
+    home.bakeoff("help models show")
+        .says("Model id, as the endpoint spells it")
+        .run();
+    home.bakeoff("rum suite.toml")
+        .exits(2)
+        .complains("a similar subcommand exists: 'run'")
+        .run();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_project_file_is_found_above_in_the_repository_and_in_the_configuration() {
+    // From a subfolder a project must not lose its endpoints; but a folder above that is in no repository may be
+    // anybody's, and a project file decides where keys are sent.
+    let home = Home::new();
+    home.shell("mkdir -p repository/sub/deep config/bakeoff")
+        .run();
+    let endpoint =
+        |name: &str| format!("[endpoints.{name}]\nbase_url = \"http://127.0.0.1:9/v1\"\n");
+    let home = home
+        .with("bakeoff.toml", &endpoint("foreign"))
+        .with("repository/bakeoff.toml", &endpoint("ours"))
+        .with("config/bakeoff/bakeoff.toml", &endpoint("mine"));
+    let resolves = |name: &str, configured: bool| {
+        let call = format!("cd repository/sub/deep && bakeoff models --endpoint {name}");
+        let call = home.shell(&call);
+        let call = if configured {
+            call.env("XDG_CONFIG_HOME", home.path("config"))
+        } else {
+            call
+        };
+        call
+    };
+    for name in ["ours", "foreign"] {
+        resolves(name, false)
+            .exits(2)
+            .complains(&format!("there is no endpoint `{name}`"))
+            .run();
+    }
+    resolves("mine", true)
+        .complains("no list of models from http://127.0.0.1:9/v1")
+        .run();
+    home.shell("mkdir repository/.git").run();
+    resolves("ours", true)
+        .complains("no list of models from http://127.0.0.1:9/v1")
+        .run();
+    resolves("mine", true)
+        .exits(2)
+        .complains("there is no endpoint `mine`")
+        .run();
+    resolves("foreign", false).exits(2).run();
+}

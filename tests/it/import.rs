@@ -250,6 +250,29 @@ fn rows_of_evals_and_conversations_are_carried_over() {
 }
 
 #[test]
+fn cut_conversations_begin_with_their_user() {
+    // A third of the public file begins in the middle of a conversation; other programs write it as JSON lines.
+    let lines = r#"{"id": "cut", "conversations": [{"from": "gpt", "value": "Old"}, {"from": "bard", "value": "Old"}, {"from": "human", "value": "1"}, {"from": "chatgpt", "value": "2"}, {"from": "human", "value": "3"}]}
+{"id": "only", "conversations": [{"from": "bing", "value": "Alone"}]}
+{"id": "whole", "conversations": [{"from": "system", "value": "Be kind."}, {"from": "gpt", "value": "Old"}, {"from": "human", "value": "4"}]}
+"#;
+    let (suite, notes) = imported("sharegpt", "cut.jsonl", lines);
+    let read = parse_suite(&suite).unwrap();
+    let texts = |prompt: &bakeoff::suite::Prompt| -> Vec<String> {
+        let turns = prompt.messages.iter();
+        turns.map(|message| message.content.clone()).collect()
+    };
+    assert_eq!(texts(&read.prompts[0]), ["1", "2", "3"]);
+    assert_eq!(texts(&read.prompts[1]), ["4"]);
+    assert_eq!(read.prompts[1].system.as_deref(), Some("Be kind."));
+    insta::assert_snapshot!(notes, @r##"
+    cut.jsonl:1: 2 turns of the assistant before the first of the user left out
+    cut.jsonl:2: the prompt is left out: it has no message of a user
+    cut.jsonl:3: 1 turn of the assistant before the first of the user left out
+    "##);
+}
+
+#[test]
 fn json_lines_of_many_makers_are_carried_over() {
     // Each maker has keys of its own; a row that matches none is reported, not guessed.
     let rows = r#"{"prompt": "One?", "id": 7}

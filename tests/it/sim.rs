@@ -128,6 +128,10 @@ fn routes_answer_as_the_gateway_does() {
     assert_eq!(listed.len(), 3);
     assert_eq!(listed[2]["pricing"]["prompt"], "0.00000056");
     assert_eq!(get(&running, "/v1/models/no/such/endpoints").status, 404);
+    // SDKs escape the slash of an id.
+    let escaped = get(&running, "/v1/models/openai%2Fgpt-5-mini").json();
+    assert_eq!(escaped["id"], "openai/gpt-5-mini");
+    assert_eq!(get(&running, "/v1/models/openai%2Fnone").status, 404);
     let unknown = get(&running, "/v1/unknown");
     assert_eq!(unknown.json()["error"]["type"], "not_found_error");
     let outside = get(&running, "/chat/completions");

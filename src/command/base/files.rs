@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -69,16 +69,53 @@ impl BadSuite {
     }
 }
 
-/// The project file: the one that was named, else `bakeoff.toml` where there is one, else none.
+/// The project file: the one that was named, else the default one, else none.
 pub(in crate::command) fn project(named: Option<&Path>) -> Result<Project, Failure> {
-    let path = named.unwrap_or(Path::new(PROJECT));
-    if named.is_none() && !path.exists() {
+    let Some(path) = named.map(Path::to_owned).or_else(default_project) else {
         return Ok(Project::default());
-    }
-    let text = text(path)?;
+    };
+    let text = text(&path)?;
     let project = suite::parse_project(&text);
-    let project = project.map_err(|problems| to_failure(&problems, path, &text))?;
+    let project = project.map_err(|problems| to_failure(&problems, &path, &text))?;
     Ok(project.in_folder(path.parent().unwrap_or(Path::new(""))))
+}
+
+/// The default project file: `bakeoff.toml` in the current folder, else in the nearest folder above it that belongs
+/// to the same repository, else in the user's configuration. A folder above that is in no repository may be
+/// anybody's, and a project file decides where keys are sent.
+fn default_project() -> Option<PathBuf> {
+    let here = PathBuf::from(PROJECT);
+    if here.exists() {
+        return Some(here);
+    }
+    above(&std::env::current_dir().ok()?).or_else(|| {
+        let file = configuration()?.join("bakeoff").join(PROJECT);
+        file.exists().then_some(file)
+    })
+}
+
+/// The nearest project file above a folder, up to the root of its repository.
+fn above(folder: &Path) -> Option<PathBuf> {
+    let root = folder
+        .ancestors()
+        .find(|folder| folder.join(".git").exists())?;
+    let mut within = folder
+        .ancestors()
+        .take_while(|folder| folder.starts_with(root));
+    within.find_map(|folder| {
+        let file = folder.join(PROJECT);
+        file.exists().then_some(file)
+    })
+}
+
+/// The folder of the user's configuration.
+fn configuration() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        // A relative one would lie in whatever folder the user is in.
+        path.is_absolute().then_some(path)
+    };
+    folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))
 }
 
 /// The bytes of a file.

@@ -221,7 +221,9 @@ fn routes(shared: Arc<ServerContext>) -> Router {
         .route("/messages", conversation(ChatRoute::Messages))
         .route("/responses", conversation(ChatRoute::Responses))
         .route("/models", get(models).head(head))
-        .route("/models/{creator}/{model}", get(model).head(head));
+        .route("/models/{creator}/{model}", get(model).head(head))
+        // SDKs escape the slash of an id: `/models/openai%2Fgpt-5-mini`.
+        .route("/models/{id}", get(model_by_id).head(head));
     if matches!(dialect, Dialect::Vercel | Dialect::OpenRouter) {
         let endpoints_path = "/models/{creator}/{model}/endpoints";
         api = api
@@ -455,6 +457,11 @@ async fn model(
 ) -> Response {
     let entry = |model: &_| listing::entry(model, shared.scenario.dialect);
     respond_for_model(&shared, &format!("{creator}/{model}"), entry)
+}
+
+async fn model_by_id(State(shared): State<Arc<ServerContext>>, Path(id): Path<String>) -> Response {
+    let entry = |model: &_| listing::entry(model, shared.scenario.dialect);
+    respond_for_model(&shared, &id, entry)
 }
 
 /// Responds with `render` of the model with this id; 404 if the scenario lacks it.

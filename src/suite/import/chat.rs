@@ -62,7 +62,7 @@ fn message(item: &Value) -> Result<Message, String> {
     let role = match item["role"].as_str() {
         Some("system" | "developer") => Role::System,
         Some("user" | "human") => Role::User,
-        Some("assistant" | "gpt" | "model") => Role::Assistant,
+        Some("assistant" | "gpt" | "model" | "chatgpt" | "bing" | "bard") => Role::Assistant,
         Some("tool") => Role::Tool,
         other => {
             return Err(format!(

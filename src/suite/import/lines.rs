@@ -11,6 +11,7 @@ use super::chat::{Chat, chat};
 use super::draft::{DraftGrading, DraftPrompt, SuiteDraft};
 use crate::suite::model::suite::{Message, Role};
 use crate::suite::parse::rows::{RowFormat, each_row};
+use crate::units::plural;
 
 /// Keys that hold the text of a prompt, the first that is there wins: those of `GuideLLM`, which
 /// knows the habits of most data sets.
@@ -63,8 +64,18 @@ pub(super) fn any(text: &str, draft: &mut SuiteDraft) {
     });
 }
 
-/// An array of conversations, each message with `from` and `value`.
+/// Conversations, each message with `from` and `value`: an array of them, or one on each line.
 pub(super) fn sharegpt(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportError> {
+    if text.trim_start().starts_with('{') {
+        each_row(text.as_bytes(), RowFormat::Jsonl, |row| match row {
+            Ok(row) => {
+                let line = row.line;
+                add_conversation(draft, line, row.into_object());
+            }
+            Err(bad) => draft.skip(bad.line, bad.message),
+        });
+        return Ok(());
+    }
     let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
         let line = Some(error.line()).filter(|line| *line > 0);
         let message = format!("it is not an array of JSON objects: {error}");
@@ -77,16 +88,47 @@ pub(super) fn sharegpt(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportE
         line += memchr::memchr_iter(b'\n', &text.as_bytes()[counted..at]).count();
         counted = at;
         match serde_json::from_str(entry.get()) {
-            Ok(Value::Object(row)) => add(draft, line, row, |row| {
-                let turns = row
-                    .remove("conversations")
-                    .or_else(|| row.remove("messages"));
-                to_chat(turns.ok_or("it has no `conversations`")?)
-            }),
+            Ok(Value::Object(row)) => add_conversation(draft, line, row),
             _ => draft.skip(line, "this entry is not an object"),
         }
     }
     Ok(())
+}
+
+/// Adds a conversation without what the assistant said before its user: such parts are the rest of an earlier
+/// conversation that was cut.
+fn add_conversation(draft: &mut SuiteDraft, line: usize, mut row: Map<String, Value>) {
+    let key = CHAT_KEYS.iter().rev().find(|key| row.contains_key(**key));
+    let mut dropped = 0;
+    if let Some(Value::Array(turns)) = key.and_then(|key| row.get_mut(*key)) {
+        let is_system = |turn: &Value| matches!(role_of(turn), Some("system"));
+        let first = turns.iter().position(|turn| !is_system(turn));
+        let first = first.unwrap_or(turns.len());
+        let of_assistant = |turn: &&Value| !matches!(role_of(turn), Some("human" | "user"));
+        let leading = turns[first..].iter().take_while(of_assistant).count();
+        // A conversation without a user is left out whole, with that reason.
+        if first + leading < turns.len() {
+            turns.drain(first..first + leading);
+            dropped = leading;
+        }
+    }
+    let cases = draft.cases.len();
+    add(draft, line, row, |row| {
+        let turns = key.and_then(|key| row.remove(*key));
+        to_chat(turns.ok_or("it has no `conversations`")?)
+    });
+    if dropped > 0 && draft.cases.len() > cases {
+        let turns = plural(dropped, "turn");
+        draft.skip(
+            line,
+            format!("{turns} of the assistant before the first of the user left out"),
+        );
+    }
+}
+
+/// The speaker of a turn, in either spelling.
+fn role_of(turn: &Value) -> Option<&str> {
+    turn.get("from").or_else(|| turn.get("role"))?.as_str()
 }
 
 /// Every JSON line through `prompt`, which takes what it understands out of the row.

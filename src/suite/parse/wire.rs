@@ -526,7 +526,9 @@ pub fn printed_schema<T: JsonSchema>(title: &str) -> Value {
 
 /// Draft 7: every editor's TOML plug-in understands it.
 fn schema_with<T: JsonSchema>(settings: SchemaSettings, title: &str) -> Value {
-    let settings = settings.with_transform(WithoutNull);
+    let settings = settings
+        .with_transform(WithoutNull)
+        .with_transform(WithoutRustFormats);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.insert("title".to_owned(), Value::from(title));
     schema.to_value()
@@ -554,6 +556,26 @@ impl Transform for WithoutNull {
                 // Draft 7 ignores what stands beside a reference, hence `allOf`.
                 schema.insert("allOf".to_owned(), Value::from(vec![Value::Object(only)]));
             }
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// Validators know the formats of the specification alone, and some refuse a schema with another one (Ajv 8). The
+/// bounds of a number stand in `minimum` and `maximum`.
+#[derive(Clone)]
+struct WithoutRustFormats;
+
+impl Transform for WithoutRustFormats {
+    fn transform(&mut self, schema: &mut Schema) {
+        let numeric = ["uint", "int", "float", "double"];
+        let is_rust = |format: &str| numeric.iter().any(|word| format.starts_with(word));
+        if schema
+            .get("format")
+            .and_then(Value::as_str)
+            .is_some_and(is_rust)
+        {
+            schema.remove("format");
         }
         transform_subschemas(self, schema);
     }

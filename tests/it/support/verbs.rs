@@ -40,7 +40,9 @@ fn add(home: &Home, name: String, found: &mut Vec<Verb>) {
 fn listed(help: &str) -> impl Iterator<Item = &str> {
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let lines = lines.take_while(|line| !line.is_empty());
-    lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+    let words = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    // It prints what `--help` of the others does.
+    words.filter(|word| *word != "help")
 }
 
 impl Verb {
