@@ -8,5 +8,5 @@ ARG TARGETARCH
 COPY --from=certificates /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY ${TARGETARCH}/bakeoff /bakeoff
 # Runs are written to the folder that is mounted here.
-WORKDIR /work
+WORKDIR /runs
 ENTRYPOINT ["/bakeoff"]
