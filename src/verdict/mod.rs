@@ -21,6 +21,7 @@ mod incomparable;
 mod interleaved;
 mod judge;
 mod judgement;
+mod limit_abort;
 mod means;
 mod money;
 mod output_tokens;
@@ -58,6 +59,7 @@ pub use judgement::{
     Comparison, ComparisonDesign, Effect, Influence, Judgement, LimitCheck, LimitStatus, Procedure,
     Reason, RequiredSize, RouteComparison, SampleSize, SharedShift, SizeGoal, Tests, Verdict,
 };
+pub use limit_abort::hopeless_limit;
 pub use means::MeanIntervals;
 pub use money::{Money, PairTotal, Total};
 pub use output_tokens::{

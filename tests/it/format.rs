@@ -190,7 +190,11 @@ fn asserts() -> Vec<Assert> {
 
 /// A gate with every kind of limit.
 fn gate() -> Gate {
-    let limit = |quantity, bound| GateLimit { quantity, bound };
+    let limit = |quantity, bound| GateLimit {
+        quantity,
+        bound,
+        abort: true,
+    };
     let within = Quantity::Within {
         metric: Metric::Latency,
         time: Nanos(1),

@@ -12,6 +12,7 @@ mod differences;
 pub(super) mod estimate;
 mod failure_hints;
 pub(super) mod job;
+mod limit_abort;
 mod part;
 mod progress;
 pub(super) mod provider_prices;

@@ -22,6 +22,7 @@ use super::billing_lookup::MissingBills;
 use super::estimate;
 use super::failure_hints::FailureHints;
 use super::job::{Job, Options};
+use super::limit_abort::{self, LimitAbort};
 use super::progress::{Progress, ProgressMode};
 use super::sample_store::SampleStore;
 use super::session::{Session, SessionEnd};
@@ -55,6 +56,7 @@ pub(super) struct RunTally {
     estimated: Option<EstimateRecord>,
     hints: FailureHints,
     early_stop: Option<EarlyStop>,
+    limit_abort: Option<LimitAbort>,
     missing: MissingBills,
     abandoned: Abandoned,
 }
@@ -70,6 +72,7 @@ impl RunTally {
                 .map(EstimateRecord::without_actual),
             hints: FailureHints::default(),
             early_stop: EarlyStop::from_manifest(manifest),
+            limit_abort: LimitAbort::from_manifest(manifest),
             missing: MissingBills::default(),
             abandoned: Abandoned::default(),
         }
@@ -89,7 +92,8 @@ impl RunTally {
         let mut tally = Self::new(manifest);
         for sample in run.samples()?.flatten() {
             if finished(sample.trial) {
-                tally.add(&sample);
+                // Whether a limit still holds is decided by the samples to come.
+                let _ = tally.add(&sample);
             }
         }
         // Also those of samples that another one replaces: they were paid for.
@@ -100,13 +104,18 @@ impl RunTally {
         Ok(tally)
     }
 
-    fn add(&mut self, sample: &Sample) {
+    /// Adds a sample; returns whether the run goes on after it.
+    fn add(&mut self, sample: &Sample) -> ControlFlow<()> {
         if let Some(estimated) = &mut self.estimated {
             estimated.add(sample);
         }
         self.hints.add(sample);
         if let Some(early_stop) = &mut self.early_stop {
             early_stop.add(sample);
+        }
+        match &mut self.limit_abort {
+            Some(limit_abort) => limit_abort.add(sample),
+            None => ControlFlow::Continue(()),
         }
     }
 }
@@ -137,7 +146,9 @@ pub(super) fn carry_out(
         ..
     } = part;
     let immediate = matches!(&ended, Ok(ended) if ended.immediate);
-    let ending = ended.map(|ended| ended.ending);
+    let broken_limit = (tally.limit_abort.as_ref()).and_then(LimitAbort::reason);
+    let broken_limit = broken_limit.as_deref();
+    let ending = ended.map(|ended| limit_abort::end(ended.ending, broken_limit));
     // Even after a failure finished trials are stored, and the manifest has the status.
     settle(&mut manifest, &ending);
     manifest.estimate = tally.estimated;
@@ -189,7 +200,7 @@ pub(super) fn carry_out(
     Ok(RunResult {
         interrupted: ending == RunEnd::Interrupted,
         incomplete: !found.sound,
-        gate_status: found.gate_status,
+        gate_status: limit_abort::status(found.gate_status, broken_limit),
         switch: found.switch,
         on_inconclusive: found.on_inconclusive,
     }
@@ -233,7 +244,7 @@ fn send(
             part.samples.append(sample)?;
             panics::provoke("sample");
             tally.missing.note(sample);
-            tally.add(sample);
+            going_on = tally.add(sample);
         }
         match (&event, &tally.early_stop) {
             (

@@ -55,8 +55,8 @@ impl Session {
         })
     }
 
-    /// Runs the engine and hands each event on, in order. The result for [`RunEvent::Look`] decides if the run
-    /// goes on; for other events it is ignored. If handling an event fails (a full disk, perhaps) the run is
+    /// Runs the engine and hands each event on, in order. A result of `Break` ends the run: after a
+    /// [`RunEvent::Look`] as decided, otherwise as if a stop was requested. If handling an event fails (a full disk, perhaps) the run is
     /// stopped, and the first failure returned once it has ended; later events are handed on all the same,
     /// because they hold costs. Each request is written into `requests` before it is sent.
     ///
@@ -98,6 +98,9 @@ impl Session {
                     if let Err(failed) = flow {
                         failure.get_or_insert(failed);
                         // A more urgent request stands.
+                        stop.send_modify(|stop| *stop = StopRequest::Orderly.max(*stop));
+                    }
+                    if !is_look && !going_on {
                         stop.send_modify(|stop| *stop = StopRequest::Orderly.max(*stop));
                     }
                     if is_look {

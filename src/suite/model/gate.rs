@@ -118,6 +118,9 @@ pub struct GateLimit {
     pub quantity: Quantity,
     /// The bound: a maximum for times, money and errors, a minimum for a pass rate and a share within a time.
     pub bound: LimitBound,
+    /// True if a run ends as soon as the limit can no longer hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abort: bool,
 }
 
 /// A quantity that a limit can apply to.

@@ -259,15 +259,35 @@ fn duration(value: &Value<'_>, least_ns: u64) -> Option<Nanos> {
 
 fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<GateLimit> {
     let value = table.field(quantity.word())?;
-    let bound = match quantity {
-        Quantity::Within { metric, .. } => {
-            return value.table("a share within a time", |table| within(table, metric))?;
-        }
-        Quantity::Time { .. } => LimitBound::Time(duration(&value, 1)?),
-        Quantity::ErrorRate | Quantity::PassRate => LimitBound::Share(inner_share(&value)?),
-        Quantity::CostPerRequest => LimitBound::Usd(amount(&value)?),
-    };
-    Some(GateLimit { quantity, bound })
+    if let Quantity::Within { metric, .. } = quantity {
+        return value.table("a share within a time", |table| within(table, metric))?;
+    }
+    if !value.is_table() {
+        let bound = limit_bound(&value, quantity)?;
+        return Some(GateLimit {
+            quantity,
+            bound,
+            abort: false,
+        });
+    }
+    value.table("a limit", |table| {
+        let bound = table.required("limit", "write { limit = ..., abort = true }");
+        let abort = table.field("abort").and_then(|value| value.boolean());
+        Some(GateLimit {
+            quantity,
+            bound: limit_bound(&bound?, quantity)?,
+            abort: abort.unwrap_or(false),
+        })
+    })?
+}
+
+/// The bound of a limit that is one value.
+fn limit_bound(value: &Value<'_>, quantity: Quantity) -> Option<LimitBound> {
+    Some(match quantity {
+        Quantity::Time { .. } => LimitBound::Time(duration(value, 1)?),
+        Quantity::CostPerRequest => LimitBound::Usd(amount(value)?),
+        _ => LimitBound::Share(inner_share(value)?),
+    })
 }
 
 /// A share that some number of answers can show to hold: no number shows that a rate is exactly 0 or 1.
@@ -283,7 +303,9 @@ fn within(table: &mut Table<'_>, metric: Metric) -> Option<GateLimit> {
     let time = time.and_then(|value| duration(&value, 1));
     let share = table.required("share", HELP);
     let share = share.and_then(|value| inner_share(&value));
+    let abort = table.field("abort").and_then(|value| value.boolean());
     Some(GateLimit {
+        abort: abort.unwrap_or(false),
         quantity: Quantity::Within {
             metric,
             time: time?,

@@ -22,8 +22,9 @@ mod project;
 
 pub use assert::{AssertTable, AssertType};
 pub use gate::{
-    GateLimitsTable, GateMetricsTable, GateTable, OnExceededWord, OnInconclusiveWord,
-    PointsBoundsTable, RatioBoundsTable, SharedShiftTable, TimeBoundsTable, WithinTable,
+    AbortingLimitTable, GateLimitsTable, GateMetricsTable, GateTable, LimitEntry, OnExceededWord,
+    OnInconclusiveWord, PointsBoundsTable, RatioBoundsTable, SharedShiftTable, TimeBoundsTable,
+    WithinTable,
 };
 
 pub use project::{

@@ -21,7 +21,11 @@ fn evidence(run: &Manifest, samples: &[Sample]) -> Evidence {
 /// Checks one limit on the only variant of a run.
 fn check(run: &Manifest, samples: &[Sample], quantity: Quantity, bound: LimitBound) -> LimitCheck {
     let gate = Gate {
-        limits: vec![GateLimit { quantity, bound }],
+        limits: vec![GateLimit {
+            quantity,
+            bound,
+            abort: false,
+        }],
         ..Gate::default()
     };
     let mut checks = check_limits(&evidence(run, samples), &gate);

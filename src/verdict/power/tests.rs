@@ -63,6 +63,14 @@ fn known_figures_are_reproduced() {
     assert_eq!(lints(&plain), []);
 }
 
+fn plain_limit(quantity: Quantity, bound: LimitBound) -> GateLimit {
+    GateLimit {
+        quantity,
+        bound,
+        abort: false,
+    }
+}
+
 #[test]
 fn each_gate_that_cannot_work_has_a_lint() {
     // The table of warnings: one suite each, with one change.
@@ -72,7 +80,9 @@ fn each_gate_that_cannot_work_has_a_lint() {
         lints(&suite)
     };
     let limited = |quantity, bound| {
-        changed(&|suite| gate(suite).limits = vec![GateLimit { quantity, bound }])
+        changed(&|suite| {
+            gate(suite).limits = vec![plain_limit(quantity, bound)];
+        })
     };
     let second = LimitBound::Time(Nanos::from_millis(1_000));
     assert_eq!(changed(&|_| ()), []);
@@ -123,6 +133,7 @@ fn each_gate_that_cannot_work_has_a_lint() {
         suite.repetitions = 1;
         let quantity = median;
         gate(suite).limits = vec![GateLimit {
+            abort: false,
             quantity,
             bound: second,
         }];
@@ -230,8 +241,8 @@ proptest! {
         let at = |prompts, repetitions| {
             let mut suite = suite(prompts, repetitions);
             gate(&mut suite).limits = vec![
-                GateLimit { quantity: P99, bound: LimitBound::Time(Nanos(1)) },
-                GateLimit { quantity: Quantity::ErrorRate, bound: LimitBound::Share(error) },
+                GateLimit { quantity: P99, bound: LimitBound::Time(Nanos(1)), abort: false },
+                GateLimit { quantity: Quantity::ErrorRate, bound: LimitBound::Share(error), abort: false },
             ];
             power(&suite, noise)
         };

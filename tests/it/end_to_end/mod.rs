@@ -18,6 +18,7 @@ mod faults;
 mod foresight;
 mod keys;
 mod leaks;
+mod limits;
 mod measuring;
 mod mistakes;
 mod outages;

@@ -2,7 +2,7 @@
 //!
 //! Owns the documentation of its keys. Must not read anything. Invariant: as of [`super`].
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::suite::model::metric::Metric;
 use crate::suite::value::limits;
@@ -170,6 +170,44 @@ pub struct WithinTable {
     /// The share, at least.
     #[schemars(extend("pattern" = PERCENT))]
     pub share: String,
+    /// Ends the run, with exit code 1, as soon as the limit can no longer hold.
+    #[schemars(extend("default" = false))]
+    pub abort: Option<bool>,
+}
+
+/// A limit: its bound, or a table.
+pub enum LimitEntry {
+    /// The bound.
+    Bound(String),
+    /// The bound, and what follows once it is broken.
+    Table(AbortingLimitTable),
+}
+
+/// A limit that may end the run.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AbortingLimitTable {
+    /// The bound.
+    pub limit: String,
+    /// Ends the run, with exit code 1, as soon as the limit can no longer hold.
+    #[schemars(extend("default" = false))]
+    pub abort: Option<bool>,
+}
+
+impl JsonSchema for LimitEntry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LimitEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let bound = generator.subschema_for::<String>();
+        let table = generator.subschema_for::<AbortingLimitTable>();
+        json_schema!({ "anyOf": [bound, table] })
+    }
 }
 
 /// Limits, judged with their intervals: one holds only where the whole interval lies within. Times
@@ -178,55 +216,55 @@ pub struct WithinTable {
 #[schemars(deny_unknown_fields)]
 pub struct GateLimitsTable {
     /// The median of the time to first token, at most; needs 6 answers.
-    pub ttft_p50: Option<String>,
+    pub ttft_p50: Option<LimitEntry>,
     /// The 75th percentile of the time to first token, at most; needs 13 answers.
-    pub ttft_p75: Option<String>,
+    pub ttft_p75: Option<LimitEntry>,
     /// The 90th percentile of the time to first token, at most; needs 36 answers.
-    pub ttft_p90: Option<String>,
+    pub ttft_p90: Option<LimitEntry>,
     /// The 95th percentile of the time to first token, at most; needs 72 answers.
-    pub ttft_p95: Option<String>,
+    pub ttft_p95: Option<LimitEntry>,
     /// The 99th percentile of the time to first token, at most; needs 368 answers.
-    pub ttft_p99: Option<String>,
+    pub ttft_p99: Option<LimitEntry>,
     /// The median of the time to the first token of the answer, at most; needs 6 answers.
-    pub ttfa_p50: Option<String>,
+    pub ttfa_p50: Option<LimitEntry>,
     /// The 75th percentile of the time to the first token of the answer, at most; needs 13 answers.
-    pub ttfa_p75: Option<String>,
+    pub ttfa_p75: Option<LimitEntry>,
     /// The 90th percentile of the time to the first token of the answer, at most; needs 36 answers.
-    pub ttfa_p90: Option<String>,
+    pub ttfa_p90: Option<LimitEntry>,
     /// The 95th percentile of the time to the first token of the answer, at most; needs 72 answers.
-    pub ttfa_p95: Option<String>,
+    pub ttfa_p95: Option<LimitEntry>,
     /// The 99th percentile of the time to the first token of the answer, at most; needs 368 answers.
-    pub ttfa_p99: Option<String>,
+    pub ttfa_p99: Option<LimitEntry>,
     /// The median of the time to first token, retries included, at most; needs 6 answers.
-    pub experienced_ttft_p50: Option<String>,
+    pub experienced_ttft_p50: Option<LimitEntry>,
     /// The 75th percentile of the time to first token, retries included, at most; needs 13 answers.
-    pub experienced_ttft_p75: Option<String>,
+    pub experienced_ttft_p75: Option<LimitEntry>,
     /// The 90th percentile of the time to first token, retries included, at most; needs 36 answers.
-    pub experienced_ttft_p90: Option<String>,
+    pub experienced_ttft_p90: Option<LimitEntry>,
     /// The 95th percentile of the time to first token, retries included, at most; needs 72 answers.
-    pub experienced_ttft_p95: Option<String>,
+    pub experienced_ttft_p95: Option<LimitEntry>,
     /// The 99th percentile of the time to first token, retries included, at most; needs 368 answers.
-    pub experienced_ttft_p99: Option<String>,
+    pub experienced_ttft_p99: Option<LimitEntry>,
     /// The median of the time to the end of the answer, at most; needs 6 answers.
-    pub latency_p50: Option<String>,
+    pub latency_p50: Option<LimitEntry>,
     /// The 75th percentile of the time to the end of the answer, at most; needs 13 answers.
-    pub latency_p75: Option<String>,
+    pub latency_p75: Option<LimitEntry>,
     /// The 90th percentile of the time to the end of the answer, at most; needs 36 answers.
-    pub latency_p90: Option<String>,
+    pub latency_p90: Option<LimitEntry>,
     /// The 95th percentile of the time to the end of the answer, at most; needs 72 answers.
-    pub latency_p95: Option<String>,
+    pub latency_p95: Option<LimitEntry>,
     /// The 99th percentile of the time to the end of the answer, at most; needs 368 answers.
-    pub latency_p99: Option<String>,
+    pub latency_p99: Option<LimitEntry>,
     /// The median of the mean gap between chunks of an answer, at most; needs 6 answers.
-    pub request_gap_p50: Option<String>,
+    pub request_gap_p50: Option<LimitEntry>,
     /// The 75th percentile of the mean gap between chunks of an answer, at most; needs 13 answers.
-    pub request_gap_p75: Option<String>,
+    pub request_gap_p75: Option<LimitEntry>,
     /// The 90th percentile of the mean gap between chunks of an answer, at most; needs 36 answers.
-    pub request_gap_p90: Option<String>,
+    pub request_gap_p90: Option<LimitEntry>,
     /// The 95th percentile of the mean gap between chunks of an answer, at most; needs 72 answers.
-    pub request_gap_p95: Option<String>,
+    pub request_gap_p95: Option<LimitEntry>,
     /// The 99th percentile of the mean gap between chunks of an answer, at most; needs 368 answers.
-    pub request_gap_p99: Option<String>,
+    pub request_gap_p99: Option<LimitEntry>,
     /// Share of trials with a time to first token within a time, failed ones included, at least.
     pub ttft_within: Option<WithinTable>,
     /// Share of trials with a time to the first token of the answer within a time, failed ones included, at least.
@@ -237,11 +275,11 @@ pub struct GateLimitsTable {
     pub latency_within: Option<WithinTable>,
     /// Share of trials that were not answered to the end, rate-limited ones left out, at most.
     #[schemars(extend("pattern" = PERCENT))]
-    pub error_rate: Option<String>,
+    pub error_rate: Option<LimitEntry>,
     /// Mean list price of a request, at most, such as `"$0.01"`.
     #[schemars(extend("pattern" = AMOUNT))]
-    pub cost_per_request: Option<String>,
+    pub cost_per_request: Option<LimitEntry>,
     /// Share of graded answers that passed, at least.
     #[schemars(extend("pattern" = PERCENT))]
-    pub pass_rate: Option<String>,
+    pub pass_rate: Option<LimitEntry>,
 }

@@ -1,0 +1,158 @@
+//! Limits that can no longer hold, whatever is left of a run.
+//!
+//! Owns the best case of the trials that are left. Must not know how a run ends. Invariant: a limit is not reported
+//! if the best case of what is left would leave it met or inconclusive; no error rate is spent by looking, because
+//! nothing is concluded from chance.
+
+use crate::record::Outcome;
+use crate::suite::Gate;
+use crate::units::{Nanos, Usd};
+
+use super::evidence::{Evidence, Observation};
+use super::gate::check_limits;
+use super::judgement::{LimitCheck, LimitStatus};
+
+/// Returns the first limit that asks to end the run, and that is exceeded even if each prompt is answered up to so
+/// many repetitions by every variant, at once and for nothing.
+pub fn hopeless_limit(evidence: &Evidence, gate: &Gate, repetitions: u32) -> Option<LimitCheck> {
+    let gate = Gate {
+        limits: (gate.limits.iter())
+            .filter(|limit| limit.abort)
+            .cloned()
+            .collect(),
+        ..gate.clone()
+    };
+    if gate.limits.is_empty() {
+        return None;
+    }
+    let mut best = evidence.clone();
+    let repetitions = usize::try_from(repetitions).unwrap_or(usize::MAX);
+    for observed in best.variants.iter_mut().flat_map(|one| &mut one.prompts) {
+        if observed.len() < repetitions {
+            observed.resize(repetitions, BEST);
+        }
+    }
+    let mut checks = check_limits(&best, &gate).into_iter();
+    checks.find(|check| check.status == LimitStatus::Exceeded)
+}
+
+/// The best answer that a trial can have.
+const BEST: Observation = Observation {
+    round: u32::MAX,
+    slot: u64::MAX,
+    sent_ns: Nanos::ZERO,
+    outcome: Outcome::Complete,
+    ttft_ns: Some(Nanos(1)),
+    ttfa_ns: Some(Nanos(1)),
+    experienced_ttft_ns: Some(Nanos(1)),
+    latency_ns: Some(Nanos(1)),
+    mean_gap_ns: Some(Nanos(1)),
+    output_rate: None,
+    output_tokens: None,
+    reasoning_tokens: None,
+    answer_chars: None,
+    cost: Some(Usd::ZERO),
+    longest_failed_ns: None,
+    excluded: false,
+    retried: false,
+    deferred: false,
+    cache_hit: None,
+    visible_reasoning: false,
+    hidden_reasoning: false,
+    provider: None,
+    passed: Some(true),
+};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::suite::{GateLimit, LimitBound, Metric, Quantity};
+    use crate::verdict::evidence::{PromptKey, VariantEvidence};
+
+    fn observed(ttft_ms: u64, is_answered: bool) -> Observation {
+        let mut one = BEST;
+        one.ttft_ns = Some(Nanos::from_millis(ttft_ms));
+        if !is_answered {
+            one.outcome = Outcome::ServerError;
+            one.ttft_ns = None;
+        }
+        one
+    }
+
+    fn evidence(prompts: Vec<Vec<Observation>>) -> Evidence {
+        let key = |_| PromptKey {
+            id: "p".to_owned(),
+            digest: String::new(),
+            weight: 1.0,
+        };
+        Evidence {
+            prompts: prompts.iter().map(key).collect(),
+            variants: vec![VariantEvidence {
+                label: "v".to_owned(),
+                model: "a/b".parse().unwrap(),
+                prompts,
+            }],
+            sharing: Vec::new(),
+            part_starts: Vec::new(),
+            providers: Vec::new(),
+        }
+    }
+
+    fn gate(abort: bool) -> Gate {
+        let limit = |quantity, bound| GateLimit {
+            quantity,
+            bound,
+            abort,
+        };
+        let ttft = Quantity::Time {
+            metric: Metric::Ttft,
+            percent: 50,
+        };
+        Gate {
+            limits: vec![
+                limit(ttft, LimitBound::Time(Nanos::from_millis(500))),
+                limit(Quantity::ErrorRate, LimitBound::Share(0.2)),
+            ],
+            ..Gate::default()
+        }
+    }
+
+    #[test]
+    fn a_limit_is_given_up_when_the_rest_cannot_repair_it() {
+        // Half of the answers must be above the limit for its median to be: not after five of twenty.
+        let slow = |count: usize| evidence(vec![vec![observed(900, true); count]; 4]);
+        assert_eq!(hopeless_limit(&slow(5), &gate(true), 20), None);
+        let found = hopeless_limit(&slow(18), &gate(true), 20).unwrap();
+        assert_eq!(
+            (found.variant.as_str(), found.quantity.word()),
+            ("v", "ttft_p50")
+        );
+        // The suite does not ask for it.
+        assert_eq!(hopeless_limit(&slow(18), &gate(false), 20), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        // Whatever comes after a limit was given up, the complete run does not meet it.
+        #[test]
+        fn what_is_given_up_is_never_met(
+            trials in prop::collection::vec(prop::collection::vec((1_u64..1_000, 0_u32..10), 12), 1..5),
+            done in 0_usize..12,
+            slow in 0_u64..900,
+        ) {
+            let all: Vec<Vec<Observation>> = trials
+                .iter()
+                .map(|one| one.iter().map(|(ms, dice)| observed(ms + slow, *dice > 2)).collect())
+                .collect();
+            let begun = all.iter().map(|one| one[..done].to_vec()).collect();
+            if let Some(given_up) = hopeless_limit(&evidence(begun), &gate(true), 12) {
+                let checks = check_limits(&evidence(all), &gate(true));
+                let end = checks.iter().find(|check| check.quantity == given_up.quantity).unwrap();
+                prop_assert_ne!(end.status, LimitStatus::Within);
+            }
+        }
+    }
+}
