@@ -151,7 +151,7 @@ fn sorting_opening_and_reading_work_at_every_width() {
         assert_eq!(found["expanded"], "true");
         let opened = found["opened"].as_str().unwrap();
         assert!(
-            opened.contains("output tokens") && opened.contains("gpt-5-mini"),
+            opened.contains("output tokens") && opened.contains("gpt-5.6-luna"),
             "{opened}"
         );
         assert_eq!(found["readout"], found["focused"]);

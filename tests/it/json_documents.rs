@@ -21,9 +21,14 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// The call, its exit code, and the shape of its output. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 26] = [
+const CALLS: [(&str, i32, Shape); 27] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
+    (
+        "resume reports/failing/latest --retry-failed --json --quiet",
+        4,
+        Shape::Comparison,
+    ),
     ("run suite.toml --list --json", 0, Shape::Plan),
     ("run suite.toml --verify --json", 0, Shape::Verification),
     ("run failing.toml --verify --json", 4, Shape::Verification),

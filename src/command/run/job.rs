@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{
     self, CacheUses, Cap, FinishedTrials, Pacer, RequestWriter, RunContext, RunEvent,
@@ -504,7 +502,7 @@ impl Job {
     /// The models of the suite whose retirement has come or is near at this time.
     pub(in crate::command) fn retirements(&self, at: jiff::Timestamp) -> Vec<ModelRetirement> {
         let ResolvedRun { suite, profile, .. } = &self.resolved;
-        let today = at.to_zoned(TimeZone::UTC).date();
+        let today = at.to_zoned(jiff::tz::TimeZone::UTC).date();
         ModelRetirement::near(suite.models(), self.catalog(), &profile.retirements, today)
     }
 

@@ -154,7 +154,7 @@ impl SampleStore {
         let places = match &self.rescue {
             Rescue::NotNeeded => format!(
                 "every finished sample is in {folder}; once the trouble is gone, `bakeoff resume {folder}` finishes \
-                 the run and makes the reports"
+                 the run, and `bakeoff report {folder}` makes the reports"
             ),
             Rescue::Folder {
                 run,
