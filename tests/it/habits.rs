@@ -275,16 +275,16 @@ fn every_verb_has_a_manual_page() {
 
 #[test]
 fn help_is_a_command_too_and_a_misspelt_one_suggests_the_nearest() {
-    // `help run` and `rum` are what hands type first.
+    // `help run` and `estimat` are what hands type first.
     let home = Home::new();
     let helped = home.bakeoff("help run").run();
     assert_eq!(helped.out, home.bakeoff("run --help").run().out);
     home.bakeoff("help models show")
         .says("Model id, as the endpoint spells it")
         .run();
-    home.bakeoff("rum suite.toml")
+    home.bakeoff("estimat suite.toml")
         .exits(2)
-        .complains("a similar subcommand exists: 'run'")
+        .complains("a similar subcommand exists: 'estimate'")
         .run();
 }
 
