@@ -305,12 +305,11 @@ fn a_project_file_is_found_above_in_the_repository_and_in_the_configuration() {
     let resolves = |name: &str, configured: bool| {
         let call = format!("cd repository/sub/deep && bakeoff models --endpoint {name}");
         let call = home.shell(&call);
-        let call = if configured {
+        if configured {
             call.env("XDG_CONFIG_HOME", home.path("config"))
         } else {
             call
-        };
-        call
+        }
     };
     for name in ["ours", "foreign"] {
         resolves(name, false)

@@ -300,11 +300,8 @@ mod tests {
         let today = alone(11, &flat(12, 0.3 + 0.5));
         let judgement =
             compare_with_history(&today, &PastRuns::from_history(&after, &today), &gate);
-        let found = judgement.comparisons.iter();
-        let ttft = found
-            .filter(|one| one.metric == Metric::Ttft)
-            .next()
-            .unwrap();
+        let mut found = judgement.comparisons.iter();
+        let ttft = found.find(|one| one.metric == Metric::Ttft).unwrap();
         assert_eq!(ttft.verdict, Verdict::Regressed);
     }
 
