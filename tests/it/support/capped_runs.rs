@@ -128,7 +128,7 @@ fn suite_text(dice: &mut ChaCha8Rng) -> String {
         .collect();
     format!(
         "name = \"capped\"\nmodels = [{}]\nrepetitions = 10000\nwarmup = {}\nconcurrency = {}\n\
-         max_attempts = {}\ncache = \"{}\"\nseed = {}\n\
+         max_attempts = {}\npatience = \"1s\"\ncache = \"{}\"\nseed = {}\n\
          timeouts = {{ headers = \"150ms\", gap = \"150ms\", total = \"1s\" }}\n\
          [parameters]\nmax_tokens = {}\n{}",
         models.join(", "),
