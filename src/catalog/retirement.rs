@@ -37,7 +37,7 @@ pub struct Retirement {
 }
 
 impl Retirement {
-    /// Returns true from [`NOTICE_DAYS`] before the retirement on.
+    /// Returns true from `NOTICE_DAYS` before the retirement on.
     pub fn is_near(&self, today: Date) -> bool {
         let days = today.until(self.date).map(|span| span.get_days());
         days.is_ok_and(|days| days <= NOTICE_DAYS)
