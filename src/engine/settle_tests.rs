@@ -237,17 +237,55 @@ fn a_bill_that_is_no_amount_is_unknown() {
 }
 
 #[test]
-fn text_of_other_choices_is_paid_for() {
-    // No tokens beside text are false counts, in whichever choice the text stands.
+fn output_of_any_kind_is_paid_for() {
+    // Too few tokens beside output are false counts, wherever and whatever the output is.
     let text = "word ".repeat(2_000);
-    let body = format!(
-        r#"{{"choices":[{{"index":0,"message":{{"content":"hi"}},"finish_reason":"stop"}},{{"index":1,"message":{{"content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":20,"completion_tokens":1}}}}"#
+    let cases = [
+        (
+            format!(
+                r#"{{"index":0,"message":{{"content":"hi"}},"finish_reason":"stop"}},{{"index":1,"message":{{"content":"{text}"}},"finish_reason":"stop"}}"#
+            ),
+            1,
+            (2, 0, 10_000),
+        ),
+        (
+            r#"{"index":0,"delta":{"thinking":"hidden?"},"finish_reason":"stop"}"#.to_owned(),
+            0,
+            (0, 7, 0),
+        ),
+        (
+            r#"{"index":0,"text":"older","finish_reason":"stop"}"#.to_owned(),
+            0,
+            (5, 0, 0),
+        ),
+        (
+            r#"{"index":0,"message":{"content":null,"audio":{"id":"a"}},"finish_reason":"stop"}"#.to_owned(),
+            0,
+            (0, 0, 1),
+        ),
+        (
+            r#"{"index":0,"message":{"content":"","images":[{"type":"image_url"}]},"finish_reason":"stop"}"#.to_owned(),
+            0,
+            (0, 0, 1),
+        ),
+    ];
+    for (choices, completion, chars) in cases {
+        let body = format!(
+            r#"{{"choices":[{choices}],"usage":{{"prompt_tokens":20,"completion_tokens":{completion}}}}}"#
+        );
+        check_false_counts(&body, chars);
+    }
+}
+
+/// Checks that an answer has these characters of answer, of reasoning and of unread output, and no cost.
+fn check_false_counts(body: &str, chars: (u64, u64, u64)) {
+    let reading = reading_of(body, "maker/model");
+    let read = (
+        reading.answer_chars.unwrap(),
+        reading.reasoning_chars.unwrap(),
+        reading.unread_chars,
     );
-    let reading = reading_of(&body, "maker/model");
-    assert_eq!(
-        (reading.answer_chars, reading.other_choice_chars),
-        (Some(2), 10_000)
-    );
+    assert_eq!(read, chars, "{body}");
     let prompt = PromptSize {
         chars: 40,
         images: 0,
@@ -262,6 +300,6 @@ fn text_of_other_choices_is_paid_for() {
             bound: None,
         },
     );
-    assert!(matches!(cost.bill, ActualCost::Unknown), "{cost:?}");
-    assert_eq!(cost.flags, [Flag::UsageImpossible]);
+    assert!(matches!(cost.bill, ActualCost::Unknown), "{body} {cost:?}");
+    assert_eq!(cost.flags, [Flag::UsageImpossible], "{body}");
 }

@@ -11,7 +11,7 @@ use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage, to_
 use super::fault;
 use super::lenient::TextOrList;
 use super::usage::UsageRoute;
-use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
+use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireThinking};
 
 /// Converts the wire struct.
 pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
@@ -43,7 +43,7 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
     for choice in wire.choices.0 {
         // There are other choices only where a suite requests several (`n`): their texts must not be mixed.
         if choice.index.0.unwrap_or(0) != 0 {
-            chunk.other_choice_chars += chars_of(choice);
+            chunk.unread_chars += chars_of(choice);
             continue;
         }
         if let Some(reason) = choice.finish_reason.some() {
@@ -54,20 +54,27 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
         }
         add_usage(&mut chunk, choice.usage.0, UsageRoute::Chat);
         chunk.whole = choice.delta.0.is_none();
-        if let Some(delta) = choice.delta.0.or(choice.message.0) {
-            add_delta(&mut chunk, delta);
-        }
+        add_output(&mut chunk, choice);
     }
     chunk
 }
 
-/// The characters of a choice.
+/// The characters of a choice; an image or sound counts as one.
 fn chars_of(choice: WireChoice<'_>) -> u64 {
     let mut own = Chunk::default();
+    add_output(&mut own, choice);
+    let chars: u64 = own.pieces.iter().map(ChunkPiece::chars).sum();
+    chars + u64::from(own.has_other_output)
+}
+
+/// Adds what the model wrote. The text of the older form counts where the newer one has none.
+fn add_output<'a>(chunk: &mut Chunk<'a>, choice: WireChoice<'a>) {
     if let Some(delta) = choice.delta.0.or(choice.message.0) {
-        add_delta(&mut own, delta);
+        add_delta(chunk, delta);
     }
-    own.pieces.iter().map(ChunkPiece::chars).sum()
+    if chunk.pieces.is_empty() && !choice.text.0.is_empty() {
+        chunk.pieces.push(ChunkPiece::Content(choice.text.0));
+    }
 }
 
 fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
@@ -85,12 +92,7 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
                 }
                 texts.push(ChunkPiece::Refusal(part.refusal.0));
                 for thought in [part.thinking, part.reasoning] {
-                    match thought {
-                        TextOrList::Text(text) => thoughts.push(text),
-                        TextOrList::List(parts) => {
-                            thoughts.extend(parts.into_iter().map(|part| part.text.0));
-                        }
-                    }
+                    thoughts.extend(texts_of(thought));
                 }
                 if is_thought && !part.summary.0.is_empty() {
                     chunk.hidden_reasoning = true;
@@ -114,6 +116,7 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let reasoning = [
         vec![delta.reasoning.0],
         vec![delta.reasoning_content.0],
+        texts_of(delta.thinking),
         details,
         thoughts,
     ]
@@ -135,6 +138,14 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     chunk.pieces.extend(pieces.filter(ChunkPiece::is_non_empty));
     add_usage(chunk, delta.usage.0, UsageRoute::Chat);
     add_metadata(chunk, [delta.provider_metadata]);
+}
+
+/// The texts of reasoning, one or several.
+fn texts_of<'a>(thinking: TextOrList<'a, WireThinking<'a>>) -> Vec<Cow<'a, str>> {
+    match thinking {
+        TextOrList::Text(text) => vec![text],
+        TextOrList::List(parts) => parts.into_iter().map(|part| part.text.0).collect(),
+    }
 }
 
 /// True for the `type` of a content part that holds reasoning: `reasoning`, `thinking`, `reasoning_text`, `thought`.

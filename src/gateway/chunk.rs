@@ -31,7 +31,7 @@ pub struct Chunk<'a> {
     /// The pieces in order; never empty ones.
     pub pieces: Vec<ChunkPiece<'a>>,
     /// Characters of the choices beside the first one, which are paid for and not read.
-    pub other_choice_chars: u64,
+    pub unread_chars: u64,
     /// True if the pieces come from a whole `message`, not from a `delta`: some servers send both.
     pub whole: bool,
     /// True if reasoning is encrypted or a summary.

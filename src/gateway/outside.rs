@@ -47,7 +47,7 @@ impl Redact for Reading {
             billed_usd: _,
             surcharge_usd: _,
             has_unreadable_bill: _,
-            other_choice_chars: _,
+            unread_chars: _,
             market_usd: _,
             provider_attempts: _,
             flags: _,

@@ -52,8 +52,8 @@ pub struct Reading {
     pub answer_chars: Option<u64>,
     /// Characters of visible reasoning.
     pub reasoning_chars: Option<u64>,
-    /// Characters of choices beside the first one, which are paid for and not read.
-    pub other_choice_chars: u64,
+    /// Characters of output that is paid for and not read: other choices than the first; one for images and sound.
+    pub unread_chars: u64,
     /// Characters of the first token-bearing chunk.
     pub first_chunk_chars: Option<u64>,
     /// The last counts that were reported; `record::check_usage` decides what they mean.
@@ -152,7 +152,7 @@ fn new_reading(recording: &Recording) -> Reading {
         end: recording.end,
         gaps: GapList::default(),
         answer_chars: None,
-        other_choice_chars: 0,
+        unread_chars: 0,
         reasoning_chars: None,
         first_chunk_chars: None,
         usage: None,
@@ -455,7 +455,7 @@ fn fill_reading(
         .or(transcript.envelope_id);
     reading.answer_chars = Some(transcript.answer_chars);
     reading.reasoning_chars = Some(transcript.reasoning_chars);
-    reading.other_choice_chars = transcript.other_choice_chars;
+    reading.unread_chars = transcript.unread_chars();
     let answer = if refused {
         transcript.refusal
     } else {

@@ -36,8 +36,8 @@ pub(super) struct Transcript {
     pub(super) reasoning: String,
     pub(super) answer_chars: u64,
     pub(super) reasoning_chars: u64,
-    /// See [`Chunk::other_choice_chars`].
-    pub(super) other_choice_chars: u64,
+    /// See [`Chunk::unread_chars`].
+    unread_chars: u64,
     pub(super) finish_reason: Option<String>,
     pub(super) usage: Option<Usage>,
     /// The largest prompt and completion counts of any state of `usage`.
@@ -173,7 +173,7 @@ impl Transcript {
             }
         };
         self.has_choice |= chunk.has_choice;
-        self.other_choice_chars += chunk.other_choice_chars;
+        self.unread_chars += chunk.unread_chars;
         self.has_other_output |= chunk.has_other_output;
         self.is_incomplete |= chunk.is_incomplete;
         self.hidden_reasoning |= chunk.hidden_reasoning;
@@ -370,6 +370,12 @@ impl Transcript {
     /// True if nothing came that could be an answer.
     pub(super) const fn is_empty(&self) -> bool {
         self.is_silent() && !self.has_other_output
+    }
+
+    /// Characters of output that is paid for and not read; an image or sound is one at least.
+    pub(super) fn unread_chars(&self) -> u64 {
+        self.unread_chars
+            .saturating_add(self.has_other_output.into())
     }
 
     /// True if the model refused: the text of a refusal and nothing else.

@@ -66,6 +66,9 @@ pub(super) struct WireChoice<'a> {
     pub(super) delta: Object<WireDelta<'a>>,
     #[serde(borrow)]
     pub(super) message: Object<WireDelta<'a>>,
+    /// The text of a server that answers in the older form of completions.
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
     #[serde(borrow)]
     pub(super) finish_reason: Text<'a>,
     pub(super) error: Value,
@@ -82,6 +85,8 @@ pub(super) struct WireDelta<'a> {
     pub(super) reasoning: Text<'a>,
     #[serde(borrow)]
     pub(super) reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    pub(super) thinking: TextOrList<'a, WireThinking<'a>>,
     #[serde(borrow)]
     pub(super) reasoning_details: List<WireDetail<'a>>,
     #[serde(borrow)]
