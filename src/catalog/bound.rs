@@ -87,7 +87,7 @@ pub enum UnboundedCost {
         provider: Option<String>,
     },
     /// The answer has no token limit.
-    #[error("`{model}` is asked without max_tokens")]
+    #[error("`{model}` has no max_tokens")]
     NoTokenLimit {
         /// The model.
         model: ModelId,
@@ -111,7 +111,7 @@ pub enum UnboundedCost {
         listed: Option<Usd>,
     },
     /// The request has a key by which it can cost more than its tokens.
-    #[error("`{model}` is asked with `{key}`, which can cost more than its tokens")]
+    #[error("`{model}` has `{key}`, which can cost more than its tokens")]
     CostlyKey {
         /// The model.
         model: ModelId,
@@ -119,7 +119,7 @@ pub enum UnboundedCost {
         key: String,
     },
     /// The bound is beyond the range of [`Usd`].
-    #[error("a request to `{model}` has a bound beyond all sums of money")]
+    #[error("a request to `{model}` has no finite upper bound of its cost")]
     TooLarge {
         /// The model.
         model: ModelId,
@@ -158,7 +158,7 @@ impl UnboundedCost {
             let max = listed.unwrap_or(EXAMPLE_SURCHARGE);
             let (table, named) = endpoint_table(endpoint, "surcharges");
             format!(
-                "{named}declare the most it can be: {table} with model = \"{model}\" \
+                "{named}declare its maximum: {table} with model = \"{model}\" \
                  and {key} = {max} in bakeoff.toml"
             )
         };

@@ -299,15 +299,13 @@ impl Catalog {
     pub fn price_warnings(&self) -> Vec<String> {
         let twice = self.duplicate_ids.iter();
         let twice = twice.map(|id| {
-            format!("`{id}` is listed twice with other prices: the first ones count; `prices` in bakeoff.toml \
-                     declare what holds")
+            format!("`{id}` is listed twice with different prices: the first ones are used; to set others, declare `prices` in bakeoff.toml")
         });
         let invalid = self.models.values().filter(|m| m.has_invalid_price());
         let invalid: Vec<&ModelId> = invalid.map(|model| &model.id).collect();
         let invalid = invalid.first().map(|first| {
             format!(
-                "prices of {} cannot be believed, and none of theirs is used: `bakeoff models show {first}` \
-                 tells why",
+                "prices of {} are invalid and are not used: see `bakeoff models show {first}`",
                 plural(invalid.len(), "model")
             )
         });

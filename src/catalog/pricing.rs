@@ -63,12 +63,12 @@ impl Treatment {
     /// The treatment in words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Bounded => "counted by caps and worst cases, not by list costs",
+            Self::Bounded => "counted in caps and worst cases, not in list costs",
             Self::Images => {
                 "billed for images alone: caps refuse images until `usd_per_image` declares it"
             }
             Self::Declare => {
-                "not supported: caps refuse the model until `surcharges` declare its most"
+                "not supported: caps refuse the model until `surcharges` declares its maximum"
             }
             Self::Unbelieved => {
                 "no price of this list is used: this is not 0 to 0.01 USD a token, or has holes between its \

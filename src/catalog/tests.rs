@@ -148,10 +148,7 @@ fn invalid_prices_are_reported() {
         assert!(others.iter().any(|other| other == price), "{others:?}");
         assert_eq!(
             catalog.price_warnings(),
-            [
-                "prices of 1 model cannot be believed, and none of theirs is used: `bakeoff models show a/b` \
-              tells why"
-            ]
+            ["prices of 1 model are invalid and are not used: see `bakeoff models show a/b`"]
         );
         let own = OwnPrice {
             model: id("a/b"),
@@ -199,9 +196,9 @@ fn further_prices_are_shown_as_the_list_spells_them() {
     });
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
     image: 0.10 (billed for images alone: caps refuse images until `usd_per_image` declares it)
-    image_dimension_quality_pricing: [{"size":"1024x1024", "cost":"0.04"}] (not supported: caps refuse the model until `surcharges` declare its most)
-    regional: {"eu": {"input":"0.1"},              "us": {}} (not supported: caps refuse the model until `surcharges` declare its most)
-    web_search: 0.0100 (not supported: caps refuse the model until `surcharges` declare its most)
+    image_dimension_quality_pricing: [{"size":"1024x1024", "cost":"0.04"}] (not supported: caps refuse the model until `surcharges` declares its maximum)
+    regional: {"eu": {"input":"0.1"},              "us": {}} (not supported: caps refuse the model until `surcharges` declares its maximum)
+    web_search: 0.0100 (not supported: caps refuse the model until `surcharges` declares its maximum)
     "#);
     // A region whose prices cannot be read bounds nothing; one that can does.
     let catalog = Catalog::snapshot();

@@ -102,8 +102,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let read = samples::read(&run, &manifest)?;
     if let Some(why) = why_not(&manifest, &read.summary).filter(|_| !options.force) {
         return Err(Failure::usage(format!(
-            "{} is not accepted: {why}\n  every later run would be compared with it; \
-             --force accepts it all the same",
+            "{} is not accepted: {why}\n  every later run would be compared with it; --force accepts it anyway",
             manifest.run
         )));
     }
@@ -193,7 +192,7 @@ fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
         (Status::Interrupted, _) => Some("it was interrupted".to_owned()),
         (Status::Incomplete(reason), _) => Some(format!("it is incomplete ({reason})")),
         (Status::Complete, Some(round)) => Some(format!(
-            "it ended after round {round} because its verdict was in, so its levels lean to that verdict"
+            "it ended early, after round {round}, once its verdict was decided, which biases its baseline towards that verdict"
         )),
         (Status::Complete, None) => (!enough_was_answered(summary))
             .then(|| "a model answered less than half of its trials".to_owned()),

@@ -132,7 +132,7 @@ fn refuse_itself(before: &Manifest, after: &Manifest) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "both folders hold the run {}: it has not changed against itself\n  name two runs \
+        "both folders hold the run {}: a run cannot be compared with itself\n  name two runs \
          (`bakeoff runs` lists them), or one alone to compare its models",
         before.run
     )))
@@ -154,7 +154,7 @@ fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
     let suite = &run.manifest.suite;
     if suite.variants.len() < 2 {
         return Err(Failure::usage(format!(
-            "{} asked one model, `{}`: there is nothing to compare it with\n  name a later run as well, \
+            "{} has one model, `{}`: there is nothing to compare it with\n  name a later run as well, \
              or a run of several models",
             run.manifest.run, suite.reference
         )));

@@ -63,7 +63,7 @@ pub(super) enum ActualCost {
 /// A bill above its declared bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a bill of ${billed} exceeds the bound of ${bound} that its price list and token limit give"
+    "a bill of ${billed} exceeds the bound of ${bound} computed from its prices and token limit"
 )]
 pub(super) struct BoundExceeded {
     /// The billed amount.

@@ -172,8 +172,7 @@ impl Cap {
             format!(", up to ${reserved} is under way")
         };
         format!(
-            "the cap of {} leaves less than the next slot can cost at most (${spent} is spent or cannot be \
-             ruled out{under_way})",
+            "the cap of {} is too low for the next slot (${spent} is spent or reserved{under_way})",
             self.words()
         )
     }

@@ -93,8 +93,7 @@ impl AttemptCost {
     pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: VariantPrices<'_>) -> Self {
         let size = ExchangeSize {
             prompt_chars: prompt.chars,
-            answer_chars: (reading.answer_chars.unwrap_or(0))
-                .saturating_add(reading.unread_chars),
+            answer_chars: (reading.answer_chars.unwrap_or(0)).saturating_add(reading.unread_chars),
             reasoning_chars: reading.reasoning_chars.unwrap_or(0),
             has_hidden_reasoning: reading.flags.contains(&Flag::HiddenReasoning),
             has_reached_limit: reading.outcome == Outcome::Length,

@@ -54,7 +54,11 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
         }
         add_usage(&mut chunk, choice.usage.0, UsageRoute::Chat);
         chunk.whole = choice.delta.0.is_none();
-        add_output(&mut chunk, choice);
+        add_output(
+            &mut chunk,
+            choice.delta.0.or(choice.message.0),
+            choice.text.0,
+        );
     }
     chunk
 }
@@ -62,18 +66,18 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
 /// The characters of a choice; an image or sound counts as one.
 fn chars_of(choice: WireChoice<'_>) -> u64 {
     let mut own = Chunk::default();
-    add_output(&mut own, choice);
+    add_output(&mut own, choice.delta.0.or(choice.message.0), choice.text.0);
     let chars: u64 = own.pieces.iter().map(ChunkPiece::chars).sum();
     chars + u64::from(own.has_other_output)
 }
 
 /// Adds what the model wrote. The text of the older form counts where the newer one has none.
-fn add_output<'a>(chunk: &mut Chunk<'a>, choice: WireChoice<'a>) {
-    if let Some(delta) = choice.delta.0.or(choice.message.0) {
+fn add_output<'a>(chunk: &mut Chunk<'a>, delta: Option<WireDelta<'a>>, older: Cow<'a, str>) {
+    if let Some(delta) = delta {
         add_delta(chunk, delta);
     }
-    if chunk.pieces.is_empty() && !choice.text.0.is_empty() {
-        chunk.pieces.push(ChunkPiece::Content(choice.text.0));
+    if chunk.pieces.is_empty() && !older.is_empty() {
+        chunk.pieces.push(ChunkPiece::Content(older));
     }
 }
 

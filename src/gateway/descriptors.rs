@@ -12,7 +12,7 @@ const OTHER_DESCRIPTORS: u64 = 256;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{lanes} requests at once need {needed} open files, and the system allows {granted}\n  \
-     lower the concurrency or ask fewer models at once, or raise the limit (`ulimit -n {needed}`)"
+     lower the concurrency or compare fewer models at once, or raise the limit (`ulimit -n {needed}`)"
 )]
 pub struct TooFewDescriptors {
     /// Connections needed.

@@ -48,7 +48,7 @@ pub enum OpenError {
     #[error("the header `{0}` cannot be sent: its name or value has characters that HTTP forbids")]
     Header(String),
     /// The key cannot be sent; it is not shown.
-    #[error("the key holds characters that no header may hold (a line break, perhaps)")]
+    #[error("the key has characters that are invalid in a header (a line break, perhaps)")]
     Key,
     /// The system allows fewer open files than the connections need.
     #[error(transparent)]

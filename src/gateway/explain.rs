@@ -82,7 +82,7 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
     let model = context.model;
     if context.flags.contains(&Flag::TruncatedInReasoning) {
         return Some(Explanation::new(
-            format!("`{model}` used up the token limit by reasoning and gave no answer."),
+            format!("`{model}` used its whole token limit for reasoning and gave no answer."),
             "Raise `max_tokens`, or lower `reasoning_effort`, for this model.",
         ));
     }
@@ -130,7 +130,7 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
                 "a content filter stopped the answer of `{model}`{}.",
                 quoted_message(context)
             ),
-            "Reword the prompt, or ask another provider, whose filter may differ.",
+            "Reword the prompt, or use another provider, whose filter may differ.",
         ),
     })
 }
@@ -145,7 +145,7 @@ fn unauthorized(context: &FailureContext<'_>) -> Explanation {
     if key_variables.is_empty() {
         return Explanation::new(
             format!(
-                "{base_url} wants a key, but the endpoint `{profile}` is set up without one{}.",
+                "{base_url} requires a key, but the endpoint `{profile}` is configured without one{}.",
                 quoted_message(context)
             ),
             "Name the variable that holds the key as `key` of this endpoint in `bakeoff.toml`.",
@@ -157,7 +157,7 @@ fn unauthorized(context: &FailureContext<'_>) -> Explanation {
             quoted_message(context)
         ),
         format!(
-            "Check the value of {}: a gateway's key is good at the gateway's URL only, a provider's key at the provider's.",
+            "Check the value of {}: a gateway's key works at the gateway's URL only, a provider's key at the provider's.",
             join_or(key_variables)
         ),
     )
@@ -177,8 +177,8 @@ fn allowance(context: &FailureContext<'_>) -> Explanation {
             "Add credit to the account, then run again.",
         ),
         (Outcome::Forbidden, Some("customer_verification_required")) => Explanation::new(
-            format!("`{profile}` wants the account verified first{quoted}."),
-            "Add a payment card to the account; until then unknown models are answered this way too.",
+            format!("`{profile}` requires a verified account{quoted}."),
+            "Add a payment card to the account; until then unknown models get the same answer.",
         ),
         (Outcome::Forbidden, _) if context.cause() == Some(ErrorCause::AccountSetting) => {
             Explanation::new(
@@ -189,7 +189,7 @@ fn allowance(context: &FailureContext<'_>) -> Explanation {
             )
         }
         (Outcome::Forbidden, _) => Explanation::new(
-            format!("`{profile}` forbids this key to use `{model}`{quoted}."),
+            format!("`{profile}` does not allow this key to use `{model}`{quoted}."),
             "Check the plan, the allowed models and the routing rules of the key's team.",
         ),
         _ if context.retry_after > Some(HONOURED_WAIT_MAX) => {
@@ -232,7 +232,7 @@ fn model_not_found(context: &FailureContext<'_>) -> Explanation {
             join_or(&others)
         ),
         (false, true) => {
-            format!("Look the id up: `bakeoff models --endpoint {profile}` lists them.")
+            format!("To see the ids: `bakeoff models --endpoint {profile}`.")
         }
         (false, false) => format!("Did you mean {}?", join_or(&others)),
     };
@@ -268,7 +268,7 @@ fn rejected(context: &FailureContext<'_>) -> Explanation {
     match context.status() {
         Some(status @ 300..=399) => Explanation::new(
             format!("{base_url} answered with a redirect (HTTP {status}), which is not followed."),
-            "Set the base URL to the place it redirects to.",
+            "Set the base URL to the redirect's target.",
         ),
         Some(404) if context.others_answer => Explanation::new(
             format!("`{model}` has no endpoint under {base_url} (HTTP 404){quoted}."),
@@ -313,12 +313,12 @@ fn connection(context: &FailureContext<'_>) -> Explanation {
             "If the server speaks plain HTTP, write `http://` in the base URL.",
         ),
         Outcome::ConnectionLost => Explanation::new(
-            format!("the connection broke before `{model}` had answered{quoted}."),
-            "Run again; if it persists, ask whether a proxy on the way ends long answers.",
+            format!("the connection broke before `{model}` answered{quoted}."),
+            "Run again; if it persists, check whether a proxy between ends long answers.",
         ),
         _ => Explanation::new(
             format!("the answer of `{model}` stopped in the middle, without a reason for its end."),
-            "Run again; if it persists, the provider or a proxy on the way cuts answers off.",
+            "Run again; if it persists, the provider or a proxy between cuts answers off.",
         ),
     }
 }
@@ -404,19 +404,19 @@ fn protocol(context: &FailureContext<'_>) -> Explanation {
     let quoted = quoted_message(context);
     if context.outcome == Outcome::TooLarge {
         return Explanation::new(
-            format!("the answer of `{model}` is larger than is read{quoted}."),
-            "Lower `max_tokens`; an answer of this size is more likely a fault of the server.",
+            format!("the answer of `{model}` is too large to be read{quoted}."),
+            "Lower `max_tokens`; an answer of this size is probably a server fault.",
         );
     }
     let message = context.error.map_or("", |error| error.message.as_str());
     if message.starts_with(fault::HTML_PAGE) {
         return Explanation::new(
             format!("{base_url} answered with {}.", one_line(message)),
-            "Check the base URL (it usually ends in `/v1`), and whether a proxy or a log-in page stands in between.",
+            "Check the base URL (it usually ends in `/v1`), and whether a proxy or a log-in page answers in its place.",
         );
     }
     Explanation::new(
-        format!("{base_url} did not answer as a chat endpoint does{quoted}."),
+        format!("{base_url} did not answer like a chat endpoint{quoted}."),
         "Check that the base URL is that of an OpenAI-compatible endpoint.",
     )
 }

@@ -87,13 +87,13 @@ fn the_common_failures_read_well() {
         .collect();
     insta::assert_snapshot!(text.join("\n\n"), @r#"
     https://ai-gateway.vercel.sh/v1 did not accept the key: "Invalid API key".
-    Check the value of `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`: a gateway's key is good at the gateway's URL only, a provider's key at the provider's.
+    Check the value of `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`: a gateway's key works at the gateway's URL only, a provider's key at the provider's.
 
     `vercel` does not know the model `openai/gpt-5-mni`: "Model 'openai/gpt-5-mni' not found".
     Did you mean `openai/gpt-5-mini` or `openai/gpt-5-nano`?
 
     https://ai-gateway.vercel.sh/v1 answered with an HTML page titled "Log in".
-    Check the base URL (it usually ends in `/v1`), and whether a proxy or a log-in page stands in between.
+    Check the base URL (it usually ends in `/v1`), and whether a proxy or a log-in page answers in its place.
 
     no connection to https://ai-gateway.vercel.sh/v1: "connection refused".
     Check the URL, that the server is running, and the network.

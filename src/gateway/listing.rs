@@ -44,7 +44,7 @@ pub enum FetchError {
     #[error("{0}")]
     Connection(String),
     /// The time limit passed.
-    #[error("no whole answer within {} s", .0.as_secs())]
+    #[error("no complete answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// The endpoint returned an error.
     #[error("HTTP {status}{}", quote_message(.message))]

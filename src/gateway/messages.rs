@@ -136,7 +136,7 @@ fn turns(messages: &[Message]) -> Result<Value, UnsupportedParameter> {
     for message in messages {
         let (role, blocks) = match message.role {
             Role::System => {
-                let what = "a system text after the first turn";
+                let what = "a system message after the first turn";
                 return Err(unsupported(what, "write it as `system`"));
             }
             Role::User => ("user", user_blocks(message)),

@@ -436,6 +436,7 @@ fn fill_reading(
         .filter_map(|(flag, up)| up.then_some(flag));
     reading.flags.extend(raised);
 
+    reading.unread_chars = transcript.unread_chars();
     reading.usage = transcript.usage;
     reading.largest_usage = transcript.largest_usage;
     reading.total_tokens = transcript.total_tokens;
@@ -455,7 +456,6 @@ fn fill_reading(
         .or(transcript.envelope_id);
     reading.answer_chars = Some(transcript.answer_chars);
     reading.reasoning_chars = Some(transcript.reasoning_chars);
-    reading.unread_chars = transcript.unread_chars();
     let answer = if refused {
         transcript.refusal
     } else {

@@ -362,7 +362,7 @@ fn what_a_route_cannot_carry_is_named() {
         (messages(&broken, plain()), "the call `a` of a turn"),
         (
             messages(&late, plain()),
-            "a system text after the first turn",
+            "a system message after the first turn",
         ),
         (responses(seeded()), "`seed`"),
         (responses(grammar()), "this `response_format`"),

@@ -155,7 +155,7 @@ fn sentence(variant: &VariantSummary) -> String {
         let n = caching.reporting;
         let written = match caching.tokens_written {
             Some(_) => " or written to it",
-            None => ", and of writing the server does not tell",
+            None => ", and the server does not report writes",
         };
         return format!("{label}: nothing was read from a cache{written}, n {n}.");
     }
@@ -165,7 +165,7 @@ fn sentence(variant: &VariantSummary) -> String {
         } else {
             "no answer has both its counts of tokens and a price in the run's records"
         };
-        return format!("{label}: what caching saved is not known: {why}.");
+        return format!("{label}: savings by caching are unknown: {why}.");
     };
     let saved = saving.saved();
     let verb = if saved < Usd::ZERO { "lost" } else { "saved" };

@@ -256,7 +256,7 @@ impl EstimateView<'_> {
         });
         let worst = match &total.worst {
             Ok(worst) => format!(", at most {}", money(*worst)),
-            Err(_) => ", without a limit to it".to_owned(),
+            Err(_) => ", without an upper bound".to_owned(),
         };
         let left_out = match self.estimate.unpriced {
             0 => String::new(),
@@ -282,8 +282,7 @@ impl EstimateView<'_> {
         let runs = total.past_runs;
         if runs < MIN_RUNS_FOR_BOUND {
             notes.push(format!(
-                "No bound that nine runs of ten stay below: it needs {MIN_RUNS_FOR_BOUND} complete past runs \
-                 whose answers were expected to be as long as past ones, there are {runs}."
+                "No bound that nine runs of ten stay below: it needs {MIN_RUNS_FOR_BOUND} complete past runs with a forecast of the output length, and there are {runs}."
             ));
         }
         if let (Some(list), Some(expected)) = (total.list, total.expected)
@@ -301,7 +300,7 @@ impl EstimateView<'_> {
             let (unpriced, all) = (self.estimate.unpriced, self.estimate.variants.len());
             let all = plural(all as u64, "model");
             notes.push(format!(
-                "The total leaves out {unpriced} of {all}, for want of a price."
+                "The total leaves out {unpriced} of {all}, because they have no price."
             ));
         }
         let own = self.estimate.variants.iter().all(|of| of.own_vocabulary);

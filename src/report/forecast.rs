@@ -28,7 +28,7 @@ pub use document::ForecastDocument;
 
 /// Costs that no figure of a forecast includes.
 const NOT_COVERED: &str =
-    "a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys";
+    "drift of the mix of prompts, outages, price changes, discounts, the cost of own keys";
 /// Prompts that are listed by name; the rest is counted.
 const MAX_NAMED_PROMPTS: usize = 5;
 
@@ -174,7 +174,7 @@ impl ForecastView<'_> {
     fn warnings(&self) -> Vec<String> {
         let simulated = self
             .simulated()
-            .then(|| "This run was made on the simulator: its money is invented.".to_owned());
+            .then(|| "This run was made on the simulator: its costs are invented.".to_owned());
         let (_, warning) = super::view::status(self.manifest, self.samples);
         let retiring = self.retirements.iter().map(|line| format!("{line}."));
         (warning.into_iter().chain(simulated))
@@ -324,8 +324,7 @@ impl ForecastView<'_> {
         let mut notes = vec![recorded];
         if let Some(PriceSource { source, date, .. }) = self.what_if_prices {
             notes.push(format!(
-                "What if: prices as of {date}: {source}; the recorded tokens are paid by them, and nothing beside \
-                 tokens."
+                "What if: prices as of {date}: {source}; the recorded tokens are priced with them, and nothing but tokens is counted."
             ));
         }
         if !self.given_prices.is_empty() {
@@ -391,7 +390,7 @@ impl ForecastView<'_> {
         if basis.missing_share > 0.0 {
             let share = percent(basis.missing_share);
             notes.push(format!(
-                "{label}: {share} of the mix has no answer with a cost, and is taken to cost as much as the rest."
+                "{label}: {share} of the mix has no answer with a cost, and is assumed to cost as much as the rest."
             ));
         }
         if basis.unpriced > 0 {
@@ -432,7 +431,7 @@ impl ForecastView<'_> {
             _ => false,
         };
         Some(if unlisted {
-            format!("{label}: hits change nothing, because its price has no `cache_read`.")
+            format!("{label}: hits have no effect, because its price has no `cache_read`.")
         } else {
             format!("{label}: {can} of {answers} answers have a prompt that can be cached.")
         })
@@ -450,7 +449,7 @@ impl ForecastView<'_> {
         let Some(warming) = self.warming_of(variant) else {
             let mut warmed = self.manifest.suite.warmed_variants();
             return warmed.any(|one| one.label == *label).then(|| {
-                format!("{label}: its caches were warmed by untimed requests, whose cost was not kept and is in no figure.")
+                format!("{label}: its caches were warmed by untimed requests, whose cost was not recorded and is in no figure.")
             });
         };
         let unknown = match warming.unknown {

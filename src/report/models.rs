@@ -74,7 +74,7 @@ pub fn table(models: &[&ListedModel], sort: Sort, width: Option<usize>) -> Strin
         text.push_str(" * Long prompts pay other prices: see `bakeoff models show ID`.");
     }
     if sort == Sort::Price {
-        text.push_str(" blended: three tokens of the prompt for one of the answer.");
+        text.push_str(" blended: three prompt tokens to one output token.");
     }
     text.push('\n');
     text
@@ -158,7 +158,7 @@ pub fn offers_table(model: &ListedModel, offers: &Offers) -> String {
     let _ = writeln!(
         text,
         "Prices in USD per million tokens. TTFT, tokens/s and uptime are the gateway's own figures of {}: \
-         they leave out your network and the gateway itself.",
+         without your network and the gateway itself.",
         window.words()
     );
     for offer in &offers.0 {
@@ -223,7 +223,7 @@ pub fn diff_table(diff: &ListDiff<'_>) -> String {
     if text.is_empty() {
         return "Nothing changed.\n".to_owned();
     }
-    text.push_str("Prices of tokens in USD per million; others as the list spells them.\n");
+    text.push_str("Token prices in USD per million; other prices as listed.\n");
     text
 }
 
@@ -433,7 +433,7 @@ mod tests {
         a/one      200000       64000      1       5         0.1         1.25        2  reasoning vision
         b/tiered        –           –     2*     10*           –            –       4*
         plain           –           –      –       –           –            –        –
-        Prices in USD per million tokens. * Long prompts pay other prices: see `bakeoff models show ID`. blended: three tokens of the prompt for one of the answer.
+        Prices in USD per million tokens. * Long prompts pay other prices: see `bakeoff models show ID`. blended: three prompt tokens to one output token.
 
         id        context  max output  input  output  cache read  cache write    released  tags
         a/one      200000       64000      1       5         0.1         1.25  2025-10-15  reasoning vision
@@ -473,7 +473,7 @@ mod tests {
           released      2025-10-15
           prices        input 1, output 5, cache read 0.1, cache write 1.25 (USD per million tokens)
           other price   web_search: 0.01
-                        not supported: caps refuse the model until `surcharges` declare its most
+                        not supported: caps refuse the model until `surcharges` declares its maximum
 
         b/tiered
           name          b/tiered

@@ -101,10 +101,7 @@ fn write_caches(f: &mut fmt::Formatter<'_>, suite: &Suite, plan: &Plan) -> fmt::
     };
     if busting > 0 {
         let scope = scope_of(busting);
-        writeln!(
-            f,
-            "cache: bust, a number of its own opens every trial{scope}"
-        )?;
+        writeln!(f, "cache: bust, a unique number begins every trial{scope}")?;
     }
     let warmed = suite.warmed_variants().count();
     if warmed > 0 {
@@ -114,7 +111,7 @@ fn write_caches(f: &mut fmt::Formatter<'_>, suite: &Suite, plan: &Plan) -> fmt::
                 let scope = scope_of(warmed);
                 writeln!(
                     f,
-                    "cache: warm, {more}, one before each trial{scope}, untimed and paid"
+                    "cache: warm, {more}, one request before each trial{scope}, untimed and paid"
                 )?;
             }
             Some(within) => writeln!(

@@ -48,8 +48,7 @@ pub fn duration_line(
         let limit = limit_words(limit, &profile.name);
         let (slots, variants) = (suite.concurrency, suite.variants.len());
         return format!(
-            "warning: {limit} holds the run back: with {slots} x {variants} requests at once it would \
-             take about {asking}, under the limit {all}"
+            "warning: {limit} holds the run back: with {slots} x {variants} requests at once the run would take about {asking}, under the limit {all}"
         );
     }
     let basis = match basis {
@@ -128,8 +127,7 @@ fn sentence(caution: &ModelLint, date: &str) -> String {
         ModelLint::FewPrompts { prompts } => {
             let s = if *prompts == 1 { " is" } else { "s are" };
             format!(
-                "{prompts} prompt{s} too few for any verdict: {FEWEST_PROMPTS} are the least, and \
-                 repetitions do not replace them"
+                "{prompts} prompt{s} too few for any verdict: {FEWEST_PROMPTS} are the minimum; repetitions do not replace prompts"
             )
         }
     }

@@ -102,7 +102,7 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
     if missing > 0 {
         let planned = manifest.planned_trials;
         problems.push(
-            format!("without a sample: {missing} of {planned} planned trials"),
+            format!("trials without a sample: {missing} of {planned}"),
             None,
         );
     }
@@ -127,8 +127,8 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
     if summary.torn_history_lines > 0 {
         let torn = summary.torn_history_lines;
         problems.push(
-            format!("cut off in past.jsonl, so that the run is not judged by all of its past: {torn} lines"),
-            Some("bring the file back from a copy"),
+            format!("cut off in past.jsonl, so that the run is not compared with its whole history: {torn} lines"),
+            Some("restore the file from a copy"),
         );
     }
     if summary.unmatched_marks > 0 {
@@ -194,8 +194,7 @@ fn shared_caches(problems: &mut ProblemList<'_>, manifest: &Manifest, summary: &
             let count = labels.len();
             problems.push(
                 format!(
-                    "{count} variants ask `{model}` and share its prompt cache: in a slot one can read \
-                     what another wrote"
+                    "{count} variants use `{model}` and share its prompt cache: in a slot one can read what another wrote"
                 ),
                 Some("set `cache = \"bust\"` in the suite"),
             );
@@ -220,7 +219,7 @@ fn failures(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
                 classes.join(", ")
             ),
             timeouts.then_some(
-                "a timed-out trial has no time in this table: read its variant's times as too good",
+                "a timed-out trial has no time in this table, so its variant's times look better than they are",
             ),
         );
     }
@@ -256,7 +255,7 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     problems.push_flag(
         variant,
         Flag::Fallback,
-        &format!("answered by another provider or model than the first choice{by}, which spoils the comparison"),
+        &format!("answered by another provider or model than the first choice{by}, which biases the comparison"),
         Some("pin the provider in the variant's provider_options"),
     );
     if variant.alias().is_none() {
@@ -264,7 +263,7 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
             variant,
             Flag::OtherModel,
             &format!(
-                "answered by another model than the requested one{by}, which spoils the comparison"
+                "answered by another model than the requested one{by}, which biases the comparison"
             ),
             Some("request one of these by its own id"),
         );
@@ -333,7 +332,7 @@ pub(super) fn remarks(summary: &RunSummary) -> Vec<RunProblem> {
         if let Some(alias) = variant.alias() {
             remarks.push(
                 format!(
-                    "every answer names the model `{alias}`, taken for another name of the same"
+                    "every answer names the model `{alias}`, treated as another name of the same model"
                 ),
                 None,
             );
@@ -347,8 +346,9 @@ pub(super) fn remarks(summary: &RunSummary) -> Vec<RunProblem> {
         let money = &variant.figures.money;
         if money.free_of_charge > 0 {
             let (free, done) = (money.free_of_charge, variant.figures.counts.done);
-            let text =
-                format!("billed $0 (own keys), so bills say nothing: {free} of {done} samples");
+            let text = format!(
+                "billed $0 (own keys), so bills carry no information: {free} of {done} samples"
+            );
             remarks.push(text, None);
         }
     }
@@ -473,11 +473,11 @@ fn caches(problems: &mut ProblemList<'_>, mode: CacheMode, variant: &VariantSumm
                 "read from a prompt cache although the suite busts them: {} of {n} samples",
                 n - zeros
             ),
-            Some("most models put `tools` before the system text, where no number keeps them apart"),
+            Some("most models put `tools` before the system text, where the unique number does not separate them"),
         ),
         CacheMode::Warm if zeros > 0 => problems.push(
-            format!("found nothing in the prompt cache that was warmed: {zeros} of {n} samples"),
-            Some("short prompts are not cached, and some models want marks (`caching`, `cache_control`)"),
+            format!("found no hit in the warmed prompt cache: {zeros} of {n} samples"),
+            Some("short prompts are not cached, and some models need marks (`caching`, `cache_control`)"),
         ),
         CacheMode::AsIs | CacheMode::Bust | CacheMode::Warm => {}
     }
@@ -538,8 +538,8 @@ fn costs(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         let sum = Figure::Money(surcharges.sum).shown();
         let (n, done) = (surcharges.n, counts.done);
         problems.push(
-            format!("surcharges of the gateway on top of what tokens cost: {sum} on {n} of {done} samples"),
-            Some("they are billed, and in no list price"),
+            format!("surcharges of the gateway beyond the cost of tokens: {sum} on {n} of {done} samples"),
+            Some("they are billed, but are in no list price"),
         );
     }
 }

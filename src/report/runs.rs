@@ -258,7 +258,7 @@ pub fn prune_lines(pruning: &Pruning<'_>, now: Timestamp) -> String {
         (false, true) => format!("deleted {runs}, {size}; {others}\n"),
         (false, false) => format!(
             "would delete {runs}, {size}; {others}\n\
-             Nothing was deleted: with --yes it is, and cannot be brought back.\n"
+             Nothing was deleted: use --yes to delete; this cannot be undone.\n"
         ),
     };
     text + &sum
@@ -367,7 +367,7 @@ mod tests {
         reports/quickstart/20261001T090000Z-000007  52 d  1.2 MB
         reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
         would delete 2 runs, 2.5 MB; 1 stays
-        Nothing was deleted: with --yes it is, and cannot be brought back.
+        Nothing was deleted: use --yes to delete; this cannot be undone.
         ");
         pruning.deleted = true;
         insta::assert_snapshot!(prune_lines(&pruning, now()), @"

@@ -144,10 +144,10 @@ fn sentence(lint: &Lint) -> String {
             }
         ),
         Lint::FewPrompts { worth, prompts } => format!(
-            "{prompts} prompts of such different weights tell as much as {worth}: a verdict needs 6, better 20"
+            "{prompts} prompts of such different weights carry as much information as {worth}: a verdict needs 6, better 20"
         ),
         Lint::NotStreamed(metric) => format!(
-            "`{}` is primary, but without streaming it is never measured",
+            "`{}` is primary, but is not measured without streaming",
             metric.word()
         ),
         Lint::NotGraded => {
@@ -161,7 +161,7 @@ fn sentence(lint: &Lint) -> String {
             smallest,
             comparisons,
         } => format!(
-            "only a TTFT {} or more fails reliably ({}): ask more prompts, or name fewer metrics as primary",
+            "only a TTFT {} or more fails reliably ({}): use more prompts, or fewer primary metrics",
             signed_percent(*smallest),
             shared(*comparisons)
         ),
@@ -171,8 +171,8 @@ fn sentence(lint: &Lint) -> String {
             ok,
             fails,
         } => format!(
-            "`{}` would flap: within a margin of {} an unchanged run is `ok` in only {} of cases, else inconclusive{}; \
-             widen the margin or ask more prompts",
+            "`{}` would be unstable: with a margin of {} an unchanged run is `ok` in only {} of cases, else inconclusive{}; \
+             widen the margin or use more prompts",
             metric.word(),
             percent(*margin),
             percent(*ok),
@@ -184,7 +184,7 @@ fn sentence(lint: &Lint) -> String {
             needs,
             can_fail,
         } => format!(
-            "the limit `{}` can {}: {answers} answers of each model give no upper end, {needs} would",
+            "the limit `{}` can {}: {answers} answers of each model give no upper bound, {needs} would",
             quantity.word(),
             if *can_fail {
                 "fail but never pass"
@@ -226,7 +226,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
     let _ = match sizing.detectable_now {
         Some(change) => writeln!(
             text,
-            " find TTFT {} in {} of cases",
+            " detect TTFT {} in {} of cases",
             signed_percent(change),
             percent(sizing.aim.power)
         ),
@@ -242,7 +242,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         let worth = sizing.effective_prompts;
         let _ = writeln!(
             text,
-            "Weights differ: its {prompts} prompts tell as much as {worth} equal ones."
+            "Weights differ: its {prompts} prompts carry as much information as {worth} equal ones."
         );
     }
     let aim = sizing.aim;
@@ -306,7 +306,7 @@ fn advice(sizing: &Sizing<'_>) -> String {
         return match repetitions.cmp(&now) {
             Ordering::Equal => "The suite is just large enough as it is.".to_owned(),
             Ordering::Less => format!(
-                "The suite is large enough: {repetitions} of its {now} repetitions would do."
+                "The suite is large enough: {repetitions} of its {now} repetitions suffice."
             ),
             Ordering::Greater => format!("Put into the suite:\n  repetitions = {repetitions}"),
         };
@@ -325,7 +325,7 @@ fn advice(sizing: &Sizing<'_>) -> String {
             "No number of repetitions of its prompts is enough. With {prompts} prompts, put into the suite:\n  \
              repetitions = {repetitions}"
         ),
-        _ => "No run of a size that can be made finds so small a change.".to_owned(),
+        _ => "No feasible run detects so small a change.".to_owned(),
     }
 }
 
@@ -455,7 +455,7 @@ mod tests {
         let prompts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
         let suite = manifest(&["a/x", "b/y"], &prompts, 4).suite;
         insta::assert_snapshot!(sizes(&sizing(&suite, 0.5)), @"
-        quickstart: 12 prompts x 4 repetitions find TTFT +42 % in 80 % of cases
+        quickstart: 12 prompts x 4 repetitions detect TTFT +42 % in 80 % of cases
         Counted with a noise of 50 % between repetitions and 10 % between prompts (typical: no run was named).
         To find +50 % in 80 % of cases (tolerance 5 %, one comparison):
 
@@ -472,7 +472,7 @@ mod tests {
         The suite is just large enough as it is.
         ");
         insta::assert_snapshot!(sizes(&sizing(&suite, 0.1)), @"
-        quickstart: 12 prompts x 4 repetitions find TTFT +42 % in 80 % of cases
+        quickstart: 12 prompts x 4 repetitions detect TTFT +42 % in 80 % of cases
         Counted with a noise of 50 % between repetitions and 10 % between prompts (typical: no run was named).
         To find +10 % in 80 % of cases (tolerance 5 %, one comparison):
 
@@ -545,13 +545,13 @@ mod tests {
         let sentences: Vec<String> = lints.iter().map(sentence).collect();
         insta::assert_snapshot!(sentences.join("\n"), @"
         1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
-        9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
-        `ttft` is primary, but without streaming it is never measured
+        9 prompts of such different weights carry as much information as 3: a verdict needs 6, better 20
+        `ttft` is primary, but is not measured without streaming
         a pass rate is gated: it is inconclusive until answers are graded (`bakeoff score`)
         `against_reference` has no effect: there is only one model
-        only a TTFT +134 % or more fails reliably (12 comparisons share the error rate): ask more prompts, or name fewer metrics as primary
-        `ttft` would flap: within a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or ask more prompts
-        the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper end, 368 would
+        only a TTFT +134 % or more fails reliably (12 comparisons share the error rate): use more prompts, or fewer primary metrics
+        `ttft` would be unstable: with a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or use more prompts
+        the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper bound, 368 would
         the limit `error_rate` of 2 % can fail but never pass: a run without errors leaves up to 18 % open; 193 prompts would do, or allow more
         the limit `error_rate` of 0.001 % can fail but never pass: a run without errors leaves up to 18 % open; allow more
         ");

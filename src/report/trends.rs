@@ -228,8 +228,7 @@ impl Trends {
             let min = signed_percent(floor.worsening);
             if floor.at_least {
                 format!(
-                    "the next run can show nothing below {min}: how much answers differ within a run comes on top, and a \
-                     single run does not tell it"
+                    "the next run can show nothing below {min}: how much answers differ within a run comes on top, and a single run does not show it"
                 )
             } else {
                 format!("the next run can show {min} and more")

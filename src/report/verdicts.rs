@@ -448,7 +448,7 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
     }
     if gated.judgement.design == ComparisonDesign::Interleaved && !gated.gates {
         legend.push(
-            "These verdicts fail no build; `against_reference = true` under [gate] would make them."
+            "These verdicts do not affect the exit code; `against_reference = true` under [gate] would make them."
                 .to_owned(),
         );
     }

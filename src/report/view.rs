@@ -165,8 +165,7 @@ fn notes(tables: [&FigureTable; 2], price_source: &str) -> Vec<String> {
             "tok/s: completion tokens a second after the first chunk. cost: {price_source}. completed: share of \
              trials answered to the end, rate-limited ones left out."
         ),
-        "In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and \
-         shares for prompts like these."
+        "In brackets: 95 % intervals, percentiles (quantiles of type 8) for these prompts, means and shares for prompts like these."
             .to_owned(),
     ];
     let low_n = tables.iter().any(|table| {
@@ -310,7 +309,7 @@ fn delay(summary: &RunSummary) -> Option<String> {
         Figure::from_ns(longest).shown(),
     );
     Some(format!(
-        "{typical}at most {longest}, by our own doing and by rate limits: in no figure of a variant"
+        "{typical}at most {longest}, waits of our own and of rate limits: in no figure of a variant"
     ))
 }
 
@@ -359,7 +358,7 @@ fn until_decided(looks: &UntilDecided, rounds_max: u32) -> String {
     let rounds: Vec<String> = looks.looks.iter().map(u32::to_string).collect();
     let ended = match looks.decided_after {
         Some(round) => format!("ended after round {round} of at most {rounds_max}"),
-        None => "not ended by a look".to_owned(),
+        None => "not ended early".to_owned(),
     };
     format!("looks planned after rounds {}; {ended}", rounds.join(", "))
 }

@@ -314,7 +314,7 @@ pub(super) fn open_interval_remark(comparison: &Comparison) -> Option<String> {
     }
     let p = Probability::new(tests.within_margin)?;
     Some(format!(
-        "So few values bound no interval of {}, the level that all primary comparisons share. That it is not \
+        "Too few values for an interval at {}, the level that all primary comparisons share. That it is not \
          worse by more than the margin was tested by itself (p {}).",
         percent(printed_level(effect.level)),
         Figure::Probability(p).shown()
@@ -366,11 +366,10 @@ pub(super) fn reason(
         Reason::TooWide
             if situation == ComparisonDesign::Interleaved || metric.scale() == Scale::Points =>
         {
-            "The interval is too wide to tell: more prompts or repetitions would.".to_owned()
+            "The interval is too wide: add prompts or repetitions.".to_owned()
         }
         Reason::TooWide => {
-            "The interval is too wide to tell: it takes more past runs, or another run; more requests in \
-             one do not help."
+            "The interval is too wide: add past runs, or another run; more requests in one run do not help."
                 .to_owned()
         }
         Reason::TooFewPrompts { usable } => format!(
@@ -386,8 +385,7 @@ pub(super) fn reason(
         ),
         Reason::NotMeasured => "There are no values of it on both sides.".to_owned(),
         Reason::ReasoningDiffers => {
-            "One side shows its reasoning and the other does not, so their first tokens are different \
-             things: TTFA, the time to the first token of the answer, is judged in its place."
+            "One side shows its reasoning and the other does not, so their first tokens are not comparable: TTFA, the time to the first token of the answer, is judged instead."
                 .to_owned()
         }
         Reason::Excluded { reference, candidate } => format!(
@@ -401,7 +399,7 @@ pub(super) fn reason(
             cache_hits_clause(situation, metric, *split)
         ),
         Reason::RetriesDiffer { reference, candidate } => format!(
-            "Retried trials differ in share ({}): the experienced TTFT is judged as well.",
+            "Retried trials differ in share ({}): the experienced TTFT is judged, too.",
             shares(*reference, *candidate)
         ),
         Reason::BelowFloor { change_ns, floor_ns } => format!(
@@ -411,7 +409,7 @@ pub(super) fn reason(
             "The level moved during the run, which cannot be distinguished from a change since the past.".to_owned()
         }
         Reason::RouteShift if comparison.routes.is_empty() => {
-            "Providers gave other shares of the answers than on the other side.".to_owned()
+            "The shares of providers differ between the sides.".to_owned()
         }
         Reason::RouteShift => {
             "Providers gave other shares of the answers than on the other side: in Markdown the table \
@@ -429,7 +427,7 @@ pub(super) fn reason(
         Reason::NoHistory => "No past run has a value of it.".to_owned(),
         Reason::Incomparable(incomparable) => incomparable.to_string(),
         Reason::NoTailInHistory => {
-            "A history keeps levels, not tails: compare variants of one run by it.".to_owned()
+            "A history has baselines, not tails: compare variants of one run by tails.".to_owned()
         }
         Reason::LevelMoved { began, change, runs } => format!(
             "Since its level began on {}, accepted runs have moved it by {:+.1} % ({runs} runs).",
@@ -443,16 +441,15 @@ pub(super) fn reason(
 /// Explains how hits and misses with different shares were compared.
 fn cache_hits_clause(situation: ComparisonDesign, metric: Metric, apart: bool) -> String {
     if metric == Metric::Cost {
-        "the bill is compared as it is, with what hits save in it".to_owned()
+        "the bill is compared as it is, savings by hits included".to_owned()
     } else if apart {
-        "hits and misses were compared apart".to_owned()
+        "hits and misses were compared separately".to_owned()
     } else if situation == ComparisonDesign::Interleaved {
         format!(
-            "to compare them apart takes {FEWEST_PROMPTS} prompts with hits on both sides, and as many with \
-             misses on both; the run's report has the times of hits and of misses under *Prompt caches*"
+            "a comparison of hits and of misses needs {FEWEST_PROMPTS} prompts with hits on both sides, and as many with misses; the report has the times of both under *Prompt caches*"
         )
     } else {
-        "levels hold hits and misses together, and cannot be compared".to_owned()
+        "levels mix hits and misses, and cannot be compared".to_owned()
     }
 }
 

@@ -304,7 +304,7 @@ pub enum Reason {
         /// True if hits were compared with hits and misses with misses.
         split: bool,
     },
-    /// Shares of retried trials differ by more than 2 points: the experienced TTFT is judged as well.
+    /// Shares of retried trials differ by more than 2 points: the experienced TTFT is judged, too.
     RetriesDiffer {
         /// Share of the reference's trials.
         reference: f64,

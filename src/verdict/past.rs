@@ -185,7 +185,7 @@ fn judge(
         .and_then(|label| today.variant(label));
     if let (Some(label), None) = (&gate.control, control) {
         notes.push(format!(
-            "The control {label} is not in this run: nothing takes a slow hour off."
+            "The control {label} is not in this run: slow hours are not corrected for."
         ));
     }
     let alpha = Alpha::new(gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);

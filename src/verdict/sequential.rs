@@ -273,7 +273,7 @@ fn course_note(
         "it ended before all was decided, and its last look spent what was left of the error rate"
     };
     format!(
-        "This run was to stop when its verdict was in: it looked {look_count} times in {rounds_done} of at most \
+        "This run was to stop once its verdict was decided: it looked {look_count} times in {rounds_done} of at most \
          {} rounds; {ended}. A verdict must go further at an early look than at the last, so that all looks \
          together have the error rate of one.",
         looks.rounds_max

@@ -324,6 +324,6 @@ fn cold_warm_and_marked_compete_in_one_run() {
     assert!(!seen.sentence("cold").contains("untimed"));
     assert!(seen.page.contains("warm within"), "{}", seen.page);
     assert!(seen.page.contains("are in no figure"), "{}", seen.page);
-    let unmarked = "found nothing in the prompt cache that was warmed: 12 of 12";
+    let unmarked = "found no hit in the warmed prompt cache: 12 of 12";
     assert!(seen.page.contains(unmarked), "{}", seen.page);
 }

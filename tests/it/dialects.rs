@@ -128,7 +128,7 @@ fn openrouter() {
 
 #[test]
 fn openai() {
-    // Padding that is no text, counts in a chunk of their own after chunks that deny them.
+    // Padding that is not a string, counts in a chunk of their own after chunks that deny them.
     let reading = answered(
         "gpt-5-mini",
         true,

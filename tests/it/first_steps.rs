@@ -120,7 +120,7 @@ fn too_few_open_files_are_reported_before_anything_is_sent() {
     assert_eq!(output.status.code(), Some(4));
     insta::assert_snapshot!(output_text(&output), @r"
     error: 200 requests at once need 656 open files, and the system allows 512
-      lower the concurrency or ask fewer models at once, or raise the limit (`ulimit -n 656`)
+      lower the concurrency or compare fewer models at once, or raise the limit (`ulimit -n 656`)
     ");
     assert!(!folder.path().join("reports").exists());
 }

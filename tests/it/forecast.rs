@@ -153,7 +153,7 @@ fn other_prices_are_laid_over_the_recorded_tokens() {
         .says("a month, as recorded")
         .says("What if: prices as of 20")
         .says("Not covered: a mix of prompts that drifts")
-        .says("its money is invented")
+        .says("its costs are invented")
         .run();
 }
 
@@ -183,7 +183,7 @@ fn mistakes_are_reported_with_their_place() {
         .with("mix.csv", "prompt,share\ncapitl,1\nsky,-1\n")
         .with("empty.csv", "");
     for (arguments, message) in [
-        ("--requests 2M", "does not say in which time"),
+        ("--requests 2M", "has no unit of time"),
         ("--requests 2M/month --retry-rate 2", "0% to 100%"),
         ("--requests 2M/month --cache-hit-rate 120%", "0% to 100%"),
         (

@@ -82,7 +82,7 @@ outputPath: out.json
     name = "promptfooconfig"
     description = "Capitals"
 
-    # Where to ask: `sim` is the simulator, which needs no key.
+    # Where to send requests: `sim` is the simulator, which needs no key.
     endpoint = "sim"
 
     # The first one is the model in use today.
@@ -243,7 +243,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     assert_eq!(read.prompts[0].messages[0].content, "Hi\nthere");
     assert_eq!(read.prompts[1].messages.len(), 3);
     insta::assert_snapshot!(notes, @r##"
-    chats.json:2: the answer at the end is kept as a comment
+    chats.json:2: the answer at the end became a comment
     chats.json:2: the id `a b` became `a-b`
     chats.json:5: the prompt is left out: it has no message of a user
     "##);

@@ -292,7 +292,7 @@ fn a_damaged_list_is_reported_where_another_replaces_it() {
     done(&output);
     let message = err(&output);
     assert!(
-        message.contains("the list of models that was kept of http://"),
+        message.contains("the cached model list of http://"),
         "{message}"
     );
 }

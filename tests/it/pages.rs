@@ -154,7 +154,7 @@ fn a_forecast_has_a_page() {
         "openai/gpt-4.1-nano",
         "openai/gpt-5-mini",
         "Not covered",
-        "its money is invented",
+        "its costs are invented",
     ] {
         assert!(page.contains(name), "{name}");
     }

@@ -83,7 +83,7 @@ fn price_changes_are_shown_until_the_next_change() {
               id      what  before  after  change
               a/one  input       1    1.5   +50 %
 
-            Prices of tokens in USD per million; others as the list spells them.
+            Token prices in USD per million; other prices as listed.
             ");
         }
     }
@@ -177,9 +177,9 @@ fn further_prices_are_shown_with_what_becomes_of_them() {
       max output    –
       prices        input 1, output 2 (USD per million tokens)
       other price   regional: {"eu":{"input":"0.000002","output":"0.000003"}}
-                    counted by caps and worst cases, not by list costs
+                    counted in caps and worst cases, not in list costs
       other price   web_search: 0.0100
-                    not supported: caps refuse the model until `surcharges` declare its most
+                    not supported: caps refuse the model until `surcharges` declares its maximum
     "#);
     let printed = done(&bakeoff(
         folder.path(),
@@ -330,7 +330,7 @@ fn an_old_list_fails_no_run_and_its_date_stands_in_every_report() {
     );
     let shown = done(&output);
     assert!(
-        err(&output).contains("prices are of a list kept for"),
+        err(&output).contains("prices are of a list cached for"),
         "{}",
         err(&output)
     );

@@ -166,8 +166,8 @@ fn suite_check_shows_detectable_changes() {
       a TTFT that did not change comes out `ok` (surely not 6 % longer) in 4 % of runs
       costs at most about $0.00810 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made
       counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
-      warning: `ttft` would flap: within a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or ask more prompts
-      warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper end, 368 would
+      warning: `ttft` would be unstable: with a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or use more prompts
+      warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper bound, 368 would
       warning: the limit `error_rate` of 1 % can fail but never pass: a run without errors leaves up to 39 % open; 381 prompts would do, or allow more
       warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
     ");

@@ -616,6 +616,6 @@ fn a_history_shows_its_trend() {
     home.bakeoff("history base/h.jsonl")
         .exits(2)
         .complains("base/h.jsonl:1: column 1")
-        .complains("bring the file back from a copy")
+        .complains("restore the file from a copy")
         .run();
 }

@@ -11,7 +11,7 @@ use crate::verdict::PastRuns;
 use super::failure::Failure;
 
 /// The remedy for a damaged line.
-const REPAIR: &str = "what runs are judged by must be known whole: bring the file back from a copy, or remove \
+const REPAIR: &str = "what runs are judged by must be known whole: restore the file from a copy, or remove \
                       this line";
 
 /// The history of this file, empty where there is none; refused if it is another suite's,
@@ -45,7 +45,7 @@ pub(in crate::command) fn unreadable(error: JournalError) -> Failure {
         JournalError::Line {
             problem: LineProblem::Newer { .. },
             ..
-        } => Failure::usage(format!("{error}\n  read it with that one")),
+        } => Failure::usage(format!("{error}\n  use that version to read it")),
         JournalError::Line { .. } => Failure::usage(format!("{error}\n  {REPAIR}")),
         _ => error.into(),
     }

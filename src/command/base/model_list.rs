@@ -101,7 +101,7 @@ pub(in crate::command) fn list(
             if let Some((url, cache)) = &place
                 && let Err(error) = cache.put(url, &cached, |_| differs)
             {
-                notes.push(format!("the list could not be kept: {error}"));
+                notes.push(format!("cannot cache the list: {error}"));
             }
             return Ok(ModelList {
                 catalog,
@@ -154,7 +154,7 @@ fn changes_note(older: &Catalog, count: usize, opened: &OpenEndpoint) -> String 
     }
     let models = plural(count as u64, "model");
     format!(
-        "{models} changed since the list of {date}: `bakeoff models diff --endpoint {}` says how",
+        "{models} changed since the list of {date}: see `bakeoff models diff --endpoint {}`",
         opened.record.name
     )
 }
@@ -244,7 +244,7 @@ impl ModelListState {
         let priced = catalog.has_prices();
         let old = since.filter(|age| priced && *age >= OLD).map(|age| {
             format!(
-                "prices are of a list kept {}; `bakeoff models --endpoint {name} --refresh` gets a new one",
+                "prices are of a list cached {}; `bakeoff models --endpoint {name} --refresh` gets a new one",
                 ago(age)
             )
         });
@@ -309,7 +309,7 @@ fn unreadable_note(base_url: &str) -> Option<String> {
     let there = cache()?.has_file(base_url);
     there.then(|| {
         format!(
-            "the list of models that was kept of {base_url} cannot be read, and is not used; \
+            "the cached model list of {base_url} cannot be read and is not used; \
              `bakeoff models --endpoint {base_url} --refresh` gets a new one"
         )
     })
@@ -331,7 +331,7 @@ fn origin(catalog: &Catalog) -> String {
 
 fn ago(age: SignedDuration) -> String {
     match (age.as_hours(), age.as_mins()) {
-        (_, ..0) => "since a time to come".to_owned(),
+        (_, ..0) => "since a future time".to_owned(),
         (48.., _) => format!("for {} days", age.as_hours() / 24),
         (1.., _) => format!("for {} h", age.as_hours()),
         (_, minutes) => format!("for {minutes} min"),

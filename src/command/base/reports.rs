@@ -179,8 +179,7 @@ fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
             return Failure::usage(format!("{error}\n  report the run with that one"));
         }
         Failure::usage(format!(
-            "{error}\n  the past that the run was judged by is damaged: bring {folder}/past.jsonl back from a \
-             copy, or take it away to report the run without it"
+            "{error}\n  the past that the run was judged by is damaged: restore {folder}/past.jsonl from a copy, or delete it to report the run without its history"
         ))
     })?;
     let Some(history) = read else {

@@ -34,7 +34,7 @@ impl SampleReader {
         let mut err = stderr();
         if self.lost > MAX_LINES_PRINTED {
             let more = self.lost - MAX_LINES_PRINTED;
-            writeln!(err, "warning: {more} further lines are left out")?;
+            writeln!(err, "warning: {more} more lines were skipped")?;
         }
         if let Some(line) = self.samples.torn() {
             writeln!(

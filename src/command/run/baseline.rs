@@ -119,7 +119,7 @@ impl<'a> Baseline<'a> {
             match line {
                 HistoryLine::Run(entry) if entry.standing == RunStanding::Pending => writeln!(
                     err,
-                    "note: a regression was seen for the first time and is noted in {file}; a run an hour \
+                    "note: a first regression was recorded in {file}; a run an hour \
                      or more later decides"
                 )?,
                 HistoryLine::Run(_) => writeln!(

@@ -28,7 +28,7 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(6),
     Duration::from_secs(10),
 ];
-/// The simulator is queried once: its money is invented, so there is nothing to wait for.
+/// The simulator is queried once: its costs are invented, so there is nothing to wait for.
 const WAITS_OF_THE_SIMULATOR: [Duration; 1] = [Duration::ZERO];
 /// Maximum time of one look-up.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -132,8 +132,7 @@ pub(super) fn claim_ledger<'o>(
         let problem = format!("the ledger in {folder} cannot be locked ({error})");
         if error.kind() != std::io::ErrorKind::Unsupported {
             return Err(Failure::usage(format!(
-                "{problem}: under max_cost_per_day of bakeoff.toml nothing is sent, for another run may count on \
-                 the same money"
+                "{problem}: under max_cost_per_day of bakeoff.toml nothing is sent, because another run may use the same budget"
             )));
         }
         if !options.quiet {
@@ -233,18 +232,18 @@ pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure
     let least = cap.min_cost(&job.resolved.plan, &job.finished());
     if least.is_none_or(|least| before.plus(least).is_none_or(|least| least > limit.most)) {
         let needed = least.map_or_else(
-            || "more than can be said".to_owned(),
+            || "an unbounded amount".to_owned(),
             |least| format!("${least}"),
         );
         let remedy = match (limit.of_day, limit.most) {
             (false, _) if job.earlier.is_some() => "give it a new one with --max-cost",
-            (false, _) => "raise it, lower max_tokens or max_attempts, or ask fewer models",
+            (false, _) => "raise it, lower max_tokens or max_attempts, or compare fewer models",
             (true, Usd::ZERO) => {
                 "the next day begins at 00:00 UTC; until then raise max_cost_per_day"
             }
             (true, _) => {
                 "the next day begins at 00:00 UTC; until then raise max_cost_per_day, lower max_tokens or \
-                 max_attempts, or ask fewer models"
+                 max_attempts, or compare fewer models"
             }
         };
         let earlier = match before {
@@ -290,7 +289,7 @@ fn refused(unbounded: &[(UnboundedCost, String)], limit: &CostLimit, endpoint: &
         })
         .collect();
     Failure::usage(format!(
-        "under a cap ({}) nothing is sent that could cost any sum{}",
+        "under a cap ({}) nothing is sent whose cost is unbounded{}",
         limit.words,
         lines.concat()
     ))

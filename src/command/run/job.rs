@@ -204,7 +204,7 @@ fn refuse_switch_gate(suite: &Suite, options: &Options) -> Result<(), Failure> {
     }
     if suite.variants.len() < 2 && options.mode == Mode::Measure {
         return Err(Failure::usage(format!(
-            "the switch gate compares with the reference, but `{}` is the only model: name another one",
+            "the switch gate compares with the reference, but `{}` is the only model: add another model",
             suite.reference
         )));
     }
@@ -245,7 +245,7 @@ fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
     let candidates = suite.variants.len().saturating_sub(1);
     if candidates == 0 {
         return Err(Failure::usage(format!(
-            "--until-decided compares with the reference, but `{}` is the only model: name another one",
+            "--until-decided compares with the reference, but `{}` is the only model: add another model",
             suite.reference
         )));
     }
@@ -253,7 +253,7 @@ fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
     let looks = InterimLooks::new(suite.repetitions, candidates, &gate);
     if looks.rounds().len() < 2 {
         return Err(Failure::usage(format!(
-            "--until-decided first looks after round 2, but there are {} repetitions: at least 3 are needed",
+            "--until-decided first checks after round 2, but there are {} repetitions: at least 3 are needed",
             suite.repetitions
         )));
     }

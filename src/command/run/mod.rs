@@ -111,7 +111,7 @@ fn warn_of_refusal(job: &Job, options: &Options) -> Result<(), Failure> {
         return Ok(());
     };
     Ok(print_lines(&[format!(
-        "warning: by what is known without asking, a run is refused: {refused}"
+        "warning: a run would be refused: {refused}"
     )])?)
 }
 

@@ -120,7 +120,7 @@ proptest! {
         let RunEnd::Capped(reason) = &result.ending else {
             panic!("{:?}", result.ending)
         };
-        let sum = format!("(${} is spent or cannot be ruled out)", result.fake.charged());
+        let sum = format!("(${} is spent or reserved)", result.fake.charged());
         prop_assert!(reason.ends_with(&sum), "{reason} {sum}");
         prop_assert!(result.fake.charged().0 * 100 >= limit * 95);
         prop_assert!(result.fake.charged().0 <= limit);
@@ -138,8 +138,8 @@ fn a_capped_run_ends_with_what_it_has() {
         Reply::answer(20).billed(Usd(40))
     });
     assert_eq!(result.samples().len(), 2);
-    let reason = "the cap of $0.00000000015 (--max-cost) leaves less than the next slot can cost at most \
-                  ($0.00000000008 is spent or cannot be ruled out)";
+    let reason = "the cap of $0.00000000015 (--max-cost) is too low for the next slot \
+                  ($0.00000000008 is spent or reserved)";
     assert_eq!(result.ending, RunEnd::Capped(reason.to_owned()));
     assert_eq!(result.reasons(), [reason]);
 }
@@ -190,8 +190,7 @@ fn a_bill_beyond_its_bound_stops_the_run() {
     let result = carry_out(capped(suite, 100_000, |_| 100), |_| {
         Reply::answer(20).billed(Usd(101))
     });
-    let reason = "v0: a bill of $0.000000000101 exceeds the bound of $0.0000000001 that its price list and \
-                  token limit give";
+    let reason = "v0: a bill of $0.000000000101 exceeds the bound of $0.0000000001 computed from its prices and token limit";
     assert_eq!(result.ending, RunEnd::Aborted(reason.to_owned()));
     assert!(result.samples().len() <= 3);
 }

@@ -87,7 +87,7 @@ fn a_forecast_says_what_it_stands_on() {
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     Retries: 1 of 16 attempts that may have been billed failed; each model pays for its own, and upper ends allow for as many as its number leaves possible (--retry-rate sets a rate).
     c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
-    Not covered: a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys.
+    Not covered: drift of the mix of prompts, outages, price changes, discounts, the cost of own keys.
     ");
 }
 
@@ -143,7 +143,7 @@ fn prompts_left_out_of_a_mix_are_named() {
     a: no interval: one prompt.
     b: no interval: one prompt.
     c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
-    Not covered: a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys.
+    Not covered: drift of the mix of prompts, outages, price changes, discounts, the cost of own keys.
     ");
 }
 
@@ -188,7 +188,7 @@ fn a_what_if_stands_next_to_recorded_values() {
     c                                      –  $2723.00 (326.44–137518.85)      $1.36        4        7
     a (reference)   $571.43 (224.88–2149.24)                            –          –        –        –
 
-    This run was made on the simulator: its money is invented.
+    This run was made on the simulator: its costs are invented.
     2.00M requests a month, a month of 365.25/12 days.
     Mix: the prompts of the run, by the weights of its suite.
     Prompts with a cost: 4; answers of each model with a forecast: 7 to 8.
@@ -201,7 +201,7 @@ fn a_what_if_stands_next_to_recorded_values() {
     b: 0 of 8 answers have a prompt that can be cached.
     c: 2 of 7 answers have a prompt that can be cached.
     a: no forecast: the list has no price for it or its answers have no token counts; give one with --price.
-    Not covered: a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys.
+    Not covered: drift of the mix of prompts, outages, price changes, discounts, the cost of own keys.
     ");
 }
 
@@ -255,7 +255,7 @@ fn the_cost_of_warming_is_reported_with_the_figures() {
         .filter(|line| line.contains("warm"))
         .collect();
     insta::assert_snapshot!(warmed.join("\n"), @"
-    a: its caches were warmed by untimed requests, whose cost was not kept and is in no figure.
+    a: its caches were warmed by untimed requests, whose cost was not recorded and is in no figure.
     b: warming its caches cost $0.00400, $0.000500 a trial, beside these figures and in none of them (untimed requests: 8, the cost of 1 not known).
     ");
     assert_eq!(json["variants"][1]["warming_usd"], "0.004");
@@ -283,7 +283,7 @@ fn a_ratio_that_lacks_says_why() {
     let shown = free.view_with(None, |view| view.terminal(STYLE));
     for note in [
         "No ratios to the reference, a: it costs nothing.",
-        "b: hits change nothing, because its price has no `cache_read`.",
+        "b: hits have no effect, because its price has no `cache_read`.",
     ] {
         assert!(shown.contains(note), "{note}: {shown}");
     }

@@ -55,7 +55,7 @@ fn every_kind_of_change_is_listed() {
       a/lost                            output       2      –
       a/tiered         input, prompts from 100       1      2  +100 %
 
-    Prices of tokens in USD per million; others as the list spells them.
+    Token prices in USD per million; other prices as listed.
     ");
     assert_eq!(
         diff_table(&ListDiff::new(&after, &after)),

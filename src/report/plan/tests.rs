@@ -32,11 +32,11 @@ fn requests_for_the_caches_are_listed() {
         let listing = plan(&suite).listing(&suite).to_string();
         listing.lines().nth(2).unwrap_or_default().to_owned()
     };
-    let warm = "cache: warm, 8 more requests, one before each trial, untimed and paid";
+    let warm = "cache: warm, 8 more requests, one request before each trial, untimed and paid";
     assert_eq!(cache_line(CacheMode::Warm), warm);
     assert_eq!(
         cache_line(CacheMode::Bust),
-        "cache: bust, a number of its own opens every trial"
+        "cache: bust, a unique number begins every trial"
     );
     assert_eq!(cache_line(CacheMode::AsIs), "round 1");
 }

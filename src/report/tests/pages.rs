@@ -46,7 +46,7 @@ fn the_page_of_a_small_run() {
 
     - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; excluded samples (buffered, cold, client-limited) are not in TTFT.
     - tok/s: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
-    - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
+    - In brackets: 95 % intervals, percentiles (quantiles of type 8) for these prompts, means and shares for prompts like these.
     - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
 
@@ -67,7 +67,7 @@ fn the_page_of_a_small_run() {
 
     - Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals. Of times: the typical ratio on the same prompt (aligned ranks), not the ratio of medians; of cost: the ratio of mean costs over prompts.
     - Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
-    - These verdicts fail no build; \`against_reference = true\` under \[gate\] would make them.
+    - These verdicts do not affect the exit code; \`against_reference = true\` under \[gate\] would make them.
 
     </details>
 
@@ -150,7 +150,7 @@ fn the_page_of_a_small_run() {
     | timeouts | connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s |
     | suite digest | sha256:5017e |
     | prices | snapshot shipped with bakeoff, 2025-01-01 |
-    | delay before sending | at most 0.00 us, by our own doing and by rate limits: in no figure of a variant |
+    | delay before sending | at most 0.00 us, waits of our own and of rate limits: in no figure of a variant |
 
     </details>
     ");
@@ -251,7 +251,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     (as there: <details><summary>Problems</summary>)
 
-    - **run**: without a sample: 1 of 16 planned trials.
+    - **run**: trials without a sample: 1 of 16.
     - **openai/gpt-5-mini**: cold (the server had closed the connection, or a retry came), excluded from TTFT: 1 of 8 samples.
     - **openai/gpt-5-mini**: answer empty because reasoning used up the token limit: 1 of 8 samples (raise max_tokens, or lower reasoning_effort).
     - **anthropic/claude**: 1 of 7 trials failed: 1 rate_limit.

@@ -25,7 +25,7 @@ fn identical_answers_get_the_sample_size_that_bounds_them() {
     let mut needed = one.required_size.unwrap();
     needed.goal = SizeGoal::Bound;
     one.required_size = Some(needed);
-    insta::assert_snapshot!(remarks(&one), @"The interval is too wide to tell: more prompts or repetitions would. This run could detect a drop of 31.0 points or more (80 % power). To exclude a drop of 5 points it needs about 24 prompts x 10 repetitions, if all answers stay as alike as these.");
+    insta::assert_snapshot!(remarks(&one), @"The interval is too wide: add prompts or repetitions. This run could detect a drop of 31.0 points or more (80 % power). To exclude a drop of 5 points it needs about 24 prompts x 10 repetitions, if all answers stay as alike as these.");
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn the_remark_says_how_hits_and_misses_were_compared() {
         text(Metric::Cost, ComparisonDesign::Interleaved, false),
     ];
     insta::assert_snapshot!(lines.join("\n"), @"
-    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): hits and misses were compared apart.
-    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): to compare them apart takes 6 prompts with hits on both sides, and as many with misses on both; the run's report has the times of hits and of misses under *Prompt caches*.
-    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): levels hold hits and misses together, and cannot be compared.
-    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): the bill is compared as it is, with what hits save in it.
+    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): hits and misses were compared separately.
+    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): a comparison of hits and of misses needs 6 prompts with hits on both sides, and as many with misses; the report has the times of both under *Prompt caches*.
+    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): levels mix hits and misses, and cannot be compared.
+    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): the bill is compared as it is, savings by hits included.
     ");
 }
 
@@ -75,7 +75,7 @@ fn an_ok_without_an_interval_says_what_it_stands_on() {
     // One repetition bounds no interval of the shared level; the margin is tested at its own.
     let mut one = comparison(Metric::Ttft, Verdict::Ok, 0.4, Interval::NONE);
     one.tests.as_mut().unwrap().within_margin = 0.001;
-    insta::assert_snapshot!(remarks(&one), @"So few values bound no interval of 98.3 %, the level that all primary comparisons share. That it is not worse by more than the margin was tested by itself (p 0.0010).");
+    insta::assert_snapshot!(remarks(&one), @"Too few values for an interval at 98.3 %, the level that all primary comparisons share. That it is not worse by more than the margin was tested by itself (p 0.0010).");
     // With an end on the side that matters there is nothing to explain.
     one.effect.as_mut().unwrap().interval.upper = Some(1.1);
     assert_eq!(remarks(&one), "");
@@ -107,7 +107,7 @@ fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
     let judgement = Judgement::new(ComparisonDesign::Interleaved, comparisons, Vec::new());
     let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));
     let section = &verdicts.sections[0];
-    insta::assert_snapshot!(section.exploratory_reasons.join("\n"), @"TTFT of anthropic/claude: One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.");
+    insta::assert_snapshot!(section.exploratory_reasons.join("\n"), @"TTFT of anthropic/claude: One side shows its reasoning and the other does not, so their first tokens are not comparable: TTFA, the time to the first token of the answer, is judged instead.");
     assert_eq!(section.remarks, section.exploratory_reasons);
     assert_eq!(section.exploratory_shown.rows.len(), 2);
 }

@@ -327,7 +327,7 @@ fn details_of_a_small_run() {
     prompts.
     Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin:
     TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
-    These verdicts fail no build; `against_reference = true` under [gate] would make them.
+    These verdicts do not affect the exit code; `against_reference = true` under [gate] would make them.
 
     Exploratory, adjusted for their number (Benjamini-Hochberg); they fail nothing
     candidate         metric                         effect      CI  prompts  n  n ref  verdict       in words
@@ -354,8 +354,8 @@ fn details_of_a_small_run() {
     answered trials, the answered attempt alone; excluded samples (buffered, cold, client-limited) are not in TTFT.
     tok/s: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials
     answered to the end, rate-limited ones left out.
-    In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts
-    like these.
+    In brackets: 95 % intervals, percentiles (quantiles of type 8) for these prompts, means and shares for prompts like
+    these.
     ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
     ");

@@ -512,7 +512,7 @@ fn the_comparison_as_json() {
       "problems": [
         {
           "subject": "run",
-          "text": "without a sample: 1 of 3 planned trials"
+          "text": "trials without a sample: 1 of 3"
         }
       ],
       "remarks": [],
@@ -527,7 +527,7 @@ fn the_comparison_as_json() {
         "timeouts": "connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s",
         "suite digest": "sha256:5017e",
         "prices": "snapshot shipped with bakeoff, 2025-01-01",
-        "delay before sending": "at most 0.00 us, by our own doing and by rate limits: in no figure of a variant"
+        "delay before sending": "at most 0.00 us, waits of our own and of rate limits: in no figure of a variant"
       }
     }
     "#);

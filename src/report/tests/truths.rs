@@ -381,7 +381,7 @@ fn cache_problems(cache: CacheMode, read_tokens: u64) -> (Vec<String>, bool) {
 #[test]
 fn caches_that_spoil_a_comparison_are_reported() {
     // Two efforts of one model: the second reads what the first wrote, and looks faster for it.
-    let shares = "2 variants ask `a/x` and share its prompt cache: in a slot one can read what another wrote";
+    let shares = "2 variants use `a/x` and share its prompt cache: in a slot one can read what another wrote";
     assert_eq!(
         cache_problems(CacheMode::AsIs, 64),
         (vec![shares.to_owned()], false)
@@ -399,7 +399,7 @@ fn caches_that_spoil_a_comparison_are_reported() {
     let (problems, method) = cache_problems(CacheMode::Warm, 64);
     assert_eq!(
         problems[0],
-        "found nothing in the prompt cache that was warmed: 4 of 8 samples"
+        "found no hit in the warmed prompt cache: 4 of 8 samples"
     );
     assert!(method);
 }
@@ -424,7 +424,7 @@ fn contradicting_counts_are_the_reason_given() {
     for sentence in [
         "the cost of 6 of 8 answers is not known: their token counts contradict each other",
         "the cost of 1 of 8 answers is not known",
-        "what caching saved is not known: the token counts of every answer contradict each other",
+        "savings by caching are unknown: the token counts of every answer contradict each other",
     ] {
         assert!(page.contains(sentence), "{sentence}: {page}");
     }
@@ -472,7 +472,7 @@ fn caching_is_reported_where_it_plays_a_part() {
     );
     assert!(!section.contains("b/y") && !on_screen, "{section}");
     assert!(
-        section.contains("what caching saved is not known"),
+        section.contains("savings by caching are unknown"),
         "{section}"
     );
     assert!(
@@ -482,9 +482,8 @@ fn caching_is_reported_where_it_plays_a_part() {
     let (section, on_screen) = caching_section(CacheMode::Bust, 0);
     let section = section.unwrap();
     assert!(
-        section.contains(
-            "b/y: nothing was read from a cache, and of writing the server does not tell"
-        )
+        section
+            .contains("b/y: nothing was read from a cache, and the server does not report writes")
     );
     assert!(on_screen);
 }

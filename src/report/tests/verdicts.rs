@@ -47,7 +47,7 @@ fn a_page_of_verdicts() {
 
     - **better**: anthropic/claude has a lower TTFT: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
     - **worse**: anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be not worse.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
     - The level of \`anthropic/claude\` rose by 12 % during the run.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words | detectable | would need |
@@ -132,15 +132,15 @@ fn a_screen_of_verdicts() {
     anthropic/claude  completed  -2.0 points (-5.0 to +1.0)       20  197  inconclusive  6.5 points     24 x 10
     left out at this width: CI, n ref, in words
     cost of anthropic/claude: One prompt decides: without `long` it would be not worse.
-    completed of anthropic/claude: The interval is too wide to tell: more prompts or repetitions would. Providers gave other
-    shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart.
+    completed of anthropic/claude: The interval is too wide: add prompts or repetitions. Providers gave other shares of the
+    answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals. Of times:
     the typical ratio on the same prompt (aligned ranks), not the ratio of medians; of cost: the ratio of mean costs over
     prompts.
     Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin:
     TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
-    These verdicts fail no build; `against_reference = true` under [gate] would make them.
+    These verdicts do not affect the exit code; `against_reference = true` under [gate] would make them.
 
     Limits
     variant           limit               bound                    measured    n  holds
@@ -173,9 +173,9 @@ fn a_narrow_screen_of_verdicts() {
     left out at this width: CI, prompts, n, n ref, in words, detectable, would need
     cost of anthropic/claude: One prompt decides: without `long` it would be not
     worse.
-    completed of anthropic/claude: The interval is too wide to tell: more prompts or
-    repetitions would. Providers gave other shares of the answers than on the other
-    side: in Markdown the table *Within the answers of one provider* has them apart.
+    completed of anthropic/claude: The interval is too wide: add prompts or
+    repetitions. Providers gave other shares of the answers than on the other side:
+    in Markdown the table *Within the answers of one provider* has them apart.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in
     brackets their 98.3 % intervals. Of times: the typical ratio on the same prompt
@@ -184,8 +184,8 @@ fn a_narrow_screen_of_verdicts() {
     Worse or better: by more than the tolerance; not worse: surely not worse by more
     than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % /
     20 %, completed 2 points / 5 points.
-    These verdicts fail no build; `against_reference = true` under [gate] would make
-    them.
+    These verdicts do not affect the exit code; `against_reference = true` under
+    [gate] would make them.
 
     Limits
     variant           limit               bound  measured  holds
@@ -215,7 +215,7 @@ fn verdicts_as_test_cases() {
           <failure type="worse" message="anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.">anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.</failure>
         </testcase>
         <testcase classname="anthropic/claude" name="completed against openai/gpt-5-mini">
-          <skipped message="Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions."/>
+          <skipped message="Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions."/>
         </testcase>
         <testcase classname="anthropic/claude" name="limit ttft_p75">
           <failure type="limit" message="anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.">anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.</failure>
@@ -264,7 +264,7 @@ fn a_job_summary_and_its_annotations() {
     **Against the reference openai/gpt-5-mini**
 
     - **worse**: anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be not worse.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
 
     <details><summary>Passed: 1</summary>
 
@@ -311,7 +311,7 @@ fn verdicts_as_csv_and_json() {
     verdict: better | worse | inconclusive | not_worse
     meaning: has a lower TTFT | costs more | inconclusive | does not have a higher latency by more than 20 %
     reasons:  |  | too_wide;route_shift |
-    explanation:  | One prompt decides: without `long` it would be not worse. | The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions. |
+    explanation:  | One prompt decides: without `long` it would be not worse. | The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions. |
     detectable:  |  | 0.065 |
     needed:  |  | 24x10 |
     prompts_worse: 0 | 2 | 2 | 2
@@ -421,10 +421,10 @@ fn the_past_has_its_own_words() {
         sentences(ComparisonDesign::History, one)
     });
     insta::assert_snapshot!(lines.join("\n"), @"
-    anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
-    anthropic/claude has a higher TTFT than before: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
-    anthropic/claude does not have a higher TTFT by more than 20 %: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
-    Whether anthropic/claude has a higher TTFT is inconclusive: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help. This run could detect a slowdown of 31 % or more (80 % power). To detect a slowdown of 20 % it needs about 24 prompts x 10 repetitions.
+    anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help.
+    anthropic/claude has a higher TTFT than before: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help.
+    anthropic/claude does not have a higher TTFT by more than 20 %: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help.
+    Whether anthropic/claude has a higher TTFT is inconclusive: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help. This run could detect a slowdown of 31 % or more (80 % power). To detect a slowdown of 20 % it needs about 24 prompts x 10 repetitions.
     ");
 }
 
@@ -484,23 +484,23 @@ fn every_reason_is_a_sentence() {
         );
     }
     insta::assert_snapshot!(lines.join("\n"), @"
-    The interval is too wide to tell: more prompts or repetitions would.
+    The interval is too wide: add prompts or repetitions.
     Prompts with values on both sides: 5; a verdict needs 6.
     Prompts without a value on one side: 7, more than 20 % of all.
     12.5 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
     There are no values of it on both sides.
-    One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.
+    One side shows its reasoning and the other does not, so their first tokens are not comparable: TTFA, the time to the first token of the answer, is judged instead.
     Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 25.0 % of the candidate's, 5.0 % of the reference's.
-    Answers that hit the prompt cache differ in share (25.0 % of the candidate's, 5.0 % of the reference's): hits and misses were compared apart.
-    Retried trials differ in share (25.0 % of the candidate's, 5.0 % of the reference's): the experienced TTFT is judged as well.
+    Answers that hit the prompt cache differ in share (25.0 % of the candidate's, 5.0 % of the reference's): hits and misses were compared separately.
+    Retried trials differ in share (25.0 % of the candidate's, 5.0 % of the reference's): the experienced TTFT is judged, too.
     At the median over prompts it changed by 4.00 ms, less than the floor of 10.0 ms.
     The level moved during the run, which cannot be distinguished from a change since the past.
-    Providers gave other shares of the answers than on the other side.
+    The shares of providers differ between the sides.
     This is the first flag: a second run, an hour or more later, decides.
     It moved apart from the other models by more than chance, but which of them moved is unknown: three or more models, or the reference of the same run, would tell.
     No past run has a value of it.
     10 accepted runs cannot be compared: 20 prompts have other texts. Reset the baseline (`accept --reset`), or compare with `--changed prompt`.
-    A history keeps levels, not tails: compare variants of one run by it.
+    A history has baselines, not tails: compare variants of one run by tails.
     Since its level began on 2025-01-06, accepted runs have moved it by +15.0 % (12 runs).
     Decided after round 3.
     ");

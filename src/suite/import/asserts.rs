@@ -58,7 +58,7 @@ pub(super) fn carried_over<'v>(
             "threshold" => keys.push(format!("threshold = {}", number(node)?)),
             "weight" => keys.push(format!("weight = {}", number(node)?)),
             "metric" => {
-                let name = node.text().ok_or("its `metric` is no text")?;
+                let name = node.text().ok_or("its `metric` is not a string")?;
                 keys.push(format!("name = {}", text(name)));
             }
             _ => return Err(format!("`{key}` of an assertion is not carried over")),
@@ -109,7 +109,7 @@ fn value_key<'v>(
             let texts: Result<Vec<String>, String> = items
                 .iter()
                 .map(|item| {
-                    let text = item.text().ok_or("a value of its list is no text")?;
+                    let text = item.text().ok_or("a value of its list is not a string")?;
                     filled(text, &value)
                 })
                 .collect();

@@ -80,7 +80,7 @@ fn message(item: &Value) -> Result<Message, String> {
             }
         }
         Value::Null => {}
-        _ => return Err("the content of a message is neither a text nor a list".to_owned()),
+        _ => return Err("the content of a message is neither a string nor a list".to_owned()),
     }
     for call in item["tool_calls"].as_array().into_iter().flatten() {
         let function = &call["function"];

@@ -83,9 +83,7 @@ impl SuiteDraft {
                 Ok(_) => Ok(suite),
                 Err(problems) => {
                     let rendered = problem::render(&problems, "the suite", &suite, false);
-                    Err(format!(
-                        "what was made of it is no valid suite\n\n{rendered}"
-                    ))
+                    Err(format!("the imported suite is invalid\n\n{rendered}"))
                 }
             }
         };
@@ -114,11 +112,11 @@ impl SuiteDraft {
         }
         let _ = writeln!(
             out,
-            "\n# Where to ask: `sim` is the simulator, which needs no key."
+            "\n# Where to send requests: `sim` is the simulator, which needs no key."
         );
         let _ = writeln!(out, "endpoint = \"sim\"\n");
         if self.models.is_empty() {
-            let _ = writeln!(out, "# The source names no model: write those to compare.");
+            let _ = writeln!(out, "# The source names no model: add those to compare.");
             let _ = writeln!(out, "models = [{}]\n", text(ANY_MODEL));
         } else {
             let _ = writeln!(

@@ -178,7 +178,7 @@ fn add(
     }
     if let Some(answer) = chat.answer {
         notes.push(format!("answer: {}", Value::from(answer)));
-        draft.skip(line, "the answer at the end is kept as a comment");
+        draft.skip(line, "the answer at the end became a comment");
     }
     for key in row.keys() {
         draft.skip(line, format!("the key `{key}` is not carried over"));
@@ -205,7 +205,7 @@ fn to_chat(value: Value) -> Result<Chat, String> {
             let turns: Vec<Value> = items.into_iter().map(spelled_as_chat).collect();
             chat(&Value::from(turns))
         }
-        _ => Err("its prompt is neither a text nor a conversation".to_owned()),
+        _ => Err("its prompt is neither a string nor a conversation".to_owned()),
     }
 }
 

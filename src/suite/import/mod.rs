@@ -72,7 +72,7 @@ impl ImportError {
 pub fn import(origin: Origin, file: &str, bytes: &[u8]) -> Result<Imported, ImportError> {
     if bytes.len() > limits::IMPORT_BYTES {
         let most = limits::IMPORT_BYTES >> 20;
-        let message = format!("it is larger than {most} MiB, the most that is imported");
+        let message = format!("it is larger than {most} MiB, the maximum");
         return Err(ImportError::new(None, message));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {

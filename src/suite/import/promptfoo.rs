@@ -253,7 +253,7 @@ fn products<'a>(
                 }
                 Yaml::Text(text) => text,
                 Yaml::List(_) | Yaml::Map(_) => {
-                    return Err((item.line, format!("the variable `{name}` is no text")));
+                    return Err((item.line, format!("the variable `{name}` is not a string")));
                 }
             });
         }
@@ -367,7 +367,7 @@ fn model(node: &Node, draft: &mut SuiteDraft) {
     let name = |model: &DraftModel| model.label.as_ref().unwrap_or(&model.id).clone();
     let name_here = name(&model);
     if draft.models.iter().any(|other| name(other) == name_here) {
-        let what = format!("the provider {} is there twice", quoted(&name_here));
+        let what = format!("the provider {} is duplicate", quoted(&name_here));
         return draft.skip(node.line, what);
     }
     draft.models.push(model);

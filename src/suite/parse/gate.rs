@@ -156,8 +156,7 @@ impl<'a> GivenBounds<'a> {
             let (margin, tolerance) = (percent(bounds.margin), percent(bounds.tolerance));
             let message =
                 format!("the margin of {of}, {margin}%, is below its tolerance, {tolerance}%");
-            let help =
-                "what is tolerated must be allowed: write a `margin` of at least the `tolerance`";
+            let help = "use a `margin` of at least the `tolerance`";
             value.report(Code::Conflict, message, Some(help.to_owned()));
         }
         bounds
@@ -357,7 +356,8 @@ fn control(value: &Value<'_>, variants: &[Variant]) -> Option<String> {
     }
     if variants.len() == 1 {
         let message = format!("the control {} is the only one of `models`", quoted(text));
-        let help = "a control is a second model whose changes are taken off the first's".to_owned();
+        let help =
+            "a control is a second model whose changes are subtracted from the first's".to_owned();
         value.report(Code::Conflict, message, Some(help));
         return None;
     }

@@ -21,7 +21,7 @@ const OWN_KEYS: [(&str, &str); 15] = [
     ("model", "write it under `models`"),
     ("messages", "write it as the prompt's `messages`"),
     ("stream", "write it as `stream` at the top of the suite"),
-    ("stream_options", "leave it out: usage is always asked for"),
+    ("stream_options", "remove it: usage is always requested"),
     ("max_tokens", "write it as `max_tokens` beside `extra`"),
     (
         "max_completion_tokens",
@@ -124,7 +124,7 @@ fn tools(value: &Value<'_>) -> Option<Vec<Tool>> {
         .map(|item| {
             let tool = item.table("a tool", tool)??;
             if !names.insert(tool.name.clone()) {
-                let message = format!("the tool {} is there twice", quoted(&tool.name));
+                let message = format!("the tool {} is duplicate", quoted(&tool.name));
                 item.report(Code::Duplicate, message, None);
                 return None;
             }
@@ -173,7 +173,7 @@ fn caching(table: &mut Table<'_>) -> Option<Caching> {
             .peek(key)
             .and_then(|options| options.inside("gateway"));
         if let Some(second) = gateway.and_then(|gateway| gateway.inside("caching")) {
-            let message = format!("`caching` is here, and in `{key}` as well");
+            let message = format!("`caching` is set here and in `{key}`");
             second.report(Code::Conflict, message, Some("keep one of them".to_owned()));
         }
     }

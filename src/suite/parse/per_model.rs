@@ -1,7 +1,7 @@
 //! Lists of tables that each set values for the models they name.
 //!
 //! Owns how such a table names its models. Must not know which values it sets.
-//! Invariant: every name is a pattern, and none is given twice.
+//! Invariant: every name is a pattern, and none is duplicate.
 
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
@@ -61,7 +61,7 @@ fn rule<T>(
         return None;
     }
     if let Some(first) = first_lines.note(model, &value) {
-        let message = format!("the {} of {} is given twice", kind.noun, quoted(model));
+        let message = format!("the {} of {} is duplicate", kind.noun, quoted(model));
         let help = format!("the first is {first}");
         value.report(Code::Duplicate, message, Some(help));
     }

@@ -275,7 +275,7 @@ fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
         let keys = ["max_tokens_name", "reasoning_name", "stream_options"];
         for (value, key) in fields.iter().zip(keys) {
             if let Some(value) = value {
-                let message = format!("`{key}` is for the chat route, not for `{}`", api.word());
+                let message = format!("`{key}` applies to the chat route, not to `{}`", api.word());
                 value.report(Code::Conflict, message, Some("leave it out".to_owned()));
             }
         }
@@ -408,7 +408,7 @@ fn header<'a>(
         return None;
     }
     if let Some(first) = seen.insert(name.clone(), key.text) {
-        let message = format!("the header `{name}` is given twice, first as `{first}`");
+        let message = format!("the header `{name}` is duplicate, first as `{first}`");
         key.report_wrong(Code::Duplicate, message, None);
         return None;
     }
@@ -454,7 +454,7 @@ fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice
     if let (Some(value), Some(model)) = (&model_value, &model)
         && let Some(first) = first_lines.note(model.as_str(), value)
     {
-        let message = format!("the price of {} is given twice", quoted(model.as_str()));
+        let message = format!("the price of {} is duplicate", quoted(model.as_str()));
         let help = format!("the first is {first}");
         value.report(Code::Duplicate, message, Some(help));
     }

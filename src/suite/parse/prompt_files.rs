@@ -258,7 +258,10 @@ impl TemplateFiller<'_, '_> {
             return self.path.report(Code::File, message, Some(help));
         };
         if self.row_template.turns.is_none() && format != RowFormat::Text {
-            let message = format!("`{}` has columns, and no text to put them into", file.name);
+            let message = format!(
+                "`{}` has columns, and no template that uses them",
+                file.name
+            );
             let help = "add `user = \"... {{column}} ...\"` or `messages`".to_owned();
             return self.path.report(Code::MissingKey, message, Some(help));
         }

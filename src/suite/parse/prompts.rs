@@ -241,7 +241,7 @@ fn check_calls(turns: &[TurnSource<'_>], items: &[Value<'_>]) -> bool {
                 }
                 None => report_wrong(
                     item,
-                    format!("no call {} waits for an answer here", quoted(id)),
+                    format!("no call {} awaits an answer here", quoted(id)),
                     "an assistant's message before it declares it under `tool_calls`",
                 ),
             }
@@ -423,7 +423,7 @@ pub(super) fn tags(table: &mut Table<'_>) -> Vec<String> {
     let tags = items.iter().filter_map(|item| {
         let tag = identifier(item)?;
         if !seen.insert(tag.clone()) {
-            let message = format!("the tag {} is given twice", quoted(&tag));
+            let message = format!("the tag {} is duplicate", quoted(&tag));
             item.report(Code::Duplicate, message, None);
         }
         Some(tag)

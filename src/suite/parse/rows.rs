@@ -292,7 +292,7 @@ fn columns_of(header: &csv::StringRecord) -> Result<HashMap<String, usize>, Stri
     let mut columns = HashMap::new();
     for (index, name) in header.iter().enumerate() {
         if columns.insert(name.trim().to_owned(), index).is_some() {
-            return Err(format!("the column {} is there twice", quoted(name.trim())));
+            return Err(format!("the column {} is duplicate", quoted(name.trim())));
         }
     }
     Ok(columns)

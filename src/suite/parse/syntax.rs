@@ -146,7 +146,7 @@ fn unclosed_problem(text: &str, value: &Range<usize>) -> Problem {
     Problem {
         span: value.start..(value.start + opening).min(value.end),
         code: Code::Syntax,
-        message: format!("this {kind} is never closed"),
+        message: format!("this {kind} is not closed"),
         help: Some(format!("add `{closing}` at its end")),
         row: None,
     }
@@ -161,7 +161,7 @@ fn problem(text: &str, span: Range<usize>, message: &str) -> Problem {
         && found.starts_with(char::is_alphabetic);
     let (message, help) = if message == "duplicate key" {
         let help = "keep one of them";
-        (format!("{} is given twice", quoted(found)), Some(help))
+        (format!("{} is duplicate", quoted(found)), Some(help))
     } else if bare_word {
         let help = "write a text in quotation marks, a truth as `true` or `false`";
         (format!("{} is not a value", quoted(found)), Some(help))

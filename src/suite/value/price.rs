@@ -116,7 +116,7 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
             )
         })?;
         if prices[place].replace(usd).is_some() {
-            return Err(format!("`{name}` is there twice"));
+            return Err(format!("`{name}` is duplicate"));
         }
     }
     let [input, output, cache_read_usd, cache_write_usd] = prices;
@@ -194,7 +194,7 @@ mod tests {
             ("m:output=1", "`input` is missing"),
             ("m:input=1,output", "is not NAME=USD"),
             ("m:input=1,ouput=2", "did you mean `output`?"),
-            ("m:input=1,input=1,output=2", "twice"),
+            ("m:input=1,input=1,output=2", "duplicate"),
             ("m:input=$1,output=2", "no decimal number"),
             ("m:input=-1,output=2", "not within 0 and"),
             ("m:input=0.0000001,output=2", "finer than"),

@@ -21,7 +21,7 @@ enum TemplatePart {
 /// The reason why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::suite) enum TemplateError {
-    #[error("a `{{{{` is never closed")]
+    #[error("a `{{{{` is not closed")]
     Unclosed,
     #[error("a `{{{{}}}}` names no column")]
     Empty,

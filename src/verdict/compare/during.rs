@@ -45,7 +45,7 @@ fn drift_notes(evidence: &Evidence, variant: &VariantEvidence) -> Vec<String> {
 fn drift_note(variant: &VariantEvidence, found: &drift::Drift) -> String {
     format!(
         "The TTFT of {} moved during the run: after {} of its {} answers it was {:.2}x what it was before. \
-         Both sides of a comparison were asked at the same moments, so verdicts of this run stand.",
+         Both sides of a comparison were sent at the same moments, so verdicts of this run hold.",
         variant.label,
         found.after,
         found.values,
@@ -73,8 +73,7 @@ fn burst_note(variant: &VariantEvidence) -> Option<String> {
     let bursts = plural(sizes.len(), "burst");
     (!sizes.is_empty()).then(|| {
         format!(
-            "{within} of the {} failures of {} came in {bursts} (sent less than 10 s apart): they are \
-             not independent, and say less than their number.",
+            "{within} of the {} failures of {} came in {bursts} (sent less than 10 s apart): they are not independent, and carry less information than their number suggests.",
             failed.len(),
             variant.label
         )
@@ -95,8 +94,7 @@ fn shared_cache_notes(evidence: &Evidence) -> Vec<String> {
             for other in &sharing[index + 1..] {
                 if hits(variant) || hits(other) {
                     notes.push(format!(
-                        "{} and {} ask one model at the same moments and share its prompt cache: a hit of one may be \
-                         the other's doing (`cache = \"bust\"` keeps them apart).",
+                        "{} and {} use one model at the same moments and share its prompt cache: one can cause a hit of the other (`cache = \"bust\"` keeps them apart).",
                         variant.label, other.label
                     ));
                 }

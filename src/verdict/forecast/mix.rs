@@ -250,7 +250,7 @@ fn share(text: &str) -> Result<Share, String> {
             number: if percent { number / 100.0 } else { number },
             percent,
         }),
-        Ok(0.0) => Err("0 is no share: leave the row out".to_owned()),
+        Ok(0.0) => Err("0 is no share: remove the row".to_owned()),
         Ok(_) => Err(format!(
             "`{text}` is not a number above 0 and up to {MAX_SHARE:e}"
         )),
@@ -344,7 +344,7 @@ mod tests {
         mix.csv:3: column `share`: `-1` is not a number above 0 and up to 1e15
         mix.csv:4: column `share`: `NaN` is not a number above 0 and up to 1e15
         mix.csv:6: column `prompt`: `parcel-late` has a share already, by line 5: name each prompt once
-        mix.csv:7: column `share`: 0 is no share: leave the row out
+        mix.csv:7: column `share`: 0 is no share: remove the row
         mix.csv:8: this record has 3 fields, the header 2
         mix.csv:9: column `prompt`: this row names no prompt
         mix.csv:10: column `share`: `` is not a number: write 12, 0.5 or 30%, without separators of thousands
@@ -357,7 +357,7 @@ mod tests {
                 "no column is called `share` or `requests`",
             ),
             ("prompt,tag,share\n", "no row below a header"),
-            ("prompt,prompt,share\n", "`prompt` is there twice"),
+            ("prompt,prompt,share\n", "`prompt` is duplicate"),
             (
                 "id,share\nrefund,1\n",
                 "no column is called `prompt` or `tag`",

@@ -88,7 +88,7 @@ impl FromStr for Traffic {
         let wrong = |reason: String| TrafficError { reason };
         let (counts, time) = text
             .split_once('/')
-            .ok_or_else(|| wrong(format!("`{text}` does not say in which time")))?;
+            .ok_or_else(|| wrong(format!("`{text}` has no unit of time")))?;
         let times = units_per_month(time).ok_or_else(|| {
             wrong(format!(
                 "`{time}` is none of s, min, h, day, week, month and year"
@@ -174,7 +174,7 @@ mod tests {
     fn invalid_traffic_is_explained() {
         // The message names the wrong part, and shows valid examples.
         for (text, message) in [
-            ("2M", "does not say in which time"),
+            ("2M", "has no unit of time"),
             ("2M/fortnight", "`fortnight` is none of"),
             ("x/day", "`x` is no number"),
             ("/day", "`` is no number"),

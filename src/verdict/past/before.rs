@@ -51,7 +51,7 @@ impl fmt::Display for IncomparableRuns {
         }
         write!(
             f,
-            ". If that is what you changed, say so: {}",
+            ". If you changed that, run with: {}",
             flags(&self.missing_flags)
         )
     }
@@ -196,7 +196,7 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut
     if major(&before.tool) != major(&after.tool) {
         // No declaration makes figures of different versions comparable.
         differences.rejection.reasons.push(format!(
-            "they were made by {} and {}, whose figures may mean different things",
+            "they were made by {} and {}, whose figures may differ in meaning",
             before.tool, after.tool
         ));
     }
@@ -227,7 +227,7 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut
     }
     if then.slot_size != now.slot_size {
         differences.notes.push(format!(
-            "{} asked at the same moment before, {} after: another load on the way.",
+            "{} asked at the same moment before, {} after: a different load.",
             counted(then.slot_size as usize, "variant was", "variants were"),
             now.slot_size
         ));
@@ -315,7 +315,7 @@ fn pair_variants<'a>(
             &[DeclaredChange::Model],
         );
     } else if pairs.is_empty() {
-        let reason = "they have no variant in common".to_owned();
+        let reason = "they have no common variant".to_owned();
         differences.rejection.reasons.push(reason);
     }
     pairs
@@ -360,8 +360,8 @@ fn pair_prompts(
         differences.add(what, &[DeclaredChange::Prompt]);
     }
     if parameters > 0 {
-        let prompts = counted(parameters, "prompt was", "prompts were");
-        let what = format!("{prompts} asked with other parameters");
+        let prompts = counted(parameters, "prompt has", "prompts have");
+        let what = format!("{prompts} other parameters");
         differences.add(what, &[DeclaredChange::Parameters]);
     }
     let is_common =
@@ -372,7 +372,7 @@ fn pair_prompts(
         differences.rejection.reasons.push(reason);
     } else if common < digests_before.len().max(digests_after.len()) {
         differences.notes.push(format!(
-            "Compared on the {} that both runs ask; {} only before, {} only after.",
+            "Compared on the {} of both runs; {} only before, {} only after.",
             counted(common, "prompt", "prompts"),
             digests_before.len() - common,
             digests_after.len().saturating_sub(common)
@@ -396,9 +396,7 @@ pub fn compare_runs(after: &HistoryRun, run_pair: &RunPair, gate: &Gate) -> Judg
         level: before,
     };
     let mut notes = vec![
-        "Two runs differ as wholes: by hour, load and route. One earlier run does not tell by how \
-         much, so only large changes can be found; a history of runs finds smaller ones, and \
-         variants of one run the smallest."
+        "Two runs differ as wholes: by hour, load and route. One earlier run does not show by how much, so only large changes can be detected; a history of runs detects smaller ones, and variants of one run the smallest."
             .to_owned(),
     ];
     notes.extend(run_pair.notes.iter().cloned());

@@ -20,8 +20,8 @@ fn a_difference_is_rejected_with_the_flag_that_allows_it() {
         prompt.digest.push_str("-new");
         prompt.text.push_str("-new");
     }
-    insta::assert_snapshot!(refusal(&before, &after, &[]), @"these runs cannot be compared: the concurrency was 4 and is 8; a/x was a/x and is a/y; 3 prompts have other texts. If that is what you changed, say so: --changed prompt --changed model --changed parameters");
-    insta::assert_snapshot!(refusal(&before, &after, &[DeclaredChange::Model, DeclaredChange::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If that is what you changed, say so: --changed prompt");
+    insta::assert_snapshot!(refusal(&before, &after, &[]), @"these runs cannot be compared: the concurrency was 4 and is 8; a/x was a/x and is a/y; 3 prompts have other texts. If you changed that, run with: --changed prompt --changed model --changed parameters");
+    insta::assert_snapshot!(refusal(&before, &after, &[DeclaredChange::Model, DeclaredChange::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If you changed that, run with: --changed prompt");
     let all = pair_runs(&before, &after, &DeclaredChange::ALL).unwrap();
     insta::assert_snapshot!(all.notes.join("\n"), @"
     Named as changed: the concurrency was 4 and is 8.
@@ -46,7 +46,7 @@ fn another_major_version_is_rejected_with_any_flag() {
     // Its figures may have another meaning, and no flag changes that.
     let (mut before, after) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
     before.tool = "bakeoff 1.2.0".to_owned();
-    insta::assert_snapshot!(refusal(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they were made by bakeoff 1.2.0 and bakeoff 0.1.0, whose figures may mean different things");
+    insta::assert_snapshot!(refusal(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they were made by bakeoff 1.2.0 and bakeoff 0.1.0, whose figures may differ in meaning");
 }
 
 #[test]
@@ -59,9 +59,9 @@ fn runs_are_compared_on_shared_prompts() {
     after.conditions.slot_size = 2;
     let pair = pair_runs(&before, &after, &[]).unwrap();
     insta::assert_snapshot!(pair.notes.join("\n"), @"
-    1 variant was asked at the same moment before, 2 after: another load on the way.
+    1 variant was asked at the same moment before, 2 after: a different load.
     Only in the run after, and so not compared: b/y.
-    Compared on the 7 prompts that both runs ask; 0 only before, 3 only after.
+    Compared on the 7 prompts of both runs; 0 only before, 3 only after.
     ");
     let judgement = compare_runs(&after, &pair, &Gate::default());
     let ttft = &judgement.comparisons[0];
@@ -84,7 +84,7 @@ fn runs_without_shared_prompts_are_rejected() {
     after.variants.push(variant("b/y", &flat(8, 0.0)));
     after.variants[0].label = "c".to_owned();
     after.variants[0].model = "c/z".parse().unwrap();
-    insta::assert_snapshot!(refusal(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they have no variant in common");
+    insta::assert_snapshot!(refusal(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they have no common variant");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn variants_pair_by_label_then_by_model_then_if_single() {
         run.variants = vec![variant("b/y", &flat(8, 0.0))];
         run
     };
-    insta::assert_snapshot!(refusal(&before, &replaced, &[]), @"these runs cannot be compared: the model was a/x and is b/y. If that is what you changed, say so: --changed model");
+    insta::assert_snapshot!(refusal(&before, &replaced, &[]), @"these runs cannot be compared: the model was a/x and is b/y. If you changed that, run with: --changed model");
     let pair = pair_runs(&before, &replaced, &[DeclaredChange::Model]).unwrap();
     assert_eq!(pair.before.variants[0].label, "b/y");
 }

@@ -64,15 +64,14 @@ pub(super) fn match_runs<'a>(
         if then < accepted.len() {
             let others = counted(accepted.len() - then, "run", "runs");
             notes.push(format!(
-                "{then} earlier runs began {hour}, as this one did; {others} of other hours stay out."
+                "{then} earlier runs began {hour}, as this one did; {others} of other hours are excluded."
             ));
         }
         accepted.retain(|run| week_slot(run) == hour);
         flagged.retain(|run| week_slot(run) == hour);
     } else if then < accepted.len() {
         notes.push(format!(
-            "Only {then} of {} earlier runs began {hour}, as this one did; with fewer than \
-             {SAME_HOUR_RUNS} the hour is not looked at.",
+            "Only {then} of {} earlier runs began {hour}, as this one did; with fewer than {SAME_HOUR_RUNS} the hour is ignored.",
             accepted.len()
         ));
     }

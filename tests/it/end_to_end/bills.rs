@@ -153,7 +153,7 @@ fn own_keys_are_ranked_by_what_others_would_pay() {
     assert!(number(1, "market_usd_mean") > number(0, "cost_usd_mean"));
     let report = home.read("reports/small/latest/report.md");
     assert!(
-        report.contains("billed $0 (own keys), so bills say nothing: 4 of 4 samples"),
+        report.contains("billed $0 (own keys), so bills carry no information: 4 of 4 samples"),
         "{report}"
     );
     assert!(!report.contains("samples differs"), "{report}");
@@ -199,10 +199,10 @@ fn surcharges_are_separate_from_prices() {
     }
     let report = home.read("reports/small/latest/report.md");
     let sentence =
-        "surcharges of the gateway on top of what tokens cost: $0.000400 on 4 of 4 samples";
+        "surcharges of the gateway beyond the cost of tokens: $0.000400 on 4 of 4 samples";
     assert_eq!(report.matches(sentence).count(), 2, "{report}");
     assert!(
-        report.contains("billed $0 (own keys), so bills say nothing: 4 of 4 samples"),
+        report.contains("billed $0 (own keys), so bills carry no information: 4 of 4 samples"),
         "{report}"
     );
     assert!(!report.contains("samples differs"), "{report}");

@@ -227,7 +227,7 @@ fn short_prompts_stay_cold_and_that_is_reported() {
         .run();
     let report = home.read("reports/caches/latest/report.md");
     assert!(
-        report.contains("found nothing in the prompt cache that was warmed: 3 of 3"),
+        report.contains("found no hit in the warmed prompt cache: 3 of 3"),
         "{report}"
     );
 }

@@ -80,7 +80,7 @@ fn the_cap_of_the_day_counts_the_ledger() {
         .complains("max_cost_per_day of bakeoff.toml is $0.03, and the ledger has $0.0")
         .run();
     home.bakeoff(&format!("{call} --list").replace("--quiet", ""))
-        .complains("warning: by what is known without asking, a run is refused: the cap of $0.0")
+        .complains("warning: a run would be refused: the cap of $0.0")
         .complains("the next day begins at 00:00 UTC; until then raise max_cost_per_day")
         .run();
     assert_eq!(ledger(&home).len(), 1);
@@ -201,8 +201,8 @@ fn under_a_cap_nothing_is_sent_without_a_bound() {
     let home = Home::new().with("suite.toml", &format!("max_cost = \"$1\"\n{suite}"));
     home.bakeoff("run suite.toml -m openai/gpt-4.1-nano -m no/such")
         .exits(2)
-        .complains("under a cap (max_cost of the suite) nothing is sent that could cost any sum")
-        .complains("`openai/gpt-4.1-nano` is asked without max_tokens")
+        .complains("under a cap (max_cost of the suite) nothing is sent whose cost is unbounded")
+        .complains("`openai/gpt-4.1-nano` has no max_tokens")
         .complains("add max_tokens = 1000 to [parameters] of the suite")
         .complains("`no/such` has no price")
         .complains("[[endpoints.sim.prices]]")

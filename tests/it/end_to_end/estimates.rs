@@ -86,8 +86,8 @@ fn an_estimate_sends_nothing() {
 
     Prices of 2026-08-21: snapshot shipped with bakeoff, put together from public copies of the Vercel AI Gateway's model list; own prices of 1 model.
     Output tokens: a share of max_tokens by reasoning effort, a quarter without one (12 requests).
-    No bound that nine runs of ten stay below: it needs 9 complete past runs whose answers were expected to be as long as past ones, there are 0.
-    The total leaves out 1 of 2 models, for want of a price.
+    No bound that nine runs of ten stay below: it needs 9 complete past runs with a forecast of the output length, and there are 0.
+    The total leaves out 1 of 2 models, because they have no price.
     Prompt tokens of other makers than OpenAI are counted with its vocabulary, and corrected by past runs.
     No worst case: `unknown` has no price; add its price to bakeoff.toml: [[endpoints.own.prices]] with model = "unknown", input_usd_per_mtok = 1 and output_usd_per_mtok = 2.
     Not covered: the warm-up and retries (but in the worst case), discounts of prompt caches, own keys, surcharges that no past run shows, prices that change.

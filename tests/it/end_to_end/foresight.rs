@@ -25,7 +25,7 @@ fn disappointing() -> Home {
 }
 
 const WARNINGS: &str = "\
-warning: 2 prompts are too few for any verdict: 6 are the least, and repetitions do not replace them
+warning: 2 prompts are too few for any verdict: 6 are the minimum; repetitions do not replace prompts
 warning: max_tokens = 90000 is above what `openai/gpt-4.1-nano` writes at most, 32768 (list of 2026-08-21): set max_tokens to 32768 or less
 warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 50: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
 warning: max_tokens = 90000 is above what `anthropic/claude-haiku-4.5` writes at most, 64000 (list of 2026-08-21): set max_tokens to 64000 or less
@@ -99,7 +99,7 @@ fn a_binding_rate_limit_is_reported_and_observed() {
     );
     let output = home.bakeoff("run suite.toml --scenario world.toml").run();
     let warning = "warning: the limit of 200 requests a minute of `openai/gpt-5-mini` at `sim` holds the run back: \
-                with 1 x 3 requests at once it would take about 1 s, under the limit 2 s\n";
+                with 1 x 3 requests at once the run would take about 1 s, under the limit 2 s\n";
     assert!(output.err.contains(warning), "{}", output.err);
     let manifest = home.read("reports/small/latest/manifest.json");
     let manifest: Value = serde_json::from_str(&manifest).unwrap();
