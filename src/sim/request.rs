@@ -263,7 +263,7 @@ fn max_tokens(json: &Value) -> Result<Option<u64>, BadRequest> {
         }
         let tokens = value.as_u64().filter(|tokens| *tokens > 0);
         let tokens = tokens.ok_or_else(|| {
-            BadRequest::new(param, format!("`{param}` must be a positive whole number"))
+            BadRequest::new(param, format!("`{param}` must be a positive integer"))
         })?;
         limit = Some(limit.map_or(tokens, |other: u64| other.min(tokens)));
     }

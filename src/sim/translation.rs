@@ -72,7 +72,7 @@ pub fn responses_to_chat(body: &Value) -> Result<Value, BadRequest> {
         Value::String(text) => messages.push(json!({ "role": "user", "content": text })),
         Value::Array(items) if !items.is_empty() => messages.extend(items.iter().map(item)),
         _ => {
-            let message = "`input` must be a text or a non-empty array";
+            let message = "`input` must be a string or a non-empty array";
             return Err(BadRequest::new("input", message));
         }
     }

@@ -152,7 +152,7 @@ fn other_prices_are_laid_over_the_recorded_tokens() {
     home.bakeoff("forecast reports/small/latest --requests 1M/month --prices now")
         .says("a month, as recorded")
         .says("What if: prices as of 20")
-        .says("Not covered: a mix of prompts that drifts")
+        .says("Not covered: drift of the mix of prompts")
         .says("its costs are invented")
         .run();
 }

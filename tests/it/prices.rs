@@ -62,7 +62,7 @@ fn price_changes_are_shown_until_the_next_change() {
         err(&changed)
     );
     assert!(
-        err(&changed).contains("`bakeoff models diff --endpoint here` says how"),
+        err(&changed).contains("see `bakeoff models diff --endpoint here`"),
         "{}",
         err(&changed)
     );
@@ -238,7 +238,7 @@ fn what_tokens_do_not_bound_is_refused_until_it_is_declared() {
             &plain,
             search,
             mini,
-            "is asked with `extra.web_search_options`",
+            "has `extra.web_search_options`",
             "usd_per_request = 0.01",
         ),
         (

@@ -171,7 +171,10 @@ fn every_bad_row_is_reported_with_its_file_and_line() {
         assert!(rendered.ends_with("1 problem\n"), "{rendered}");
     }
     let rendered = suite_of("", "a.csv", "q\n1\n").unwrap_err();
-    assert!(rendered.contains("no text to put them into"), "{rendered}");
+    assert!(
+        rendered.contains("no template that uses them"),
+        "{rendered}"
+    );
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn without_a_run_the_noise_is_assumed_and_labelled_so() {
     let home = Home::new().with("s.toml", &suite(TWO, 12));
     let before = home.files();
     home.bakeoff("size s.toml")
-        .says("s: 12 prompts x 4 repetitions find TTFT +")
+        .says("s: 12 prompts x 4 repetitions detect TTFT +")
         .says("(typical: no run of this suite yet; --pilot makes a small one)")
         .says("To find +20 % in 80 % of cases (tolerance 10 %, one comparison)")
         .says("this suite")

@@ -325,7 +325,7 @@ fn a_damaged_history_is_reported() {
     home.bakeoff(&format!("report {LATEST}"))
         .exits(2)
         .complains("past.jsonl:1")
-        .complains("bring")
+        .complains("restore")
         .run();
     // What a newer program wrote is not damaged, and must not be taken away.
     let newer = whole.replacen("\"version\":2", "\"version\":9", 1);
@@ -502,7 +502,7 @@ fn a_run_ends_when_its_verdict_is_in() {
     // Its levels lean to the verdict that ended it: no fair past.
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY}"))
         .exits(2)
-        .complains("because its verdict was in")
+        .complains("once its verdict was decided")
         .run();
 }
 

@@ -95,7 +95,7 @@ fn form(node: &Node, draft: &mut SuiteDraft) -> Option<PromptForm> {
     }
     let made = match raw.text() {
         Some(text) => turns(text),
-        None => Err("it is not a text".to_owned()),
+        None => Err("it is not a string".to_owned()),
     };
     match made {
         Ok(turns) => Some(PromptForm {

@@ -235,7 +235,7 @@ fn assert_tags(table: &mut Table<'_>, whole: bool) -> Option<Vec<String>> {
         value.report(Code::Conflict, message.to_owned(), None);
         return None;
     }
-    let items = value.items(limits::TAGS, "a list of texts")?;
+    let items = value.items(limits::TAGS, "a list of strings")?;
     let tags: Vec<_> = items.iter().map(identifier).collect();
     tags.into_iter().collect()
 }
@@ -508,7 +508,10 @@ fn text_value(value: &Value<'_>) -> Option<String> {
             .json()
             .filter(|json| json.is_number() || json.is_boolean());
         if scalar.is_none() {
-            value.report_if_first(Code::WrongType, format!("{} must be a text", value.name()));
+            value.report_if_first(
+                Code::WrongType,
+                format!("{} must be a string", value.name()),
+            );
         }
         return scalar.map(|json| json.to_string());
     };
@@ -522,7 +525,7 @@ fn text_value(value: &Value<'_>) -> Option<String> {
 }
 
 fn text_list(value: &Value<'_>) -> Option<Vec<String>> {
-    let items = value.items(limits::ASSERT_VALUES, "a text or a list of texts")?;
+    let items = value.items(limits::ASSERT_VALUES, "a string or a list of strings")?;
     if items.is_empty() {
         let message = format!("{} is empty", value.name());
         value.report(Code::BadValue, message, None);

@@ -100,7 +100,7 @@ fn stops(value: &Value<'_>) -> Option<Vec<String>> {
     let stop = |value: &Value<'_>| {
         let text = value.string()?;
         if text.is_empty() || text.len() > limits::STOP_BYTES {
-            let expected = format!("a text of 1 to {} bytes", limits::STOP_BYTES);
+            let expected = format!("a string of 1 to {} bytes", limits::STOP_BYTES);
             value.report_wrong(Code::BadValue, &expected, None);
             return None;
         }
@@ -109,7 +109,7 @@ fn stops(value: &Value<'_>) -> Option<Vec<String>> {
     if value.is_string() {
         return stop(value).map(|text| vec![text]);
     }
-    let items = value.items(limits::STOPS, "a text or a list of texts")?;
+    let items = value.items(limits::STOPS, "a string or a list of strings")?;
     Some(items.iter().filter_map(stop).collect())
 }
 

@@ -417,7 +417,7 @@ pub(super) fn tags(table: &mut Table<'_>) -> Vec<String> {
     let Some(value) = table.field("tags") else {
         return Vec::new();
     };
-    let items = value.items(limits::TAGS, "a list of texts");
+    let items = value.items(limits::TAGS, "a list of strings");
     let mut seen = HashSet::new();
     let items = items.unwrap_or_default();
     let tags = items.iter().filter_map(|item| {

@@ -396,8 +396,8 @@ impl<'a> Value<'a> {
     /// The value as a message shows it.
     fn describe(&self) -> String {
         match self.spanned.get_ref() {
-            DeValue::String(text) if text.trim().is_empty() => "a blank text".to_owned(),
-            DeValue::String(text) => format!("the text {}", quoted(text)),
+            DeValue::String(text) if text.trim().is_empty() => "a blank string".to_owned(),
+            DeValue::String(text) => format!("the string {}", quoted(text)),
             DeValue::Integer(number) => quoted(&number.to_string()).replace('`', ""),
             DeValue::Float(number) => quoted(number.as_str()).replace('`', ""),
             DeValue::Boolean(boolean) => boolean.to_string(),
@@ -434,7 +434,7 @@ impl<'a> Value<'a> {
     pub(super) fn string(&self) -> Option<&'a str> {
         let text = self.as_str();
         if text.is_none() {
-            self.report_wrong(Code::WrongType, "a text", None);
+            self.report_wrong(Code::WrongType, "a string", None);
         }
         text
     }
@@ -443,7 +443,7 @@ impl<'a> Value<'a> {
     pub(super) fn bounded_string(&self, max_chars: usize) -> Option<&'a str> {
         let text = self.string()?;
         if text.trim().is_empty() {
-            self.report_wrong(Code::BadValue, "a text with something in it", None);
+            self.report_wrong(Code::BadValue, "a non-empty string", None);
             return None;
         }
         if text.chars().nth(max_chars).is_some() {
@@ -468,7 +468,7 @@ impl<'a> Value<'a> {
     where
         N: Copy + PartialOrd + std::fmt::Display + TryFrom<i128>,
     {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let expected = format!("an integer from {} to {}", range.start(), range.end());
         let DeValue::Integer(number) = self.spanned.get_ref() else {
             self.report_wrong(Code::WrongType, &expected, self.unquoted_help());
             return None;

@@ -163,7 +163,7 @@ fn problem(text: &str, span: Range<usize>, message: &str) -> Problem {
         let help = "keep one of them";
         (format!("{} is duplicate", quoted(found)), Some(help))
     } else if bare_word {
-        let help = "write a text in quotation marks, a truth as `true` or `false`";
+        let help = "write a string in quotation marks, a boolean as `true` or `false`";
         (format!("{} is not a value", quoted(found)), Some(help))
     } else if message.starts_with("string values must") && found.is_empty() {
         ("a value is missing".to_owned(), None)

@@ -404,7 +404,7 @@ pub struct TimeoutsTable {
     pub total: Option<String>,
 }
 
-/// A text, or a list of texts.
+/// A text, or a list of strings.
 pub struct OneOrMore;
 
 /// A table, or a text that holds a JSON object.

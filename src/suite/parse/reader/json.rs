@@ -43,7 +43,7 @@ impl Value<'_> {
             DeValue::Float(_) => self.number("a finite number", |_| true).map(Json::from),
             DeValue::Boolean(boolean) => Some(Json::from(*boolean)),
             DeValue::Datetime(_) => {
-                let help = Some("write it as a text, in quotation marks".to_owned());
+                let help = Some("write it as a string, in quotation marks".to_owned());
                 self.report_wrong(Code::WrongType, "a value that JSON knows", help);
                 None
             }

@@ -16,7 +16,7 @@ pub struct AssertTable {
     /// The check; the prefix `not-` inverts it.
     #[schemars(rename = "type")]
     pub kind: AssertType,
-    /// The value of the check: a text, a list of texts, a pattern, a number or a JSON schema, by its type. A schema is
+    /// The value of the check: a text, a list of strings, a pattern, a number or a JSON schema, by its type. A schema is
     /// a table, or `{ file = "schema.json" }`.
     pub value: Option<Value>,
     /// Limit of the check: edits of `levenshtein`, least score of `rouge-n` and `bleu`, USD of `cost`, and a time
