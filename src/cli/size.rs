@@ -11,7 +11,8 @@ use clap::{Args, Parser};
 use crate::command;
 use crate::suite::parse_percent;
 
-use super::{Cli, VerbArgs, run_options};
+use super::run::run_options;
+use super::{Cli, VerbArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \

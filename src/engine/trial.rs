@@ -84,6 +84,7 @@ impl TrialAttempts {
             token_arrived: reading.first_token.is_some(),
             retry_after,
             failures_in_row: context.pacer.failures(variant),
+            longest_wait: context.pacer.longest_wait(),
         }
     }
 

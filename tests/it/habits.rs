@@ -330,3 +330,27 @@ fn a_project_file_is_found_above_in_the_repository_and_in_the_configuration() {
         .run();
     resolves("foreign", false).exits(2).run();
 }
+
+#[test]
+fn a_variable_stands_for_a_flag() {
+    // A job sets its endpoint once: above the suite's, below a flag. A wrong value must be found in the variable.
+    let suite = SUITE.replace("repetitions", "endpoint = \"of-the-suite\"\nrepetitions");
+    let home = Home::new().with("suite.toml", &suite);
+    let listed = |flags: &str| {
+        home.bakeoff(&format!("run suite.toml --list {flags}"))
+            .env("BAKEOFF_ENDPOINT", "of-the-variable")
+    };
+    listed("").exits(2).complains("`of-the-variable`").run();
+    listed("--endpoint sim").says("2 trials").run();
+    listed("")
+        .env("BAKEOFF_ENDPOINT", "")
+        .exits(2)
+        .complains("`of-the-suite`")
+        .run();
+    listed("--endpoint sim")
+        .env("BAKEOFF_MAX_COST", "much")
+        .exits(2)
+        .complains("--max-cost")
+        .complains("the value is that of the variable BAKEOFF_MAX_COST")
+        .run();
+}

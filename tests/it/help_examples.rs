@@ -2,8 +2,9 @@
 //!
 //! They run in a folder that holds what a reader's would: the shipped suites, a run of the
 //! quickstart, files of other tools. Nothing leaves the machine: in its `bakeoff.toml` the endpoint
-//! `vercel` is a simulated gateway, and so is the server at `127.0.0.1:8000`. A server that does not
-//! end is stopped as soon as it answers. No example is only read.
+//! `vercel` is a simulated gateway, and so is the server at `127.0.0.1:8000`. They and the simulator
+//! of the program itself answer in a fifth of a second. A server that does not end is stopped as soon as
+//! it answers. No example is only read.
 
 // The examples are lines for a POSIX shell.
 #![cfg(unix)]
@@ -12,18 +13,34 @@
 use crate::support::program;
 use crate::support::verbs;
 
-use program::{Home, Underway};
+use program::{Call, Home, Underway};
 use rustix::process::Signal;
-use verbs::verbs;
+use verbs::{Verb, verbs};
 
 /// The server of their own that examples ask.
 const OWN_SERVER: &str = "http://127.0.0.1:8000/v1";
 
-/// A model that no catalogue knows, for those who ask a server of their own.
+/// Short answers that begin late enough to be measured on a busy machine; and a model that no catalogue knows,
+/// for those who ask a server of their own.
 const WORLD: &str = r#"
+[default]
+ttft = { median_ms = 150, sigma = 0.2 }
+gap = { median_ms = 3, sigma = 0.2 }
+tokens = { median = 12, sigma = 0.3 }
+prefill_ms_per_ktok = 0
+
 [models."Qwen/Qwen3-8B"]
 price = { input = "0.000001", output = "0.000002" }
 "#;
+
+/// The verbs that wait for answers; the program itself, whose examples are those of a beginner, among them.
+const SENDERS: [&str; 3] = ["", "run", "size"];
+
+/// The verbs that write what other examples read: each of their examples is run alone, in the order of the help.
+const WRITERS: [&str; 6] = ["accept", "import", "report", "resume", "runs", "score"];
+
+/// The scenario of all simulators.
+const SCENARIO: &str = "my-scenario.toml";
 
 /// A suite that grades answers to a prompt of the quickstart.
 const GRADED: &str = r#"
@@ -44,11 +61,11 @@ fn gateway(home: &Home) -> (Underway, String) {
     (served, url)
 }
 
-/// The folder in which examples are run.
+/// The folder in which examples are run, with the files of its users.
 fn folder() -> Home {
     let home = Home::new()
         .with_folder("suites")
-        .with("my-scenario.toml", WORLD)
+        .with(SCENARIO, WORLD)
         .with(
             "promptfooconfig.yaml",
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
@@ -64,26 +81,57 @@ fn folder() -> Home {
         .replace("concurrency = 4", "concurrency = 8");
     assert_eq!(quick.len(), suite.len());
     assert_ne!(quick, suite);
-    let home = home.with("suites/quickstart.toml", &quick);
-    one_prompt(&home);
-    copy_latest(&home, "before");
-    copy_latest(&home, "reports/quickstart/20261101T070000Z-ab12cd");
-    // A run of its own: none is compared with itself.
-    one_prompt(&home);
-    copy_latest(&home, "after");
-    home.bakeoff("accept before --history baselines/quickstart.jsonl")
-        .run();
-    // A history of one configuration alone, then both side by side.
-    home.bakeoff("run suites/ci.toml --quiet --repetitions 2 --concurrency 20 -m old")
-        .run();
-    home.bakeoff("accept reports/ci/latest --history baselines/ci.jsonl")
-        .run();
-    home.bakeoff("run suites/ci.toml --quiet --repetitions 2 --concurrency 20")
-        .run();
+    // A pilot has no variable for its scenario: the suite names the endpoint.
+    let suite = home.read("suites/ci.toml");
+    let ci = suite.replace(
+        "concurrency = 4",
+        "concurrency = 20
+endpoint = \"vercel\"",
+    );
+    assert_ne!(ci, suite);
+    home.with("suites/quickstart.toml", &quick)
+        .with("suites/ci.toml", &ci)
+}
+
+fn with_key(call: Call) -> Call {
+    call.env("AI_GATEWAY_API_KEY", "any")
+}
+
+/// A call that asks the simulator where it names no endpoint: one that answers soon.
+fn quickly(call: Call) -> Call {
+    call.env("BAKEOFF_SCENARIO", SCENARIO)
+}
+
+/// The runs and histories that examples read.
+fn add_runs(home: &Home) {
+    home.bakeoff("init").run();
+    std::thread::scope(|scope| {
+        scope.spawn(|| add_quickstart(home));
+        scope.spawn(|| add_ci(home));
+    });
     // Two projects with runs of their own.
     home.shell("mkdir a b && cp -R reports a/reports && cp -R reports b/reports")
         .run();
-    home
+}
+
+fn add_quickstart(home: &Home) {
+    one_prompt(home);
+    copy_latest(home, "before");
+    copy_latest(home, "reports/quickstart/20261101T070000Z-ab12cd");
+    // A run of its own: none is compared with itself.
+    one_prompt(home);
+    copy_latest(home, "after");
+    home.bakeoff("accept before --history baselines/quickstart.jsonl")
+        .run();
+}
+
+/// Adds a history of one configuration alone, then both side by side.
+fn add_ci(home: &Home) {
+    let ci = "run suites/ci.toml --quiet --repetitions 2";
+    with_key(home.bakeoff(&format!("{ci} -m old"))).run();
+    home.bakeoff("accept reports/ci/latest --history baselines/ci.jsonl")
+        .run();
+    with_key(home.bakeoff(ci)).run();
 }
 
 fn copy_latest(home: &Home, to: &str) {
@@ -93,8 +141,7 @@ fn copy_latest(home: &Home, to: &str) {
 
 /// A run of too few prompts for a verdict, so that comparing its models fails nothing.
 fn one_prompt(home: &Home) {
-    home.bakeoff("run suites/quickstart.toml --quiet --prompt capital")
-        .run();
+    quickly(home.bakeoff("run suites/quickstart.toml --quiet --prompt capital")).run();
 }
 
 /// Runs one line; what it needs of a network is at `url`.
@@ -120,7 +167,19 @@ fn run(home: &Home, line: &str, url: &str) {
         served.end();
         return;
     }
-    home.shell(&line).env("AI_GATEWAY_API_KEY", "any").run();
+    let call = with_key(home.shell(&line));
+    let names_endpoint = line.contains("--endpoint");
+    let call = if names_endpoint { call } else { quickly(call) };
+    call.run();
+}
+
+/// Runs the examples of these verbs all at once: they leave each other alone, and wait together.
+fn run_together<'v>(home: &Home, verbs: impl Iterator<Item = &'v Verb>, url: &str) {
+    std::thread::scope(|scope| {
+        for line in verbs.flat_map(Verb::examples) {
+            scope.spawn(move || run(home, line, url));
+        }
+    });
 }
 
 #[test]
@@ -133,19 +192,23 @@ fn every_example_works() {
         "bakeoff.toml",
         &format!("[endpoints.vercel]\nbase_url = \"{url}\"\n"),
     );
+    add_runs(&home);
     let verbs = verbs();
-    let (runs, others): (Vec<_>, Vec<_>) = verbs.iter().partition(|verb| verb.name == "run");
-    // Runs wait for answers most of the time, and leave each other alone: they wait together.
-    std::thread::scope(|scope| {
-        let (home, url) = (&home, &url);
-        for line in runs.iter().flat_map(|verb| verb.examples()) {
-            scope.spawn(move || run(home, line, url));
-        }
-    });
+    let is_of = |verb: &Verb, names: &[&str]| {
+        let first_word = verb.name.split(' ').next().unwrap_or_default();
+        names.contains(&first_word)
+    };
+    let senders = verbs.iter().filter(|verb| is_of(verb, &SENDERS));
+    run_together(&home, senders, &url);
     one_prompt(&home);
-    for line in others.iter().flat_map(|verb| verb.examples()) {
+    let writers = verbs.iter().filter(|verb| is_of(verb, &WRITERS));
+    for line in writers.flat_map(Verb::examples) {
         run(&home, line, &url);
     }
+    let readers = verbs
+        .iter()
+        .filter(|verb| !is_of(verb, &SENDERS) && !is_of(verb, &WRITERS));
+    run_together(&home, readers, &url);
     let examples: usize = verbs.iter().map(|verb| verb.examples().count()).sum();
     assert!(examples > 20, "only {examples} examples were found");
     served.signal(Signal::INT);

@@ -26,6 +26,8 @@ pub(in crate::engine) struct FailedAttempt {
     pub(in crate::engine) retry_after: Option<Nanos>,
     /// Failures of its model in a row, this one included.
     pub(in crate::engine) failures_in_row: u32,
+    /// The longest step of the back-off that the patience allows.
+    pub(in crate::engine) longest_wait: Nanos,
 }
 
 /// The wait before the next attempt, or `None` for no further one.
@@ -48,7 +50,7 @@ pub(in crate::engine) fn wait(
         return None;
     }
     let doubled = BACK_OFF_FIRST.0.saturating_mul(1 << (attempt - 1).min(16));
-    let step = doubled.min(BACK_OFF_MAX.0);
+    let step = doubled.min(BACK_OFF_MAX.0).min(failed.longest_wait.0);
     let spread = step / 2 + scaled(step / 2, jitter);
     Some(Nanos(spread).max(failed.retry_after.unwrap_or(Nanos::ZERO)))
 }
@@ -87,6 +89,7 @@ mod tests {
             token_arrived: false,
             retry_after: None,
             failures_in_row: 1,
+            longest_wait: BACK_OFF_MAX,
         }
     }
 

@@ -26,6 +26,12 @@ const PROBE_WAITS: [u64; 6] = [1, 2, 4, 8, 16, 30];
 /// The time for which slots wait for a model that began to fail; later ones start without it.
 const AWAITED: Nanos = Nanos::from_millis(3_000);
 
+/// The part of the patience that no wait between two attempts exceeds: little patience tests often.
+const PATIENCE_PER_WAIT: u64 = 5;
+
+/// The part of the patience that a model gets which has not answered yet, while others do.
+const PATIENCE_OF_UNANSWERED: u64 = 10;
+
 /// The shortest time between probes that the recovery of another model may cause.
 const EARLY_PROBE_PAUSE: Nanos = Nanos::from_millis(6_000);
 
@@ -152,6 +158,13 @@ pub(super) struct ModelHealth {
     awaited_until: Nanos,
     /// The longest answer so far.
     longest: Option<Nanos>,
+    /// True if another model of the run has answered.
+    others_answer: bool,
+}
+
+/// The longest wait between two attempts that is not demanded by the server.
+pub(super) const fn longest_wait(patience: Nanos) -> Nanos {
+    Nanos(patience.0 / PATIENCE_PER_WAIT)
 }
 
 impl ModelHealth {
@@ -170,7 +183,27 @@ impl ModelHealth {
             in_flight: 0,
             awaited_until: Nanos::ZERO,
             longest: None,
+            others_answer: false,
         }
+    }
+
+    /// Notes that another model has answered: the endpoint is there.
+    pub(super) const fn note_other_answer(&mut self) {
+        self.others_answer = true;
+    }
+
+    /// The time for which it may fail. A model that only ever failed, while others answer, is seldom one that recovers.
+    pub(super) fn patience(&self) -> Nanos {
+        if self.others_answer && self.failures > 0 && self.longest.is_none() {
+            Nanos(self.patience.0 / PATIENCE_OF_UNANSWERED)
+        } else {
+            self.patience
+        }
+    }
+
+    /// The time for which slots wait for it once it fails.
+    fn awaited(&self) -> Nanos {
+        AWAITED.min(longest_wait(self.patience))
     }
 
     /// The decision about a request, without its effect.
@@ -275,6 +308,7 @@ impl ModelHealth {
     /// Makes the next probe due at once, because another model of the endpoint recovered: both may have failed
     /// for the same reason.
     pub(super) fn probe_early(&mut self, now: Nanos) {
+        let awaited_until = Nanos(now.0 + self.awaited().0);
         if let Breaker::Open {
             next,
             probing: false,
@@ -284,7 +318,7 @@ impl ModelHealth {
             && now.since(*last) >= EARLY_PROBE_PAUSE
         {
             *next = now.min(*next);
-            self.awaited_until = Nanos(now.0 + AWAITED.0);
+            self.awaited_until = awaited_until;
         }
     }
 
@@ -334,7 +368,7 @@ impl ModelHealth {
     }
 
     fn patience_end(&self) -> Nanos {
-        Nanos(self.since.0.saturating_add(self.patience.0))
+        Nanos(self.since.0.saturating_add(self.patience().0))
     }
 
     /// Requests that may be sent in a row of failures: if no wait mends them, as many as drop the model.
@@ -381,7 +415,7 @@ impl ModelHealth {
         if self.failures == 0 {
             if !self.is_open() {
                 self.since = sent;
-                self.awaited_until = Nanos(now.0 + AWAITED.0);
+                self.awaited_until = Nanos(now.0 + self.awaited().0);
             }
             self.sends = 0;
         }
@@ -416,7 +450,7 @@ impl ModelHealth {
     }
 
     fn open(&mut self, now: Nanos, demanded: Option<Nanos>) -> BreakerChange {
-        self.awaited_until = Nanos(now.0 + AWAITED.0);
+        self.awaited_until = Nanos(now.0 + self.awaited().0);
         self.pause(now, demanded, (0, now))
     }
 
@@ -427,6 +461,7 @@ impl ModelHealth {
         (step, last): (usize, Nanos),
     ) -> BreakerChange {
         let wait = Nanos::from_millis(PROBE_WAITS[step] * 1_000);
+        let wait = wait.min(longest_wait(self.patience));
         // A demand beyond the longest step would never be tested within the patience.
         let longest = Nanos::from_millis(PROBE_WAITS[PROBE_WAITS.len() - 1] * 1_000);
         let wait = wait.max(demanded.unwrap_or(Nanos::ZERO).min(longest));

@@ -20,7 +20,7 @@ use crate::units::Nanos;
 pub(super) use state::{AdmittedSlot, AttemptEnd, SlotChoice};
 
 use super::event::{ModelPause, RunEvent, SendingState};
-use health::{Admission, AttemptEffect, BreakerChange};
+use health::{Admission, AttemptEffect, BreakerChange, longest_wait};
 use state::PacerState;
 
 /// The pacer that all tasks of a run share.
@@ -140,6 +140,11 @@ impl Pacer {
         AttemptEffect::new(outcome, status, demanded, self.state().patience())
     }
 
+    /// The longest wait between two attempts that is not demanded by the server.
+    pub(super) fn longest_wait(&self) -> Nanos {
+        longest_wait(self.state().patience())
+    }
+
     /// Failures in a row of a variant's model.
     pub(super) fn failures(&self, variant: usize) -> u32 {
         self.state().health(variant).failures()
@@ -186,9 +191,7 @@ impl Pacer {
 
     /// The changes of breakers since the last call, as events.
     pub(super) fn take_events(&self) -> Vec<RunEvent> {
-        let mut state = self.state();
-        let patience = state.patience();
-        let changes = state.take_changes().into_iter();
+        let changes = self.state().take_changes().into_iter();
         let events = changes.filter_map(|(model, health, change, at)| {
             let state = match change {
                 BreakerChange::Resumed => SendingState::Resumed,
@@ -196,7 +199,7 @@ impl Pacer {
                     outcome: health.last_failure()?,
                     failing_for: at.since(health.since()),
                     next_try: next.since(at),
-                    patience,
+                    patience: health.patience(),
                 }),
                 BreakerChange::Dropped => SendingState::Dropped {
                     outcome: health.last_failure()?,

@@ -256,6 +256,12 @@ impl PacerState {
     /// Counts the end of an attempt.
     pub(super) fn record(&mut self, now: Nanos, end: &AttemptEnd) {
         let model = self.model_by_variant[end.variant];
+        if end.effect == AttemptEffect::Answer {
+            let others = self.models.iter_mut().enumerate();
+            others
+                .filter(|(index, _)| *index != model)
+                .for_each(|(_, other)| other.health.note_other_answer());
+        }
         let health = &mut self.models[model].health;
         let Some(change) = health.record(now, end.sent, end.effect, end.probe) else {
             return;

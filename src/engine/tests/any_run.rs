@@ -30,6 +30,8 @@ fn any_suite() -> impl Strategy<Value = (Suite, u64)> {
                 },
                 cache,
                 max_attempts,
+                // No model is dropped.
+                patience_ns: Nanos::from_millis(3_600_000),
                 seed: u64::from(seed),
                 ..suite(prompts, variants, repetitions)
             };

@@ -134,8 +134,9 @@ fn a_failing_model_neither_harms_nor_delays_the_others() {
     let expected =
         format!("`v1` failed until it was dropped (server_error): {unsent} trials of 300 not sent");
     assert_eq!(reason, &expected);
+    // A tenth of the patience, because it never answered.
     assert!(
-        (300 * SECOND..400 * SECOND).contains(&result.end.0),
+        (30 * SECOND..60 * SECOND).contains(&result.end.0),
         "{}",
         result.end
     );

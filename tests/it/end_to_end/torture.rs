@@ -125,7 +125,13 @@ fn by_trial(home: &Home) -> BTreeMap<(u64, String, u64, String, String), Value> 
     keyed
 }
 
-/// A run that is killed at these counts of further answers, and then finished.
+/// Returns true if a request is of this part of a run, from 1.
+fn is_of_part(record: &TraceRecord, part: usize) -> bool {
+    let id = record.request_id.as_deref();
+    part == 1 || id.is_some_and(|id| id.contains(&format!("-p{part}-")))
+}
+
+/// A run whose parts are killed after these counts of their own answers: those in flight at a kill are of no later part.
 fn tortured(
     home: &Home,
     answers: &mpsc::Receiver<TraceRecord>,
@@ -139,7 +145,12 @@ fn tortured(
             format!("resume {} --quiet", folder(home))
         };
         let underway = home.bakeoff(&call).exits(-1).begin();
-        seen.extend(answers.iter().take(count));
+        let mut left = count;
+        while left > 0 {
+            let record = answers.recv().unwrap();
+            left -= usize::from(is_of_part(&record, index + 1));
+            seen.push(record);
+        }
         underway.signal(Signal::KILL);
         underway.end();
     }

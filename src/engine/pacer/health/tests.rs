@@ -21,14 +21,23 @@ fn at(second: u64) -> Nanos {
 
 /// A model with so many requests in flight, all of which fail now.
 fn failed(in_flight: u32) -> ModelHealth {
-    let mut model = ModelHealth::new(PATIENCE);
+    failed_within(in_flight, PATIENCE)
+}
+
+fn failed_within(in_flight: u32, patience: Nanos) -> ModelHealth {
+    let mut model = ModelHealth::new(patience);
+    fail(&mut model, in_flight);
+    model
+}
+
+/// Sends so many requests at once, all of which fail.
+fn fail(model: &mut ModelHealth, in_flight: u32) {
     for _ in 0..in_flight {
         model.admit(at(0), SendTurn::First);
     }
     for _ in 0..in_flight {
         model.record(at(0), at(0), failure(false), false);
     }
-    model
 }
 
 #[test]
@@ -78,10 +87,8 @@ fn what_no_wait_mends_drops_the_model_at_once() {
     assert_eq!(model.admit(at(9), SendTurn::First), Admission::Refused);
 }
 
-#[test]
-fn probes_come_ever_later_until_the_patience_is_over() {
-    // 1, 2, 4, 8, 16, 30, 30 ... seconds apart, and the run goes on without the model after five minutes.
-    let mut model = failed(10);
+/// The seconds at which a model that fails from 0 on is tested, and the one at which it is dropped.
+fn probes(mut model: ModelHealth) -> (Vec<u64>, u64) {
     let (mut sent, mut now) = (Vec::new(), at(0));
     while !model.is_dropped() {
         if let Admission::Send { probe } = model.admit(now, SendTurn::Retry) {
@@ -91,11 +98,46 @@ fn probes_come_ever_later_until_the_patience_is_over() {
         model.tick(now);
         now = model.next_change(now).unwrap_or(now);
     }
+    (sent, now.0 / SECOND)
+}
+
+#[test]
+fn probes_come_ever_later_until_the_patience_is_over() {
+    // 1, 2, 4, 8, 16, 30, 30 ... seconds apart, and the run goes on without the model after five minutes.
+    let (sent, dropped) = probes(failed(10));
     assert_eq!(
         sent,
         [1, 3, 7, 15, 31, 61, 91, 121, 151, 181, 211, 241, 271]
     );
-    assert_eq!(now, at(300));
+    assert_eq!(dropped, 300);
+}
+
+#[test]
+fn little_patience_tests_often() {
+    // Waits that double would test a model once or twice before a patience of seconds is over.
+    let (sent, dropped) = probes(failed_within(10, at(10)));
+    assert_eq!((sent, dropped), (vec![1, 3, 5, 7, 9], 10));
+}
+
+#[test]
+fn a_model_that_never_answered_while_others_do_gets_a_tenth_of_the_patience() {
+    // A wrong set-up of one model must not hold a short run for minutes; an outage of all is waited out.
+    let mut model = failed(10);
+    model.note_other_answer();
+    assert_eq!(probes(model), (vec![1, 3, 7, 15], 30));
+    // One that answered before has the whole patience.
+    let mut model = ModelHealth::new(PATIENCE);
+    model.admit(at(0), SendTurn::First);
+    model.record(at(0), at(0), AttemptEffect::Answer, false);
+    model.note_other_answer();
+    fail(&mut model, 10);
+    assert_eq!(probes(model).1, 300);
+    // One that hangs has not failed yet.
+    let mut model = ModelHealth::new(PATIENCE);
+    model.admit(at(0), SendTurn::First);
+    model.note_other_answer();
+    model.open_stalled(at(60), at(0));
+    assert_eq!((model.tick(at(90)), model.patience()), (None, PATIENCE));
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! The arguments of `bakeoff run`.
+//!
+//! Owns its flags. Must not know the work of the command. Invariant: every flag that `--help` documents is
+//! accepted.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::command;
+use crate::suite::parse_time;
+use crate::units::{Nanos, Usd};
+
+use super::compare::GateArg;
+use super::money::dollars;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff run suites/quickstart.toml\n  \
+    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5.6-luna -m openai/gpt-6-luna\n  \
+    bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m Qwen/Qwen3-8B\n  \
+    bakeoff run suites/support.toml --list\n  \
+    bakeoff run suites/quickstart.toml --until-decided\n  \
+    bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag.
+pub(super) struct RunArgs {
+    /// Suite file (TOML)
+    suite: PathBuf,
+    /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
+    #[arg(short, long, value_name = "NAME|URL")]
+    endpoint: Option<String>,
+    /// Model id, or label or glob of the suite's variants; repeatable. Ids replace the suite's models
+    #[arg(short, long = "model", value_name = "ID|GLOB")]
+    models: Vec<String>,
+    /// Send only prompts with this id or glob; repeatable
+    #[arg(short, long = "prompt", value_name = "ID|GLOB")]
+    prompts: Vec<String>,
+    /// Send only prompts with this tag or glob; repeatable
+    #[arg(short, long = "tag", value_name = "TAG|GLOB")]
+    tags: Vec<String>,
+    /// Repetitions of each prompt per model
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repetitions: Option<u32>,
+    /// Slots (one prompt sent to all models) in flight at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    concurrency: Option<u32>,
+    /// Seed of the order of prompts and models
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Scenario of the simulated gateway, a TOML file (endpoint sim only)
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Seed of the simulated answers; the same seed gives the same answers (endpoint sim only)
+    #[arg(long, value_name = "N")]
+    sim_seed: Option<u64>,
+    /// Folder that holds the runs
+    #[arg(short, long, value_name = "DIR", default_value = "reports")]
+    output: PathBuf,
+    /// PEM file of certificate authorities to trust in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Allow the suite to read files outside the project; only for suites that you trust
+    #[arg(long)]
+    allow_outside: bool,
+    /// Compare the run with the accepted runs in this history (see `bakeoff accept`); flagged runs are
+    /// recorded in it
+    #[arg(long, value_name = "FILE", conflicts_with = "verify")]
+    history: Option<PathBuf>,
+    /// Label of the machine or network; a history compares only runs with the same label
+    #[arg(long, value_name = "LABEL")]
+    environment: Option<String>,
+    /// Stop as soon as every primary comparison with the reference is decided
+    #[arg(long, conflicts_with_all = ["verify", "history"])]
+    until_decided: bool,
+    /// How long a model may fail before it is dropped and the others finish [default: the suite's, or 5m]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    patience: Option<Nanos>,
+    /// Gate that sets the exit code: `switch` exits with 0 only if a candidate should replace the reference
+    #[arg(long, value_enum, value_name = "GATE", conflicts_with_all = ["verify", "until_decided"])]
+    gate: Option<GateArg>,
+    /// Maximum cost of the run in USD; the smallest of several caps applies
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    max_cost: Option<Usd>,
+    /// Print the plan with estimated time and cost; sends no requests
+    #[arg(long, conflicts_with = "verify")]
+    list: bool,
+    /// Send one trial per prompt and model and list those that did not complete
+    #[arg(long)]
+    verify: bool,
+    /// Print only the result: no progress, no warnings
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print intervals, exploratory comparisons and footnotes as well
+    #[arg(short, long, conflicts_with_all = ["quiet", "json", "list", "verify"])]
+    verbose: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Do not ask for confirmation of a run that may cost more than `confirm_above` (default $1)
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) fn run_options(args: RunArgs) -> command::run::Options {
+    command::run::Options {
+        suite: args.suite,
+        endpoint: args.endpoint,
+        models: args.models,
+        prompts: args.prompts,
+        tags: args.tags,
+        repetitions: args.repetitions,
+        concurrency: args.concurrency,
+        seed: args.seed,
+        scenario: args.scenario,
+        sim_seed: args.sim_seed,
+        output: args.output,
+        ca_file: args.ca_file,
+        project: args.project,
+        allow_outside: args.allow_outside,
+        history: args.history,
+        environment: args.environment,
+        until_decided: args.until_decided,
+        patience: args.patience,
+        switch_gate: args.gate == Some(GateArg::Switch),
+        max_cost: args.max_cost,
+        mode: match (args.list, args.verify) {
+            (true, _) => command::run::Mode::List,
+            (false, true) => command::run::Mode::Verify,
+            (false, false) => command::run::Mode::Measure,
+        },
+        quiet: args.quiet,
+        json: args.json,
+        yes: args.yes,
+        verbose: args.verbose,
+        aside: false,
+    }
+}
