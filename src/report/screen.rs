@@ -18,6 +18,7 @@ use super::figure::{Figure, FigureCell};
 use super::recommendations::{
     RecommendationText, ShortNames, effect_text, inconclusive, metric_words, recommendation_texts,
 };
+use super::spread::SpreadColumn;
 use super::switch::SwitchText;
 use super::table::{FigureRow, FigureTable};
 use super::wording;
@@ -36,6 +37,8 @@ pub struct ResultScreen {
     pub simulated: Option<String>,
     /// One row per variant: the primary metrics, then others in the order in which they are dropped last.
     pub table: FigureTable,
+    /// The spread of the speed metric in each row, for a terminal that has room left.
+    pub spread: SpreadColumn,
     /// One row per variant, at most six columns: the primary metrics and the recommendation.
     pub page_table: FigureTable,
     /// One recommendation per candidate.
@@ -98,6 +101,7 @@ impl ResultScreen {
             heading: heading(manifest, summary),
             simulated: simulated(manifest),
             table: table(comparison, summary, &specs),
+            spread: SpreadColumn::new(summary, speed_metric(summary, evaluation)),
             page_table: page_table(comparison, summary, &specs, &recommendations),
             recommendations,
             gate: gate_lines(evaluation, &names),
@@ -153,12 +157,12 @@ fn heading(manifest: &Manifest, summary: &RunSummary) -> String {
         plural(suite.prompts.len() as u64, "prompt"),
         manifest.rounds(),
         manifest.planned_trials,
-        elapsed(summary.active),
+        duration(summary.active),
     )
 }
 
 /// The duration of a run, in the unit that fits.
-fn elapsed(span: Nanos) -> String {
+pub(super) fn duration(span: Nanos) -> String {
     let seconds = span.as_secs_f64();
     if seconds < 9.95 {
         format!("{seconds:.1} s")

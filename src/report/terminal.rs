@@ -16,6 +16,7 @@ use super::figure::{Figure, FigureCell};
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
 use super::recommendations::{RecommendationText, symbol};
+use super::spread::{BAR_WIDTH_MAX, BAR_WIDTH_MIN, SpreadColumn};
 use super::table::{ColumnDisplay, FigureTable};
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
@@ -43,10 +44,10 @@ const MIN_COLUMN_WIDTH: usize = 10;
 const EXPLORATORY: &str =
     "Exploratory, adjusted for their number (Benjamini-Hochberg); they fail nothing";
 const BOLD: &str = "\x1b[1m";
-const DIM: &str = "\x1b[2m";
-const RED: &str = "\x1b[31m";
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
+pub(super) const DIM: &str = "\x1b[2m";
+pub(super) const RED: &str = "\x1b[31m";
+pub(super) const GREEN: &str = "\x1b[32m";
+pub(super) const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
 /// Renders the result of a run: heading, table, recommendations and the problems that change how it is read.
@@ -61,7 +62,7 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_marked(&mut screen, style, (YELLOW, '!'), 2, warning);
     }
     screen.push('\n');
-    push_columns(&mut screen, &content.table, style);
+    push_columns(&mut screen, &content.table, Some(&content.spread), style);
     screen.push('\n');
     push_recommendations(&mut screen, &content.recommendations, style);
     for line in &content.gate {
@@ -305,7 +306,7 @@ fn push_line(screen: &mut String, style: Style, colour: &str, line: &str) {
     }
 }
 
-fn push_painted(screen: &mut String, style: Style, colour: &str, text: &str) {
+pub(super) fn push_painted(screen: &mut String, style: Style, colour: &str, text: &str) {
     let (before, after) = if style.colour && !colour.is_empty() {
         (colour, RESET)
     } else {
@@ -361,6 +362,26 @@ impl ColumnLayout {
         layout
     }
 
+    /// The column of a spread's bars; `None` if there is nothing to draw.
+    fn bars(spread: &SpreadColumn, width: usize) -> Option<Self> {
+        let cells = spread.bars(width);
+        let any = cells.iter().any(|bar| !bar.is_empty());
+        any.then(|| Self {
+            index: usize::MAX,
+            shown: ColumnDisplay {
+                heading: spread.heading,
+                drop_priority: 0,
+                interval: None,
+            },
+            is_left_aligned: true,
+            with_interval: false,
+            colours: vec![""; cells.len()],
+            cells,
+            width,
+            max_width: width,
+        })
+    }
+
     fn fill(&mut self, table: &FigureTable) {
         let cells = table.rows.iter().map(|row| &row[self.index]);
         self.cells = cells
@@ -399,7 +420,7 @@ fn cell_colour(cell: &FigureCell) -> &'static str {
 }
 
 /// Clips text to one line of at most this width.
-fn clip(text: &str, max_width: usize) -> String {
+pub(super) fn clip(text: &str, max_width: usize) -> String {
     let line = text::one_line(text);
     if line.width() <= max_width {
         return line.into_owned();
@@ -416,6 +437,12 @@ fn clip(text: &str, max_width: usize) -> String {
     text
 }
 
+/// The width of a table with these columns.
+fn needed_width(columns: &[ColumnLayout]) -> usize {
+    let widths: usize = columns.iter().map(|column| column.width).sum();
+    widths + GUTTER * columns.len().saturating_sub(1)
+}
+
 /// Selects the columns that fit: the highest drop priority goes first, the rightmost among equals; a column's
 /// intervals may go before the column does.
 fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
@@ -429,11 +456,7 @@ fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
     let mut columns: Vec<ColumnLayout> = shown
         .map(|column| ColumnLayout::new(table, column, max_cell_width))
         .collect();
-    let needed = |columns: &[ColumnLayout]| -> usize {
-        let widths: usize = columns.iter().map(|column| column.width).sum();
-        widths + GUTTER * columns.len().saturating_sub(1)
-    };
-    while needed(&columns) > width {
+    while needed_width(&columns) > width {
         let indices = columns.iter().enumerate();
         let max = indices.max_by_key(|(_, column)| column.drop_priority());
         match max {
@@ -449,8 +472,8 @@ fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
         }
     }
     // No row wraps: as a last resort text is cut, the widest first.
-    while needed(&columns) > width {
-        let excess = needed(&columns) - width;
+    while needed_width(&columns) > width {
+        let excess = needed_width(&columns) - width;
         let texts = columns.iter_mut().filter(|column| {
             column.is_left_aligned
                 && column.width > MIN_COLUMN_WIDTH.max(column.shown.heading.width())
@@ -467,7 +490,7 @@ fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
 
 /// Adds the columns of a table that fit, and names those that were left out.
 fn push_table(screen: &mut String, table: &FigureTable, style: Style) {
-    let visible = push_columns(screen, table, style);
+    let visible = push_columns(screen, table, None, style);
     let shown = table.shown().into_iter().map(|(_, shown)| shown.heading);
     let left_out: Vec<&str> = shown.filter(|heading| !visible.contains(heading)).collect();
     if !left_out.is_empty() {
@@ -476,9 +499,20 @@ fn push_table(screen: &mut String, table: &FigureTable, style: Style) {
     }
 }
 
-/// Adds the columns of a table that fit, and returns their headings.
-fn push_columns(screen: &mut String, table: &FigureTable, style: Style) -> Vec<&'static str> {
-    let columns = fit_columns(table, style.width);
+/// Adds the columns of a table that fit, then bars of a spread where they have room, and returns the headings.
+fn push_columns(
+    screen: &mut String,
+    table: &FigureTable,
+    spread: Option<&SpreadColumn>,
+    style: Style,
+) -> Vec<&'static str> {
+    let mut columns = fit_columns(table, style.width);
+    if let Some(spread) = spread.filter(|_| style.width < usize::MAX) {
+        let room = style.width.saturating_sub(needed_width(&columns) + GUTTER);
+        if room >= BAR_WIDTH_MIN.max(spread.heading.width()) {
+            columns.extend(ColumnLayout::bars(spread, room.min(BAR_WIDTH_MAX)));
+        }
+    }
     let headings = columns
         .iter()
         .map(|column| (column, column.shown.heading, BOLD));

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use unicode_width::UnicodeWidthChar as _;
+
 pub(super) use crate::units::one_line;
 
 /// Escapes text for Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
@@ -49,6 +51,32 @@ pub(super) fn csv(text: &str) -> Cow<'_, str> {
         line
     }
 }
+
+/// The text in ASCII, for terminals that have nothing else. Every character keeps its width, and heights their order.
+pub fn ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        let stand_in = match c {
+            '\0'..='\x7f' => c,
+            '–' | '─' | '−' => '-',
+            '━' => '=',
+            '┃' | '│' => '|',
+            '…' => '~',
+            '×' => 'x',
+            '†' => '+',
+            '\u{2581}'..='\u{2588}' => HEIGHTS[c as usize - 0x2581],
+            _ => {
+                plain.push_str(&"?".repeat(c.width().unwrap_or(0)));
+                continue;
+            }
+        };
+        plain.push(stand_in);
+    }
+    plain
+}
+
+/// Stand-ins for the eight heights of a sparkline: the more ink, the higher.
+const HEIGHTS: [char; 8] = ['.', ':', '-', '=', '+', '*', '#', '@'];
 
 /// Appends formatted text.
 pub(super) fn push(out: &mut String, text: fmt::Arguments<'_>) {

@@ -262,22 +262,31 @@ impl EvidenceFold {
 
     /// The evidence so far, independent of the order of samples; more samples can be added afterwards.
     pub fn snapshot(&self) -> Evidence {
-        let mut evidence = self.evidence.clone();
-        let mut sorted: Vec<usize> = (0..evidence.providers.len()).collect();
-        sorted.sort_unstable_by_key(|&index| &self.evidence.providers[index]);
-        let mut rank = vec![0; sorted.len()];
-        for (new, &old) in (0..).zip(&sorted) {
-            rank[old] = new;
-        }
-        evidence.providers.sort_unstable();
-        for observations in evidence.variants.iter_mut().flat_map(|v| &mut v.prompts) {
-            observations.sort_by_key(|observed| (observed.slot, observed.sent_ns));
-            for observed in observations {
-                observed.provider = observed.provider.map(|old| rank[old as usize]);
-            }
-        }
-        evidence
+        in_order(self.evidence.clone())
     }
+
+    /// The evidence of everything that was added, independent of the order of samples.
+    pub fn finish(self) -> Evidence {
+        in_order(self.evidence)
+    }
+}
+
+/// The evidence with its observations in the order of slots, and its providers in that of their names.
+fn in_order(mut evidence: Evidence) -> Evidence {
+    let mut sorted: Vec<usize> = (0..evidence.providers.len()).collect();
+    sorted.sort_unstable_by_key(|&index| &evidence.providers[index]);
+    let mut rank = vec![0; sorted.len()];
+    for (new, &old) in (0..).zip(&sorted) {
+        rank[old] = new;
+    }
+    evidence.providers.sort_unstable();
+    for observations in evidence.variants.iter_mut().flat_map(|v| &mut v.prompts) {
+        observations.sort_by_key(|observed| (observed.slot, observed.sent_ns));
+        for observed in observations {
+            observed.provider = observed.provider.map(|old| rank[old as usize]);
+        }
+    }
+    evidence
 }
 
 fn index_by_name<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<String, usize> {

@@ -39,7 +39,7 @@ impl FoldedRun {
             }
         }
         Ok(Self {
-            evidence: evidence.snapshot(),
+            evidence: evidence.finish(),
             summary: summaries.finish(),
         })
     }

@@ -3,7 +3,7 @@
 //! Owns which file holds which format. Must not know the contents of a report. Invariant: lines that are no
 //! samples are reported and counted, and the rest is read.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
 use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
@@ -15,7 +15,7 @@ use crate::verdict::{Evaluation, GateStatus, PastRuns};
 use super::failure::Failure;
 use super::history::past_of;
 use super::samples::SampleReader;
-use super::stdio::{colour, stderr};
+use super::stdio::{colour, stderr, unicode};
 
 /// The formats that can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,10 +97,14 @@ pub(in crate::command) fn show(
     mut out: impl Write,
 ) -> Result<(), Failure> {
     let style = style();
-    out.write_all(report.terminal(style).as_bytes())?;
+    let mut text = report.terminal(style);
     if verbose {
-        out.write_all(report.terminal_details(style).as_bytes())?;
+        text.push_str(&report.terminal_details(style));
     }
+    if io::stdout().is_terminal() && !unicode() {
+        text = report::ascii(&text);
+    }
+    out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 

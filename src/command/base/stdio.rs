@@ -42,6 +42,16 @@ pub(in crate::command) fn colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !set("NO_COLOR") && !dumb
 }
 
+/// Returns true if a terminal shows more than ASCII: its locale is one of UTF-8, or none is set.
+pub(in crate::command) fn unicode() -> bool {
+    let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
+    locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
 /// Standard output.
 pub(in crate::command) fn stdout() -> Printed<Stdout> {
     let out = io::stdout();

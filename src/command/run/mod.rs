@@ -141,6 +141,7 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     let mut progress = Progress::new(
         &job.resolved.suite,
         job.resolved.suite.trials(),
+        Nanos::ZERO,
         ProgressMode::new(options.quiet),
     );
     let mut samples = Vec::new();

@@ -230,8 +230,8 @@ fn send(
     part: &mut OpenPart,
 ) -> Result<SessionEnd, Failure> {
     let suite: &Suite = &job.resolved.suite;
-    let mut progress = Progress::new(suite, part.planned, ProgressMode::new(options.quiet))
-        .starting_at(part.start);
+    let mode = ProgressMode::new(options.quiet);
+    let mut progress = Progress::new(suite, part.planned, part.start, mode);
     let (run, requests, start) = (part.manifest.run.clone(), part.requests.clone(), part.start);
     let ended = session.carry_out(job, &run, requests, |mut event| {
         let tally = &mut part.tally;
@@ -261,7 +261,7 @@ fn send(
             }
             (RunEvent::Look { round }, Some(early_stop)) => {
                 let (flow, sentence) = early_stop.look(*round);
-                progress.say(&sentence, &mut stderr());
+                progress.note(&sentence, &mut stderr());
                 going_on = flow;
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! The texts that a page holds if its reader asked for them: one answer per model and prompt, and failures.
+//! The texts that a page holds with `--with-answers`: one answer per model and prompt, and failures.
 //!
 //! Owns which texts a page holds and how long they are. Must not know markup. Invariant: all texts together stay
 //! below [`MAX_BYTES`] as the page writes them; the order of samples changes nothing.

@@ -85,7 +85,9 @@ pub(in crate::report) fn forecast_page(page: &ForecastPage<'_>) -> String {
             (sentences(page.notes))
         }
     };
-    let footer = html! { p { "Made by `bakeoff forecast`. This page is one file and requests nothing from any host." } };
+    let footer = html! {
+        p { "Made by " code { "bakeoff forecast" } ". This page is one file and requests nothing from any host." }
+    };
     let title = format!("{}: bakeoff forecast", one_line(page.suite));
     document(&title, &header, &main, &footer)
 }

@@ -45,7 +45,7 @@ struct PromptDetail {
     figures: Vec<Vec<String>>,
     /// Mean parts of the time of each model's requests, in ms.
     parts: Vec<[u64; TimePart::ALL.len()]>,
-    /// The text of the prompt, where texts were asked for.
+    /// The text of the prompt, on a page with texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     /// Answers, each with its heading.

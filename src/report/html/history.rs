@@ -55,6 +55,7 @@ fn trend_section(trends: &Trends, trend: &Trend, index: usize) -> Markup {
         .points
         .iter()
         .enumerate()
+        .rev()
         .map(|(place, point)| {
             let change = trend.changes.iter().find(|change| change.at == place);
             vec![
@@ -68,7 +69,7 @@ fn trend_section(trends: &Trends, trend: &Trend, index: usize) -> Markup {
         .collect();
     let headings = ["run", "began (UTC)", name, "standing", "change of level"];
     let table = plain_table(
-        &format!("{name} of {}, oldest run first", trend.variant),
+        &format!("{name} of {}, newest run first", trend.variant),
         &headings,
         &rows,
     );
@@ -181,10 +182,11 @@ fn frame(canvas: &Canvas, trends: &Trends, plot: &TrendPlot<'_>) -> Markup {
     };
     let places = if canvas.is_narrow { 3 } else { 7 };
     let last = plot.points.len().saturating_sub(1);
-    let mut dated: Vec<usize> = (0..places)
+    let mut labelled: Vec<usize> = (0..places)
         .map(|place| place * last / (places - 1))
         .collect();
-    dated.dedup();
+    labelled.dedup();
+    let dates = dates(plot.points, &labelled);
     html! {
         (rect("margin", (from, top), (right - from, bottom - top), None))
         @for tick in plot.y.ticks(30.0) {
@@ -192,13 +194,29 @@ fn frame(canvas: &Canvas, trends: &Trends, plot: &TrendPlot<'_>) -> Markup {
             (label(left - 6.0, plot.y.at(tick) + 4.0, "tick", Anchor::End, &tick_text(trends, tick)))
         }
         (line("ax", (left, bottom), (right, bottom)))
-        @for index in dated {
+        @for (index, date) in dates {
             @let anchor = if index == 0 { Anchor::Start } else if index == last { Anchor::End } else { Anchor::Middle };
-            (label(plot.x(index), bottom + 18.0, "tick", anchor,
-                &plot.points[index].started_at.strftime("%Y-%m-%d").to_string()))
+            (label(plot.x(index), bottom + 18.0, "tick", anchor, &date))
         }
         (label(right, bottom + 38.0, "lab", Anchor::End, "runs, oldest first →"))
     }
+}
+
+/// The labels of these runs: the date, or the time of a run on the same day as the one labelled before it.
+fn dates(points: &[TrendPoint], labelled: &[usize]) -> Vec<(usize, String)> {
+    let mut day = String::new();
+    let text = |&index: &usize| {
+        let began = points[index].started_at;
+        let date = began.strftime("%Y-%m-%d").to_string();
+        let text = if date == day {
+            began.strftime("%H:%M").to_string()
+        } else {
+            date.clone()
+        };
+        day = date;
+        (index, text)
+    };
+    labelled.iter().map(text).collect()
 }
 
 fn level_line(trends: &Trends, plot: &TrendPlot<'_>) -> Markup {

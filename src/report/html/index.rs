@@ -57,8 +57,9 @@ pub fn index_page(entries: &[IndexEntry], unreadable: &[String]) -> String {
             }
         }
     };
-    let footer =
-        html! { p { "Made by `bakeoff runs index`. This page requests nothing from any host." } };
+    let footer = html! {
+        p { "Made by " code { "bakeoff runs index" } ". This page requests nothing from any host." }
+    };
     document("Runs: bakeoff", &header, &main, &footer)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the order of the sections. Must not know how a number was computed. Invariant: a pure function of the
 //! report, byte for byte; text from outside is escaped by the markup library, and no prompt or answer is in a page
-//! unless its reader asked for texts.
+//! without `--with-answers`.
 
 mod answers;
 mod closing;
@@ -52,7 +52,7 @@ pub(super) struct RunPage<'a> {
     pub(super) evaluation: &'a Evaluation,
     /// The times of every trial.
     pub(super) timings: &'a RunTimings,
-    /// Texts of prompts and answers; absent unless they were asked for.
+    /// Texts of prompts and answers; absent without `--with-answers`.
     pub(super) answers: Option<&'a PageAnswers>,
     /// The speed metric of the run.
     pub(super) speed: Metric,

@@ -6,31 +6,33 @@
 use maud::{Markup, html};
 
 use crate::report::table::FigureTable;
-use crate::units::one_line;
+use crate::units::{one_line, plural};
 
 /// Maximum rows of a table of the page: the comparison as JSON has them all.
 pub(super) const MAX_ROWS: usize = 500;
 
 /// A table whose cells are ready; the first of each row is its header.
 pub(super) fn plain_table(caption: &str, headings: &[&str], rows: &[Vec<String>]) -> Markup {
-    scroll_box(
-        caption,
-        &html! {
-            table {
-                caption { (caption) }
-                thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
-                tbody {
-                    @for row in rows.iter().take(MAX_ROWS) {
-                        tr {
-                            @for (index, cell) in row.iter().enumerate() {
-                                @if index == 0 { th scope="row" { (one_line(cell)) } } @else { td { (one_line(cell)) } }
-                            }
+    let left_out = rows.len().saturating_sub(MAX_ROWS);
+    let content = html! {
+        table {
+            caption { (caption) }
+            thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
+            tbody {
+                @for row in rows.iter().take(MAX_ROWS) {
+                    tr {
+                        @for (index, cell) in row.iter().enumerate() {
+                            @if index == 0 { th scope="row" { (one_line(cell)) } } @else { td { (one_line(cell)) } }
                         }
                     }
                 }
             }
-        },
-    )
+        }
+    };
+    html! {
+        (scroll_box(caption, &content))
+        @if left_out > 0 { p.note { (plural(left_out as u64, "further row")) " not shown." } }
+    }
 }
 
 /// The shown columns of a table of figures, with intervals if `with_intervals`.

@@ -7,6 +7,7 @@ use crate::verdict::fixture::{answered, failed, flagged, manifest};
 
 use super::*;
 
+mod golden;
 mod html;
 mod pages;
 mod recommendations;

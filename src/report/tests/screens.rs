@@ -28,7 +28,7 @@ const PROMPTS: [&str; 8] = [
 
 /// Five simulated models on eight prompts, four times each: one of them is slow and fails, one is fast and
 /// cheap, and the reference hides its reasoning.
-fn five_models() -> (Manifest, Vec<Sample>) {
+pub(super) fn five_models() -> (Manifest, Vec<Sample>) {
     let mut run = manifest(&LABELS, &PROMPTS, 4);
     run.endpoint.name = "sim".to_owned();
     run.endpoint.base_url = None;
@@ -66,86 +66,6 @@ fn screen(width: usize) -> String {
         colour: false,
         width,
     })
-}
-
-#[test]
-fn the_screen_at_80_columns() {
-    // Who reads nothing else knows which model to take, and what is undecided.
-    insta::assert_snapshot!(screen(80), @"
-    quickstart: 5 models x 8 prompts x 4, 158 of 160 answered, 3 min, $0.0392
-    endpoint sim: simulated figures, not measurements of real models
-
-    model                       TTFA p50    cost/req  tok/s  latency  failed
-    openai/gpt-5-mini (ref)       474 ms   $0.000197      –   578 ms       0
-    google/gemini-2.5-flash       450 ms   $0.000295    918   555 ms       0
-    anthropic/claude-haiku-4.5    535 ms   $0.000611    918   640 ms       0
-    deepseek/deepseek-v3.2        1.73 s  $0.0000889    918   1.84 s       2
-    openai/gpt-4.1-nano           281 ms  $0.0000377    918   386 ms       0
-
-    + gpt-4.1-nano      costs less (0.19x), lower TTFA (0.57x): switch
-    ~ deepseek-v3.2     costs less (0.45x), higher TTFA (3.67x), completion
-                        inconclusive: trade-off
-    - gemini-2.5-flash  costs more (1.50x), TTFA not worse (0.95x): keep reference
-    - claude-haiku-4.5  costs more (3.10x), TTFA inconclusive: keep reference
-    The same for all: tokens 101. Inconclusive: TTFA of claude-haiku-4.5 (needs
-    about 11 prompts x 4), completion of all 4 (needs about 209 prompts x 4). Answer
-    quality was not graded.
-    ! deepseek-v3.2: 2 of 32 failed (2 timeout); its times look too good
-    ! deepseek-v3.2: 2 of 32 answered by another provider or model
-    ! 10 of 158 hit max_tokens, 2 of them from gpt-5-mini
-    ");
-}
-
-#[test]
-fn the_screen_at_100_columns() {
-    // Intervals and further columns where there is room.
-    insta::assert_snapshot!(screen(100), @"
-    quickstart: 5 models x 8 prompts x 4, 158 of 160 answered, 3 min, $0.0392
-    endpoint sim: simulated figures, not measurements of real models
-
-    model                       TTFA p50    cost/req  TTFA p95  tok/s  latency  failed
-    openai/gpt-5-mini (ref)       474 ms   $0.000197    513 ms      –   578 ms       0
-    google/gemini-2.5-flash       450 ms   $0.000295    489 ms    918   555 ms       0
-    anthropic/claude-haiku-4.5    535 ms   $0.000611    579 ms    918   640 ms       0
-    deepseek/deepseek-v3.2        1.73 s  $0.0000889    1.88 s    918   1.84 s       2
-    openai/gpt-4.1-nano           281 ms  $0.0000377    304 ms    918   386 ms       0
-
-    + gpt-4.1-nano      costs less (0.19x, 0.17–0.21), lower TTFA (0.57x, 0.55–0.67): switch
-    ~ deepseek-v3.2     costs less (0.45x), higher TTFA (3.67x), completion inconclusive: trade-off
-    - gemini-2.5-flash  costs more (1.50x, 1.33–1.69), TTFA not worse (0.95x, 0.88–1.07): keep reference
-    - claude-haiku-4.5  costs more (3.10x), TTFA inconclusive (1.13x): keep reference
-    The same for all: tokens 101. Inconclusive: TTFA of claude-haiku-4.5 (needs about 11 prompts x 4),
-    completion of all 4 (needs about 209 prompts x 4). Answer quality was not graded.
-    ! deepseek-v3.2: 2 of 32 failed (2 timeout); its times look too good
-    ! deepseek-v3.2: 2 of 32 answered by another provider or model; pin it in provider_options
-    ! 10 of 158 hit max_tokens, 2 of them from gpt-5-mini; raise it where whole answers matter
-    ");
-}
-
-#[test]
-fn the_screen_at_140_columns() {
-    // The widest form.
-    insta::assert_snapshot!(screen(140), @"
-    quickstart: 5 models x 8 prompts x 4, 158 of 160 answered, 3 min, $0.0392
-    endpoint sim: simulated figures, not measurements of real models
-
-    model                       TTFA p50    cost/req  TTFA p95  tok/s  latency  failed
-    openai/gpt-5-mini (ref)       474 ms   $0.000197    513 ms      –   578 ms       0
-    google/gemini-2.5-flash       450 ms   $0.000295    489 ms    918   555 ms       0
-    anthropic/claude-haiku-4.5    535 ms   $0.000611    579 ms    918   640 ms       0
-    deepseek/deepseek-v3.2        1.73 s  $0.0000889    1.88 s    918   1.84 s       2
-    openai/gpt-4.1-nano           281 ms  $0.0000377    304 ms    918   386 ms       0
-
-    + gpt-4.1-nano      costs less (0.19x, 0.17–0.21), lower TTFA (0.57x, 0.55–0.67): switch
-    ~ deepseek-v3.2     costs less (0.45x), higher TTFA (3.67x), completion inconclusive (-6.3 points): trade-off
-    - gemini-2.5-flash  costs more (1.50x, 1.33–1.69), TTFA not worse (0.95x, 0.88–1.07): keep reference
-    - claude-haiku-4.5  costs more (3.10x, 2.75–3.49), TTFA inconclusive (1.13x, 1.00–1.22): keep reference
-    The same for all: tokens 101. Inconclusive: TTFA of claude-haiku-4.5 (needs about 11 prompts x 4), completion of all 4 (needs about 209
-    prompts x 4). Answer quality was not graded.
-    ! deepseek-v3.2: 2 of 32 failed (2 timeout); its times look too good
-    ! deepseek-v3.2: 2 of 32 answered by another provider or model; pin it in provider_options
-    ! 10 of 158 hit max_tokens, 2 of them from gpt-5-mini; raise it where whole answers matter
-    ");
 }
 
 #[test]

@@ -1,0 +1,243 @@
+//! The counts of a run in progress.
+//!
+//! Owns what is counted of its events. Must not know how it is displayed. Invariant: it holds a fixed amount per
+//! variant however many trials there are.
+
+use hdrhistogram::Histogram;
+
+use crate::engine::{ModelPause, SendingState};
+use crate::record::Sample;
+use crate::report::{LiveModel, LiveRun, TREND_PARTS};
+use crate::suite::Suite;
+use crate::units::{ModelId, Nanos, Usd};
+
+/// Counts of a run so far.
+pub(super) struct TrialTally {
+    variants: Vec<VariantTally>,
+    pub(super) planned: u64,
+    pub(super) done: u64,
+    /// Start of the part on the clock of the run.
+    pub(super) start: Nanos,
+    /// The end of the last sample, since that start.
+    last_end: Nanos,
+}
+
+struct VariantTally {
+    label: String,
+    model: ModelId,
+    /// The words of its state, if it is not sent to as planned.
+    sending: Option<String>,
+    planned: u64,
+    done: u64,
+    failed: u64,
+    output_tokens: u64,
+    /// Absent: of none that has ended it is known.
+    cost: Option<Usd>,
+    ttft_us: Histogram<u32>,
+    /// Thousandths of output tokens per second.
+    output_rates: Histogram<u32>,
+    /// For each part of the run, the sum of the logarithms of TTFT and their number.
+    trend: [(f64, u32); TREND_PARTS],
+}
+
+impl TrialTally {
+    /// The tally of a part that is to send so many trials, before the first one.
+    pub(super) fn new(suite: &Suite, trials: u64) -> Self {
+        let planned = trials / suite.variants.len().max(1) as u64;
+        let histogram = || {
+            Histogram::new_with_bounds(1, 3_600_000_000, 3)
+                .expect("the bounds are constants that the histogram accepts")
+        };
+        let variants = suite.variants.iter().map(|variant| VariantTally {
+            label: variant.label.clone(),
+            model: variant.model.clone(),
+            sending: None,
+            planned,
+            done: 0,
+            failed: 0,
+            output_tokens: 0,
+            cost: None,
+            ttft_us: histogram(),
+            output_rates: histogram(),
+            trend: [(0.0, 0); TREND_PARTS],
+        });
+        Self {
+            variants: variants.collect(),
+            planned: trials,
+            done: 0,
+            start: Nanos::ZERO,
+            last_end: Nanos::ZERO,
+        }
+    }
+
+    /// Counts a trial that ended.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        // It did not end: the run did.
+        if sample.outcome.is_abandoned() {
+            return;
+        }
+        self.done += 1;
+        let end = sample.sent_ns.0 + sample.latency_ns.map_or(0, |latency| latency.0);
+        self.last_end = self.last_end.max(Nanos(end).since(self.start));
+        let variant = self.variants.iter_mut().find(|v| v.label == sample.variant);
+        if let Some(variant) = variant {
+            variant.add(sample);
+        }
+    }
+
+    /// Sets the state of a model, and returns the line about it.
+    pub(super) fn set_sending(&mut self, model: &ModelId, state: SendingState) -> String {
+        let (line, sending) = match state {
+            SendingState::Paused(pause) => {
+                let words = pause_words(&pause);
+                (format!("{model}: {words}"), Some(words))
+            }
+            SendingState::Resumed => (format!("{model}: answers again"), None),
+            SendingState::Dropped {
+                outcome,
+                failing_for,
+            } => {
+                let words = format!(
+                    "dropped after {} of {}",
+                    seconds(failing_for),
+                    outcome.word()
+                );
+                (format!("{model}: {words}; the others go on"), Some(words))
+            }
+        };
+        for variant in self.variants.iter_mut().filter(|v| v.model == *model) {
+            variant.sending.clone_from(&sending);
+        }
+        line
+    }
+
+    /// Counts the cost of a request that is no trial; `variant` is its index in the suite.
+    pub(super) fn pay(&mut self, variant: usize, spent: Option<Usd>) {
+        if let Some(variant) = self.variants.get_mut(variant) {
+            variant.pay(spent);
+        }
+    }
+
+    /// The state of the run after so much time.
+    pub(super) fn state(&self, elapsed: Nanos) -> LiveRun {
+        let to_do = self.planned.saturating_sub(self.done);
+        let left = self.last_end.0.checked_div(self.done);
+        LiveRun {
+            done: self.done,
+            planned: self.planned,
+            elapsed,
+            left: left.map(|each| Nanos(each.saturating_mul(to_do))),
+            models: self.variants.iter().map(VariantTally::state).collect(),
+        }
+    }
+}
+
+impl VariantTally {
+    fn add(&mut self, sample: &Sample) {
+        self.done += 1;
+        self.failed += u64::from(!sample.outcome.answered());
+        let usage = sample.known_usage();
+        let tokens = usage.and_then(|usage| usage.completion_tokens);
+        self.output_tokens += tokens.unwrap_or(0);
+        self.pay(sample.billed_usd.max(sample.cost_usd));
+        if let Some(rate) = sample.output_rate() {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate is positive, and casts saturate"
+            )]
+            self.output_rates.saturating_record((rate * 1e3) as u64);
+        }
+        let Some(ttft) = sample.ttft_ns.filter(|ttft| *ttft > Nanos::ZERO) else {
+            return;
+        };
+        self.ttft_us.saturating_record(ttft.0 / 1_000);
+        let part = (self.done - 1).saturating_mul(TREND_PARTS as u64) / self.planned.max(1);
+        let part = usize::try_from(part).unwrap_or(TREND_PARTS);
+        let (sum, count) = &mut self.trend[part.min(TREND_PARTS - 1)];
+        *sum += (ttft.0 as f64).ln();
+        *count += 1;
+    }
+
+    fn pay(&mut self, spent: Option<Usd>) {
+        self.cost = [self.cost, spent]
+            .into_iter()
+            .flatten()
+            .reduce(|so_far, cost| so_far.plus(cost).unwrap_or(so_far));
+    }
+
+    fn state(&self) -> LiveModel {
+        let median = |all: &Histogram<u32>| (!all.is_empty()).then(|| all.value_at_quantile(0.5));
+        LiveModel {
+            label: self.label.clone(),
+            done: self.done,
+            planned: self.planned,
+            failed: self.failed,
+            ttft_p50: median(&self.ttft_us).map(|micros| Nanos(micros * 1_000)),
+            trend: self
+                .trend
+                .map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))),
+            output_rate: median(&self.output_rates).map(|thousandths| thousandths as f64 / 1e3),
+            output_tokens: self.output_tokens,
+            cost: self.cost,
+            state: self.sending.clone(),
+        }
+    }
+}
+
+/// The words about a pause: the failure, the next test, and how much of the patience is used up.
+fn pause_words(pause: &ModelPause) -> String {
+    format!(
+        "failing ({}) for {} of {} patience, next try in {}",
+        pause.outcome.word(),
+        seconds(pause.failing_for),
+        seconds(pause.patience),
+        seconds(pause.next_try),
+    )
+}
+
+/// A time in whole seconds, `4 s`.
+fn seconds(time: Nanos) -> String {
+    format!("{:.0} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::example;
+    use crate::record::example::plain_sample;
+
+    #[test]
+    fn an_unknown_cost_is_not_shown_as_zero() {
+        // A model without a price has not cost $0.0000.
+        let mut sample = plain_sample(0);
+        (sample.cost_usd, sample.billed_usd) = (None, None);
+        let suite = example::suite(1, 1, 2);
+        sample.variant.clone_from(&suite.variants[0].label);
+        let mut tally = TrialTally::new(&suite, 2);
+        tally.add(&sample);
+        assert!(tally.state(Nanos::ZERO).line().ends_with("cost unknown"));
+        sample.billed_usd = Some(Usd(Usd::PICO / 4));
+        tally.add(&sample);
+        assert!(tally.state(Nanos::ZERO).line().ends_with("$0.2500 spent"));
+    }
+
+    #[test]
+    fn a_trend_fills_from_the_left_as_the_run_goes_on() {
+        // Its parts are parts of the plan, so that a character that was drawn stays where it is.
+        let suite = example::suite(1, 1, 24);
+        let mut sample = plain_sample(0);
+        sample.variant.clone_from(&suite.variants[0].label);
+        let mut tally = TrialTally::new(&suite, suite.variants.len() as u64 * 24);
+        for number in 0..24_u64 {
+            sample.ttft_ns = Some(Nanos::from_millis(100 + 100 * (number / 12)));
+            tally.add(&sample);
+            let model = &tally.state(Nanos::ZERO).models[0];
+            let filled = model.trend.iter().flatten().count() as u64;
+            assert_eq!(filled, number / 2 + 1);
+        }
+        let model = &tally.state(Nanos::ZERO).models[0];
+        assert!((model.trend[11].unwrap() - model.trend[0].unwrap() - 2_f64.ln()).abs() < 1e-9);
+        assert_eq!((model.done, model.planned), (24, 24));
+    }
+}
