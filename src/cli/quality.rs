@@ -8,32 +8,53 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::command::answers;
-use crate::command::score::{self, GradeSource};
+use crate::command::score::{self, DeferredOptions, GradeSource};
+use crate::units::Usd;
+
+use super::money::dollars;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff score reports/quickstart/latest --from scores.jsonl\n  \
-    bakeoff score reports/quickstart/latest --suite graded.toml\n\n\
+    bakeoff score reports/quickstart/latest --suite graded.toml\n  \
+    bakeoff score reports/quickstart/latest --suite judged.toml --max-cost 0.50\n  \
+    bakeoff score reports/quickstart/latest --labels labels.csv\n\n\
     A line of the file names a trial, as in samples.jsonl, and has scores from 0 to 1 or rows:\n  \
     {\"trial\": 0, \"scores\": {\"right\": 1, \"polite\": 0.5}}\n  \
     {\"prompt\": \"capital\", \"variant\": \"openai/gpt-5-mini\", \"repetition\": 1,\n   \
     \"grades\": [{\"name\": \"right\", \"pass\": true, \"reason\": \"says Paris\"}]}\n\n\
-    If one line is wrong, nothing is stored.")]
+    If one line is wrong, nothing is stored. Labels have the columns `trial` (or `prompt`, `variant` and `repetition`)\n\
+    and `pass`.")]
 pub(super) struct ScoreArgs {
     /// Run folder, such as reports/quickstart/latest
     run: PathBuf,
     /// File with the grades of another program (JSON lines)
-    #[arg(long, value_name = "FILE", required_unless_present = "suite")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["suite", "labels"])]
     from: Option<PathBuf>,
     /// Score of the file from which a check without `pass` passes
     #[arg(long, value_name = "SCORE", default_value_t = 1.0, value_parser = share, conflicts_with = "suite")]
     pass_at: f64,
-    /// Suite whose asserts grade the stored answers; sends no requests
+    /// Suite whose asserts grade the stored answers; sends no requests but those to its judge
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     suite: Option<PathBuf>,
+    /// CSV file with the labels of people; prints how far each grader agrees with them, and stores nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "suite", "pass_at"])]
+    labels: Option<PathBuf>,
     /// Read files outside the project that the suite names
     #[arg(long, requires = "suite")]
     allow_outside: bool,
+    /// Run the commands of `exec` asserts
+    #[arg(long, requires = "suite")]
+    allow_exec: bool,
+    /// Maximum cost of the judge's requests in USD
+    #[arg(long, value_name = "USD", value_parser = dollars, requires = "suite")]
+    max_cost: Option<Usd>,
+    /// Scenario of the simulated gateway (endpoint sim only)
+    #[arg(long, value_name = "FILE", requires = "suite")]
+    scenario: Option<PathBuf>,
+    /// Project file with endpoints and prices [default: bakeoff.toml, if present]
+    #[arg(long, value_name = "FILE", requires = "suite")]
+    project: Option<PathBuf>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -47,12 +68,19 @@ impl From<ScoreArgs> for score::Options {
     fn from(args: ScoreArgs) -> Self {
         Self {
             run: args.run,
-            source: match args.suite {
-                Some(path) => GradeSource::Suite {
+            source: match (args.suite, args.labels) {
+                (_, Some(path)) => GradeSource::Labels { path },
+                (Some(path), None) => GradeSource::Suite {
                     path,
                     allow_outside: args.allow_outside,
+                    deferred: DeferredOptions {
+                        allow_exec: args.allow_exec,
+                        max_cost: args.max_cost,
+                        scenario: args.scenario,
+                        project: args.project,
+                    },
                 },
-                None => GradeSource::File {
+                (None, None) => GradeSource::File {
                     // Required where there is no suite.
                     path: args.from.unwrap_or_default(),
                     pass_at: args.pass_at,

@@ -35,6 +35,9 @@ pub(super) struct ResumeArgs {
     /// Maximum cost of the whole run in USD, in place of the cap that it was begun with
     #[arg(long, value_name = "USD", value_parser = dollars)]
     max_cost: Option<Usd>,
+    /// Run the commands of `exec` asserts
+    #[arg(long)]
+    allow_exec: bool,
     /// Scenario of the simulated gateway, if the run was begun with one (endpoint sim only)
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
@@ -66,6 +69,7 @@ impl From<ResumeArgs> for Options {
             rescued: args.rescued,
             force: args.force,
             max_cost: args.max_cost,
+            allow_exec: args.allow_exec,
             scenario: args.scenario,
             project: args.project,
             ca_file: args.ca_file,

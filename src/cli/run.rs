@@ -65,6 +65,9 @@ pub(super) struct RunArgs {
     /// Allow the suite to read files outside the project; only for suites that you trust
     #[arg(long)]
     allow_outside: bool,
+    /// Run the commands of `exec` asserts
+    #[arg(long)]
+    allow_exec: bool,
     /// Compare the run with the accepted runs in this history (see `bakeoff accept`); flagged runs are
     /// recorded in it
     #[arg(long, value_name = "FILE", conflicts_with = "verify")]
@@ -120,6 +123,7 @@ pub(super) fn run_options(args: RunArgs) -> command::run::Options {
         ca_file: args.ca_file,
         project: args.project,
         allow_outside: args.allow_outside,
+        allow_exec: args.allow_exec,
         history: args.history,
         environment: args.environment,
         until_decided: args.until_decided,

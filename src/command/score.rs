@@ -3,24 +3,35 @@
 //! Owns the source of the grades (a file of another program, or the asserts of a suite) and the messages about
 //! it. Must not know what a grade means. Invariant: either every line of a file is stored, or nothing is.
 
+mod labels;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::grade::Grader;
+use crate::record::ledger::{self, LedgerLine};
 use crate::record::{
-    Amendment, ExternalGrades, Manifest, Run, ScoreProblem, TrialIndex, read_scores,
+    Amendment, ExternalGrades, JournalError, Judging, Manifest, RequestLog, Run, ScoreProblem,
+    TrialIndex, read_scores,
 };
 use crate::suite::{Suite, prompt_canonical};
-use crate::units::{digest, plural};
+use crate::units::{Usd, digest, plural};
 
 use super::base::boundary::Reach;
 use super::base::failure::Failure;
+use super::base::locks::LockPatience;
+use super::base::model_list::ModelListState;
 use super::base::reports::{make_files, print_more, show};
 use super::base::samples::SampleReader;
 use super::base::stdio::{stderr, stdout};
-use super::base::{exit, files};
+use super::base::{closing, exit, exposed, files};
+use super::run::cost_cap::limit_before_run;
+use super::run::deferred::{self, DeferredGrades, DeferredInputs, has_deferred, refuse_commands};
+use super::run::job::{self, Job};
+use super::run::resume::{EndpointFiles, open_again, reports_of};
 
 /// Bad lines that are printed; the others are counted.
 const PROBLEMS_PRINTED: usize = 10;
@@ -47,33 +58,128 @@ pub enum GradeSource {
         /// The score from which a row without `pass` passes.
         pass_at: f64,
     },
+    /// The labels of people, which grades are compared with.
+    Labels {
+        /// The file.
+        path: PathBuf,
+    },
     /// The asserts of a suite.
     Suite {
         /// The suite.
         path: PathBuf,
         /// Read files outside the project that the suite names.
         allow_outside: bool,
+        /// The options of its judge and commands.
+        deferred: DeferredOptions,
     },
+}
+
+/// The options of deferred checks.
+#[derive(Debug, Default)]
+pub struct DeferredOptions {
+    /// Run the commands of the suite.
+    pub allow_exec: bool,
+    /// Maximum cost of the judge's requests.
+    pub max_cost: Option<Usd>,
+    /// Scenario of the embedded simulator.
+    pub scenario: Option<PathBuf>,
+    /// The project file.
+    pub project: Option<PathBuf>,
 }
 
 /// Carries out `bakeoff score`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
-    let manifest = run.manifest()?;
+    let mut manifest = run.manifest()?;
+    let mut is_whole = true;
     match &options.source {
         GradeSource::File { path, pass_at } => store_scores(&run, path, *pass_at)?,
+        GradeSource::Labels { path } => return labels::compare(&run, path),
         GradeSource::Suite {
             path,
             allow_outside,
+            deferred,
         } => {
             let suite = files::suite(path, Reach::from_flag(*allow_outside))?;
-            regrade(&run, &manifest, &suite, path)?;
+            refuse_commands(&suite, deferred.allow_exec)?;
+            let counts = regrade(&run, &manifest, &suite, path)?;
+            let later = if has_deferred(&suite) {
+                grade_deferred(&run, &mut manifest, &suite, deferred)?
+            } else {
+                DeferredGrades::default()
+            };
+            if counts.answers + later.graded + later.ungraded == 0 {
+                let name = path.display();
+                return Err(Failure::usage(format!(
+                    "no answer of the run is to a prompt that `{name}` grades: prompts are found by their ids"
+                )));
+            }
+            print_regraded(&counts, later.graded, path)?;
+            is_whole = later.ungraded == 0;
         }
     }
     let report = make_files(&run, &manifest)?;
     show(&report, false, BufWriter::new(stdout()))?;
     print_more(&options.run, false)?;
-    Ok(exit::DONE)
+    Ok(if is_whole {
+        exit::DONE
+    } else {
+        exit::INCOMPLETE
+    })
+}
+
+/// Makes the deferred checks of an ended run; their cost is added to the manifest and the ledger.
+fn grade_deferred(
+    run: &Run,
+    manifest: &mut Manifest,
+    suite: &Suite,
+    options: &DeferredOptions,
+) -> Result<DeferredGrades, Failure> {
+    let log = match RequestLog::take_over(run.folder()) {
+        Ok(log) => log.begin(None)?,
+        Err(JournalError::Held { holder, .. }) => {
+            return Err(closing::alive(run.folder(), holder.as_ref()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let places = EndpointFiles {
+        project: options.project.as_deref(),
+        ca_file: None,
+        scenario: options.scenario.as_deref(),
+    };
+    let (resolved, opened) = open_again(manifest, &places)?;
+    exposed::refuse(suite, Some(&resolved.profile))?;
+    let job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
+    let reports = reports_of(run.folder())?;
+    let run_options = job::Options {
+        max_cost: options.max_cost,
+        output: reports.clone(),
+        ..job::Options::default()
+    };
+    let simulated = opened.record.scenario.is_some();
+    let limit = limit_before_run(&job, &run_options, simulated)?;
+    let graded = deferred::grade(&DeferredInputs {
+        run,
+        name: &manifest.run,
+        suite,
+        job: &job,
+        opened: &opened,
+        limit: limit.map(|limit| (limit, Usd::ZERO)),
+        log: Some(Arc::new(log)),
+        only_new: false,
+        quiet: false,
+    })?;
+    manifest.judging = Judging::sum(manifest.judging.take(), graded.judging.clone());
+    run.write_manifest(manifest)?;
+    let lines = ledger::read(&reports)?.lines.into_iter();
+    // A run that was copied here has no line.
+    if let Some(mut line) = lines.rev().find(|line| line.run == manifest.run) {
+        line.version = LedgerLine::VERSION;
+        line.add(graded.spending.clone(), graded.reserved);
+        let mut patience = LockPatience::default();
+        ledger::append(&reports, &line, &mut |lock| patience.wait(lock))?;
+    }
+    Ok(graded)
 }
 
 /// Stores the grades of another program.
@@ -91,16 +197,21 @@ fn store_scores(run: &Run, file: &Path, pass_at: f64) -> Result<(), Failure> {
 /// What was regraded.
 #[derive(Default)]
 struct RegradeCounts {
-    answers: usize,
-    grades: usize,
+    answers: u64,
     /// Prompts of the run that the suite does not grade.
     ungraded: BTreeSet<String>,
     /// Prompts whose content differs from what the run sent.
     changed: BTreeSet<String>,
 }
 
-/// Grades every answer of a run by the asserts of a suite; earlier grades of a suite are replaced. Sends nothing.
-fn regrade(run: &Run, manifest: &Manifest, suite: &Suite, file: &Path) -> Result<(), Failure> {
+/// Grades every answer of a run by the asserts of a suite, but those with deferred checks; earlier grades of a suite are
+/// replaced. Sends nothing.
+fn regrade(
+    run: &Run,
+    manifest: &Manifest,
+    suite: &Suite,
+    file: &Path,
+) -> Result<RegradeCounts, Failure> {
     let name = file.display();
     let Some(grader) = Grader::new(suite) else {
         return Err(Failure::usage(format!(
@@ -122,17 +233,20 @@ fn regrade(run: &Run, manifest: &Manifest, suite: &Suite, file: &Path) -> Result
     let mut samples = SampleReader::open(run)?;
     // A line that is no sample has no answer to grade; the reader warns about it.
     for sample in samples.by_ref().flatten() {
-        let Some((rows, pass_threshold)) = grader.grades(&sample) else {
+        if !grader.has_asserts(&sample) {
             if sample.outcome.is_gradable() {
                 counts.ungraded.insert(sample.prompt);
             }
             continue;
-        };
+        }
+        let rows = grader.grades(&sample);
         if digests.get(sample.prompt.as_str()) != Some(&sample.prompt_digest) {
             counts.changed.insert(sample.prompt);
         }
+        let Some((rows, pass_threshold)) = rows else {
+            continue;
+        };
         counts.answers += 1;
-        counts.grades += rows.len();
         batch.push(Amendment {
             version: Amendment::VERSION,
             trial: sample.trial,
@@ -149,22 +263,15 @@ fn regrade(run: &Run, manifest: &Manifest, suite: &Suite, file: &Path) -> Result
     samples.end()?;
     journal.append_all(&batch)?;
     journal.sync()?;
-    if counts.answers == 0 {
-        return Err(Failure::usage(format!(
-            "no answer of the run is to a prompt that `{name}` grades: prompts are found by their ids"
-        )));
-    }
-    print_regraded(&counts, file)?;
-    Ok(())
+    Ok(counts)
 }
 
-fn print_regraded(counts: &RegradeCounts, file: &Path) -> io::Result<()> {
+fn print_regraded(counts: &RegradeCounts, later: u64, file: &Path) -> io::Result<()> {
     let (mut err, file) = (stderr(), file.display());
     writeln!(
         err,
-        "Stored {} of {}",
-        plural(counts.grades, "grade"),
-        plural(counts.answers, "answer")
+        "Stored the grades of {}",
+        plural(counts.answers + later, "answer")
     )?;
     if !counts.ungraded.is_empty() {
         let prompts = plural(counts.ungraded.len(), "prompt");

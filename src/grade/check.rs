@@ -69,19 +69,19 @@ impl CompiledAssert {
         if !self.check.reads_text() {
             return self.find_facts(sample, engine);
         }
-        let text = sample.answer.as_deref().unwrap_or_default();
-        if text.len() > TEXT_BYTES {
-            let most = TEXT_BYTES >> 20;
-            return CheckFinding::Unknown(format!("the answer has more than {most} MiB"));
-        }
-        if self.check == Check::IsRefusal {
-            return refusal(sample, text);
-        }
-        let extractor = self.extractor.as_ref().map_err(Clone::clone);
-        match extractor.and_then(|extractor| extractor.part(text)) {
-            Ok(part) => self.find_in_text(part, engine),
-            Err(reason) => CheckFinding::Unknown(reason),
-        }
+        let found = if self.check == Check::IsRefusal {
+            text_of(sample).map(|text| refusal(sample, text))
+        } else {
+            self.part(sample)
+                .map(|part| self.find_in_text(part, engine))
+        };
+        found.unwrap_or_else(CheckFinding::Unknown)
+    }
+
+    /// The part of an answer that the check reads.
+    pub(super) fn part<'a>(&self, sample: &'a Sample) -> Result<&'a str, String> {
+        let extractor = self.extractor.as_ref().map_err(Clone::clone)?;
+        extractor.part(text_of(sample)?)
     }
 
     fn find_in_text(&self, text: &str, engine: &Engine) -> CheckFinding {
@@ -139,6 +139,8 @@ impl CompiledAssert {
             } => scored(&format!("ROUGE-{n}"), rouge_n(text, value, *n), *threshold),
             Check::Bleu { values, threshold } => scored("BLEU", bleu(text, values), *threshold),
             Check::IsRefusal
+            | Check::Judge { .. }
+            | Check::Exec { .. }
             | Check::ToolCall { .. }
             | Check::FinishReason { .. }
             | Check::Cost { .. }
@@ -179,6 +181,16 @@ impl CompiledAssert {
             _ => CheckFinding::Unknown("this check reads text".to_owned()),
         }
     }
+}
+
+/// The answer, if it is not too long to be graded.
+fn text_of(sample: &Sample) -> Result<&str, String> {
+    let text = sample.answer.as_deref().unwrap_or_default();
+    if text.len() > TEXT_BYTES {
+        let most = TEXT_BYTES >> 20;
+        return Err(format!("the answer has more than {most} MiB"));
+    }
+    Ok(text)
 }
 
 fn folded(text: &str, ignore_case: bool) -> Cow<'_, str> {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::CompiledAssert;
+use super::deferred::{DeferredCheck, DeferredGrade, DeferredTask};
 use crate::record::{Grade, Sample};
 use crate::suite::{Asserts, Suite};
 
@@ -55,20 +56,71 @@ impl Grader {
     }
 
     /// The grades of a sample's answer, and the score from which it passes; `None` if there is nothing to grade.
+    ///
+    /// A prompt with deferred checks has none before their results are there.
     pub fn grades(&self, sample: &Sample) -> Option<(Vec<Grade>, Option<f64>)> {
-        let own = self.prompts.get(&sample.prompt)?;
-        if !sample.outcome.is_gradable() {
+        self.grades_with(sample, &[])
+    }
+
+    /// As [`Grader::grades`], with the results of its deferred checks in their order.
+    pub fn grades_with(
+        &self,
+        sample: &Sample,
+        deferred: &[DeferredGrade],
+    ) -> Option<(Vec<Grade>, Option<f64>)> {
+        let own = self.gradable(sample)?;
+        let asserts = own.asserts.as_slice();
+        let count = asserts.iter().filter(|one| one.check.is_deferred()).count();
+        if count != deferred.len() {
             return None;
         }
         let compiled = self.compile(&own.asserts);
-        let rows = own.asserts.as_slice().iter().zip(compiled.iter());
+        let mut deferred = deferred.iter();
+        let rows = asserts.iter().zip(compiled.iter());
         let grades = rows.map(|(assert, compiled)| {
-            let decision = compiled.find(sample).decide(assert.negated);
+            let own = assert.check.is_deferred().then(|| deferred.next());
+            let finding = match own.flatten() {
+                Some(grade) => grade.finding(&assert.check),
+                None => compiled.find(sample),
+            };
+            let decision = finding.decide(assert.negated);
             Grade::new(&assert.name, decision.score, decision.pass)
                 .with_reason(&decision.reason)
                 .with_weight(assert.weight)
         });
         Some((grades.collect(), own.pass_threshold))
+    }
+
+    /// The deferred checks of a sample, in the order of the suite; empty if it has none.
+    pub fn deferred(&self, suite: &Suite, sample: &Sample) -> Vec<DeferredCheck> {
+        let prompt = suite.prompts.iter().find(|one| one.id == sample.prompt);
+        let (Some(own), Some(prompt)) = (self.gradable(sample), prompt) else {
+            return Vec::new();
+        };
+        let variant = suite.variants.iter().find(|v| v.label == sample.variant);
+        let system = variant
+            .and_then(|variant| variant.system.as_deref())
+            .or(prompt.system.as_deref())
+            .or(suite.system.as_deref());
+        let compiled = self.compile(&own.asserts);
+        let rows = own.asserts.as_slice().iter().zip(compiled.iter());
+        let checks = rows.filter_map(|(assert, compiled)| {
+            let task = DeferredTask::new(&assert.check, system, prompt, compiled.part(sample))?;
+            let name = assert.name.clone();
+            Some(DeferredCheck { name, task })
+        });
+        checks.collect()
+    }
+
+    /// Returns true if a sample has an answer that asserts grade.
+    pub fn has_asserts(&self, sample: &Sample) -> bool {
+        self.gradable(sample).is_some()
+    }
+
+    /// The asserts of a sample that has an answer to grade.
+    fn gradable(&self, sample: &Sample) -> Option<&PromptAsserts> {
+        let own = self.prompts.get(&sample.prompt)?;
+        sample.outcome.is_gradable().then_some(own)
     }
 
     fn compile(&self, asserts: &Asserts) -> Arc<[CompiledAssert]> {

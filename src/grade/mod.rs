@@ -5,13 +5,17 @@
 //! grade is bounded, whatever pattern, schema and answer meet; what cannot be graded fails with its reason.
 
 mod check;
+mod deferred;
 mod extract;
 mod finding;
 mod grader;
 mod json;
+mod judge;
 mod overlap;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use deferred::{DeferredCheck, DeferredGrade, DeferredTask};
 pub use grader::Grader;
+pub use judge::{judge_conversation, read_verdict};

@@ -51,6 +51,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         reuse: Reuse::default(),
         system: None,
         parameters: Parameters::default(),
+        judge: None,
         prompts: (0..prompts).map(prompt).collect(),
     }
 }

@@ -64,6 +64,13 @@ pub enum ModelLint {
         /// Label of the variant.
         label: String,
     },
+    /// The judge is of the same maker as a model that it grades.
+    JudgeOfFamily {
+        /// The judge.
+        judge: ModelId,
+        /// The first such model.
+        model: ModelId,
+    },
     /// There are too few prompts for any verdict.
     FewPrompts {
         /// Number of prompts.
@@ -78,6 +85,7 @@ pub fn lint_models(suite: &Suite, catalog: &Catalog) -> Vec<ModelLint> {
         let prompts = suite.prompts.len();
         all.push(ModelLint::FewPrompts { prompts });
     }
+    all.extend(judge_of_family(suite));
     for variant in &suite.variants {
         if suite.writes_unused_cache(variant) {
             let label = variant.label.clone();
@@ -93,6 +101,19 @@ pub fn lint_models(suite: &Suite, catalog: &Catalog) -> Vec<ModelLint> {
         }
     }
     all
+}
+
+/// The judge of rubrics, if it grades a model of its own maker: judges favour their own family.
+fn judge_of_family(suite: &Suite) -> Option<ModelLint> {
+    let judge = &suite.judge.as_ref()?.model;
+    let maker = |model: &ModelId| Some(model.as_str().split_once('/')?.0.to_owned());
+    let own = maker(judge)?;
+    let mut models = suite.variants.iter().map(|variant| &variant.model);
+    let model = models.find(|model| maker(model).is_some_and(|maker| maker == own))?;
+    Some(ModelLint::JudgeOfFamily {
+        judge: judge.clone(),
+        model: model.clone(),
+    })
 }
 
 /// Returns true if a variant is expected to reason before it answers.

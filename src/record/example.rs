@@ -109,6 +109,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         environment: None,
         until_decided: None,
         warming: Vec::new(),
+        judging: None,
         parts: Vec::new(),
         estimate: None,
         planned_trials: 4,

@@ -103,11 +103,38 @@ impl LedgerLine {
         self.models.iter().map(|model| model.spent_usd).sum()
     }
 
+    /// Adds the cost of later requests of the run, and what is reserved for those of unknown cost.
+    pub fn add(&mut self, spending: Spending, reserved: Usd) {
+        for later in spending.into_models() {
+            let place = self
+                .models
+                .binary_search_by(|one| one.model.cmp(&later.model));
+            match place {
+                Ok(place) => self.models[place].add(&later),
+                Err(place) => self.models.insert(place, later),
+            }
+        }
+        let reserved = [self.reserved_usd.unwrap_or(Usd::ZERO), reserved];
+        let reserved: Usd = reserved.into_iter().sum();
+        self.reserved_usd = (reserved > Usd::ZERO).then_some(reserved);
+    }
+
     /// The known cost and the amount reserved for unknown bills.
     pub fn at_most(&self) -> Usd {
         [self.spent(), self.reserved_usd.unwrap_or(Usd::ZERO)]
             .into_iter()
             .sum()
+    }
+}
+
+impl ModelSpending {
+    fn add(&mut self, later: &Self) {
+        self.requests += later.requests;
+        self.unknown += later.unknown;
+        self.spent_usd = sum(self.spent_usd, later.spent_usd);
+        add_reported(&mut self.list_usd, later.list_usd);
+        add_reported(&mut self.billed_usd, later.billed_usd);
+        add_reported(&mut self.market_usd, later.market_usd);
     }
 }
 

@@ -55,11 +55,58 @@ pub struct Manifest {
     /// run goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warming: Vec<Warming>,
+    /// The requests to the judge, whose costs are in no figure of a variant; absent if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judging: Option<Judging>,
     /// The parts of a run that was resumed, in order, the first one included; empty for a run in one piece.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<RunPart>,
     /// Operating system and processor, `linux x86_64`.
     pub platform: String,
+}
+
+/// The verdicts of a judge, and their cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judging {
+    /// The judge.
+    pub model: ModelId,
+    /// Verdicts, those of the cache included.
+    pub verdicts: u64,
+    /// Verdicts from the cache, which cost nothing.
+    #[serde(default)]
+    pub cached: u64,
+    /// Requests with an unknown cost.
+    #[serde(default)]
+    pub unknown: u64,
+    /// The known cost of the requests.
+    pub spent_usd: Usd,
+}
+
+impl Judging {
+    /// No verdicts yet.
+    pub fn new(model: ModelId) -> Self {
+        Self {
+            model,
+            verdicts: 0,
+            cached: 0,
+            unknown: 0,
+            spent_usd: Usd::ZERO,
+        }
+    }
+
+    /// The verdicts of both; the judge is the later one's.
+    pub fn sum(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
+        let (Some(earlier), Some(later)) = (&earlier, &later) else {
+            return earlier.or(later);
+        };
+        Some(Self {
+            model: later.model.clone(),
+            verdicts: earlier.verdicts + later.verdicts,
+            cached: earlier.cached + later.cached,
+            unknown: earlier.unknown + later.unknown,
+            spent_usd: [earlier.spent_usd, later.spent_usd].into_iter().sum(),
+        })
+    }
 }
 
 /// One part of a run: what one process sent of it.

@@ -26,6 +26,7 @@ mod run;
 mod sample;
 mod score_file;
 mod standing;
+mod stored_verdict;
 mod usage;
 
 pub use crate::units::digest;
@@ -45,7 +46,7 @@ pub use journal::{
     MAX_LINE_BYTES, TornLine, set_aside_torn_line,
 };
 pub use manifest::{
-    CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, RunPart, Status,
+    CliSelection, ClientSetting, EndpointRecord, Judging, Manifest, PriceSource, RunPart, Status,
     UntilDecided, Warming,
 };
 pub use outcome::{FailureKind, Outcome};
@@ -57,6 +58,7 @@ pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use score_file::{ExternalGrades, ScoreProblem, TrialIndex, read_scores};
 pub use standing::StandingSamples;
+pub use stored_verdict::StoredVerdict;
 pub use usage::{
     ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageDialect,
     UsageReading, check_usage,

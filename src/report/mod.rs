@@ -4,6 +4,7 @@
 //! reports are written. Invariant: a report is a pure function of manifest and samples, byte for byte, and
 //! the same number stands in every format.
 
+mod agreement;
 mod alerts;
 mod answers;
 mod asserts;
@@ -55,6 +56,7 @@ use std::io;
 use crate::record::{Manifest, Sample};
 use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary, RunTimings, TimingFold};
 
+pub use agreement::agreement_table;
 pub use alerts::Alert;
 pub use answers::{AnswerOptions, AnswerPages};
 pub use caching::CachingSection;

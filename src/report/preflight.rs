@@ -99,6 +99,10 @@ fn sentence(caution: &ModelLint, date: &str) -> String {
             "`{model}` reasons, and reasoning counts against max_tokens = {limit}: answers may be empty \
              or cut; set max_tokens to {min} or more, or a lower reasoning_effort"
         ),
+        ModelLint::JudgeOfFamily { judge, model } => format!(
+            "the judge `{judge}` and `{model}` are of one maker, and judges favour their own family: use \
+             another judge, or check it with `bakeoff score --labels`"
+        ),
         ModelLint::AboveOutput { model, limit, max } => format!(
             "max_tokens = {limit} is above what `{model}` writes at most, {max} (list of {date}): set \
              max_tokens to {max} or less"

@@ -3,7 +3,7 @@
 //! Owns the content and its order. Must not know Markdown, CSV or a terminal. Invariant: a
 //! pure function of manifest and summary; every format is rendered from it and adds no number.
 
-use crate::record::{Manifest, Status, UntilDecided};
+use crate::record::{Judging, Manifest, Status, UntilDecided};
 use crate::stats::quantile::Percentile;
 use crate::suite::{CacheMode, Suite};
 use crate::units::plural;
@@ -288,10 +288,29 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
         ("prompt caches", caches(suite)),
         ("selected", selection(manifest)),
         ("delay before sending", delay(summary)),
+        ("judge", manifest.judging.as_ref().map(judge)),
     ];
     let known = |(name, value): (&'static str, Option<String>)| Some((name, value?));
     method.extend(optional.into_iter().filter_map(known));
     method
+}
+
+/// The judge, its verdicts and their cost.
+fn judge(judging: &Judging) -> String {
+    let cached = match judging.cached {
+        0 => String::new(),
+        cached => format!(" ({cached} from the cache)"),
+    };
+    let unknown = match judging.unknown {
+        0 => String::new(),
+        unknown => format!(", and {} of unknown cost", plural(unknown, "request")),
+    };
+    format!(
+        "{}, {}{cached}, {}{unknown}, in no figure of a variant",
+        judging.model,
+        plural(judging.verdicts, "verdict"),
+        Figure::Money(judging.spent_usd).shown()
+    )
 }
 
 /// The longest delay of requests caused by this program or by a rate limit, over all variants; it is in no

@@ -236,7 +236,7 @@ impl Scenario {
             rate_limit: own.rate_limit,
             outages: own.outages.unwrap_or_default(),
             prompts: own.prompts.or(built_in.prompts).ok_or(missing("prompts"))?,
-            answers: own.answers,
+            answers: [own.answers, built_in.answers].concat(),
             models,
         })
     }

@@ -10,7 +10,7 @@
 //! * [`interval`]: the level of an interval and its two ends. [`mean`]: Student's t over prompts.
 //! * [`quantile`], [`quantile_interval`]: percentiles. [`hodges_lehmann`]: robust levels and shifts.
 //! * [`paired`]: two sides on the same prompts. [`car`]: are they different? [`tail`]: in the tail?
-//! * [`rates`], [`cost`]: shares and money. [`multiple`]: many comparisons at once.
+//! * [`rates`], [`cost`]: shares and money. [`kappa`]: agreement of graders. [`multiple`]: many comparisons at once.
 //! * [`history`], [`series`]: today against the past. [`drift`]: a change inside a run.
 //! * [`sequential`]: looking early. [`size`]: how many requests a question needs.
 
@@ -21,6 +21,7 @@ pub mod drift;
 pub mod history;
 pub mod hodges_lehmann;
 pub mod interval;
+pub mod kappa;
 pub mod mean;
 pub mod multiple;
 pub mod paired;

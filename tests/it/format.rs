@@ -14,7 +14,7 @@ use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
     EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
-    Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
+    Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Judging, Level, Manifest,
     ModelPrices, ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine,
     RunPart, RunStanding, Sample, Splice, Status, ToolCall, UntilDecided, Usage, Warming,
 };
@@ -159,6 +159,15 @@ fn asserts() -> Vec<Assert> {
             values: vec![value()],
             ignore_case,
         }),
+        Check::Judge {
+            rubric: value(),
+            threshold: 0.5,
+        },
+        Check::Exec {
+            command: vec![value()],
+            timeout_ns: Nanos(1),
+            threshold: 0.5,
+        },
         Check::IsJson {
             schema: Some(json!(true)),
         },
@@ -258,6 +267,13 @@ fn suite() -> Suite {
         },
         system: Some("be brief".to_owned()),
         parameters: parameters(),
+        judge: Some(Variant {
+            label: "judge".to_owned(),
+            model: "m".parse().unwrap(),
+            cache: None,
+            system: None,
+            parameters: Parameters::default(),
+        }),
         prompts: vec![Prompt {
             id: "p".to_owned(),
             system: Some("be brief".to_owned()),
@@ -343,6 +359,13 @@ fn manifest(status: Status) -> Manifest {
                 list_usd: Some(Usd(1)),
                 actual: Some(ActualUsage::default()),
             }],
+        }),
+        judging: Some(Judging {
+            verdicts: 8,
+            cached: 2,
+            unknown: 1,
+            spent_usd: "0.004".parse().unwrap(),
+            ..Judging::new("maker/judge".parse().unwrap())
         }),
         warming: vec![Warming {
             variant: "v".to_owned(),

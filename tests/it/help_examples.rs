@@ -52,6 +52,16 @@ user = "Capital?"
 assert = [{ type = "word-count", value = { min = 1 } }]
 "#;
 
+const JUDGED: &str = r#"
+name = "judged"
+models = ["openai/gpt-5-mini"]
+judge = "anthropic/claude-haiku-4.5"
+[[prompts]]
+id = "capital"
+user = "Capital?"
+assert = [{ type = "judge", rubric = "Names a capital." }]
+"#;
+
 /// A simulated gateway in a process of its own, and its URL.
 fn gateway(home: &Home) -> (Underway, String) {
     let served = home
@@ -72,6 +82,8 @@ fn folder() -> Home {
         )
         .with("traffic.csv", "prompt,share\ncapital,1\n")
         .with("graded.toml", GRADED)
+        .with("judged.toml", JUDGED)
+        .with("labels.csv", "trial,pass\n0,true\n")
         .with("scores.jsonl", "{\"trial\": 0, \"scores\": {\"right\": 1}}\n")
         .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
     // Each prompt three times, which is enough to look early, all prompts at the same time.

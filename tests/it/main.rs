@@ -26,6 +26,7 @@ mod help_examples;
 mod import;
 mod journal_kill;
 mod json_documents;
+mod judging;
 mod models;
 mod money;
 mod outcomes;

@@ -308,7 +308,7 @@ fn text_from_outside_goes_through_one_filter() {
                 "gateway/outside.rs",
                 "record/",
                 "verdict/fixture.rs",
-                "command/run/job.rs",
+                "command/run/failure_hints.rs",
             ],
         ),
         (".body.bytes()", &["gateway"]),

@@ -169,6 +169,7 @@ pub(in crate::command) fn previous_list(opened: &OpenEndpoint) -> Option<(Catalo
 }
 
 /// The lists that a run uses before it sends anything.
+#[derive(Clone)]
 pub(in crate::command) struct ModelListState {
     /// For costs, without own prices.
     pub(in crate::command) prices: Catalog,
@@ -363,9 +364,13 @@ pub(in crate::command) fn cache_offers(base_url: &str, model: &ModelId, answer: 
     }
 }
 
-/// The cache of this user, if there is a place for one: the folder that was named, else the platform's folder
-/// for such files.
+/// The cache of this user, if there is a place for one.
 fn cache() -> Option<ListCache> {
+    cache_folder().map(ListCache::new)
+}
+
+/// The folder of the cache: the one that was named, else the platform's folder for such files.
+pub(in crate::command) fn cache_folder() -> Option<PathBuf> {
     let folder = |name: &str| {
         let path = PathBuf::from(std::env::var_os(name)?);
         // A relative one would lie in whatever folder the user is in.
@@ -373,7 +378,7 @@ fn cache() -> Option<ListCache> {
     };
     let named = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
     if let Some(named) = named {
-        return Some(ListCache::new(PathBuf::from(named)));
+        return Some(PathBuf::from(named));
     }
     let platform = || {
         if cfg!(windows) {
@@ -385,5 +390,5 @@ fn cache() -> Option<ListCache> {
         }
     };
     let base = folder("XDG_CACHE_HOME").or_else(platform)?;
-    Some(ListCache::new(base.join("bakeoff")))
+    Some(base.join("bakeoff"))
 }

@@ -28,11 +28,22 @@ const EARLIER_CAP: &str = "the cap of its earlier parts";
 
 /// A limit, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CostLimit {
+pub(in crate::command) struct CostLimit {
     pub(super) most: Usd,
     pub(super) words: String,
     /// True if it is the rest of the daily limit.
     of_day: bool,
+}
+
+impl CostLimit {
+    /// The limit of a run that goes on under this cap.
+    pub(super) fn of_run(cap: &Cap) -> Self {
+        Self {
+            most: cap.limit(),
+            words: "the cap of the run".to_owned(),
+            of_day: false,
+        }
+    }
 }
 
 /// The smallest limit that holds for a run; the first one of several equal ones. `today`: the amount spent
@@ -83,7 +94,7 @@ fn flag(job: &Job, options: &Options) -> Option<(Usd, &'static str)> {
 ///
 /// # Errors
 /// As [`spent_today`].
-pub(super) fn limit_before_run(
+pub(in crate::command) fn limit_before_run(
     job: &Job,
     options: &Options,
     simulated: bool,

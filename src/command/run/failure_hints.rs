@@ -1,14 +1,20 @@
 //! Hints about the failures of a run, for the terminal.
 //!
-//! Owns which hints are printed, and how often. Must not know how a failure is explained. Invariant: however
+//! Owns which hints are printed, how often, and the facts that an explanation needs. Must not know the explanations. Invariant: however
 //! many trials fail, it stays small.
 
 use std::collections::HashSet;
 use std::io::Write;
 
-use crate::gateway::Explanation;
+use crate::gateway::{self, Explanation, FailureContext, explain};
 use crate::record::{Attempt, ErrorReport, Flag, Outcome, Sample};
+use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos};
+
+use super::job::Job;
+use crate::command::base::endpoint::OpenEndpoint;
+use crate::command::base::failure::Failure;
+use crate::command::base::model_list::MAX_SUGGESTIONS;
 
 /// Maximum number of hints after a run; more would push the table out of sight.
 const MAX_HINTS: usize = 5;
@@ -36,6 +42,66 @@ impl TrialFailure {
             flags: sample.flags.clone(),
             model: sample.model.clone(),
             retry_after: last.and_then(Attempt::demanded_wait),
+        }
+    }
+}
+
+impl Job {
+    /// The explanation of a failure and its remedy; `None` for an answer that needs none. `others_answer`: another
+    /// model of the endpoint answered.
+    pub(in crate::command) fn explain(
+        &self,
+        failure: &TrialFailure,
+        others_answer: bool,
+        opened: &OpenEndpoint,
+    ) -> Option<Explanation> {
+        let TrialFailure {
+            outcome,
+            error,
+            flags,
+            model,
+            retry_after,
+        } = failure;
+        let nearest = self.catalog().nearest(model.as_str(), MAX_SUGGESTIONS);
+        let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
+        explain(&FailureContext {
+            outcome: *outcome,
+            error: error.as_ref(),
+            flags,
+            profile: &self.resolved.profile.name,
+            base_url: &opened.endpoint.base_url,
+            key_variables: &self.resolved.profile.key_variables,
+            model,
+            nearest: &nearest,
+            others_answer,
+            retry_after: *retry_after,
+        })
+    }
+
+    pub(in crate::command) fn unreachable(
+        &self,
+        ending: Redacted<gateway::ExchangeEnd>,
+        opened: &OpenEndpoint,
+    ) -> Failure {
+        let (outcome, message) = match ending.into_inner() {
+            gateway::ExchangeEnd::TlsFailed(message) => (Outcome::TlsFailed, message),
+            gateway::ExchangeEnd::ConnectFailed(message) => (Outcome::ConnectFailed, message),
+            _ => (Outcome::TimedOutConnect, String::new()),
+        };
+        let error = ErrorReport {
+            message,
+            ..ErrorReport::default()
+        };
+        let failure = TrialFailure {
+            outcome,
+            error: Some(error),
+            flags: Vec::new(),
+            model: self.resolved.suite.variants[0].model.clone(),
+            retry_after: None,
+        };
+        match self.explain(&failure, false, opened) {
+            Some(message) => Failure::incomplete(format!("{}\n  {}", message.what, message.remedy)),
+            None => Failure::incomplete(failure.error.unwrap_or_default().message),
         }
     }
 }

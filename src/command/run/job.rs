@@ -12,17 +12,16 @@ use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{
     self, CacheUses, Cap, FinishedTrials, Pacer, RequestWriter, RunContext, RunEvent,
 };
-use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
+use crate::gateway::{request, settings};
 use crate::grade::Grader;
 use crate::plan::{PacingLimit, Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    CliSelection, ClientSetting, ErrorReport, Manifest, ModelPrices, ModelRetirement, Outcome,
-    PriceSource, Status, UntilDecided,
+    CliSelection, ClientSetting, Manifest, ModelPrices, ModelRetirement, PriceSource, Status,
+    UntilDecided,
 };
 use crate::suite::{
-    CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
-    select,
+    CacheMode, Profile, ProjectBudget, Prompt, Suite, Variant, Wording, prompt_canonical, select,
 };
 use crate::units::{ModelId, Nanos, Usd, digest};
 use crate::verdict::InterimLooks;
@@ -32,14 +31,12 @@ use crate::command::base::endpoint::{self, OpenEndpoint};
 use crate::command::base::exposed;
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
-use crate::command::base::model_list::{MAX_SUGGESTIONS, ModelListState};
+use crate::command::base::model_list::ModelListState;
 use crate::command::base::preflight;
 use crate::command::base::runtime::TOOL;
 
-use super::failure_hints::TrialFailure;
-
 /// The options of `bakeoff run`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 // Each field is the flag of the same name, documented by `--help`.
 #[allow(missing_docs, clippy::struct_excessive_bools)]
 pub struct Options {
@@ -66,6 +63,7 @@ pub struct Options {
     pub switch_gate: bool,
     pub max_cost: Option<Usd>,
     pub mode: Mode,
+    pub allow_exec: bool,
     pub quiet: bool,
     pub json: bool,
     pub yes: bool,
@@ -75,13 +73,14 @@ pub struct Options {
 }
 
 /// The mode of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Print the plan.
     List,
     /// One trial per prompt and variant, no records.
     Verify,
     /// All of it.
+    #[default]
     Measure,
 }
 
@@ -282,6 +281,25 @@ impl Job {
             cap: None,
             earlier: None,
         }
+    }
+
+    /// The job of other requests to the same endpoint, without a cap.
+    pub(super) fn with_suite(&self, suite: Suite) -> Self {
+        let ResolvedRun {
+            profile, budget, ..
+        } = &self.resolved;
+        let resolved = ResolvedRun {
+            plan: plan(&suite),
+            suite,
+            profile: profile.clone(),
+            confirm_above: None,
+            budget: *budget,
+            selection: CliSelection::default(),
+            added: Vec::new(),
+            environment: None,
+            looks: Vec::new(),
+        };
+        Self::new(resolved, self.known.clone())
     }
 
     /// Notes before a clock starts, as lines for standard error: the source of prices, and the ids that the
@@ -492,6 +510,7 @@ impl Job {
             }),
             estimate: None,
             warming: Vec::new(),
+            judging: None,
             parts: Vec::new(),
             planned_trials: self.resolved.plan.trial_count(),
             plan_digest: self.resolved.plan.digest(),
@@ -524,64 +543,6 @@ impl Job {
             })
         });
         known.collect()
-    }
-
-    /// The explanation of a failure and its remedy; `None` for an answer that needs none. `others_answer`: another
-    /// model of the endpoint answered.
-    pub(in crate::command) fn explain(
-        &self,
-        failure: &TrialFailure,
-        others_answer: bool,
-        opened: &OpenEndpoint,
-    ) -> Option<Explanation> {
-        let TrialFailure {
-            outcome,
-            error,
-            flags,
-            model,
-            retry_after,
-        } = failure;
-        let nearest = self.catalog().nearest(model.as_str(), MAX_SUGGESTIONS);
-        let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
-        explain(&FailureContext {
-            outcome: *outcome,
-            error: error.as_ref(),
-            flags,
-            profile: &self.resolved.profile.name,
-            base_url: &opened.endpoint.base_url,
-            key_variables: &self.resolved.profile.key_variables,
-            model,
-            nearest: &nearest,
-            others_answer,
-            retry_after: *retry_after,
-        })
-    }
-
-    pub(in crate::command) fn unreachable(
-        &self,
-        ending: Redacted<gateway::ExchangeEnd>,
-        opened: &OpenEndpoint,
-    ) -> Failure {
-        let (outcome, message) = match ending.into_inner() {
-            gateway::ExchangeEnd::TlsFailed(message) => (Outcome::TlsFailed, message),
-            gateway::ExchangeEnd::ConnectFailed(message) => (Outcome::ConnectFailed, message),
-            _ => (Outcome::TimedOutConnect, String::new()),
-        };
-        let error = ErrorReport {
-            message,
-            ..ErrorReport::default()
-        };
-        let failure = TrialFailure {
-            outcome,
-            error: Some(error),
-            flags: Vec::new(),
-            model: self.resolved.suite.variants[0].model.clone(),
-            retry_after: None,
-        };
-        match self.explain(&failure, false, opened) {
-            Some(message) => Failure::incomplete(format!("{}\n  {}", message.what, message.remedy)),
-            None => Failure::incomplete(failure.error.unwrap_or_default().message),
-        }
     }
 }
 

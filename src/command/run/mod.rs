@@ -7,7 +7,8 @@ mod abandoned;
 pub(super) mod baseline;
 mod billing_lookup;
 mod conformance;
-mod cost_cap;
+pub(super) mod cost_cap;
+pub(super) mod deferred;
 mod differences;
 pub(super) mod estimate;
 mod failure_hints;
@@ -55,6 +56,9 @@ use session::{Session, SessionEnd};
 /// Carries out `bakeoff run`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let resolved = ResolvedRun::read(options)?;
+    if options.mode == Mode::Measure {
+        deferred::refuse_commands(&resolved.suite, options.allow_exec)?;
+    }
     let scenario = options.scenario.as_deref();
     if options.mode == Mode::List {
         // Nothing is sent: the cached or compiled-in list is enough.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::engine::{RunEnd, RunEvent};
 use crate::record::ledger::{self, Spending};
-use crate::record::{EstimateRecord, Manifest, RequestLog, Run, RunError, Sample, Status};
+use crate::record::{EstimateRecord, Judging, Manifest, RequestLog, Run, RunError, Sample, Status};
 use crate::report::Report;
 use crate::suite::{OnInconclusive, Suite};
 use crate::units::Nanos;
@@ -19,6 +19,8 @@ use crate::verdict::{GateStatus, SwitchOutcome};
 use super::abandoned::Abandoned;
 use super::baseline::Baseline;
 use super::billing_lookup::MissingBills;
+use super::cost_cap::CostLimit;
+use super::deferred::{self, DeferredGrades, DeferredInputs};
 use super::estimate;
 use super::failure_hints::FailureHints;
 use super::job::{Job, Options};
@@ -165,6 +167,27 @@ pub(super) fn carry_out(
             )
         }),
     };
+    let deferred = match &ending {
+        Ok(RunEnd::Interrupted) | Err(_) => Ok(DeferredGrades::default()),
+        Ok(_) => catch_panic(|| {
+            deferred::grade(&DeferredInputs {
+                run: &run,
+                name: &manifest.run,
+                suite: &job.resolved.suite,
+                job,
+                opened,
+                limit: (job.cap.as_ref()).map(|cap| (CostLimit::of_run(cap), cap.max_spent())),
+                log: requests.clone(),
+                only_new: true,
+                quiet: options.quiet,
+            })
+        }),
+    };
+    let (deferred, not_graded) = match deferred {
+        Ok(deferred) => (deferred, None),
+        Err(failure) => (DeferredGrades::default(), Some(failure)),
+    };
+    manifest.judging = Judging::sum(manifest.judging.take(), deferred.judging);
     samples.finish(&manifest);
     // Records come first: a line that cannot be printed is an error at the end.
     let printed = tally.abandoned.print(job, options.quiet);
@@ -174,7 +197,8 @@ pub(super) fn carry_out(
         catch_panic(|| close(&run, &samples, &manifest, options, baseline)).map(Some)
     };
     // After the run's own files: another process may hold the ledger.
-    let line = job.ledger_line(&manifest, tally.spending);
+    let mut line = job.ledger_line(&manifest, tally.spending);
+    line.add(deferred.spending, deferred.reserved);
     let mut patience = LockPatience::default();
     let entered = ledger::append(&options.output, &line, &mut |lock| patience.wait(lock));
     let entered = entered.map_err(|error| not_entered(&error.into(), &run));
@@ -192,14 +216,17 @@ pub(super) fn carry_out(
     let ending = ending.map_err(with_places)?;
     let found = closed.map_err(with_places)?;
     amended.map_err(with_places)?;
+    if let Some(failure) = not_graded {
+        return Err(with_places(failure));
+    }
     entered?;
     printed?;
     let Some(found) = found else {
         return Ok(exit::INTERRUPTED);
     };
     Ok(RunResult {
-        interrupted: ending == RunEnd::Interrupted,
-        incomplete: !found.sound,
+        interrupted: ending == RunEnd::Interrupted || deferred.interrupted,
+        incomplete: !found.sound || deferred.ungraded > 0,
         gate_status: limit_abort::status(found.gate_status, broken_limit),
         switch: found.switch,
         on_inconclusive: found.on_inconclusive,

@@ -19,8 +19,9 @@ use crate::units::{ModelId, Nanos, Usd, plural};
 
 use super::baseline::open_baseline;
 use super::cost_cap::{self, LedgerClaim};
+use super::deferred::refuse_commands;
 use super::differences::differences;
-use super::job::{self, EarlierParts, Job, Mode, ResolvedRun};
+use super::job::{self, EarlierParts, Job, ResolvedRun};
 use super::part::{self, OpenPart, RunTally};
 use super::provider_prices;
 use super::remaining::Remaining;
@@ -44,6 +45,7 @@ pub struct Options {
     pub rescued: Option<PathBuf>,
     pub force: bool,
     pub max_cost: Option<Usd>,
+    pub allow_exec: bool,
     pub scenario: Option<PathBuf>,
     pub project: Option<PathBuf>,
     pub ca_file: Option<PathBuf>,
@@ -72,6 +74,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(stderr(), "{sentence}")?;
         return Ok(exit::DONE);
     }
+    refuse_commands(&stored.manifest.suite, options.allow_exec)?;
     let run_options = run_options(options, reports);
     let (mut job, opened) = prepare(&stored, options)?;
     let differences = accepted_differences(&stored.manifest, &job, &opened, options)?;
@@ -101,7 +104,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 }
 
 /// The folder of runs that a run lies in, two above its own.
-fn reports_of(folder: &Path) -> Result<PathBuf, Failure> {
+pub(in crate::command) fn reports_of(folder: &Path) -> Result<PathBuf, Failure> {
     let mut parts = folder.components();
     let is_plain = !parts.any(|part| matches!(part, Component::ParentDir | Component::CurDir));
     let near = folder.ancestors().nth(2);
@@ -183,43 +186,49 @@ fn nothing_to_do(stored: &StoredParts, options: &Options) -> Option<String> {
 /// The options of `bakeoff run` that the rest of the run takes.
 fn run_options(options: &Options, reports: PathBuf) -> job::Options {
     job::Options {
-        suite: PathBuf::new(),
-        endpoint: None,
-        models: Vec::new(),
-        prompts: Vec::new(),
-        tags: Vec::new(),
-        repetitions: None,
-        concurrency: None,
-        seed: None,
         scenario: options.scenario.clone(),
-        sim_seed: None,
         output: reports,
         project: options.project.clone(),
         ca_file: options.ca_file.clone(),
-        allow_outside: false,
         history: options.history.clone(),
-        environment: None,
-        until_decided: false,
-        patience: None,
-        switch_gate: false,
         max_cost: options.max_cost,
-        mode: Mode::Measure,
+        allow_exec: options.allow_exec,
         quiet: options.quiet,
         json: options.json,
         yes: true,
         verbose: options.verbose,
-        aside: false,
+        ..job::Options::default()
     }
+}
+
+/// Files that say how an endpoint is reached.
+pub(in crate::command) struct EndpointFiles<'a> {
+    pub(in crate::command) project: Option<&'a Path>,
+    pub(in crate::command) ca_file: Option<&'a Path>,
+    pub(in crate::command) scenario: Option<&'a Path>,
+}
+
+/// The run of a manifest, and its endpoint, opened again.
+pub(in crate::command) fn open_again(
+    manifest: &Manifest,
+    files: &EndpointFiles<'_>,
+) -> Result<(ResolvedRun, OpenEndpoint), Failure> {
+    let resolved = ResolvedRun::from_manifest(manifest, files.project, files.ca_file)?;
+    let sim_seed = manifest.endpoint.scenario.as_deref().and_then(sim_seed);
+    let sim_seed = sim_seed.filter(|_| resolved.profile.base_url.is_none());
+    let opened = endpoint::open(&resolved.profile, files.scenario, sim_seed)?;
+    Ok((resolved, opened))
 }
 
 /// The job of the rest of the run, and its endpoint.
 fn prepare(stored: &StoredParts, options: &Options) -> Result<(Job, OpenEndpoint), Failure> {
     let manifest = &stored.manifest;
-    let mut resolved = ResolvedRun::from_manifest(
-        manifest,
-        options.project.as_deref(),
-        options.ca_file.as_deref(),
-    )?;
+    let places = EndpointFiles {
+        project: options.project.as_deref(),
+        ca_file: options.ca_file.as_deref(),
+        scenario: options.scenario.as_deref(),
+    };
+    let (mut resolved, opened) = open_again(manifest, &places)?;
     if options.max_cost.is_some() {
         // The new cap takes the place of the one that the run was begun with.
         resolved.suite.max_cost = None;
@@ -227,9 +236,6 @@ fn prepare(stored: &StoredParts, options: &Options) -> Result<(Job, OpenEndpoint
     if options.retry_failed {
         resolved.do_not_look();
     }
-    let sim_seed = manifest.endpoint.scenario.as_deref().and_then(sim_seed);
-    let sim_seed = sim_seed.filter(|_| resolved.profile.base_url.is_none());
-    let opened = endpoint::open(&resolved.profile, options.scenario.as_deref(), sim_seed)?;
     let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
     job.earlier = Some(EarlierParts {
         run: manifest.run.clone(),

@@ -145,6 +145,22 @@ pub enum Check {
         /// The number.
         max: u64,
     },
+    /// The suite's judge scores the answer by a rubric.
+    Judge {
+        /// The rubric.
+        rubric: String,
+        /// Least score that passes.
+        threshold: f64,
+    },
+    /// A command of the user scores the sample.
+    Exec {
+        /// The program and its arguments; no shell reads them.
+        command: Vec<String>,
+        /// The time after which it is stopped.
+        timeout_ns: Nanos,
+        /// Least score that passes.
+        threshold: f64,
+    },
 }
 
 /// A comparison with one text.
@@ -178,7 +194,13 @@ impl Check {
                 | Self::Latency { .. }
                 | Self::Ttft { .. }
                 | Self::MaxOutputTokens { .. }
+                | Self::Exec { .. }
         )
+    }
+
+    /// Returns true if it needs more than the sample, and is made after the requests of a run.
+    pub fn is_deferred(&self) -> bool {
+        matches!(self, Self::Judge { .. } | Self::Exec { .. })
     }
 
     /// Every text of it that may hold a row's columns, to be replaced.
@@ -193,8 +215,10 @@ impl Check {
             Self::Regex { value }
             | Self::Levenshtein { value, .. }
             | Self::RougeN { value, .. }
-            | Self::FinishReason { value } => vec![value],
+            | Self::FinishReason { value }
+            | Self::Judge { rubric: value, .. } => vec![value],
             Self::Bleu { values, .. } => values.iter_mut().collect(),
+            Self::Exec { command, .. } => command.iter_mut().collect(),
             Self::ToolCall { name, .. } => vec![name],
             Self::EqualsJson { .. }
             | Self::IsJson { .. }
@@ -230,9 +254,10 @@ impl Assert {
             }
             Check::Bleu { values, .. } => values.iter().find_map(|text| no_word(text)),
             Check::RougeN { value, .. } => no_word(value),
-            Check::ToolCall { name: value, .. } | Check::FinishReason { value } => {
-                blank(value.trim())
-            }
+            Check::ToolCall { name: value, .. }
+            | Check::FinishReason { value }
+            | Check::Judge { rubric: value, .. } => blank(value.trim()),
+            Check::Exec { command, .. } => blank(command.first().map_or("", |name| name.trim())),
             _ => None,
         };
         let schema = || AnswerSchema::new(self.check.schema()?).err();

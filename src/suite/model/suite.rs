@@ -67,6 +67,9 @@ pub struct Suite {
     /// Request parameters of every prompt and variant.
     #[serde(default)]
     pub parameters: Parameters,
+    /// The model that grades answers by rubrics; its label is that of its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Variant>,
     /// At least one, ids unique.
     pub prompts: Vec<Prompt>,
 }

@@ -9,6 +9,7 @@ use super::reader::{Table, Value};
 use super::schemas::{optional_schema, schema};
 use super::sources::FileResolver;
 use crate::suite::model::assert::{Assert, Check, Extract, TextCheck, TextsCheck};
+use crate::suite::value::duration::parse_duration;
 use crate::suite::value::pattern::compile_pattern;
 use crate::suite::value::text::{nearest, quoted};
 use crate::suite::value::{defaults, limits};
@@ -48,7 +49,7 @@ pub(super) enum AssertFault {
 }
 
 /// Every type, without the prefix `not-`.
-pub(super) const TYPES: [&str; 23] = [
+pub(super) const TYPES: [&str; 25] = [
     "equals",
     "contains",
     "icontains",
@@ -72,14 +73,14 @@ pub(super) const TYPES: [&str; 23] = [
     "latency",
     "ttft",
     "max-output-tokens",
+    "judge",
+    "exec",
 ];
 
 /// Types of other tools that need more than the answer.
-const UNSUPPORTED: [&str; 8] = [
-    "judge",
+const UNSUPPORTED: [&str; 6] = [
     "llm-rubric",
     "similar",
-    "exec",
     "javascript",
     "python",
     "ruby",
@@ -92,6 +93,9 @@ struct Keys<'a> {
     threshold: Option<Value<'a>>,
     ignore_case: Option<Value<'a>>,
     n: Option<Value<'a>>,
+    rubric: Option<Value<'a>>,
+    command: Option<Value<'a>>,
+    timeout: Option<Value<'a>>,
 }
 
 /// A check with the places of its texts.
@@ -120,6 +124,9 @@ pub(super) fn assert_source<'a>(
         threshold: table.field("threshold"),
         ignore_case: table.field("ignore_case"),
         n: table.field("n"),
+        rubric: table.field("rubric"),
+        command: table.field("command"),
+        timeout: table.field("timeout"),
     };
     let name = table.field("name").map(|value| assert_name(&value));
     let weight = table
@@ -274,21 +281,11 @@ pub(super) fn extract(value: &Value<'_>) -> Option<StatedExtract> {
 
 impl<'a> Keys<'a> {
     fn value(&mut self, kind: &Value<'_>, example: &str) -> Option<Value<'a>> {
-        let value = self.value.take();
-        if value.is_none() {
-            let message = format!("the assert {} has no `value`", quoted(type_word(kind)));
-            kind.report(Code::MissingKey, message, Some(format!("add `{example}`")));
-        }
-        value
+        required(kind, "value", self.value.take(), example)
     }
 
     fn threshold(&mut self, kind: &Value<'_>, example: &str) -> Option<Value<'a>> {
-        let threshold = self.threshold.take();
-        if threshold.is_none() {
-            let message = format!("the assert {} has no `threshold`", quoted(type_word(kind)));
-            kind.report(Code::MissingKey, message, Some(format!("add `{example}`")));
-        }
-        threshold
+        required(kind, "threshold", self.threshold.take(), example)
     }
 
     /// A threshold of a score.
@@ -306,12 +303,34 @@ impl<'a> Keys<'a> {
 
     /// Reports the keys that the type does not have.
     fn report_unused(self, kind: &str) {
-        let unused = [self.value, self.threshold, self.ignore_case, self.n];
+        let unused = [
+            self.value,
+            self.threshold,
+            self.ignore_case,
+            self.n,
+            self.rubric,
+            self.command,
+            self.timeout,
+        ];
         for value in unused.into_iter().flatten() {
             let message = format!("an assert of type `{kind}` has no {}", value.name());
             value.report(Code::Conflict, message, None);
         }
     }
+}
+
+/// The value of a key that this type of assert must have; reports its absence.
+fn required<'a>(
+    kind: &Value<'_>,
+    key: &str,
+    value: Option<Value<'a>>,
+    example: &str,
+) -> Option<Value<'a>> {
+    if value.is_none() {
+        let message = format!("the assert {} has no `{key}`", quoted(type_word(kind)));
+        kind.report(Code::MissingKey, message, Some(format!("add `{example}`")));
+    }
+    value
 }
 
 fn type_word<'a>(kind: &Value<'a>) -> &'a str {
@@ -408,6 +427,8 @@ fn check(
             max: time(&keys.threshold(kind, "threshold = \"500ms\"")?)?,
         }
         .into(),
+        "judge" => judge(kind, keys)?.into(),
+        "exec" => exec(kind, keys)?.into(),
         _ => {
             let value = keys.value(kind, "value = 200")?;
             let max = value.integer(1..=limits::MAX_TOKENS)?;
@@ -455,6 +476,29 @@ fn texts_check(
         ignore_case,
     });
     Some(CheckSource { check, splits })
+}
+
+fn judge(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Check> {
+    let rubric = keys.rubric.take();
+    let rubric = required(kind, "rubric", rubric, "rubric = \"Polite, and right.\"");
+    let threshold = keys.share(defaults::JUDGE)?;
+    let rubric = text_value(&rubric?)?;
+    Some(Check::Judge { rubric, threshold })
+}
+
+fn exec(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Check> {
+    let command = keys.command.take();
+    let command = required(kind, "command", command, "command = [\"./grade.py\"]");
+    let threshold = keys.share(defaults::EXEC)?;
+    let timeout_ns = keys.timeout.take().map_or_else(
+        || parse_duration(defaults::EXEC_TIMEOUT),
+        |value| timeout(&value),
+    )?;
+    Some(Check::Exec {
+        command: text_list(&command?)?,
+        timeout_ns,
+        threshold,
+    })
 }
 
 fn word_count(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Check> {

@@ -14,6 +14,7 @@ use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
 use super::sources::{FileRef, FileResolver, LoadedFiles};
 use super::wire;
+use crate::suite::model::assert::{Assert, Check};
 use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant, default_patience};
 use crate::suite::value::base_url::is_url;
 use crate::suite::value::duration::parse_duration;
@@ -104,6 +105,9 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let cache = table
         .field("cache")
         .and_then(|value| cache_plan(&value, files));
+    let judge = table
+        .field("judge")
+        .map(|value| variant(&value, files, &mut FirstLines::default()));
     let (cache, reuse) = cache.unwrap_or_default();
     if let Some(variants) = &variants {
         check_reuse_window(table, cache, variants);
@@ -121,6 +125,9 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         if !prefixed && system.is_none() && all.all(Option::is_none) {
             check_system_mark(table);
         }
+    }
+    if let Some(prompts) = &prompts {
+        check_deferred(table, prompts, judge.is_some(), keep_answers);
     }
     Some(Suite {
         name: name?,
@@ -143,8 +150,40 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         reuse,
         system,
         parameters,
+        judge: match judge {
+            Some(judge) => Some(judge?),
+            None => None,
+        },
         prompts: prompts?,
     })
+}
+
+/// Reports asserts that are made after a run, where the suite lacks what they need.
+fn check_deferred(
+    table: &mut Table<'_>,
+    prompts: &[Prompt],
+    has_judge: bool,
+    keep_answers: Option<bool>,
+) {
+    let asserts = prompts.iter().flat_map(|prompt| prompt.asserts.as_slice());
+    let mut deferred = asserts.filter(|assert| assert.check.is_deferred());
+    let Some(first) = deferred.next() else {
+        return;
+    };
+    if let Some(keep) = table
+        .peek("keep_answers")
+        .filter(|_| keep_answers == Some(false))
+    {
+        let name = quoted(&first.name);
+        let message = format!("the assert {name} reads stored answers, and none are stored");
+        let help = "remove `keep_answers = false`".to_owned();
+        keep.report(Code::Conflict, message, Some(help));
+    }
+    let is_judge = |assert: &Assert| matches!(assert.check, Check::Judge { .. });
+    if !has_judge && (is_judge(first) || deferred.any(is_judge)) {
+        let help = "add `judge = \"creator/model\"`, the model that grades by rubrics";
+        table.missing(&["judge"], help);
+    }
 }
 
 /// Reports a system text mark in a suite without system texts.

@@ -105,6 +105,8 @@ pub struct SuiteFile {
     /// Weighted score from which an answer passes. Default: every assert must pass.
     #[schemars(range(min = 0, max = 1))]
     pub pass_threshold: Option<f64>,
+    /// The model that grades answers by the rubrics of `judge` asserts: an id, or a table as in `models`.
+    pub judge: Option<ModelEntry>,
     /// The prompts, each under its own `[[prompts]]`.
     #[schemars(length(min = 1, max = limits::PROMPTS))]
     pub prompts: Option<Vec<PromptTable>>,

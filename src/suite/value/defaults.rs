@@ -35,5 +35,11 @@ pub const WEIGHT: f64 = 1.0;
 pub const EDITS: u64 = 5;
 /// Least score of `rouge-n`.
 pub const ROUGE: f64 = 0.75;
+/// Least score of `judge`.
+pub const JUDGE: f64 = 0.5;
+/// Least score of `exec`.
+pub const EXEC: f64 = 1.0;
+/// The time after which `exec` is stopped.
+pub const EXEC_TIMEOUT: &str = "10s";
 /// Least score of `bleu`.
 pub const BLEU: f64 = 0.5;

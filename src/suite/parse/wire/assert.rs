@@ -19,8 +19,8 @@ pub struct AssertTable {
     /// The value of the check: a text, a list of strings, a pattern, a number or a JSON schema, by its type. A schema is
     /// a table, or `{ file = "schema.json" }`.
     pub value: Option<Value>,
-    /// Limit of the check: edits of `levenshtein`, least score of `rouge-n` and `bleu`, USD of `cost`, and a time
-    /// (`"2s"`, or milliseconds) of `latency` and `ttft`.
+    /// Limit of the check: edits of `levenshtein`, least score of `rouge-n`, `bleu`, `judge` and `exec`, USD of `cost`,
+    /// and a time (`"2s"`, or milliseconds) of `latency` and `ttft`.
     pub threshold: Option<Decimal>,
     /// Treats upper and lower case alike.
     #[schemars(extend("default" = false))]
@@ -28,6 +28,14 @@ pub struct AssertTable {
     /// Words of an n-gram of `rouge-n`.
     #[schemars(range(min = 1, max = limits::ASSERT_NGRAM), extend("default" = 1))]
     pub n: Option<usize>,
+    /// What a right answer is, for the `judge`.
+    #[schemars(length(min = 1, max = limits::ASSERT_VALUE_BYTES))]
+    pub rubric: Option<String>,
+    /// Program and arguments of `exec`: reads the sample as JSON, prints a score. Runs with `--allow-exec` alone.
+    #[schemars(length(min = 1, max = limits::ASSERT_VALUES))]
+    pub command: Option<Vec<String>>,
+    /// The time after which `exec` is stopped. Default: `"10s"`.
+    pub timeout: Option<String>,
     /// Name of its grades. Default: the type, numbered where there are several.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub name: Option<String>,

@@ -1,0 +1,282 @@
+//! Deferred checks: the judge's verdicts and the user's commands, after the requests of a run.
+//!
+//! Owns their order and their place in the records. Must not know how a check is made. Invariants: nothing here runs while a
+//! request of the run is timed; an answer whose checks have no result has no grades, and is counted and reported.
+
+mod exec;
+mod judge;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream;
+
+use crate::grade::{DeferredCheck, DeferredGrade, DeferredTask, Grader};
+use crate::record::ledger::Spending;
+use crate::record::{Amendment, Grade, Judging, RequestLog, Run, Sample};
+use crate::report::Figure;
+use crate::suite::{Check, Suite};
+use crate::units::{Usd, plural};
+
+use super::cost_cap::CostLimit;
+use super::job::Job;
+use crate::command::base::endpoint::OpenEndpoint;
+use crate::command::base::failure::Failure;
+use crate::command::base::runtime::{interrupted, runtime};
+use crate::command::base::stdio::stderr;
+use judge::{JudgeRequest, JudgeRun};
+
+/// The results of the deferred checks of a run.
+#[derive(Debug, Default)]
+pub(in crate::command) struct DeferredGrades {
+    /// The verdicts and their cost, if there is a judge.
+    pub(in crate::command) judging: Option<Judging>,
+    /// The cost of the judge's requests.
+    pub(in crate::command) spending: Spending,
+    /// Under a limit: the most that its requests of unknown cost can cost.
+    pub(in crate::command) reserved: Usd,
+    /// Answers with all their grades.
+    pub(in crate::command) graded: u64,
+    /// Answers whose checks have no result.
+    pub(in crate::command) ungraded: u64,
+    /// True if the user stopped it.
+    pub(in crate::command) interrupted: bool,
+}
+
+/// The inputs of the deferred checks of a run.
+pub(in crate::command) struct DeferredInputs<'a> {
+    pub(in crate::command) run: &'a Run,
+    /// Name of the run.
+    pub(in crate::command) name: &'a str,
+    /// The suite whose asserts grade.
+    pub(in crate::command) suite: &'a Suite,
+    /// The job whose endpoint and prices serve the judge.
+    pub(in crate::command) job: &'a Job,
+    pub(in crate::command) opened: &'a OpenEndpoint,
+    /// The limit of the cost of the run, and what it has spent of it.
+    pub(in crate::command) limit: Option<(CostLimit, Usd)>,
+    /// The log of the run's requests; absent once the run has ended.
+    pub(in crate::command) log: Option<Arc<RequestLog>>,
+    /// True to grade only answers without grades of the suite.
+    pub(in crate::command) only_new: bool,
+    pub(in crate::command) quiet: bool,
+}
+
+/// A sample with its deferred checks.
+struct Pending {
+    sample: Sample,
+    checks: Vec<(DeferredCheck, Option<DeferredGrade>)>,
+}
+
+/// Returns true if a prompt of the suite has a deferred check.
+pub(in crate::command) fn has_deferred(suite: &Suite) -> bool {
+    let mut asserts = suite.prompts.iter().flat_map(|one| one.asserts.as_slice());
+    asserts.any(|assert| assert.check.is_deferred())
+}
+
+/// Refuses commands of a suite that the user did not allow.
+///
+/// # Errors
+/// If the suite has an `exec` assert and `allowed` is false.
+pub(in crate::command) fn refuse_commands(suite: &Suite, allowed: bool) -> Result<(), Failure> {
+    let asserts = suite.prompts.iter().flat_map(|one| one.asserts.as_slice());
+    let programs = asserts.filter_map(|assert| match &assert.check {
+        Check::Exec { command, .. } => command.first(),
+        _ => None,
+    });
+    let programs: BTreeSet<&String> = programs.collect();
+    if allowed || programs.is_empty() {
+        return Ok(());
+    }
+    let programs: Vec<String> = programs.iter().map(|name| format!("`{name}`")).collect();
+    Err(Failure::usage(format!(
+        "the suite grades answers by running {}\n  to allow it, add --allow-exec",
+        programs.join(", ")
+    )))
+}
+
+/// Makes the deferred checks and stores the grades as amendments.
+pub(in crate::command) fn grade(inputs: &DeferredInputs<'_>) -> Result<DeferredGrades, Failure> {
+    let Some(grader) = Grader::new(inputs.suite).filter(|_| has_deferred(inputs.suite)) else {
+        return Ok(DeferredGrades::default());
+    };
+    let mut pending = pending(inputs, &grader)?;
+    let stopped = run_commands(&mut pending)?;
+    let judged = if stopped {
+        JudgeRun::default()
+    } else {
+        ask_judge(inputs, &mut pending)?
+    };
+    let mut outcome = DeferredGrades {
+        judging: judged.judging,
+        spending: judged.spending,
+        reserved: judged.reserved,
+        interrupted: stopped || judged.interrupted,
+        ..DeferredGrades::default()
+    };
+    store(inputs, &grader, &pending, &mut outcome)?;
+    print_counts(inputs, &outcome, judged.problem.as_deref())?;
+    Ok(outcome)
+}
+
+fn pending(inputs: &DeferredInputs<'_>, grader: &Grader) -> Result<Vec<Pending>, Failure> {
+    let own = |grade: &Grade| !grade.external;
+    let samples = inputs.run.samples()?.flatten();
+    let samples = samples.filter(|one| !(inputs.only_new && one.grades.iter().any(own)));
+    let pending = samples.filter_map(|sample| {
+        let checks = grader.deferred(inputs.suite, &sample).into_iter();
+        let checks: Vec<_> = checks
+            .map(|check| {
+                let failed = check.task.as_ref().err();
+                let failed = failed.map(|reason| DeferredGrade::Failed(reason.clone()));
+                (check, failed)
+            })
+            .collect();
+        (!checks.is_empty()).then_some(Pending { sample, checks })
+    });
+    Ok(pending.collect())
+}
+
+/// Runs the commands, some at once. Returns true if the user stopped it.
+fn run_commands(pending: &mut [Pending]) -> Result<bool, Failure> {
+    let work = pending.iter_mut().flat_map(|one| {
+        let Pending { sample, checks } = one;
+        let sample: &Sample = sample;
+        checks.iter_mut().filter_map(move |(check, grade)| {
+            let Ok(DeferredTask::Exec { command, timeout }) = &check.task else {
+                return None;
+            };
+            Some(async move {
+                let mut json = serde_json::to_vec(sample).unwrap_or_default();
+                json.push(b'\n');
+                *grade = Some(exec::score(command, *timeout, &json).await);
+            })
+        })
+    });
+    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime = runtime()?;
+    Ok(runtime.block_on(async {
+        let all = stream::iter(work).buffer_unordered(at_once);
+        tokio::select! {
+            () = all.collect::<()>() => false,
+            () = interrupted() => true,
+        }
+    }))
+}
+
+/// Requests the verdicts that the checks need.
+fn ask_judge(inputs: &DeferredInputs<'_>, pending: &mut [Pending]) -> Result<JudgeRun, Failure> {
+    let request = |check: &DeferredCheck| match &check.task {
+        Ok(DeferredTask::Judge { system, message }) => Some(JudgeRequest {
+            system: system.clone(),
+            text: message.content.clone(),
+        }),
+        _ => None,
+    };
+    let checks = pending.iter().flat_map(|one| &one.checks);
+    let requests: BTreeSet<JudgeRequest> = checks.filter_map(|(check, _)| request(check)).collect();
+    let Some(judge) = inputs.suite.judge.as_ref().filter(|_| !requests.is_empty()) else {
+        return Ok(JudgeRun::default());
+    };
+    let requests: Vec<JudgeRequest> = requests.into_iter().collect();
+    let base_url = inputs.opened.record.base_url.as_deref();
+    let cached = judge::cached(base_url, judge, &requests);
+    let new: Vec<JudgeRequest> = requests
+        .into_iter()
+        .filter(|one| !cached.contains_key(one))
+        .collect();
+    let mut judged = if new.is_empty() {
+        JudgeRun::default()
+    } else {
+        let suite = judge::suite_of(inputs.suite, judge, &new);
+        let limit = inputs.limit.clone();
+        match judge::job(inputs.job, suite, inputs.opened, (inputs.name, limit)) {
+            Ok(job) => {
+                let log = (inputs.name, inputs.log.clone());
+                judge::send(&job, inputs.opened, &new, log, inputs.quiet)?
+            }
+            Err(refused) => JudgeRun {
+                problem: Some(refused.message),
+                ..JudgeRun::default()
+            },
+        }
+    };
+    let hits = cached.len() as u64;
+    judged.verdicts.extend(cached);
+    let judging = judged
+        .judging
+        .get_or_insert_with(|| Judging::new(judge.model.clone()));
+    judging.verdicts += hits;
+    judging.cached += hits;
+    for (check, grade) in pending.iter_mut().flat_map(|one| &mut one.checks) {
+        let verdict = request(check).and_then(|request| judged.verdicts.get(&request));
+        if let Some((score, reason)) = verdict {
+            *grade = Some(DeferredGrade::Score(*score, reason.clone()));
+        }
+    }
+    Ok(judged)
+}
+
+/// Stores the grades of each sample whose checks all have a result; an earlier grade of the others goes away.
+fn store(
+    inputs: &DeferredInputs<'_>,
+    by: &Grader,
+    pending: &[Pending],
+    outcome: &mut DeferredGrades,
+) -> Result<(), Failure> {
+    let mut journal = inputs.run.amend()?;
+    for Pending { sample, checks } in pending {
+        let results = checks.iter().map(|(_, grade)| grade.clone());
+        let results: Option<Vec<DeferredGrade>> = results.collect();
+        let rows = results.and_then(|results| by.grades_with(sample, &results));
+        match &rows {
+            Some(_) => outcome.graded += 1,
+            None => outcome.ungraded += 1,
+        }
+        let (grades, pass_threshold) = rows.unwrap_or_default();
+        journal.append(&Amendment {
+            version: Amendment::VERSION,
+            trial: sample.trial,
+            grades,
+            pass_threshold,
+            regraded: true,
+            ..Amendment::default()
+        })?;
+    }
+    journal.sync()?;
+    Ok(())
+}
+
+fn print_counts(
+    inputs: &DeferredInputs<'_>,
+    outcome: &DeferredGrades,
+    problem: Option<&str>,
+) -> std::io::Result<()> {
+    let mut err = stderr();
+    if let Some(judging) = outcome.judging.as_ref().filter(|_| !inputs.quiet) {
+        let cached = match judging.cached {
+            0 => String::new(),
+            cached => format!(" ({cached} from the cache)"),
+        };
+        writeln!(
+            err,
+            "judge {}: {}{cached}, {}",
+            judging.model,
+            plural(judging.verdicts, "verdict"),
+            Figure::Money(judging.spent_usd).shown()
+        )?;
+    }
+    if outcome.ungraded > 0 {
+        let answers = plural(outcome.ungraded, "answer");
+        let reason = problem.map_or_else(String::new, |problem| format!(": {problem}"));
+        writeln!(
+            err,
+            "warning: {answers} could not be graded and {} in no pass rate{reason}\n  to grade later: bakeoff score {} --suite SUITE",
+            if outcome.ungraded == 1 { "is" } else { "are" },
+            inputs.run.folder().display()
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! Checks that are made after a run: a judge's verdicts and commands, against the simulator's knowledge of what was right.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+
+use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
+use serde_json::Value;
+
+use crate::support::program::{FAST_WORLD, Home};
+
+const SUITE: &str = r#"
+name = "judged"
+models = ["openai/gpt-5-mini", "openai/gpt-4.1-nano"]
+judge = { model = "anthropic/claude-haiku-4.5", parameters = { temperature = 0 } }
+repetitions = 4
+concurrency = 4
+warmup = 0
+max_attempts = 1
+[parameters]
+max_tokens = 200
+
+[[prompts]]
+id = "refund"
+user = "A customer bought shoes 10 days ago."
+assert = [{ type = "judge", rubric = "States the limit.", threshold = 0.7 }, { type = "word-count", value = { max = 40 } }]
+
+[[prompts]]
+id = "other"
+user = "Say hello about shoes."
+"#;
+
+/// The judge is right about every answer: it sees the text of a right one.
+const JUDGE: &str = r#"
+[[answers]]
+when = "within 14 days"
+right = "{\"reason\": \"states it\", \"score\": 0.9}"
+wrong = "-"
+[[answers]]
+when = "<rubric "
+right = "{\"reason\": \"does not\", \"score\": 0.2}"
+wrong = "-"
+"#;
+
+const ANSWERS: &str = r#"
+[[answers]]
+when = "shoes"
+right = "You can return them within 14 days."
+wrong = "Ask the shop."
+[models."openai/gpt-5-mini"]
+right_share = 0.6
+[models."openai/gpt-4.1-nano"]
+right_share = 0.6
+[models."anthropic/claude-haiku-4.5"]
+right_share = 1
+"#;
+
+fn gateway(judge: &str) -> SimulatorHandle {
+    let world = Scenario::parse(&format!("{FAST_WORLD}{judge}{ANSWERS}")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    Simulator::start(world, listener, None, 5).unwrap()
+}
+
+fn home(gateway: &SimulatorHandle, suite: &str) -> Home {
+    let suite = format!("endpoint = \"{}\"\n{suite}", gateway.base_url());
+    Home::new().with("suite.toml", &suite)
+}
+
+/// The last line of the ledger, by model: requests and cost.
+fn spending(home: &Home, model: &str) -> Option<(u64, String)> {
+    let ledger = home.read("reports/ledger.jsonl");
+    let line: Value = serde_json::from_str(ledger.lines().last().unwrap()).unwrap();
+    let models = line["models"].as_array().unwrap();
+    let found = models.iter().find(|one| one["model"] == model)?;
+    Some((
+        found["requests"].as_u64().unwrap(),
+        found["spent_usd"].as_str().unwrap().to_owned(),
+    ))
+}
+
+#[test]
+fn a_judge_grades_after_the_run_and_is_paid_once() {
+    let gateway = gateway(JUDGE);
+    let home = home(&gateway, SUITE);
+    let cache = home.path("cache");
+    home.bakeoff("run suite.toml --max-cost 1")
+        .env("BAKEOFF_CACHE_DIR", &cache)
+        .complains("judge anthropic/claude-haiku-4.5: 2 verdicts")
+        .run();
+    let truth = gateway.trace();
+    let run = home.read("reports/judged/latest/amendments.jsonl");
+    let samples = home.samples("judged");
+    let mut graded = 0;
+    for sample in &samples {
+        let id = sample["request_id"].as_str();
+        let record = truth
+            .iter()
+            .find(|one| one.request_id.as_deref() == id)
+            .unwrap();
+        let trial = format!("\"trial\":{},", sample["trial"]);
+        let line = run.lines().find(|line| line.contains(&trial));
+        let line: Option<Value> = line.map(|line| serde_json::from_str(line).unwrap());
+        assert_eq!(line.is_some(), sample["prompt"] == "refund");
+        let Some(line) = line else {
+            continue;
+        };
+        let rows = line["grades"].as_array().unwrap();
+        assert_eq!(
+            (&rows[0]["name"], &rows[1]["name"]),
+            (&"judge".into(), &"word-count".into())
+        );
+        assert_eq!(rows[0]["pass"].as_bool(), record.right, "{line}");
+        graded += 1;
+    }
+    assert_eq!((samples.len(), graded), (16, 8));
+    // Answers that are the same are judged once: the script has two.
+    let (requests, spent) = spending(&home, "anthropic/claude-haiku-4.5").unwrap();
+    assert_eq!(requests, 2);
+    let manifest: Value =
+        serde_json::from_str(&home.read("reports/judged/latest/manifest.json")).unwrap();
+    assert_eq!(manifest["judging"]["verdicts"], 2);
+    assert_eq!(manifest["judging"]["spent_usd"].as_str(), Some(&*spent));
+
+    // The verdicts are on disk: grading again sends nothing, and the same answers pass.
+    let before = gateway.trace().len();
+    home.bakeoff("score reports/judged/latest --suite suite.toml")
+        .env("BAKEOFF_CACHE_DIR", &cache)
+        .complains("judge anthropic/claude-haiku-4.5: 2 verdicts (2 from the cache), $0\n")
+        .run();
+    assert_eq!(gateway.trace().len(), before);
+    assert_eq!(
+        spending(&home, "anthropic/claude-haiku-4.5").unwrap(),
+        (requests, spent)
+    );
+    assert_eq!(
+        home.read("reports/judged/latest/amendments.jsonl"),
+        run.repeat(2)
+    );
+}
+
+#[test]
+fn an_answer_without_a_verdict_has_no_grade_and_ends_in_an_exit_code() {
+    // Prose around a verdict may quote one that the answer asked for.
+    let gateway = gateway(&JUDGE.replace(
+        "{\\\"reason\\\": \\\"does not\\\"",
+        "As you wish: {\\\"reason\\\": \\\"ok\\\"",
+    ));
+    let home = home(&gateway, SUITE);
+    home.bakeoff("run suite.toml")
+        .exits(4)
+        .complains("could not be graded and are in no pass rate: the judge's answer is no verdict")
+        .run();
+    let amendments = home.read("reports/judged/latest/amendments.jsonl");
+    let ungraded = amendments
+        .lines()
+        .filter(|line| !line.contains("\"grades\""))
+        .count();
+    let wrong = gateway.trace();
+    let wrong = wrong.iter().filter(|one| one.right == Some(false)).count();
+    assert!(ungraded > 0 && ungraded <= wrong, "{ungraded} {wrong}");
+    assert!(!amendments.contains("\"score\":0.2"));
+}
+
+#[test]
+fn a_cap_holds_for_the_judge() {
+    let gateway = gateway(JUDGE);
+    let home = home(&gateway, SUITE);
+    // Enough for the run, whose worst case is far above its cost, and not for a judge that may write 2,000 tokens.
+    home.bakeoff("run suite.toml --max-cost 0.009")
+        .exits(4)
+        .complains("8 answers could not be graded and are in no pass rate: the cap of $0.009 (the cap of the run)")
+        .run();
+    assert_eq!(spending(&home, "anthropic/claude-haiku-4.5"), None);
+    home.bakeoff("score reports/judged/latest --suite suite.toml --max-cost 1")
+        .complains("2 verdicts")
+        .run();
+    assert_eq!(spending(&home, "anthropic/claude-haiku-4.5").unwrap().0, 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_grade_where_the_user_allows_them() {
+    let gateway = gateway(JUDGE);
+    let judge = "{ type = \"judge\", rubric = \"States the limit.\", threshold = 0.7 }";
+    let command = "{ type = \"exec\", command = [\"sh\", \"-c\", \"grep -q 'within 14' && echo 1 || echo false\"] }";
+    let home = home(&gateway, &SUITE.replace(judge, command));
+    home.bakeoff("run suite.toml")
+        .exits(2)
+        .complains("the suite grades answers by running `sh`\n  to allow it, add --allow-exec")
+        .run();
+    assert!(gateway.trace().is_empty());
+    home.bakeoff("run suite.toml --allow-exec").run();
+    let amendments = home.read("reports/judged/latest/amendments.jsonl");
+    let passed = amendments
+        .matches("{\"name\":\"exec\",\"score\":1.0,\"pass\":true")
+        .count();
+    let refund: Vec<Value> = home.samples("judged");
+    let truth = gateway.trace();
+    let right = refund.iter().filter(|sample| {
+        let id = sample["request_id"].as_str();
+        let record = truth
+            .iter()
+            .find(|one| one.request_id.as_deref() == id)
+            .unwrap();
+        sample["prompt"] == "refund" && record.right == Some(true)
+    });
+    assert_eq!(passed, right.count());
+
+    // The labels of people, which agree but for one.
+    let mut labels = "trial,pass\n".to_owned();
+    let lines: Vec<Value> = amendments
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (index, line) in lines.iter().enumerate() {
+        let pass = line["grades"][0]["pass"].as_bool().unwrap() != (index == 0);
+        writeln!(labels, "{},{pass}", line["trial"]).unwrap();
+    }
+    let home = home
+        .with("labels.csv", &labels)
+        .with("bad.csv", "trial,pass\n0,maybe\n");
+    home.bakeoff("score reports/judged/latest --labels labels.csv")
+        .says("exec              8  87.5 %")
+        .run();
+    home.bakeoff("score reports/judged/latest --labels bad.csv")
+        .exits(2)
+        .complains("bad.csv:2")
+        .run();
+}
