@@ -8,6 +8,7 @@ use crate::verdict::fixture::{answered, failed, flagged, manifest};
 use super::*;
 
 mod html;
+mod limit_columns;
 mod pages;
 mod recommendations;
 mod remarks;
