@@ -55,6 +55,7 @@ fn everything(count: usize, repetitions: usize) -> Evidence {
         sharing: Vec::new(),
         part_starts: Vec::new(),
         providers: vec!["azure".to_owned()],
+        limited: Vec::new(),
     }
 }
 

@@ -244,6 +244,7 @@ pub(crate) fn run(
         sharing: Vec::new(),
         part_starts: Vec::new(),
         providers: Vec::new(),
+        limited: Vec::new(),
     }
 }
 

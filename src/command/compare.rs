@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{Manifest, Run};
-use crate::report::ComparisonReport;
+use crate::report::{ComparisonReport, retirement_lines};
 use crate::suite::Gate;
 use crate::verdict::{
     DeclaredChange, Evaluation, FoldedRun, Judgement, OutputChange, compare_runs, decide_switches,
@@ -104,7 +104,12 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut judged = Evaluation::from_judgement(judgement, &gate);
     judged.outputs = outputs;
     judged.switches = decide_switches(&newest.read.evidence, &suite.reference, &gate);
+    let retirements = retirement_lines(&newest.manifest);
+    for line in &retirements {
+        writeln!(stderr(), "warning: {line}")?;
+    }
     let compared = ComparisonReport::new(&suite.name, &what, TOOL, &judged);
+    let compared = compared.with_retirements(retirements);
     print_comparison(&compared, options.format)?;
     github::append_job_summary(&compared.job_summary())?;
     let sound = first.can_be_judged() && newest.can_be_judged();

@@ -153,20 +153,26 @@ impl HdrReader {
     /// Adds the histogram in `hdr` to `sum` (which must have the bounds of [`empty_histogram`]) and returns the
     /// number of values added. On an error `sum` is unchanged.
     pub fn add(&mut self, hdr: &str, sum: &mut Histogram<u64>) -> Result<u64, HdrError> {
+        let counters = self.counters(hdr)?;
+        for &(value, count) in counters {
+            sum.record_n(value, count).map_err(|_| HdrError::Range)?;
+        }
+        Ok(counters.iter().map(|&(_, count)| count).sum())
+    }
+
+    /// Returns the values of the histogram in `hdr` in microseconds, each with its number.
+    pub fn counters(&mut self, hdr: &str) -> Result<&[(u64, u64)], HdrError> {
         let payload = self.unpack(hdr)?;
         read_counters(&self.unpacked[payload], &mut self.counters)?;
         let in_range = |&(value, _): &(u64, u64)| value <= MAX_US;
         if !self.counters.iter().all(in_range) {
             return Err(HdrError::Range);
         }
-        let total = self.counters.iter().map(|&(_, count)| count).sum();
+        let total: u64 = self.counters.iter().map(|&(_, count)| count).sum();
         if total > MAX_GAPS {
             return Err(HdrError::Range);
         }
-        for &(value, count) in &self.counters {
-            sum.record_n(value, count).map_err(|_| HdrError::Range)?;
-        }
-        Ok(total)
+        Ok(&self.counters)
     }
 
     /// Unpacks a text; the place of the counters in `unpacked`.

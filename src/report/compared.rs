@@ -18,6 +18,7 @@ pub struct ComparisonReport {
     scope: String,
     tool: String,
     verdicts: Verdicts,
+    retirements: Vec<String>,
 }
 
 impl ComparisonReport {
@@ -28,6 +29,16 @@ impl ComparisonReport {
             scope: scope.to_owned(),
             tool: tool.to_owned(),
             verdicts: Verdicts::new(evaluation),
+            retirements: Vec::new(),
+        }
+    }
+
+    /// The report with warnings about models that retire.
+    #[must_use]
+    pub fn with_retirements(self, retirements: Vec<String>) -> Self {
+        Self {
+            retirements,
+            ..self
         }
     }
 
@@ -65,6 +76,7 @@ impl ComparisonReport {
             warning: None,
             screen: None,
             verdicts: &self.verdicts,
+            retirements: &self.retirements,
         }
     }
 }

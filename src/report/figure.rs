@@ -359,10 +359,12 @@ impl FigureCell {
         match &self.interval {
             Some(ends) if with_interval && self.figure != Figure::Absent => {
                 let (lower, upper) = &**ends;
-                if (lower, upper) == (&Figure::Absent, &Figure::Absent) {
+                if (lower, upper) != (&Figure::Absent, &Figure::Absent) {
+                    format!("{figure} ({})", self.figure.shown_ends(lower, upper))
+                } else if self.low_n {
                     format!("{figure} ({NO_END_MARK})")
                 } else {
-                    format!("{figure} ({})", self.figure.shown_ends(lower, upper))
+                    figure
                 }
             }
             _ => figure,

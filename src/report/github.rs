@@ -8,7 +8,7 @@ use crate::verdict::{LimitStatus, SwitchOutcome, Verdict};
 use super::screen::ResultScreen;
 use super::switch::SwitchText;
 use super::text::{self, push};
-use super::verdicts::{Section, Verdicts};
+use super::verdicts::{LimitText, Section, Verdicts};
 use super::{markdown, recommendations};
 
 /// Most annotations of one kind: GitHub shows no more per step.
@@ -29,6 +29,8 @@ pub struct JobSummary<'a> {
     pub screen: Option<&'a ResultScreen>,
     /// The verdicts and limits.
     pub verdicts: &'a Verdicts,
+    /// Warnings about models that retire.
+    pub retirements: &'a [String],
 }
 
 /// The hidden comment that identifies an earlier comment on the same suite, to be replaced.
@@ -82,7 +84,9 @@ fn push_run(page: &mut String, job: &JobSummary<'_>, screen: &ResultScreen) {
         return;
     }
     page.push_str("\n<details><summary>Verdicts</summary>\n");
-    for limit in &job.verdicts.limit_texts {
+    // A comment has room for 65,536 characters: the prompts that meet a limit are in the report alone.
+    let is_listed = |limit: &&LimitText| !limit.of_prompt || limit.holds != LimitStatus::Within;
+    for limit in job.verdicts.limit_texts.iter().filter(is_listed) {
         let sentence = text::markdown(&limit.sentence);
         push(page, format_args!("\n- {sentence}"));
     }
@@ -212,8 +216,8 @@ fn push_section(page: &mut String, section: &Section) {
     }
 }
 
-/// Renders workflow commands, one per line: an error for a failure, a warning for each alert, and one for an
-/// inconclusive verdict if the suite enables those.
+/// Renders workflow commands, one per line: an error for a failure, a warning for each alert and for each model that
+/// retires, and one for an inconclusive verdict if the suite enables those.
 pub fn annotations(job: &JobSummary<'_>) -> String {
     let verdicts = job.verdicts;
     let gating = verdicts.sections.iter().filter(|section| section.gates);
@@ -260,7 +264,9 @@ pub fn annotations(job: &JobSummary<'_>) -> String {
         warnings.clear();
     }
     // A gate that judged nothing is never silent, whatever the suite says about inconclusive verdicts.
-    let warnings = [alerts, warnings].concat();
+    let retirements = job.retirements.iter();
+    let retirements = retirements.map(|line| ("a model retires".to_owned(), line.as_str()));
+    let warnings = [alerts, retirements.collect(), warnings].concat();
     let mut commands = String::new();
     for (kind, all) in [("error", errors), ("warning", warnings)] {
         push_commands(&mut commands, kind, &all);

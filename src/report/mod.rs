@@ -21,6 +21,7 @@ mod hlog;
 mod html;
 mod json;
 mod junit;
+mod limit_wording;
 mod live;
 mod markdown;
 pub mod models;
@@ -74,7 +75,7 @@ pub use output_tokens::Outputs;
 pub use plan::{PlanDocument, PlanListing};
 pub use problems::RunProblem;
 pub use recommendations::RecommendationText;
-pub use retirement::retirement_line;
+pub use retirement::{retirement_line, retirement_lines};
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use screen::{GateLine, ResultScreen};
 pub use sizes::SizesDocument;
@@ -140,6 +141,8 @@ pub struct Report<'a> {
     timings: RunTimings,
     answers: Option<PageAnswers>,
     view: View,
+    /// Warnings about models that retire.
+    retirements: Vec<String>,
 }
 
 impl<'a> Report<'a> {
@@ -187,6 +190,7 @@ impl<'a> Report<'a> {
             timings,
             answers: None,
             view,
+            retirements: retirement_lines(manifest),
         }
     }
 
@@ -211,6 +215,7 @@ impl<'a> Report<'a> {
             warning: self.view.warning.as_deref(),
             screen: Some(&self.view.screen),
             verdicts: &self.view.verdicts,
+            retirements: &self.retirements,
         }
     }
 

@@ -4,8 +4,9 @@
 //! and its source, and none says that a model cannot be used: an endpoint may serve it on.
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
-use crate::record::ModelRetirement;
+use crate::record::{Manifest, ModelRetirement};
 
 /// The warning about a model that retires, or has retired by `today`.
 pub fn retirement_line(one: &ModelRetirement, today: Date) -> String {
@@ -24,6 +25,13 @@ pub fn retirement_line(one: &ModelRetirement, today: Date) -> String {
              and use `bakeoff accept --successor-of`"
         )
     }
+}
+
+/// The warnings about the models of a run that had retired, or were about to, when it began.
+pub fn retirement_lines(manifest: &Manifest) -> Vec<String> {
+    let began = manifest.started_at.to_zoned(TimeZone::UTC).date();
+    let near = manifest.retirements.iter();
+    near.map(|one| retirement_line(one, began)).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::recommendations::{
 use super::spread::SpreadColumn;
 use super::switch::SwitchText;
 use super::table::{FigureRow, FigureTable};
-use super::wording;
+use super::{limit_wording, wording};
 
 /// Maximum failed gates that are listed one by one; the rest is counted.
 const MAX_GATE_LINES: usize = 5;
@@ -402,7 +402,7 @@ fn gate_lines(evaluation: &Evaluation, names: &ShortNames) -> Vec<GateLine> {
     let exceeded = evaluation.limits.iter();
     let exceeded = exceeded.filter(|check| check.status == LimitStatus::Exceeded);
     let failed: Vec<String> = failed
-        .chain(exceeded.map(wording::limit_sentence))
+        .chain(exceeded.map(limit_wording::sentence))
         .collect();
     let line = |text: String| GateLine {
         status: GateStatus::Failed,

@@ -180,29 +180,40 @@ fn sentence(lint: &Lint) -> String {
         ),
         Lint::NoUpperEnd {
             quantity,
+            per_prompt,
             answers,
             needs,
             can_fail,
         } => format!(
-            "the limit `{}` can {}: {answers} answers of each model give no upper bound, {needs} would",
+            "the limit `{}` can {}: {answers} answers of each {} give no upper bound, {needs} would",
             quantity.word(),
             if *can_fail {
                 "fail but never pass"
             } else {
                 "neither pass nor fail"
-            }
+            },
+            if *per_prompt { "prompt" } else { "model" }
         ),
         Lint::ErrorRateTooFine {
             bound,
+            per_prompt,
             reached,
-            needs_prompts,
+            needs,
         } => format!(
-            "the limit `error_rate` of {} can fail but never pass: a run without errors leaves up to {} open; {}",
+            "the limit `error_rate` of {} can fail but never pass: a {} without errors leaves up to {} open; {}",
             percent(*bound),
+            if *per_prompt { "prompt" } else { "run" },
             percent(*reached),
-            needs_prompts.map_or_else(
+            needs.map_or_else(
                 || "allow more".to_owned(),
-                |prompts| format!("{prompts} prompts would do, or allow more")
+                |needs| {
+                    let what = if *per_prompt {
+                        "repetitions"
+                    } else {
+                        "prompts"
+                    };
+                    format!("{needs} {what} would do, or allow more")
+                }
             )
         ),
     }
@@ -527,19 +538,22 @@ mod tests {
                     metric: Metric::Latency,
                     percent: 99,
                 },
+                per_prompt: false,
                 answers: 200,
                 needs: 368,
                 can_fail: true,
             },
             Lint::ErrorRateTooFine {
                 bound: 0.02,
+                per_prompt: false,
                 reached: 0.18,
-                needs_prompts: Some(193),
+                needs: Some(193),
             },
             Lint::ErrorRateTooFine {
                 bound: 0.00001,
+                per_prompt: true,
                 reached: 0.18,
-                needs_prompts: None,
+                needs: None,
             },
         ];
         let sentences: Vec<String> = lints.iter().map(sentence).collect();
@@ -553,7 +567,7 @@ mod tests {
         `ttft` would be unstable: with a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or use more prompts
         the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper bound, 368 would
         the limit `error_rate` of 2 % can fail but never pass: a run without errors leaves up to 18 % open; 193 prompts would do, or allow more
-        the limit `error_rate` of 0.001 % can fail but never pass: a run without errors leaves up to 18 % open; allow more
+        the limit `error_rate` of 0.001 % can fail but never pass: a prompt without errors leaves up to 18 % open; allow more
         ");
     }
 

@@ -13,7 +13,7 @@ use crate::verdict::{
 
 use super::figure::{Figure, FigureCell, Probability, count, share};
 use super::table::{FigureRow, FigureTable};
-use super::wording;
+use super::{limit_wording, wording};
 
 /// The word that CSV and JSON store for a situation.
 pub(super) const fn situation_word(situation: ComparisonDesign) -> &'static str {
@@ -284,23 +284,25 @@ fn route_row(
     row
 }
 
-/// One row per variant and limit.
+/// One row per variant and limit, and per prompt of a limit that is checked for each.
 pub(super) fn limits(checks: &[LimitCheck]) -> FigureTable {
+    let has_prompts = checks.iter().any(|check| check.prompt.is_some());
     FigureTable::from_rows(checks.iter().map(|check| {
-        let figure = wording::limit_figure(check.quantity);
+        let figure = limit_wording::figure(check.quantity);
         let mut row = FigureRow::default();
         row.put_figure("variant", words(&check.variant));
-        row.put_figure("limit", Figure::Text(wording::limit_word(check.quantity)));
+        row.put_figure("limit", Figure::Text(limit_wording::word(check.quantity)));
+        let prompt = check.prompt.as_deref().map_or(Figure::Absent, words);
+        row.put_figure("prompt", prompt);
         row.put_figure("bound", figure(check.bound));
-        let estimate = check.estimate.map_or(Figure::Absent, figure);
-        row.put(
-            "estimate",
-            FigureCell::within(estimate, check.interval, figure),
-        );
+        row.put("estimate", limit_wording::cell(check));
         row.put_figure("n", count(check.n));
         row.put_figure("holds", words(holds_word(check.status)));
         row.show("variant", "variant", 0);
         row.show("limit", "limit", 0);
+        if has_prompts {
+            row.show("prompt", "prompt", 0);
+        }
         row.show("bound", "bound", 0);
         row.show_within("estimate", "measured", 0, 1);
         row.show("n", "n", 2);

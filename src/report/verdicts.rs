@@ -17,7 +17,7 @@ use super::output_tokens::Outputs;
 use super::switch::SwitchText;
 use super::table::FigureTable;
 use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes, situation_word};
-use super::wording;
+use super::{limit_wording, wording};
 use crate::verdict::{Evaluation, GatedJudgement};
 
 /// All judgements and limits, ready to be rendered.
@@ -42,8 +42,10 @@ pub struct Verdicts {
 pub struct LimitText {
     /// Label of the variant.
     pub variant: String,
-    /// The limit's key in the suite.
+    /// The limit's key in the suite, and its prompt.
     pub limit: String,
+    /// True if it is the limit of one prompt.
+    pub of_prompt: bool,
     /// Status of the limit.
     pub holds: LimitStatus,
     /// The status in one sentence with its numbers.
@@ -162,9 +164,10 @@ impl LimitText {
     fn new(check: &LimitCheck) -> Self {
         Self {
             variant: check.variant.clone(),
-            limit: wording::limit_word(check.quantity),
+            limit: limit_wording::name(check),
+            of_prompt: check.prompt.is_some(),
             holds: check.status,
-            sentence: wording::limit_sentence(check),
+            sentence: limit_wording::sentence(check),
         }
     }
 }

@@ -5,11 +5,11 @@
 //! never the sign of a number; every number is rounded as the tables round it.
 
 use crate::stats::FEWEST_PROMPTS;
-use crate::suite::{Bounds, Direction, Metric, Quantity, Scale};
+use crate::suite::{Bounds, Direction, Metric, Scale};
 use crate::units::{Nanos, plural};
 use crate::verdict::{
-    Comparison, ComparisonDesign, Effect, LimitCheck, LimitStatus, Procedure, Reason, SampleSize,
-    SharedShift, SizeGoal, Verdict,
+    Comparison, ComparisonDesign, Effect, LimitStatus, Procedure, Reason, SampleSize, SharedShift,
+    SizeGoal, Verdict,
 };
 
 use super::figure::{Figure, FigureCell, Probability, Thousandths, share};
@@ -525,49 +525,6 @@ pub(super) fn tolerances(metric: Metric, bounds: Bounds) -> String {
         metric_name(metric),
         allowance(scale, bounds.tolerance),
         allowance(scale, bounds.margin)
-    )
-}
-
-/// The name of a limit, as a suite writes it: `ttft_p75`.
-pub(super) fn limit_word(quantity: Quantity) -> String {
-    match quantity {
-        Quantity::Within { time, .. } => format!("{} {time}", quantity.word()),
-        _ => quantity.word().to_owned(),
-    }
-}
-
-/// The figure of a limit's quantity.
-pub(super) fn limit_figure(quantity: Quantity) -> fn(f64) -> Figure {
-    match quantity {
-        Quantity::Time { .. } => Figure::from_ns,
-        Quantity::ErrorRate | Quantity::PassRate | Quantity::Within { .. } => share,
-        Quantity::CostPerRequest => Figure::from_usd,
-    }
-}
-
-/// A limit as one sentence.
-pub(super) fn limit_sentence(check: &LimitCheck) -> String {
-    let figure = limit_figure(check.quantity);
-    let name = limit_word(check.quantity);
-    let min_or_max = if check.quantity.has_minimum() {
-        "least"
-    } else {
-        "most"
-    };
-    let status = match check.status {
-        LimitStatus::Within => "holds",
-        LimitStatus::Exceeded => "is broken",
-        LimitStatus::Inconclusive => "is inconclusive",
-    };
-    let estimate = check.estimate.map_or_else(
-        || "no value".to_owned(),
-        |estimate| FigureCell::within(figure(estimate), check.interval, figure).shown(true),
-    );
-    format!(
-        "{}: the limit {name} of at {min_or_max} {} {status}: {estimate}, n {}.",
-        check.variant,
-        figure(check.bound).shown(),
-        check.n
     )
 }
 

@@ -137,6 +137,16 @@ impl Percentile {
         }
     }
 
+    /// The same with this probability on either side.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a logarithm of a probability over another: positive and small"
+    )]
+    pub fn fewest_for_bounds_at(self, one_side: f64) -> u64 {
+        (one_side.ln() / self.q().ln()).ceil() as u64
+    }
+
     /// The support of this percentile by `count` values.
     pub const fn support(self, count: u64) -> Support {
         if count < self.fewest_for_a_point() {

@@ -15,11 +15,12 @@ pub use model::assert::{Assert, Asserts, Check, Extract, TextCheck, TextsCheck};
 pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
 pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
 pub use model::gate::{
-    Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, Quantity, SharedShiftLimit,
-    SwitchRule,
+    Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, SharedShiftLimit, SwitchRule,
 };
+pub use model::measure::{Measure, Quotient, Statistic, TrialCount, Unit};
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
+pub use model::quantity::Quantity;
 pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 pub use model::retirement::OwnRetirement;
 pub use model::select::{SelectError, named, select};

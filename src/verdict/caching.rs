@@ -146,6 +146,26 @@ struct CacheTerms {
     discount: i128,
 }
 
+/// The token counts of a sample as far as its use of a prompt cache is concerned: counts of a cache that exceed the
+/// prompt's are counted; others that cannot be true are left out.
+pub(super) fn cache_usage(sample: &Sample) -> Option<Usage> {
+    let usable = |usage: &Usage| usage.contradicts_itself() || !sample.has_unknown_usage();
+    sample.usage.filter(usable)
+}
+
+/// The cost of these tokens, and their cost without caches; `None` where either is not known.
+pub(super) fn uncached_cost(prices: &TokenPrices, usage: &Usage) -> Option<(Usd, Usd)> {
+    let counts = usage.counts()?;
+    let uncached = TokenCounts {
+        cached: 0,
+        cache_write: 0,
+        cache_write_1h: 0,
+        cache_write_12h: 0,
+        ..counts
+    };
+    Some((cost(prices, &counts)?, cost(prices, &uncached)?))
+}
+
 impl CacheFold {
     /// An empty fold for a variant with these list prices and number of prompts.
     pub(super) fn new(prices: Option<TokenPrices>, prompts: usize) -> Self {
@@ -158,9 +178,7 @@ impl CacheFold {
 
     /// Adds a sample, whatever its outcome; its time counts only if it was answered.
     pub(super) fn add(&mut self, sample: &Sample, prompt: usize) {
-        // Counts of a cache that exceed the prompt's are counted; others that cannot be true are left out.
-        let usable = |usage: &Usage| usage.contradicts_itself() || !sample.has_unknown_usage();
-        let Some(usage) = sample.usage.filter(usable) else {
+        let Some(usage) = cache_usage(sample) else {
             return;
         };
         let Some(read) = usage.cached_tokens else {
@@ -194,24 +212,16 @@ impl CacheFold {
     /// Adds the cost of the sample, and its cost without caches, where both are known.
     fn add_money(&mut self, usage: &Usage, prompt: usize) {
         let Some(prices) = &self.prices else { return };
-        let Some(counts) = usage.counts() else {
-            return;
-        };
-        let uncached = TokenCounts {
-            cached: 0,
-            cache_write: 0,
-            cache_write_1h: 0,
-            cache_write_12h: 0,
-            ..counts
-        };
-        let (Some(cost), Some(uncached_cost)) = (cost(prices, &counts), cost(prices, &uncached))
-        else {
+        let Some((cost, uncached_cost)) = uncached_cost(prices, usage) else {
             return;
         };
         let sums = &mut self.prompts[prompt];
         sums.priced += 1;
         sums.cost = sums.cost.saturating_add(cost.0);
         sums.uncached_cost = sums.uncached_cost.saturating_add(uncached_cost.0);
+        let Some(counts) = usage.counts() else {
+            return;
+        };
         let rates = prices.rates(counts.prompt);
         self.writes.add(counts.cache_write, rates);
         self.reads.add(counts.cached, rates);

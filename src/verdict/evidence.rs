@@ -9,6 +9,8 @@ use crate::record::{FailureKind, Flag, Manifest, Outcome, Sample};
 use crate::suite::Metric;
 use crate::units::{ModelId, Nanos, Usd};
 
+use super::limit_values::{LimitFold, LimitedQuantity};
+
 /// The number of characters that are stored of a provider's name.
 const NAME_CHARS: usize = 100;
 
@@ -25,6 +27,8 @@ pub struct Evidence {
     pub part_starts: Vec<Nanos>,
     /// Names of providers, sorted; an [`Observation`] stores an index into this list.
     pub providers: Vec<String>,
+    /// Values for limits on what observations do not have.
+    pub limited: Vec<LimitedQuantity>,
 }
 
 /// A prompt and its weight in the traffic.
@@ -188,6 +192,7 @@ pub struct EvidenceFold {
     variant_indices: HashMap<String, usize>,
     prompt_indices: HashMap<String, usize>,
     provider_indices: HashMap<String, u32>,
+    limits: LimitFold,
 }
 
 impl EvidenceFold {
@@ -224,7 +229,9 @@ impl EvidenceFold {
                     .collect(),
                 part_starts: manifest.parts.iter().map(|part| part.start_ns).collect(),
                 providers: Vec::new(),
+                limited: Vec::new(),
             },
+            limits: LimitFold::new(manifest),
         }
     }
 
@@ -246,6 +253,7 @@ impl EvidenceFold {
         }
         let observed = observation(sample, provider);
         self.evidence.variants[variant].prompts[prompt].push(observed);
+        self.limits.add(sample, variant, prompt);
     }
 
     fn provider(&mut self, name: &str) -> u32 {
@@ -262,12 +270,16 @@ impl EvidenceFold {
 
     /// The evidence so far, independent of the order of samples; more samples can be added afterwards.
     pub fn snapshot(&self) -> Evidence {
-        in_order(self.evidence.clone())
+        let mut evidence = self.evidence.clone();
+        evidence.limited.clone_from(&self.limits.limited);
+        in_order(evidence)
     }
 
     /// The evidence of everything that was added, independent of the order of samples.
     pub fn finish(self) -> Evidence {
-        in_order(self.evidence)
+        let mut evidence = self.evidence;
+        evidence.limited = self.limits.limited;
+        in_order(evidence)
     }
 }
 

@@ -288,6 +288,7 @@ pub(crate) fn limit_checks() -> Vec<LimitCheck> {
     };
     let check = |quantity, bound, estimate, interval, status| LimitCheck {
         variant: "anthropic/claude".to_owned(),
+        prompt: None,
         quantity,
         bound,
         estimate: Some(estimate),

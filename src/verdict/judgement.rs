@@ -353,13 +353,15 @@ pub enum Reason {
 pub struct LimitCheck {
     /// Label of the variant.
     pub variant: String,
+    /// Id of the prompt, of a limit per prompt.
+    pub prompt: Option<String>,
     /// The limited quantity.
     pub quantity: Quantity,
-    /// The bound in the quantity's unit: ns, share, USD.
+    /// The bound in the quantity's unit: ns, share, USD, or a number.
     pub bound: f64,
     /// Point estimate in that unit; absent where there is none.
     pub estimate: Option<f64>,
-    /// Its 95 % interval.
+    /// Its interval: of 95 %, which the prompts of a limit per prompt share. A fact of the run has none.
     pub interval: Interval,
     /// Number of samples.
     pub n: u64,

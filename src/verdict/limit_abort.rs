@@ -11,6 +11,7 @@ use crate::units::{Nanos, Usd};
 use super::evidence::{Evidence, Observation};
 use super::gate::check_limits;
 use super::judgement::{LimitCheck, LimitStatus};
+use super::limit_values::LimitValue;
 
 /// Returns the first limit that asks to end the run, and that is exceeded even if each prompt is answered up to so
 /// many repetitions by every variant, at once and for nothing.
@@ -27,9 +28,15 @@ pub fn hopeless_limit(evidence: &Evidence, gate: &Gate, repetitions: u32) -> Opt
     }
     let mut best = evidence.clone();
     let repetitions = usize::try_from(repetitions).unwrap_or(usize::MAX);
-    for observed in best.variants.iter_mut().flat_map(|one| &mut one.prompts) {
-        if observed.len() < repetitions {
-            observed.resize(repetitions, BEST);
+    for (index, variant) in best.variants.iter_mut().enumerate() {
+        for (prompt, observed) in variant.prompts.iter_mut().enumerate() {
+            let left = repetitions.saturating_sub(observed.len());
+            observed.extend(std::iter::repeat_n(BEST, left));
+            for limited in &mut best.limited {
+                let best = LimitValue::best(limited.quantity);
+                let values = &mut limited.values[index][prompt];
+                values.extend(best.into_iter().cycle().take(left));
+            }
         }
     }
     let mut checks = check_limits(&best, &gate).into_iter();
@@ -97,6 +104,7 @@ mod tests {
             sharing: Vec::new(),
             part_starts: Vec::new(),
             providers: Vec::new(),
+            limited: Vec::new(),
         }
     }
 
@@ -104,6 +112,7 @@ mod tests {
         let limit = |quantity, bound| GateLimit {
             quantity,
             bound,
+            per_prompt: false,
             abort,
         };
         let ttft = Quantity::Time {
@@ -127,7 +136,7 @@ mod tests {
         let found = hopeless_limit(&slow(18), &gate(true), 20).unwrap();
         assert_eq!(
             (found.variant.as_str(), found.quantity.word()),
-            ("v", "ttft_p50")
+            ("v", "ttft_p50".to_owned())
         );
         // The suite does not ask for it.
         assert_eq!(hopeless_limit(&slow(18), &gate(false), 20), None);

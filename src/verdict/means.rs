@@ -68,7 +68,7 @@ fn pass_rate(prompts: &[Figures]) -> Option<Estimate> {
 fn consistency(prompts: &[Figures]) -> Option<f64> {
     let agreements = prompts
         .iter()
-        .filter_map(|figures| agreement(figures.quality));
+        .filter_map(|figures| agreement(figures.quality.graded, figures.quality.passed));
     let (count, sum) = agreements.fold((0_u32, 0.0), |(n, sum), one| (n + 1, sum + one));
     (count > 0).then(|| sum / f64::from(count))
 }

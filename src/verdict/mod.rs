@@ -22,6 +22,8 @@ mod interleaved;
 mod judge;
 mod judgement;
 mod limit_abort;
+mod limit_estimates;
+mod limit_values;
 mod means;
 mod money;
 mod output_tokens;
@@ -60,6 +62,7 @@ pub use judgement::{
     Reason, RequiredSize, RouteComparison, SampleSize, SharedShift, SizeGoal, Tests, Verdict,
 };
 pub use limit_abort::hopeless_limit;
+pub use limit_values::{LimitValue, LimitedQuantity};
 pub use means::MeanIntervals;
 pub use money::{Money, PairTotal, Total};
 pub use output_tokens::{

@@ -7,11 +7,10 @@ use crate::stats::FEWEST_PROMPTS;
 use crate::stats::history::{Prior, smallest_shift};
 use crate::stats::interval::Alpha;
 use crate::stats::mean::Weights;
-use crate::stats::quantile::Percentile;
 use crate::stats::quantile_interval::order_statistics;
 use crate::stats::rates::{Passes, rate};
 use crate::stats::size::{DetectionGoal, Noise, smallest_change, smallest_rate_change};
-use crate::suite::{Gate, LimitBound, Metric, OnInconclusive, Quantity, Suite};
+use crate::suite::{Gate, GateLimit, LimitBound, Measure, Metric, OnInconclusive, Quantity, Suite};
 
 use super::interleaved::gate_alpha;
 
@@ -40,7 +39,7 @@ const OK_CHANCE_MIN: f64 = 0.5;
 const CHANGE_MAX: f64 = 1.0;
 
 /// The largest number of prompts that is suggested for an error rate: no suite is larger.
-const PROMPTS_NEEDED_MAX: u64 = 10_000;
+const SIZE_NEEDED_MAX: u64 = 10_000;
 
 /// The power of a suite.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +113,9 @@ pub enum Lint {
     NoUpperEnd {
         /// The limited quantity.
         quantity: Quantity,
-        /// Answers of each variant.
+        /// True if each prompt must meet it alone.
+        per_prompt: bool,
+        /// Answers of each variant, or of each of its prompts.
         answers: u64,
         /// The number of answers that would suffice.
         needs: u64,
@@ -125,10 +126,12 @@ pub enum Lint {
     ErrorRateTooFine {
         /// The bound of the limit.
         bound: f64,
-        /// The upper end of the interval of a run without errors.
+        /// True if each prompt must meet it alone.
+        per_prompt: bool,
+        /// The upper end of the interval of a run, or of a prompt, without errors.
         reached: f64,
-        /// The number of prompts that would suffice; absent if no suite is that large.
-        needs_prompts: Option<u64>,
+        /// The number of prompts, or of repetitions, that would suffice; absent if no suite is that large.
+        needs: Option<u64>,
     },
 }
 
@@ -281,7 +284,7 @@ impl PowerCalculation<'_> {
         }
         let limits_grade = || {
             let mut limits = self.gate.limits.iter();
-            limits.any(|limit| limit.quantity == Quantity::PassRate)
+            limits.any(|limit| limit.quantity.needs_grades())
         };
         let grades = suite
             .prompts
@@ -323,59 +326,79 @@ impl PowerCalculation<'_> {
     }
 
     fn lints_of_limits(&self, prompts: u64) -> Vec<Lint> {
-        let repetitions = self.size.1;
-        let answers = prompts * repetitions;
-        let lint = |quantity, bound| match (quantity, bound) {
-            (Quantity::Time { percent, .. }, _) => {
-                let named = |percentile: &Percentile| percentile.percent() == u64::from(percent);
-                let needs = Percentile::ALL.into_iter().find(named)?.fewest_for_bounds();
-                let q = f64::from(percent) / 100.0;
-                (answers < needs).then(|| Lint::NoUpperEnd {
-                    quantity,
-                    answers,
-                    needs,
-                    can_fail: order_statistics(answers, q, Alpha::FIVE_PERCENT)
-                        .lower
-                        .is_some(),
-                })
-            }
-            (Quantity::ErrorRate, LimitBound::Share(bound)) => {
-                let reached = error_rate_bound(prompts, repetitions);
-                (reached > bound).then(|| Lint::ErrorRateTooFine {
-                    bound,
-                    reached,
-                    needs_prompts: prompts_without_errors(bound, repetitions),
-                })
-            }
-            _ => None,
-        };
         let limits = self.gate.limits.iter();
         limits
-            .filter_map(|limit| lint(limit.quantity, limit.bound))
+            .filter_map(|limit| self.lint_of_limit(limit, prompts))
             .collect()
+    }
+
+    fn lint_of_limit(&self, limit: &GateLimit, prompts: u64) -> Option<Lint> {
+        let (quantity, per_prompt) = (limit.quantity, limit.per_prompt);
+        let repetitions = self.size.1;
+        let alpha = if per_prompt {
+            let prompts = usize::try_from(prompts).unwrap_or(usize::MAX);
+            Alpha::FIVE_PERCENT.shared_by(prompts.max(1))
+        } else {
+            Alpha::FIVE_PERCENT
+        };
+        if let (Quantity::ErrorRate, LimitBound::Share(bound)) = (quantity, limit.bound) {
+            // The answers to one prompt vary independently; those to several do so by prompt.
+            let (size, each) = if per_prompt {
+                (repetitions, 1)
+            } else {
+                (prompts, repetitions)
+            };
+            let reached_with = |size: u64| error_rate_bound(size, each, alpha);
+            let reached = reached_with(size);
+            return (reached > bound).then(|| Lint::ErrorRateTooFine {
+                bound,
+                per_prompt,
+                reached,
+                needs: size_without_errors(bound, reached_with),
+            });
+        }
+        let (measure, statistic) = quantity.spread()?;
+        let percentile = statistic.percentile()?;
+        if measure == Measure::Gap || quantity.has_minimum() {
+            return None;
+        }
+        let answers = if per_prompt {
+            repetitions
+        } else {
+            prompts * repetitions
+        };
+        let needs = percentile.fewest_for_bounds_at(alpha.one_side());
+        (answers < needs).then(|| Lint::NoUpperEnd {
+            quantity,
+            per_prompt,
+            answers,
+            needs,
+            can_fail: order_statistics(answers, percentile.q(), alpha)
+                .lower
+                .is_some(),
+        })
     }
 }
 
 /// The upper end of the error rate of a run in which every trial is answered.
-fn error_rate_bound(prompts: u64, repetitions: u64) -> f64 {
+fn error_rate_bound(prompts: u64, repetitions: u64, alpha: Alpha) -> f64 {
     let each = u32::try_from(repetitions).unwrap_or(u32::MAX);
     let count = usize::try_from(prompts).unwrap_or(usize::MAX);
-    let completed =
-        Passes::new(each, each).and_then(|passes| rate(&vec![passes; count], Alpha::FIVE_PERCENT));
+    let completed = Passes::new(each, each).and_then(|passes| rate(&vec![passes; count], alpha));
     1.0 - completed
         .and_then(|rate| rate.interval.lower)
         .unwrap_or(0.0)
 }
 
-/// The smallest number of prompts at which a run without errors excludes a higher error rate.
-fn prompts_without_errors(bound: f64, repetitions: u64) -> Option<u64> {
-    let (mut low, mut high) = (1, PROMPTS_NEEDED_MAX);
-    if error_rate_bound(high, repetitions) > bound {
+/// The smallest size at which no errors exclude a higher error rate than `bound`.
+fn size_without_errors(bound: f64, reached_with: impl Fn(u64) -> f64) -> Option<u64> {
+    let (mut low, mut high) = (1, SIZE_NEEDED_MAX);
+    if reached_with(high) > bound {
         return None;
     }
     while low < high {
         let middle = low.midpoint(high);
-        if error_rate_bound(middle, repetitions) > bound {
+        if reached_with(middle) > bound {
             low = middle + 1;
         } else {
             high = middle;

@@ -4,6 +4,7 @@
 //! that failed is never counted as a wrong answer, and its cost and time are counted with the others.
 
 use crate::record::Sample;
+use crate::units::Nanos;
 
 /// Units of a score of 1 in a sum of scores, which must not depend on the order of samples.
 const SCORE_UNITS: f64 = 1e9;
@@ -24,10 +25,7 @@ pub struct QualityTally {
 impl QualityTally {
     /// Adds a trial that was not abandoned.
     pub(super) fn add(&mut self, sample: &Sample) {
-        let first = sample.attempts.first().map(|attempt| attempt.sent_ns);
-        let last = sample.attempts.iter().map(|attempt| attempt.end_ns).max();
-        let spent = last.zip(first).map(|(last, first)| last.since(first));
-        self.spent_ns += u128::from(spent.unwrap_or_default().0);
+        self.spent_ns += u128::from(time_spent(sample).0);
         let (Some(passed), Some(score)) = (sample.passed(), sample.score()) else {
             return;
         };
@@ -66,11 +64,19 @@ impl QualityTally {
     }
 }
 
+/// The time of a trial, from its first attempt to the end of the last.
+pub(super) fn time_spent(sample: &Sample) -> Nanos {
+    let first = sample.attempts.first().map(|attempt| attempt.sent_ns);
+    let last = sample.attempts.iter().map(|attempt| attempt.end_ns).max();
+    let spent = last.zip(first).map(|(last, first)| last.since(first));
+    spent.unwrap_or_default()
+}
+
 /// The share of pairs of repetitions with the same result; `None` of fewer than two answers.
-pub(super) fn agreement(quality: QualityTally) -> Option<f64> {
+pub(super) fn agreement(graded: u64, passed: u64) -> Option<f64> {
     let pairs = |n: u64| n as f64 * (n as f64 - 1.0) / 2.0;
-    let all = pairs(quality.graded);
-    let same = pairs(quality.passed) + pairs(quality.graded - quality.passed);
+    let all = pairs(graded);
+    let same = pairs(passed) + pairs(graded - passed);
     (all > 0.0).then(|| same / all)
 }
 

@@ -130,7 +130,7 @@ fn shown_commands_have_valid_arguments() {
     let gitlab = file("docs/gitlab.yml");
     let words = gitlab.lines().filter_map(|line| {
         let command = &line[line.find("bakeoff ")?..];
-        let command = command.split(';').next()?;
+        let command = command.split([';', '|']).next()?;
         ["bakeoff run", "bakeoff accept"]
             .iter()
             .any(|verb| command.starts_with(verb))
@@ -199,6 +199,38 @@ fn the_run_step_judges_reports_and_accepts() {
     assert_eq!(written(folder.path(), "baselines/ci.jsonl"), history);
     let output = run(&script("Result"), folder.path(), &[("CODE", "2")]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_failure_to_accept_fails_the_step() {
+    // A run that may not join the history is a warning; a history that cannot be written stood as a warning, too, and
+    // the gate never learned anything. `bakeoff` is replaced by a script whose `accept` ends with a given exit code.
+    let accept = |code: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = "#!/bin/sh\n[ \"$1\" = run ] || exit \"$CODE\"\n";
+        fs::create_dir_all(folder.path().join("bin")).unwrap();
+        let program = folder.path().join("bin/bakeoff");
+        fs::write(&program, fake).unwrap();
+        let executable = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        fs::set_permissions(program, executable).unwrap();
+        let variables = [
+            ("SUITE", "suite.toml"),
+            ("HISTORY", "h.jsonl"),
+            ("ENVIRONMENT", ""),
+            ("ENDPOINT", ""),
+            ("ARGUMENTS", ""),
+            ("OUTPUT", "reports"),
+            ("ACCEPT", "true"),
+            ("CODE", code),
+        ];
+        let output = run(&script("Run"), folder.path(), &variables);
+        let said = String::from_utf8_lossy(&output.stdout).contains("::warning");
+        (output.status.code(), said)
+    };
+    assert_eq!(accept("0"), (Some(0), false));
+    assert_eq!(accept("2"), (Some(0), true));
+    assert_eq!(accept("1"), (Some(1), false));
+    assert_eq!(accept("4"), (Some(4), false));
 }
 
 #[test]

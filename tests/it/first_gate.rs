@@ -58,7 +58,8 @@ fn a_run_says_what_its_history_can_find() {
     // Two weeks of mornings passed before anybody noticed that a new history finds nothing.
     let home = Home::new();
     home.bakeoff("init").run();
-    home.bakeoff("run suites/ci.toml --history h.jsonl --repetitions 1 --concurrency 20")
+    let run = "run suites/ci.toml --history h.jsonl --repetitions 1 --concurrency 20";
+    home.bakeoff(&format!("{run} --scenario world.toml"))
         .complains("`h.jsonl` has no accepted run, so that the history finds nothing yet")
         .complains("the reference of the same run finds TTFT +")
         .run();

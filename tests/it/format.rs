@@ -23,9 +23,9 @@ use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Assert, Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Check, Extract, Gate,
-    GateLimit, LimitBound, Message, Metric, OnExceeded, Parameters, Prompt, Quantity,
-    ReasoningEffort, Reuse, Role, SharedShiftLimit, Suite, SwitchRule, TextCheck, TextsCheck,
-    Timeouts, TokenLimitName, Tool, Variant,
+    GateLimit, LimitBound, Measure, Message, Metric, OnExceeded, Parameters, Prompt, Quantity,
+    Quotient, ReasoningEffort, Reuse, Role, SharedShiftLimit, Statistic, Suite, SwitchRule,
+    TextCheck, TextsCheck, Timeouts, TokenLimitName, Tool, TrialCount, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::Evaluation;
@@ -202,6 +202,7 @@ fn gate() -> Gate {
     let limit = |quantity, bound| GateLimit {
         quantity,
         bound,
+        per_prompt: true,
         abort: true,
     };
     let within = Quantity::Within {
@@ -212,6 +213,10 @@ fn gate() -> Gate {
         metric: Metric::Ttft,
         percent: 75,
     };
+    let gap = Quantity::Spread {
+        measure: Measure::Gap,
+        statistic: Statistic::P95,
+    };
     Gate {
         bounds: vec![(Metric::Ttft, Bounds::default_of(Metric::Ttft))],
         limits: vec![
@@ -219,6 +224,15 @@ fn gate() -> Gate {
             limit(within, LimitBound::Share(0.9)),
             limit(Quantity::ErrorRate, LimitBound::Share(0.02)),
             limit(Quantity::CostPerRequest, LimitBound::Usd(Usd(1))),
+            limit(gap, LimitBound::Time(Nanos(1))),
+            limit(
+                Quantity::Quotient(Quotient::CacheHitShare),
+                LimitBound::Share(0.5),
+            ),
+            limit(
+                Quantity::Count(TrialCount::Fallbacks),
+                LimitBound::Number(0.0),
+            ),
         ],
         control: Some("v".to_owned()),
         switch: Some(SwitchRule { saving: 0.1 }),

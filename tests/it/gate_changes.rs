@@ -3,7 +3,6 @@
 
 #![cfg(unix)]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -16,6 +15,9 @@ const HISTORY: &str = "--history h.jsonl";
 const LATEST: &str = "reports/ci/latest";
 /// Accepted runs before the change.
 const ACCEPTED: usize = 10;
+/// TTFT of a model before it became slower, and after.
+const USUAL_MS: u32 = 60;
+const SLOW_MS: u32 = 600;
 
 /// Three models; the second takes `ttft_ms`.
 fn scenario(ttft_ms: u32) -> String {
@@ -28,15 +30,15 @@ fn scenario(ttft_ms: u32) -> String {
     format!(
         "[default]\ngap = {{ median_ms = 1, sigma = 0.1 }}\ntokens = {{ median = 4, sigma = 0.1 }}\n\
          prefill_ms_per_ktok = 0\n{}{}{}",
-        model("a/usual", 60),
+        model("a/usual", USUAL_MS),
         model("a/other", ttft_ms),
-        model("b/new", 60)
+        model("b/new", USUAL_MS)
     )
 }
 
 const SUITE: &str = r#"name = "ci"
 models = ["a/usual", "a/other"]
-repetitions = 2
+repetitions = 1
 concurrency = 8
 warmup = 0
 [parameters]
@@ -120,12 +122,17 @@ const CHANGES: [Change; 9] = [
     },
 ];
 
+/// A folder with the suite and the scenarios.
+fn new_home() -> Home {
+    Home::new()
+        .with("suite.toml", &suite())
+        .with("usual.toml", &scenario(USUAL_MS))
+        .with("slow.toml", &scenario(SLOW_MS))
+}
+
 /// A folder with ten accepted runs of the suite.
 fn accepted() -> Home {
-    let home = Home::new()
-        .with("suite.toml", &suite())
-        .with("usual.toml", &scenario(60))
-        .with("slow.toml", &scenario(240));
+    let home = new_home();
     home.bakeoff("run suite.toml --quiet --scenario usual.toml")
         .run();
     home.bakeoff(&format!("accept {LATEST} {HISTORY}")).run();
@@ -163,6 +170,8 @@ fn message(text: &str) -> String {
 fn after(home: &Home, change: &Change, on_inconclusive: &str) -> ChangeResult {
     let setting = format!("on_inconclusive = \"{on_inconclusive}\"");
     let changed = suite().replace("on_inconclusive = \"warn\"", &setting);
+    // What can still be compared must not fail on a busy machine: the exit code is that of what cannot.
+    let changed = changed.replace("\"latency\"", "\"completed\"");
     fs::write(
         home.path("suite.toml"),
         changed.replace(change.from, change.to),
@@ -198,21 +207,17 @@ fn after(home: &Home, change: &Change, on_inconclusive: &str) -> ChangeResult {
             accept: 2,
         };
     }
-    // The same sentence in every output.
     assert!(output.err.contains("::warning title=bakeoff"), "{output:?}");
-    // Markdown and XML escape, and a terminal wraps.
-    let words = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).collect() };
-    for format in ["terminal", "markdown", "summary", "json", "junit"] {
-        let report = home.bakeoff(&format!("report {LATEST} --format {format}"));
-        let text = report.run().out;
-        assert!(words(&text).contains(&words(&message)), "{format}: {text}");
-    }
-    // Neither a job nor a hand takes the run as the next baseline by mistake.
-    for flags in ["", "--unless-flagged", "--force"] {
-        home.bakeoff(&format!("accept {LATEST} {HISTORY} {flags}"))
-            .exits(2)
-            .complains("--reset")
-            .run();
+    // The reports and `accept` do not depend on the setting.
+    if on_inconclusive == "fail" {
+        is_in_every_output(home, &message);
+        // Neither a job nor a hand takes the run as the next baseline by mistake.
+        for flags in ["", "--unless-flagged", "--force"] {
+            home.bakeoff(&format!("accept {LATEST} {HISTORY} {flags}"))
+                .exits(2)
+                .complains("--reset")
+                .run();
+        }
     }
     assert_eq!(home.read("h.jsonl"), history, "{}", change.name);
     ChangeResult {
@@ -222,37 +227,53 @@ fn after(home: &Home, change: &Change, on_inconclusive: &str) -> ChangeResult {
     }
 }
 
-/// Begins the endpoint `other`, a simulated gateway at another address.
-fn with_other_endpoint(home: Home) -> (Home, crate::support::program::Underway) {
-    let served = home.bakeoff("sim --port 0 --scenario slow.toml").begin();
-    let url = served.next_url();
-    let project = format!("[endpoints.other]\nbase_url = \"{url}\"\n");
-    (home.with("bakeoff.toml", &project), served)
+fn is_in_every_output(home: &Home, message: &str) {
+    // Markdown and XML escape, and a terminal wraps.
+    let words = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).collect() };
+    for format in ["terminal", "markdown", "summary", "json", "junit"] {
+        let report = home.bakeoff(&format!("report {LATEST} --format {format}"));
+        let text = report.run().out;
+        assert!(words(&text).contains(&words(message)), "{format}: {text}");
+    }
+}
+
+/// The row of the table of docs/ci.md for a change: made after it with each setting.
+fn row(change: &Change, history: &str, project: &str) -> String {
+    let home = new_home()
+        .with("h.jsonl", history)
+        .with("bakeoff.toml", project);
+    let results = ["pass", "warn", "fail"].map(|setting| after(&home, change, setting));
+    let [pass, warn, fail] = &results;
+    assert_eq!(
+        (&pass.message, &warn.message),
+        (&warn.message, &fail.message)
+    );
+    format!(
+        "| {} | {} | {} | {} | {} | {} |\n",
+        change.name, pass.run, warn.run, fail.run, fail.accept, fail.message
+    )
 }
 
 #[test]
 fn no_change_passes_in_silence() {
     // A changed word of a prompt gave exit 0 and "no past to compare with", with `fail` and a slower model, too.
-    let (home, served) = with_other_endpoint(accepted());
+    let home = accepted();
+    let served = home.bakeoff("sim --port 0 --scenario slow.toml").begin();
+    let project = format!("[endpoints.other]\nbase_url = \"{}\"\n", served.next_url());
+    let history = home.read("h.jsonl");
     let mut table = String::from(
         "| changed since the accepted runs | `pass` | `warn` | `fail` | `accept` | message |\n\
          | --- | ---: | ---: | ---: | ---: | --- |\n",
     );
-    for change in &CHANGES {
-        let results = ["pass", "warn", "fail"].map(|setting| after(&home, change, setting));
-        let [pass, warn, fail] = &results;
-        assert_eq!(
-            (&pass.message, &warn.message),
-            (&warn.message, &fail.message)
-        );
-        let (name, message) = (change.name, &fail.message);
-        writeln!(
-            table,
-            "| {name} | {} | {} | {} | {} | {message} |",
-            pass.run, warn.run, fail.run, fail.accept
-        )
-        .unwrap();
-    }
+    // Runs wait for answers most of the time: the changes are made side by side.
+    std::thread::scope(|scope| {
+        let started = CHANGES
+            .each_ref()
+            .map(|change| scope.spawn(|| row(change, &history, &project)));
+        for row in started {
+            table.push_str(&row.join().unwrap());
+        }
+    });
     served.signal(Signal::INT);
     served.end();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md");
@@ -306,9 +327,7 @@ fn a_wrong_clock_does_not_disarm_the_gate() {
 #[test]
 fn eight_accepts_at_once_leave_one_line() {
     // Two jobs of one pipeline accept the same run: it must not count twice.
-    let home = Home::new()
-        .with("suite.toml", &suite())
-        .with("usual.toml", &scenario(60));
+    let home = new_home();
     home.bakeoff("run suite.toml --quiet --scenario usual.toml")
         .run();
     let codes: Vec<Option<i32>> = std::thread::scope(|scope| {

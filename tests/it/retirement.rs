@@ -35,9 +35,18 @@ fn a_retired_model_is_named_wherever_it_is_used_and_never_blocks() {
         "`{OLD}` retired on 2026-10-23 (bakeoff.toml): requests may fail, or another model may answer"
     );
     home.bakeoff("suite check suite.toml").says(&warning).run();
+    // A job looks at annotations alone.
+    let annotation = format!("::warning title=bakeoff%3A a model retires::{warning}");
     home.bakeoff("run suite.toml")
+        .env("GITHUB_ACTIONS", "true")
         .complains(&format!("warning: {warning}"))
+        .complains(&annotation)
         .says("retired on 2026-10-23 (bakeoff.toml)")
+        .run();
+    home.bakeoff("compare reports/ci/latest")
+        .env("GITHUB_ACTIONS", "true")
+        .complains(&format!("warning: {warning}"))
+        .complains(&annotation)
         .run();
     assert!(
         home.read("reports/ci/latest/report.md")

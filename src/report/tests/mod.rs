@@ -9,6 +9,7 @@ use super::*;
 
 mod golden;
 mod html;
+mod limit_columns;
 mod pages;
 mod recommendations;
 mod remarks;

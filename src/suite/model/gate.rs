@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{Nanos, Usd};
 
 use super::metric::{Metric, Scale};
+use super::quantity::Quantity;
 
 /// `[gate]` of a suite, checked. The default applies where a suite has none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,132 +117,15 @@ pub struct Bounds {
 pub struct GateLimit {
     /// The limited quantity.
     pub quantity: Quantity,
-    /// The bound: a maximum for times, money and errors, a minimum for a pass rate and a share within a time.
+    /// The bound: a maximum for times, money and errors, a minimum for rates of output, a pass rate and a share within
+    /// a time.
     pub bound: LimitBound,
+    /// True if each prompt must meet it alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub per_prompt: bool,
     /// True if a run ends as soon as the limit can no longer hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub abort: bool,
-}
-
-/// A quantity that a limit can apply to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Quantity {
-    /// A percentile (50, 75, 90, 95, 99) of a time: TTFT, TTFA, experienced TTFT, latency or mean gap.
-    Time {
-        /// The time.
-        metric: Metric,
-        /// The percentile, in percent.
-        percent: u8,
-    },
-    /// Share of trials answered within a time, rate-limited ones excluded: a service level objective.
-    Within {
-        /// The metric.
-        metric: Metric,
-        /// The time.
-        time: Nanos,
-    },
-    /// Share of trials that were not answered to the end, rate-limited ones excluded.
-    ErrorRate,
-    /// Mean list price of a request.
-    CostPerRequest,
-    /// Share of graded answers that passed.
-    PassRate,
-}
-
-/// The keys of limits on times, by metric; their percentiles in the order of [`PERCENTS`].
-const TIMES: [(Metric, [&str; 5]); 5] = [
-    (
-        Metric::Ttft,
-        ["ttft_p50", "ttft_p75", "ttft_p90", "ttft_p95", "ttft_p99"],
-    ),
-    (
-        Metric::Ttfa,
-        ["ttfa_p50", "ttfa_p75", "ttfa_p90", "ttfa_p95", "ttfa_p99"],
-    ),
-    (
-        Metric::ExperiencedTtft,
-        [
-            "experienced_ttft_p50",
-            "experienced_ttft_p75",
-            "experienced_ttft_p90",
-            "experienced_ttft_p95",
-            "experienced_ttft_p99",
-        ],
-    ),
-    (
-        Metric::Latency,
-        [
-            "latency_p50",
-            "latency_p75",
-            "latency_p90",
-            "latency_p95",
-            "latency_p99",
-        ],
-    ),
-    (
-        Metric::InterTokenLatency,
-        [
-            "request_gap_p50",
-            "request_gap_p75",
-            "request_gap_p90",
-            "request_gap_p95",
-            "request_gap_p99",
-        ],
-    ),
-];
-
-/// The keys of limits on the share of trials within a time, by metric.
-const WITHIN: [(Metric, &str); 4] = [
-    (Metric::Ttft, "ttft_within"),
-    (Metric::Ttfa, "ttfa_within"),
-    (Metric::ExperiencedTtft, "experienced_ttft_within"),
-    (Metric::Latency, "latency_within"),
-];
-
-const PERCENTS: [u8; 5] = [50, 75, 90, 95, 99];
-
-impl Quantity {
-    /// Every quantity that can be limited, in the order of the documentation; shares within a time have the time 0.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let times = TIMES.iter().flat_map(|(metric, _)| {
-            PERCENTS.map(|percent| Self::Time {
-                metric: *metric,
-                percent,
-            })
-        });
-        let within = WITHIN.map(|(metric, _)| Self::Within {
-            metric,
-            time: Nanos(0),
-        });
-        let others = [Self::ErrorRate, Self::CostPerRequest, Self::PassRate];
-        times.chain(within).chain(others)
-    }
-
-    /// Returns true if its bound is a minimum.
-    pub const fn has_minimum(self) -> bool {
-        matches!(self, Self::PassRate | Self::Within { .. })
-    }
-
-    /// Its key in `[gate.limits]`, also the word in reports; `time` for a combination that no suite can name.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Time { metric, percent } => {
-                let words = TIMES.iter().find(|(named, _)| *named == metric);
-                let place = PERCENTS.iter().position(|named| *named == percent);
-                words
-                    .zip(place)
-                    .map_or("time", |((_, words), place)| words[place])
-            }
-            Self::Within { metric, .. } => {
-                let found = WITHIN.iter().find(|(named, _)| *named == metric);
-                found.map_or("time", |(_, word)| word)
-            }
-            Self::ErrorRate => "error_rate",
-            Self::CostPerRequest => "cost_per_request",
-            Self::PassRate => "pass_rate",
-        }
-    }
 }
 
 /// The bound of a limit, in the unit of its quantity.
@@ -254,6 +138,8 @@ pub enum LimitBound {
     Share(f64),
     /// Money.
     Usd(Usd),
+    /// A number, of trials or of the quantity's own unit.
+    Number(f64),
 }
 
 /// Effect of an inconclusive primary comparison on the exit code.

@@ -10,10 +10,11 @@ use super::fields::percent;
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
 use crate::suite::model::gate::{
-    Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, Quantity, SharedShiftLimit,
-    SwitchRule,
+    Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, SharedShiftLimit, SwitchRule,
 };
+use crate::suite::model::measure::Unit;
 use crate::suite::model::metric::{Metric, Scale};
+use crate::suite::model::quantity::Quantity;
 use crate::suite::model::suite::Variant;
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::limits;
@@ -262,30 +263,62 @@ fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<GateLimit> {
         return value.table("a share within a time", |table| within(table, metric))?;
     }
     if !value.is_table() {
-        let bound = limit_bound(&value, quantity)?;
         return Some(GateLimit {
             quantity,
-            bound,
+            bound: limit_bound(&value, quantity)?,
+            per_prompt: false,
             abort: false,
         });
     }
     value.table("a limit", |table| {
-        let bound = table.required("limit", "write { limit = ..., abort = true }");
-        let abort = table.field("abort").and_then(|value| value.boolean());
+        let bound = table.required("limit", "write { limit = ..., per_prompt = true }");
+        let (per_prompt, abort) = scope(table, quantity);
         Some(GateLimit {
             quantity,
             bound: limit_bound(&bound?, quantity)?,
-            abort: abort.unwrap_or(false),
+            per_prompt,
+            abort,
         })
     })?
 }
 
+/// Reads `per_prompt` and `abort` of a limit.
+fn scope(table: &mut Table<'_>, quantity: Quantity) -> (bool, bool) {
+    let per_prompt = table.field("per_prompt").and_then(|value| {
+        let per_prompt = value.boolean()?;
+        if per_prompt && !quantity.can_be_per_prompt() {
+            let message = format!("`{}` of one prompt has no interval", quantity.word());
+            let help = "leave `per_prompt` out: the limit could neither pass nor fail";
+            value.report(Code::Conflict, message, Some(help.to_owned()));
+        }
+        Some(per_prompt)
+    });
+    let abort = table.field("abort").and_then(|value| {
+        let abort = value.boolean()?;
+        if abort && !quantity.can_abort() {
+            let message = format!("`{}` cannot end a run early", quantity.word());
+            let help = "leave `abort` out: trials that are not sent could change it by any amount";
+            value.report(Code::Conflict, message, Some(help.to_owned()));
+        }
+        Some(abort)
+    });
+    (per_prompt.unwrap_or(false), abort.unwrap_or(false))
+}
+
 /// The bound of a limit that is one value.
 fn limit_bound(value: &Value<'_>, quantity: Quantity) -> Option<LimitBound> {
-    Some(match quantity {
-        Quantity::Time { .. } => LimitBound::Time(duration(value, 1)?),
-        Quantity::CostPerRequest => LimitBound::Usd(amount(value)?),
-        _ => LimitBound::Share(inner_share(value)?),
+    Some(match quantity.unit() {
+        Unit::Time => LimitBound::Time(duration(value, 1)?),
+        Unit::Usd => LimitBound::Usd(amount(value)?),
+        Unit::Share => LimitBound::Share(inner_share(value)?),
+        Unit::Number => {
+            let expected = "a number above 0 such as 30";
+            LimitBound::Number(value.number(expected, |number| number > 0.0)?)
+        }
+        Unit::Trials => {
+            let trials = value.integer(0..=limits::LIMIT_TRIALS_MAX)?;
+            LimitBound::Number(f64::from(trials))
+        }
     })
 }
 
@@ -302,14 +335,13 @@ fn within(table: &mut Table<'_>, metric: Metric) -> Option<GateLimit> {
     let time = time.and_then(|value| duration(&value, 1));
     let share = table.required("share", HELP);
     let share = share.and_then(|value| inner_share(&value));
-    let abort = table.field("abort").and_then(|value| value.boolean());
+    let quantity = |time| Quantity::Within { metric, time };
+    let (per_prompt, abort) = scope(table, quantity(Nanos(0)));
     Some(GateLimit {
-        abort: abort.unwrap_or(false),
-        quantity: Quantity::Within {
-            metric,
-            time: time?,
-        },
+        quantity: quantity(time?),
         bound: LimitBound::Share(share?),
+        per_prompt,
+        abort,
     })
 }
 

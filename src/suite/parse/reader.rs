@@ -159,7 +159,7 @@ pub(super) struct Table<'a> {
     what: &'static str,
     place: Range<usize>,
     entries: &'a DeTable<'a>,
-    known: Vec<&'static str>,
+    known: Vec<Cow<'static, str>>,
     missing: Vec<MissingKeys>,
 }
 
@@ -187,9 +187,9 @@ impl<'a> Table<'a> {
     }
 
     /// The value of `key`, if it is given.
-    pub(super) fn field(&mut self, key: &'static str) -> Option<Value<'a>> {
-        self.known.push(key);
-        self.peek(key)
+    pub(super) fn field(&mut self, key: impl Into<Cow<'static, str>>) -> Option<Value<'a>> {
+        self.known.push(key.into());
+        self.peek(&self.known[self.known.len() - 1])
     }
 
     /// The value of `key`, if it is given, without making it one of the known ones.
@@ -257,12 +257,12 @@ impl<'a> Table<'a> {
         let mut meant = HashSet::new();
         for key in self.entries.keys() {
             let name = key.get_ref().as_ref();
-            if self.known.contains(&name) {
+            if self.known.iter().any(|one| one == name) {
                 continue;
             }
             let help = if let Some(home) = (self.log.home)(name) {
                 format!("`{name}` belongs {home}")
-            } else if let Some(known) = nearest(name, self.known.iter().copied()) {
+            } else if let Some(known) = nearest(name, self.known.iter().map(Cow::as_ref)) {
                 meant.insert(known);
                 format!("did you mean `{known}`?")
             } else {

@@ -21,7 +21,7 @@ mod schema;
 
 pub use assert::{AssertTable, AssertType};
 pub use gate::{
-    AbortingLimitTable, GateLimitsTable, GateMetricsTable, GateTable, LimitEntry, OnExceededWord,
+    GateLimitTable, GateLimitsTable, GateMetricsTable, GateTable, LimitBoundForm, OnExceededWord,
     OnInconclusiveWord, PointsBoundsTable, RatioBoundsTable, SharedShiftTable, TimeBoundsTable,
     WithinTable,
 };

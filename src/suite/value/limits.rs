@@ -114,6 +114,8 @@ pub const ALPHA_MAX: f64 = 0.5;
 pub const RATIO_BOUND_MAX: f64 = 10.0;
 /// Greatest amount of a limit in USD.
 pub const AMOUNT_USD: i128 = 1_000_000;
+/// Greatest bound of a number of trials.
+pub const LIMIT_TRIALS_MAX: u32 = 1_000_000_000;
 
 /// Bytes of one selection pattern: patterns are compiled.
 pub const PATTERN_BYTES: usize = 512;

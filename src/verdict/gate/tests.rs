@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use crate::record::{Grade, Manifest, Outcome, Sample};
-use crate::suite::{Bounds, GateLimit};
-use crate::units::Nanos;
+use crate::stats::interval::Interval;
+use crate::stats::quantile::Percentile;
+use crate::suite::{Bounds, Metric, Quantity};
+use crate::units::{Nanos, Usd};
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
 use crate::verdict::{ComparisonDesign, EvidenceFold, Procedure, Reason, SampleSize};
 
@@ -24,6 +26,7 @@ fn check(run: &Manifest, samples: &[Sample], quantity: Quantity, bound: LimitBou
         limits: vec![GateLimit {
             quantity,
             bound,
+            per_prompt: false,
             abort: false,
         }],
         ..Gate::default()
@@ -249,6 +252,7 @@ fn status_of(
     let checks: Vec<LimitCheck> = holds
         .iter()
         .map(|&holds| LimitCheck {
+            prompt: None,
             variant: "b".to_owned(),
             quantity: Quantity::ErrorRate,
             bound: 0.1,

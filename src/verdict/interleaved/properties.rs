@@ -105,6 +105,7 @@ fn evidence(all: Vec<Vec<Vec<Observation>>>, weights: &[f64], weighted: bool) ->
         sharing: Vec::new(),
         part_starts: Vec::new(),
         providers: vec!["x".to_owned(), "y".to_owned(), "z".to_owned()],
+        limited: Vec::new(),
     }
 }
 

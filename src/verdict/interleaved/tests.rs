@@ -97,6 +97,7 @@ pub(crate) fn run(
         sharing: Vec::new(),
         part_starts: Vec::new(),
         providers: vec!["azure".to_owned(), "bedrock".to_owned()],
+        limited: Vec::new(),
     }
 }
 

@@ -159,12 +159,8 @@ impl VariantHistory<'_> {
         if needs_answers {
             reasons.extend(too_many_errors(errors));
         }
-        // Controls with the same drift cancel it.
-        let drift_differs = match controls {
-            [] => self.variant.drifted,
-            controls => controls.iter().any(|c| c.drifted != self.variant.drifted),
-        };
-        if needs_answers && drift_differs {
+        // A drift that others in the same slots share cancels, and one of the model's own is a change of it.
+        if needs_answers && controls.is_empty() && self.variant.drifted {
             reasons.push(Reason::Drift);
         }
         if matches!(metric, Metric::Ttft | Metric::ExperiencedTtft) && self.reasoning_differs() {

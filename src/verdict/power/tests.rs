@@ -67,6 +67,7 @@ fn plain_limit(quantity: Quantity, bound: LimitBound) -> GateLimit {
     GateLimit {
         quantity,
         bound,
+        per_prompt: false,
         abort: false,
     }
 }
@@ -118,6 +119,7 @@ fn each_gate_that_cannot_work_has_a_lint() {
     assert_eq!(
         limited(P99, second),
         [Lint::NoUpperEnd {
+            per_prompt: false,
             quantity: P99,
             answers: 200,
             needs: 368,
@@ -132,11 +134,7 @@ fn each_gate_that_cannot_work_has_a_lint() {
         suite.prompts.truncate(5);
         suite.repetitions = 1;
         let quantity = median;
-        gate(suite).limits = vec![GateLimit {
-            abort: false,
-            quantity,
-            bound: second,
-        }];
+        gate(suite).limits = vec![plain_limit(quantity, second)];
     });
     assert!(
         matches!(
@@ -160,7 +158,8 @@ fn each_gate_that_cannot_work_has_a_lint() {
     let [
         Lint::ErrorRateTooFine {
             reached,
-            needs_prompts: Some(needed),
+            needs: Some(needed),
+            per_prompt: false,
             ..
         },
     ] = found[..]
@@ -241,8 +240,8 @@ proptest! {
         let at = |prompts, repetitions| {
             let mut suite = suite(prompts, repetitions);
             gate(&mut suite).limits = vec![
-                GateLimit { quantity: P99, bound: LimitBound::Time(Nanos(1)), abort: false },
-                GateLimit { quantity: Quantity::ErrorRate, bound: LimitBound::Share(error), abort: false },
+                plain_limit(P99, LimitBound::Time(Nanos(1))),
+                plain_limit(Quantity::ErrorRate, LimitBound::Share(error)),
             ];
             power(&suite, noise)
         };

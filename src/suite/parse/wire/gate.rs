@@ -2,9 +2,13 @@
 //!
 //! Owns the documentation of its keys. Must not read anything. Invariant: as of [`super`].
 
+use std::borrow::Cow;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::suite::model::measure::Unit;
 use crate::suite::model::metric::Metric;
+use crate::suite::model::quantity::Quantity;
 use crate::suite::value::limits;
 
 /// Form of a percentage.
@@ -170,116 +174,86 @@ pub struct WithinTable {
     /// The share, at least.
     #[schemars(extend("pattern" = PERCENT))]
     pub share: String,
+    /// Each prompt must meet the limit alone.
+    #[schemars(extend("default" = false))]
+    pub per_prompt: Option<bool>,
     /// Ends the run, with exit code 1, as soon as the limit can no longer hold.
     #[schemars(extend("default" = false))]
     pub abort: Option<bool>,
 }
 
-/// A limit: its bound, or a table.
-pub enum LimitEntry {
-    /// The bound.
-    Bound(String),
-    /// The bound, and what follows once it is broken.
-    Table(AbortingLimitTable),
-}
-
-/// A limit that may end the run.
+/// A limit with more than its bound.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct AbortingLimitTable {
+pub struct GateLimitTable {
     /// The bound.
-    pub limit: String,
+    pub limit: LimitBoundForm,
+    /// Each prompt must meet the limit alone.
+    #[schemars(extend("default" = false))]
+    pub per_prompt: Option<bool>,
     /// Ends the run, with exit code 1, as soon as the limit can no longer hold.
     #[schemars(extend("default" = false))]
     pub abort: Option<bool>,
 }
 
-impl JsonSchema for LimitEntry {
+/// A bound: a text with its unit, or a number.
+pub struct LimitBoundForm;
+
+impl JsonSchema for LimitBoundForm {
     fn inline_schema() -> bool {
         true
     }
 
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "LimitEntry".into()
+    fn schema_name() -> Cow<'static, str> {
+        "LimitBoundForm".into()
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let bound = generator.subschema_for::<String>();
-        let table = generator.subschema_for::<AbortingLimitTable>();
-        json_schema!({ "anyOf": [bound, table] })
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number"] })
     }
 }
 
-/// Limits, judged with their intervals: one holds only where the whole interval lies within. Times
-/// are texts such as `"1.5s"`.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct GateLimitsTable {
-    /// The median of the time to first token, at most; needs 6 answers.
-    pub ttft_p50: Option<LimitEntry>,
-    /// The 75th percentile of the time to first token, at most; needs 13 answers.
-    pub ttft_p75: Option<LimitEntry>,
-    /// The 90th percentile of the time to first token, at most; needs 36 answers.
-    pub ttft_p90: Option<LimitEntry>,
-    /// The 95th percentile of the time to first token, at most; needs 72 answers.
-    pub ttft_p95: Option<LimitEntry>,
-    /// The 99th percentile of the time to first token, at most; needs 368 answers.
-    pub ttft_p99: Option<LimitEntry>,
-    /// The median of the time to the first token of the answer, at most; needs 6 answers.
-    pub ttfa_p50: Option<LimitEntry>,
-    /// The 75th percentile of the time to the first token of the answer, at most; needs 13 answers.
-    pub ttfa_p75: Option<LimitEntry>,
-    /// The 90th percentile of the time to the first token of the answer, at most; needs 36 answers.
-    pub ttfa_p90: Option<LimitEntry>,
-    /// The 95th percentile of the time to the first token of the answer, at most; needs 72 answers.
-    pub ttfa_p95: Option<LimitEntry>,
-    /// The 99th percentile of the time to the first token of the answer, at most; needs 368 answers.
-    pub ttfa_p99: Option<LimitEntry>,
-    /// The median of the time to first token, retries included, at most; needs 6 answers.
-    pub experienced_ttft_p50: Option<LimitEntry>,
-    /// The 75th percentile of the time to first token, retries included, at most; needs 13 answers.
-    pub experienced_ttft_p75: Option<LimitEntry>,
-    /// The 90th percentile of the time to first token, retries included, at most; needs 36 answers.
-    pub experienced_ttft_p90: Option<LimitEntry>,
-    /// The 95th percentile of the time to first token, retries included, at most; needs 72 answers.
-    pub experienced_ttft_p95: Option<LimitEntry>,
-    /// The 99th percentile of the time to first token, retries included, at most; needs 368 answers.
-    pub experienced_ttft_p99: Option<LimitEntry>,
-    /// The median of the time to the end of the answer, at most; needs 6 answers.
-    pub latency_p50: Option<LimitEntry>,
-    /// The 75th percentile of the time to the end of the answer, at most; needs 13 answers.
-    pub latency_p75: Option<LimitEntry>,
-    /// The 90th percentile of the time to the end of the answer, at most; needs 36 answers.
-    pub latency_p90: Option<LimitEntry>,
-    /// The 95th percentile of the time to the end of the answer, at most; needs 72 answers.
-    pub latency_p95: Option<LimitEntry>,
-    /// The 99th percentile of the time to the end of the answer, at most; needs 368 answers.
-    pub latency_p99: Option<LimitEntry>,
-    /// The median of the mean gap between chunks of an answer, at most; needs 6 answers.
-    pub request_gap_p50: Option<LimitEntry>,
-    /// The 75th percentile of the mean gap between chunks of an answer, at most; needs 13 answers.
-    pub request_gap_p75: Option<LimitEntry>,
-    /// The 90th percentile of the mean gap between chunks of an answer, at most; needs 36 answers.
-    pub request_gap_p90: Option<LimitEntry>,
-    /// The 95th percentile of the mean gap between chunks of an answer, at most; needs 72 answers.
-    pub request_gap_p95: Option<LimitEntry>,
-    /// The 99th percentile of the mean gap between chunks of an answer, at most; needs 368 answers.
-    pub request_gap_p99: Option<LimitEntry>,
-    /// Share of trials with a time to first token within a time, failed ones included, at least.
-    pub ttft_within: Option<WithinTable>,
-    /// Share of trials with a time to the first token of the answer within a time, failed ones included, at least.
-    pub ttfa_within: Option<WithinTable>,
-    /// Share of trials with a time to first token, retries included, within a time, failed ones included, at least.
-    pub experienced_ttft_within: Option<WithinTable>,
-    /// Share of trials with an end of the answer within a time, failed ones included, at least.
-    pub latency_within: Option<WithinTable>,
-    /// Share of trials that were not answered to the end, rate-limited ones left out, at most.
-    #[schemars(extend("pattern" = PERCENT))]
-    pub error_rate: Option<LimitEntry>,
-    /// Mean list price of a request, at most, such as `"$0.01"`.
-    #[schemars(extend("pattern" = AMOUNT))]
-    pub cost_per_request: Option<LimitEntry>,
-    /// Share of graded answers that passed, at least.
-    #[schemars(extend("pattern" = PERCENT))]
-    pub pass_rate: Option<LimitEntry>,
+/// Limits, judged with their intervals: one holds only where the whole interval lies within. Times are texts such as
+/// `"1.5s"`.
+pub struct GateLimitsTable;
+
+impl JsonSchema for GateLimitsTable {
+    fn schema_name() -> Cow<'static, str> {
+        "GateLimitsTable".into()
+    }
+
+    /// A key for each quantity: its bound, or a table with it.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let properties = Quantity::all().map(|quantity| {
+            let table = match quantity {
+                Quantity::Within { .. } => generator.subschema_for::<WithinTable>(),
+                _ => generator.subschema_for::<GateLimitTable>(),
+            };
+            let bound = match quantity.unit() {
+                Unit::Time => json_schema!({ "type": "string" }),
+                Unit::Share => json_schema!({ "type": "string", "pattern": PERCENT }),
+                Unit::Usd => json_schema!({ "type": "string", "pattern": AMOUNT }),
+                Unit::Number => json_schema!({ "type": "number", "exclusiveMinimum": 0 }),
+                Unit::Trials => json_schema!({
+                    "type": "integer", "minimum": 0, "maximum": limits::LIMIT_TRIALS_MAX
+                }),
+            };
+            let description = quantity.description();
+            let form = match quantity {
+                Quantity::Within { .. } => {
+                    json_schema!({ "description": description, "allOf": [table] })
+                }
+                _ => json_schema!({ "description": description, "anyOf": [bound, table] }),
+            };
+            (quantity.word(), form.to_value())
+        });
+        let properties: serde_json::Map<String, serde_json::Value> = properties.collect();
+        json_schema!({
+            "description": "Limits, judged with their intervals: one holds only where the whole interval lies within. \
+                            Times are texts such as `\"1.5s\"`.",
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": false,
+        })
+    }
 }
