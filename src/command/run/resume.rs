@@ -183,7 +183,7 @@ fn nothing_to_do(stored: &StoredParts, options: &Options) -> Option<String> {
 /// The options of `bakeoff run` that the rest of the run takes.
 fn run_options(options: &Options, reports: PathBuf) -> job::Options {
     job::Options {
-        suite: PathBuf::new(),
+        suite: None,
         endpoint: None,
         models: Vec::new(),
         prompts: Vec::new(),

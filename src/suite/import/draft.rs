@@ -178,6 +178,15 @@ impl SuiteDraft {
 }
 
 impl DraftModel {
+    /// A model without parameters.
+    pub(super) fn plain(id: &String) -> Self {
+        Self {
+            id: id.clone(),
+            label: None,
+            parameters: Vec::new(),
+        }
+    }
+
     fn written(&self) -> String {
         if self.label.is_none() && self.parameters.is_empty() {
             return text(&self.id);
@@ -198,6 +207,18 @@ impl DraftModel {
 }
 
 impl DraftPrompt {
+    /// One text of a user.
+    pub(super) fn plain(text: &String) -> Self {
+        Self {
+            line: 1,
+            id: None,
+            system: None,
+            messages: vec![Message::text(Role::User, text)],
+            notes: Vec::new(),
+            grading: DraftGrading::default(),
+        }
+    }
+
     fn write(&self, id: &str, out: &mut String) {
         let _ = writeln!(out, "\n[[prompts]]");
         for note in &self.notes {

@@ -12,8 +12,10 @@ mod promptfoo;
 mod tests;
 mod yaml;
 
+use super::model::suite::Suite;
+use super::parse::suite::parse_suite;
 use super::value::limits;
-use draft::SuiteDraft;
+use draft::{DraftModel, DraftPrompt, SuiteDraft};
 
 /// A kind of file that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,18 @@ impl ImportError {
             left_out: Vec::new(),
         }
     }
+}
+
+/// Makes a suite of texts, one prompt each.
+///
+/// # Errors
+/// If they make no valid suite.
+pub fn suite_of_texts(texts: &[String], models: &[String]) -> Result<Suite, ImportError> {
+    let mut draft = SuiteDraft::default();
+    draft.models = models.iter().map(DraftModel::plain).collect();
+    draft.cases = texts.iter().map(DraftPrompt::plain).collect();
+    let made = draft.finish("prompt")?;
+    parse_suite(&made.suite).map_err(|problems| ImportError::new(None, problems.to_string()))
 }
 
 /// Makes a suite of `bytes`, which were read from the file called `file`.
