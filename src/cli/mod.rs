@@ -254,14 +254,21 @@ enum ModelsVerb {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff import promptfoo promptfooconfig.yaml -o suites/mine.toml\n  \
-    bakeoff import jsonl questions.jsonl > mine.toml\n\n\
+    bakeoff import jsonl questions.jsonl > mine.toml\n  \
+    bakeoff import sharegpt conversations.json --take 200 -o suites/chats.toml\n\n\
     Unsupported parts are listed on standard error, each with its line.")]
 struct ImportArgs {
     /// Format of the file
     #[arg(value_enum, value_name = "FORMAT")]
     origin: OriginArg,
-    /// File to convert
+    /// File to convert; `-` is standard input
     file: PathBuf,
+    /// Take only the first N prompts; for files of rows, of any size
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    take: Option<u32>,
+    /// Allow the file to name files outside the project; only for files that you trust
+    #[arg(long)]
+    allow_outside: bool,
     /// Write the suite to this file instead of printing it; an existing file is not overwritten
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -400,6 +407,8 @@ fn verb(args: VerbArgs) -> Verb {
                 OriginArg::Jsonl => Origin::Jsonl,
             },
             file: args.file,
+            take: args.take.map(|take| take as usize),
+            allow_outside: args.allow_outside,
             output: args.output,
         }),
         VerbArgs::Sim(args) => Verb::Sim(command::sim::Options {

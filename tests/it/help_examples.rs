@@ -73,6 +73,7 @@ fn folder() -> Home {
         .with("traffic.csv", "prompt,share\ncapital,1\n")
         .with("graded.toml", GRADED)
         .with("scores.jsonl", "{\"trial\": 0, \"scores\": {\"right\": 1}}\n")
+        .with("conversations.json", "[{\"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}]}]\n")
         .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
     // Each prompt three times, which is enough to look early, all prompts at the same time.
     let suite = home.read("suites/quickstart.toml");

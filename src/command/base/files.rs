@@ -4,7 +4,7 @@
 //! whole and at most once, and never beyond the limit of its kind.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -37,7 +37,14 @@ pub(in crate::command) enum BadSuite {
 
 /// A checked suite with every file it names, or every problem of its files in one message.
 pub(in crate::command) fn suite(path: &Path, reach: Reach) -> Result<Suite, Failure> {
-    checked_suite(path, reach).map_err(|bad| bad.into_failure(path))
+    let checked = checked_suite(path, reach).map_err(|bad| bad.into_failure(path))?;
+    Ok(checked.suite)
+}
+
+/// A checked suite, and its text.
+pub(in crate::command) struct CheckedSuite {
+    pub(in crate::command) suite: Suite,
+    pub(in crate::command) text: String,
 }
 
 /// A suite of the texts and models of the command line.
@@ -54,13 +61,21 @@ pub(in crate::command) fn suite_of_texts(
 }
 
 /// A checked suite with every file it names, or its problems.
-pub(in crate::command) fn checked_suite(path: &Path, reach: Reach) -> Result<Suite, BadSuite> {
+pub(in crate::command) fn checked_suite(
+    path: &Path,
+    reach: Reach,
+) -> Result<CheckedSuite, BadSuite> {
     let text = text(path).map_err(BadSuite::Unreadable)?;
     let mut folder = Folder::of(path, reach).map_err(BadSuite::Unreadable)?;
     let mut found = LoadedFiles::default();
     loop {
         match suite::read_suite(&text, &found) {
-            Ok(SuiteReading::Suite(suite)) => return Ok(*suite),
+            Ok(SuiteReading::Suite(suite)) => {
+                return Ok(CheckedSuite {
+                    suite: *suite,
+                    text,
+                });
+            }
             Ok(SuiteReading::NeedsFiles(wanted)) => {
                 for wanted in wanted {
                     let answer = folder.find(&wanted);
@@ -142,6 +157,20 @@ pub(in crate::command) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
             let most = FILE_BYTES_MAX >> 20;
             Failure::usage(format!("`{}` is larger than {most} MiB", shown(path)))
         })
+}
+
+/// The first bytes of a file, at most so many.
+pub(in crate::command) fn beginning(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
+    let read = || {
+        let mut bytes = Vec::new();
+        open_named(path)?
+            .take(most as u64)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: io::Error| {
+        Failure::usage(format!("`{}` could not be read: {error}", shown(path)))
+    })
 }
 
 /// A file as UTF-8.

@@ -48,7 +48,7 @@ pub(super) enum AssertFault {
 }
 
 /// Every type, without the prefix `not-`.
-pub(super) const TYPES: [&str; 23] = [
+pub(in crate::suite) const TYPES: [&str; 23] = [
     "equals",
     "contains",
     "icontains",
