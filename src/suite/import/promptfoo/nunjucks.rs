@@ -87,6 +87,10 @@ fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Resu
             ErrorKind::InvalidOperation,
             "a table is printed: name one of its values, or use the filter `dump`",
         )),
+        ValueKind::Bool => {
+            let text = if value.is_true() { "true" } else { "false" };
+            out.write_str(text).map_err(Error::from)
+        }
         ValueKind::Number => {
             let text = value.to_string();
             let text = text.strip_suffix(".0").unwrap_or(&text);
