@@ -113,6 +113,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         model: variant.model.clone(),
         weight: 1.0,
         tags: vec!["bench".to_owned()],
+        metadata: serde_json::Map::new(),
         outcome: Outcome::Complete,
         error: None,
         request_id: request_id.clone(),

@@ -57,16 +57,36 @@ pub fn open_regular_to_write(path: &Path, options: &OpenOptions) -> io::Result<F
 /// # Errors
 /// Those of [`open_regular`].
 pub fn open_named(path: &Path) -> io::Result<File> {
+    if path == Path::new(STANDARD_INPUT) {
+        return standard_input();
+    }
     if is_descriptor(path) {
         return File::open(path);
     }
     open_regular(path)
 }
 
+/// The path that names standard input, as most tools spell it.
+pub const STANDARD_INPUT: &str = "-";
+
+#[cfg(unix)]
+fn standard_input() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(not(unix))]
+fn standard_input() -> io::Result<File> {
+    let message = "standard input cannot be read as a file on this system";
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
+
 /// Reports if the path names a descriptor that this process was started with.
 pub fn is_descriptor(path: &Path) -> bool {
     let parent = path.parent();
-    path == Path::new("/dev/stdin")
+    [STANDARD_INPUT, "/dev/stdin"]
+        .iter()
+        .any(|name| path == Path::new(name))
         || ["/dev/fd", "/proc/self/fd"]
             .iter()
             .any(|folder| parent == Some(Path::new(folder)))

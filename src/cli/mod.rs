@@ -4,6 +4,7 @@
 //! command. Invariant: every flag that `--help` documents is accepted.
 
 mod compare;
+mod completion;
 mod dispatch;
 mod money;
 mod quality;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use clap_complete::{Generator, Shell};
+use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::catalog::Sort;
@@ -106,7 +107,7 @@ enum VerbArgs {
         #[arg(value_enum, value_name = "NAME")]
         shape: Shape,
     },
-    /// Print shell completions
+    /// Print shell completions, which know endpoints, models and prompts
     #[command(after_help = "Examples:\n  \
         bakeoff completions bash > bakeoff.bash\n  \
         bakeoff completions zsh > _bakeoff\n  \
@@ -253,14 +254,21 @@ enum ModelsVerb {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff import promptfoo promptfooconfig.yaml -o suites/mine.toml\n  \
-    bakeoff import jsonl questions.jsonl > mine.toml\n\n\
+    bakeoff import jsonl questions.jsonl > mine.toml\n  \
+    bakeoff import sharegpt conversations.json --take 200 -o suites/chats.toml\n\n\
     Unsupported parts are listed on standard error, each with its line.")]
 struct ImportArgs {
     /// Format of the file
     #[arg(value_enum, value_name = "FORMAT")]
     origin: OriginArg,
-    /// File to convert
+    /// File to convert; `-` is standard input
     file: PathBuf,
+    /// Take only the first N prompts; for files of rows, of any size
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    take: Option<u32>,
+    /// Allow the file to name files outside the project; only for files that you trust
+    #[arg(long)]
+    allow_outside: bool,
     /// Write the suite to this file instead of printing it; an existing file is not overwritten
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -300,6 +308,7 @@ struct SimArgs {
 /// Parses the process's arguments, carries the verb out, and returns the exit code. Usage errors
 /// and `--help` end the process here, with the parser's own codes (2 and 0).
 pub fn main() -> u8 {
+    completion::answer_shell(program);
     let parsed = program()
         .try_get_matches()
         .and_then(|matches| Cli::from_arg_matches(&matches));
@@ -375,7 +384,7 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Spend(args) => Verb::Spend(spend_options(args)),
         VerbArgs::Schema { shape } => Verb::Schema(shape),
         VerbArgs::Completions { shell } => Verb::Pages(command::pages::Options {
-            pages: vec![completions(shell)],
+            pages: vec![completion::script(shell)],
             folder: None,
         }),
         VerbArgs::Man { folder } => Verb::Pages(command::pages::Options {
@@ -398,6 +407,8 @@ fn verb(args: VerbArgs) -> Verb {
                 OriginArg::Jsonl => Origin::Jsonl,
             },
             file: args.file,
+            take: args.take.map(|take| take as usize),
+            allow_outside: args.allow_outside,
             output: args.output,
         }),
         VerbArgs::Sim(args) => Verb::Sim(command::sim::Options {
@@ -406,15 +417,6 @@ fn verb(args: VerbArgs) -> Verb {
             trace: args.trace,
             sim_seed: args.sim_seed,
         }),
-    }
-}
-
-fn completions(shell: Shell) -> Page {
-    let mut bytes = Vec::new();
-    clap_complete::generate(shell, &mut program(), "bakeoff", &mut bytes);
-    Page {
-        file_name: shell.file_name("bakeoff"),
-        bytes,
     }
 }
 

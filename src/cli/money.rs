@@ -22,16 +22,17 @@ use crate::verdict::Traffic;
     --endpoint and its key, the worst case uses the most expensive provider of each model; providers\n\
     are fetched at most once a day. No model receives a request.")]
 pub(super) struct EstimateArgs {
-    /// Suite file (TOML)
-    suite: PathBuf,
+    /// Suite file (TOML); `-` is standard input. Without one, each --prompt is a text
+    #[arg(required_unless_present = "prompts")]
+    suite: Option<PathBuf>,
     /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
     #[arg(short, long, value_name = "NAME|URL")]
     endpoint: Option<String>,
     /// Model id, or label or glob of the suite's variants; repeatable. Ids replace the suite's models
     #[arg(short, long = "model", value_name = "ID|GLOB")]
     models: Vec<String>,
-    /// Only prompts with this id or glob; repeatable
-    #[arg(short, long = "prompt", value_name = "ID|GLOB")]
+    /// Only prompts with this id or glob; without a suite, the text of a prompt. Repeatable
+    #[arg(short, long = "prompt", value_name = "ID|GLOB|TEXT")]
     prompts: Vec<String>,
     /// Only prompts with this tag or glob; repeatable
     #[arg(short, long = "tag", value_name = "TAG|GLOB")]
@@ -131,6 +132,7 @@ enum PricesArg {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff spend --since 7d --by model\n  \
+    bakeoff spend --by variant --json\n  \
     bakeoff spend --endpoint vercel        # with the balance of the account\n  \
     bakeoff spend a/reports b/reports --by project")]
 pub(super) struct SpendArgs {
@@ -163,6 +165,8 @@ enum ByArg {
     Suite,
     /// Model
     Model,
+    /// Variant: a model under a label, such as one reasoning effort of it
+    Variant,
     /// Day (UTC)
     Day,
     /// Folder of runs
@@ -244,6 +248,7 @@ pub(super) fn spend_options(args: SpendArgs) -> command::spend::Options {
         by: match args.by {
             ByArg::Suite => GroupBy::Suite,
             ByArg::Model => GroupBy::Model,
+            ByArg::Variant => GroupBy::Variant,
             ByArg::Day => GroupBy::Day,
             ByArg::Project => GroupBy::Project,
         },

@@ -19,21 +19,23 @@ use super::money::dollars;
     bakeoff run suites/quickstart.toml\n  \
     bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5.6-luna -m openai/gpt-6-luna\n  \
     bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m Qwen/Qwen3-8B\n  \
+    bakeoff run -p 'Why is the sky blue?' -m openai/gpt-5.6-luna -m openai/gpt-6-luna\n  \
     bakeoff run suites/support.toml --list\n  \
     bakeoff run suites/quickstart.toml --until-decided\n  \
     bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct RunArgs {
-    /// Suite file (TOML)
-    suite: PathBuf,
+    /// Suite file (TOML); `-` is standard input. Without one, each --prompt is a text
+    #[arg(required_unless_present = "prompts")]
+    suite: Option<PathBuf>,
     /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
     #[arg(short, long, value_name = "NAME|URL")]
     endpoint: Option<String>,
     /// Model id, or label or glob of the suite's variants; repeatable. Ids replace the suite's models
     #[arg(short, long = "model", value_name = "ID|GLOB")]
     models: Vec<String>,
-    /// Send only prompts with this id or glob; repeatable
-    #[arg(short, long = "prompt", value_name = "ID|GLOB")]
+    /// Send only prompts with this id or glob; without a suite, the text of a prompt. Repeatable
+    #[arg(short, long = "prompt", value_name = "ID|GLOB|TEXT")]
     prompts: Vec<String>,
     /// Send only prompts with this tag or glob; repeatable
     #[arg(short, long = "tag", value_name = "TAG|GLOB")]

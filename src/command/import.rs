@@ -1,13 +1,18 @@
 //! `bakeoff import`: another tool's file becomes a suite.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::suite::import::{Origin, SkippedItem, import};
+use crate::suite::import::{ImportSource, Origin, SkippedItem, import};
+use crate::suite::{FileKind, FileRef, limits};
 
+use super::base::boundary::Reach;
 use super::base::failure::Failure;
 use super::base::stdio::{stderr, stdout_as_it_is};
+use super::base::suite_files::Folder;
 use super::base::{exit, files};
 
 /// The options of `bakeoff import`.
@@ -17,16 +22,41 @@ pub struct Options {
     pub origin: Origin,
     /// The file.
     pub file: PathBuf,
+    /// Only the first so many prompts of a file of rows.
+    pub take: Option<usize>,
+    /// Read files outside the project that the file names.
+    pub allow_outside: bool,
     /// File to write the suite to; absent: standard output.
     pub output: Option<PathBuf>,
 }
 
 /// Writes the suite, and lists on standard error the parts that it leaves out.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let file = options.file.display().to_string();
+    let file = files::shown(&options.file);
     let name = options.file.file_name().unwrap_or_default();
-    let text = files::text(&options.file)?;
-    let imported = import(options.origin, &name.to_string_lossy(), text.as_bytes());
+    let bytes = match options.take {
+        // The beginning is enough, however large the file is.
+        Some(_) => files::beginning(&options.file, limits::IMPORT_BYTES + 1)?,
+        None => files::bytes(&options.file)?,
+    };
+    let folder = RefCell::new(Folder::of(
+        &options.file,
+        Reach::from_flag(options.allow_outside),
+    )?);
+    let open = |path: &str| {
+        folder.borrow_mut().find(&FileRef {
+            path: path.to_owned(),
+            kind: FileKind::Prompts,
+        })
+    };
+    let source = ImportSource {
+        file: &name.to_string_lossy(),
+        bytes: &bytes,
+        take: options.take,
+        folder: &way_to_source(options),
+        open: &open,
+    };
+    let imported = import(options.origin, &source);
     match imported {
         Ok(imported) => {
             print_left_out(&file, &imported.left_out)?;
@@ -40,6 +70,32 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             Err(Failure::usage(format!("{place}: {}", error.message)))
         }
     }
+}
+
+/// The way from the folder of the suite to that of the source, with a slash at its end; empty if they are one. A suite
+/// that is printed will lie beside the source.
+fn way_to_source(options: &Options) -> String {
+    let folder = |path: &Path| {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new(".")).canonicalize()
+    };
+    let Some(output) = &options.output else {
+        return String::new();
+    };
+    let (Ok(from), Ok(to)) = (folder(output), folder(&options.file)) else {
+        return String::new();
+    };
+    let shared = from
+        .iter()
+        .zip(to.iter())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = from.iter().skip(shared).map(|_| "..".into());
+    let down = to.iter().skip(shared).map(|part| part.to_string_lossy());
+    up.chain(down)
+        .fold(String::new(), |way, part: Cow<'_, str>| way + &part + "/")
 }
 
 fn write(options: &Options, suite: &str) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ pub mod accept;
 pub mod answers;
 mod base;
 pub mod compare;
+pub mod completion;
 pub mod estimate;
 pub mod forecast;
 pub mod history;

@@ -10,14 +10,14 @@ use serde::Serialize;
 use crate::plan::ModelLint;
 use crate::report::preflight::warnings;
 use crate::report::{history_power, suite_check};
-use crate::suite::{ProblemDocument, Suite};
+use crate::suite::{ProblemDocument, Suite, needs_toml_1_1};
 use crate::units::plural;
 use crate::verdict::{TYPICAL_NOISE, power};
 
 use super::base::boundary::Reach;
 use super::base::endpoint::read_scenario;
 use super::base::failure::Failure;
-use super::base::files::{self, BadSuite};
+use super::base::files::{self, BadSuite, CheckedSuite};
 use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
 use super::base::model_list::ModelListState;
@@ -95,8 +95,12 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     let reach = Reach::from_flag(options.allow_outside);
     for path in &options.files {
         let checked = match files::checked_suite(path, reach) {
-            Ok(suite) => match refuse_exposed(&suite) {
-                Ok(()) => Ok((foreseen(&suite, options.history.as_deref())?, suite)),
+            Ok(CheckedSuite { suite, text }) => match refuse_exposed(&suite) {
+                Ok(()) => {
+                    let mut foreseen = foreseen(&suite, options.history.as_deref())?;
+                    foreseen.warnings.extend(toml_1_1_warning(&text));
+                    Ok((foreseen, suite))
+                }
                 Err(failure) => Err(BadSuite::Unreadable(failure)),
             },
             Err(bad) => Err(bad),
@@ -137,6 +141,14 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
         print_json(&mut out, &document)?;
     }
     Ok(code)
+}
+
+/// A warning for a suite that many other readers refuse.
+fn toml_1_1_warning(text: &str) -> Option<String> {
+    let (line, what) = needs_toml_1_1(text)?;
+    Some(format!(
+        "line {line} has {what}, which TOML 1.0 does not allow: editors and older readers refuse the file"
+    ))
 }
 
 /// Refuses a suite that holds a secret, the key of its endpoint among them where that is known.

@@ -68,6 +68,7 @@ pub(super) fn sample(
         model: variant.model.clone(),
         weight: prompt.weight,
         tags: prompt.tags.clone(),
+        metadata: prompt.metadata.clone(),
         outcome: reading.outcome,
         error: reading.error,
         request_id: attempts

@@ -13,6 +13,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         messages: vec![Message::text(Role::User, format!("Question {index}?"))],
         weight: 1.0,
         tags: Vec::new(),
+        metadata: serde_json::Map::new(),
         parameters: Parameters::default(),
         asserts: Asserts::default(),
         pass_threshold: None,

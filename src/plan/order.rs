@@ -104,6 +104,7 @@ pub fn warm_up_prompt(suite: &Suite) -> Prompt {
         messages: vec![Message::text(Role::User, content)],
         weight: 1.0,
         tags: Vec::new(),
+        metadata: serde_json::Map::new(),
         parameters: Parameters::default(),
         asserts: Asserts::default(),
         pass_threshold: None,

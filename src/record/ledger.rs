@@ -46,7 +46,7 @@ pub struct LedgerLine {
     pub simulated: bool,
     /// Its status; of a line from before the first request, running.
     pub status: Status,
-    /// By model, sorted by id.
+    /// By model and variant, sorted.
     pub models: Vec<ModelSpending>,
     /// Under a cap: reserved in addition to the models' sums, for requests whose bill is unknown.
     #[serde(default, alias = "kept_usd", skip_serializing_if = "Option::is_none")]
@@ -59,11 +59,15 @@ pub struct LedgerLine {
     pub estimate_usd: Option<Usd>,
 }
 
-/// The cost of one model in a run.
+/// The cost of one model in a run, or of one of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelSpending {
     /// The model.
     pub model: ModelId,
+    /// Label of the variant that asked it, if that is not the model's id. Absent as well for the warm-up of a killed
+    /// run, and in lines of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// Requests, warm-up and retries included.
     pub requests: u64,
     /// Requests that may have cost something, with an unknown amount.
@@ -160,13 +164,13 @@ impl Entry for LedgerLine {
 
 /// The cost of a run, updated as its requests end.
 #[derive(Debug, Clone, Default)]
-pub struct Spending(BTreeMap<ModelId, ModelSpending>);
+pub struct Spending(BTreeMap<(ModelId, Option<String>), ModelSpending>);
 
 impl Spending {
     /// Adds a trial: its last attempt at its known cost, the earlier ones as unknown if they may have been
     /// billed.
     pub fn add_sample(&mut self, sample: &Sample) {
-        let model = self.of(&sample.model);
+        let model = self.of(&sample.model, Some(&sample.variant));
         let may_cost = sample
             .attempts
             .iter()
@@ -185,8 +189,14 @@ impl Spending {
     }
 
     /// Adds a request that is no trial.
-    pub fn add_untimed(&mut self, model: &ModelId, outcome: Outcome, spent: Option<Usd>) {
-        let model = self.of(model);
+    pub fn add_untimed(
+        &mut self,
+        model: &ModelId,
+        variant: Option<&str>,
+        outcome: Outcome,
+        spent: Option<Usd>,
+    ) {
+        let model = self.of(model, variant);
         model.requests += 1;
         match spent {
             Some(spent) => model.spent_usd = sum(model.spent_usd, spent),
@@ -196,15 +206,21 @@ impl Spending {
 
     /// Adds a request of which nothing is known but that it was sent.
     pub(super) fn add_unknown(&mut self, model: &ModelId) {
-        let model = self.of(model);
+        let model = self.of(model, None);
         model.requests += 1;
         model.unknown += 1;
     }
 
     /// Adds a bill that was looked up later, of a trial that had none. The cost known before, perhaps its list
     /// price, is counted already; the larger of both stays.
-    pub fn add_bill(&mut self, model: &ModelId, amendment: &Amendment, known_before: Option<Usd>) {
-        let model = self.of(model);
+    pub fn add_bill(
+        &mut self,
+        model: &ModelId,
+        variant: &str,
+        amendment: &Amendment,
+        known_before: Option<Usd>,
+    ) {
+        let model = self.of(model, Some(variant));
         let reported = [amendment.billed_usd, amendment.market_usd];
         let Some(most) = reported.into_iter().flatten().max() else {
             return;
@@ -224,14 +240,17 @@ impl Spending {
         self.0.values().map(|model| model.spent_usd).sum()
     }
 
-    /// Sums by model, sorted by id.
+    /// Sums by model and variant, sorted.
     pub fn into_models(self) -> Vec<ModelSpending> {
         self.0.into_values().collect()
     }
 
-    fn of(&mut self, model: &ModelId) -> &mut ModelSpending {
+    fn of(&mut self, model: &ModelId, variant: Option<&str>) -> &mut ModelSpending {
+        let variant = variant.filter(|label| *label != model.as_str());
+        let variant = variant.map(str::to_owned);
         let new = || ModelSpending {
             model: model.clone(),
+            variant: variant.clone(),
             requests: 0,
             unknown: 0,
             spent_usd: Usd::ZERO,
@@ -239,7 +258,8 @@ impl Spending {
             billed_usd: None,
             market_usd: None,
         };
-        self.0.entry(model.clone()).or_insert_with(new)
+        let key = (model.clone(), variant.clone());
+        self.0.entry(key).or_insert_with(new)
     }
 }
 

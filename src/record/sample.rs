@@ -1,6 +1,7 @@
 //! The sample: the recorded outcome of one trial, and the row that all later analysis reads.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -36,6 +37,9 @@ pub struct Sample {
     /// Tags of the prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The user's own values of the prompt.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
     /// Outcome of the last attempt.
     pub outcome: Outcome,
     /// The error, verbatim.

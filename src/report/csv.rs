@@ -160,7 +160,7 @@ type WriteField = fn(&Sample, &mut Field);
 /// The columns of `samples.csv`: the names of `samples.jsonl`, nested objects flattened with the
 /// object's name as prefix, and derived values.
 #[rustfmt::skip] // A table reads as a table.
-const SAMPLE_COLUMNS: [(&str, WriteField); 57] = [
+const SAMPLE_COLUMNS: [(&str, WriteField); 58] = [
     ("trial", |s, f| f.number(s.trial)),
     ("slot", |s, f| f.number(s.slot)),
     ("round", |s, f| f.number(s.round)),
@@ -218,6 +218,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 57] = [
     ("passed", |s, f| f.optional_number(s.passed())),
     ("score", |s, f| f.rate(s.score())),
     ("failed_checks", |s, f| f.words(&failed_checks(s))),
+    ("metadata", |s, f| f.words(&metadata(s))),
 ];
 
 /// The names of the checks that the answer did not pass.
@@ -225,6 +226,15 @@ fn failed_checks(sample: &Sample) -> String {
     let failed = sample.grades.iter().filter(|grade| !grade.pass);
     let names: Vec<&str> = failed.map(|grade| grade.name.as_str()).collect();
     names.join(";")
+}
+
+/// The user's own values as a JSON object; nothing where there are none.
+fn metadata(sample: &Sample) -> String {
+    let object = &sample.metadata;
+    if object.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string(object).expect("an object of JSON can be written")
 }
 
 fn error(sample: &Sample) -> Option<&ErrorReport> {

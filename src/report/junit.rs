@@ -12,6 +12,9 @@ use super::text::one_line;
 use super::text::push;
 use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
 
+/// The class of cases that are about no model.
+const PROGRAM: &str = "bakeoff";
+
 /// The status of a test case.
 enum CaseStatus {
     Passed,
@@ -71,12 +74,13 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
     let count =
         |what: fn(&CaseStatus) -> bool| cases.iter().filter(|case| what(&case.status)).count();
     let counts = format!(
-        r#"tests="{}" failures="{}" errors="{}" skipped="{}""#,
+        r#"tests="{}" failures="{}" errors="{}""#,
         cases.len(),
         count(|status| matches!(status, CaseStatus::Failed(_))),
         count(|status| matches!(status, CaseStatus::Error(_))),
-        count(|status| matches!(status, CaseStatus::Skipped)),
     );
+    // The schema of Jenkins' xUnit plugin has this count for one suite alone.
+    let skipped = count(|status| matches!(status, CaseStatus::Skipped));
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     push(
         &mut xml,
@@ -85,7 +89,7 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
     let suite = escaped(suite);
     push(
         &mut xml,
-        format_args!("  <testsuite name=\"{suite}\" {counts}>\n"),
+        format_args!("  <testsuite name=\"{suite}\" {counts} skipped=\"{skipped}\">\n"),
     );
     if let Some(run) = &run {
         push_properties(&mut xml, run);
@@ -124,7 +128,7 @@ fn run_case<'a>(run: &RunHeader<'a>) -> Option<TestCase<'a>> {
         other => other,
     };
     Some(TestCase {
-        class: "bakeoff",
+        class: PROGRAM,
         name: "run".to_owned(),
         status: CaseStatus::Error(kind),
         message: run.warning?,
@@ -184,7 +188,12 @@ fn limit_case(text: &LimitText) -> TestCase<'_> {
 }
 
 fn push_case(xml: &mut String, case: &TestCase<'_>) {
-    let (class, name) = (escaped(case.class), escaped(&case.name));
+    let class = escaped(case.class);
+    // Many servers show the name alone.
+    let name = match escaped(&case.name) {
+        name if case.class == PROGRAM => name,
+        name => format!("{class}: {name}"),
+    };
     push(
         xml,
         format_args!("    <testcase classname=\"{class}\" name=\"{name}\">\n"),

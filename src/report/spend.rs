@@ -3,7 +3,7 @@
 //! Owns the sums and their layout. Must not know where ledgers are stored. Invariant: simulated money is
 //! never added to real money.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
@@ -20,6 +20,8 @@ pub enum GroupBy {
     Suite,
     /// The model's id.
     Model,
+    /// The variant's label, with its model's id where that differs.
+    Variant,
     /// The day, UTC.
     Day,
     /// The folder of runs.
@@ -32,6 +34,7 @@ impl GroupBy {
         match self {
             Self::Suite => "suite",
             Self::Model => "model",
+            Self::Variant => "variant",
             Self::Day => "day",
             Self::Project => "project",
         }
@@ -126,7 +129,7 @@ pub fn sum_lines<'l>(
             GroupBy::Suite => Some(line.suite.clone()),
             GroupBy::Day => Some(line.started_at.to_zoned(TimeZone::UTC).date().to_string()),
             GroupBy::Project => Some(project.to_owned()),
-            GroupBy::Model => None,
+            GroupBy::Model | GroupBy::Variant => None,
         };
         add(&mut total, line);
         if let Some(name) = name {
@@ -137,10 +140,18 @@ pub fn sum_lines<'l>(
         if line.models.is_empty() && (line.is_open() || line.reserved_usd.is_some()) {
             add(rows.entry(NO_MODEL.to_owned()).or_default(), line);
         }
+        let mut counted = BTreeSet::new();
         for model in &line.models {
-            let row = rows.entry(model.model.to_string()).or_default();
-            row.runs += 1;
-            row.open += u64::from(line.is_open());
+            let name = match &model.variant {
+                Some(label) if by == GroupBy::Variant => format!("{label} ({})", model.model),
+                _ => model.model.to_string(),
+            };
+            let row = rows.entry(name.clone()).or_default();
+            // A model may have a row for each of its variants.
+            if counted.insert(name) {
+                row.runs += 1;
+                row.open += u64::from(line.is_open());
+            }
             row.requests += model.requests;
             row.unknown += model.unknown;
             row.spent_usd = plus(row.spent_usd, model.spent_usd);
@@ -208,6 +219,7 @@ mod tests {
     fn line(suite: &str, day: i64, spent: &[(&str, i128)], reserved: Option<i128>) -> LedgerLine {
         let model = |&(id, spent): &(&str, i128)| ModelSpending {
             model: id.parse().unwrap(),
+            variant: None,
             requests: 10,
             unknown: 1,
             spent_usd: Usd(spent * Usd::PICO / 100),
@@ -249,6 +261,29 @@ mod tests {
     }
 
     #[test]
+    fn variants_of_one_model_have_rows_of_their_own() {
+        // Which effort costs how much is the question of a matrix; by model the run counts once.
+        let mut run = line("a", 0, &[("m/x", 5), ("m/x", 7), ("m/y", 1)], None);
+        for (row, label) in run.models.iter_mut().zip(["low", "high"]) {
+            row.variant = Some(label.to_owned());
+        }
+        let sums = |by| table(&sum_lines([("reports", &run)].into_iter(), by), by);
+        insta::assert_snapshot!(sums(GroupBy::Variant), @r"
+        variant     runs  requests  bill unknown  spent
+        high (m/x)     1        10             1  $0.07
+        low (m/x)      1        10             1  $0.05
+        m/y            1        10             1  $0.01
+        total          1        30             3  $0.13
+        ");
+        insta::assert_snapshot!(sums(GroupBy::Model), @r"
+        model  runs  requests  bill unknown  spent
+        m/x       1        20             2  $0.12
+        m/y       1        10             1  $0.01
+        total     1        30             3  $0.13
+        ");
+    }
+
+    #[test]
     fn every_sum_adds_up_to_the_same_total() {
         // A cent counted twice or not at all would make the report wrong for its owner.
         let lines = [
@@ -260,6 +295,7 @@ mod tests {
         for by in [
             GroupBy::Suite,
             GroupBy::Model,
+            GroupBy::Variant,
             GroupBy::Day,
             GroupBy::Project,
         ] {
@@ -278,6 +314,10 @@ mod tests {
         m/x       2        20             2  $0.16            $0
         m/y       2        20             2   $0.2            $0
         total     3        40             4  $0.36         $0.03
+        variant  runs  requests  bill unknown  spent  kept by caps
+        m/x         2        20             2  $0.16            $0
+        m/y         2        20             2   $0.2            $0
+        total       3        40             4  $0.36         $0.03
         day         runs  requests  bill unknown  spent  kept by caps
         1970-01-01     1        20             2  $0.12            $0
         1970-01-02     2        20             2  $0.24         $0.03

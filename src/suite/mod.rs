@@ -29,13 +29,13 @@ pub use model::suite::{
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
 pub use model::surcharge::Surcharge;
-pub use parse::parse_time;
 pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};
 pub use parse::project::{EndpointError, Project, ProjectBudget, parse_project};
 pub use parse::rows::{BadRow, Row, each_record};
 pub use parse::sources::{FileKind, FileRef, LoadedFile, LoadedFiles};
 pub use parse::suite::{SuiteReading, parse_suite, read_suite};
 pub use parse::wire;
+pub use parse::{needs_toml_1_1, parse_time};
 pub use value::answer_schema::AnswerSchema;
 pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;

@@ -38,7 +38,7 @@ use serde_json::{Map, Value, json};
 type Names = BTreeSet<String>;
 
 /// Objects whose keys are the user's or the server's own.
-const FREE: [&str; 3] = ["provider_options", "extra", "providers"];
+const FREE: [&str; 4] = ["metadata", "provider_options", "extra", "providers"];
 
 fn file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -297,6 +297,9 @@ fn suite() -> Suite {
             }],
             weight: 1.0,
             tags: vec!["t".to_owned()],
+            metadata: [("team".to_owned(), "billing".into())]
+                .into_iter()
+                .collect(),
             parameters: parameters(),
             asserts: asserts().into(),
             pass_threshold: Some(0.5),
@@ -426,6 +429,9 @@ fn sample() -> Sample {
         model: "m".parse().unwrap(),
         weight: 1.0,
         tags: vec!["t".to_owned()],
+        metadata: [("team".to_owned(), "billing".into())]
+            .into_iter()
+            .collect(),
         outcome: Outcome::Complete,
         error: Some(ErrorReport {
             status: Some(500),
@@ -564,6 +570,7 @@ fn ledger_line(status: Status) -> LedgerLine {
         status,
         models: vec![ModelSpending {
             model: "m".parse().unwrap(),
+            variant: Some("v".to_owned()),
             requests: 1,
             unknown: 1,
             spent_usd: Usd(1),

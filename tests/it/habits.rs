@@ -240,17 +240,146 @@ fn pruning_deletes_the_listed_runs_and_no_others() {
 
 #[test]
 fn completions_know_every_verb() {
-    // For each shell; and what bash gets is bash.
+    // Each shell has its script, which asks the program; and what bash gets is bash.
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let output = home.bakeoff(&format!("completions {shell}")).run().out;
-        for verb in verbs() {
-            let word = verb.name.rsplit(' ').next().unwrap();
-            assert!(output.contains(word), "{shell}: {word}");
-        }
-        assert!(output.contains("older-than"), "{shell}");
+        home.bakeoff(&format!("completions {shell}"))
+            .says("BAKEOFF_COMPLETE")
+            .run();
     }
     home.shell("bakeoff completions bash | bash -n").run();
+    let words = completed(&home, "''");
+    for verb in verbs().iter().filter(|verb| !verb.name.contains(' ')) {
+        assert!(
+            words.contains(&verb.name) || verb.name.is_empty(),
+            "{words:?}"
+        );
+    }
+    assert_eq!(completed(&home, "runs prune --older"), ["--older-than"]);
+}
+
+/// The completions of an unfinished line.
+fn completed(home: &Home, line: &str) -> Vec<String> {
+    let asked = home
+        .shell(&format!("bakeoff -- bakeoff {line}"))
+        .env("BAKEOFF_COMPLETE", "fish");
+    let lines = asked.run().out;
+    let words = lines.lines().filter_map(|line| line.split('\t').next());
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn completions_know_endpoints_models_and_prompts() {
+    // The longest words of a line are those that are nowhere on the screen.
+    let suite = SUITE.replace("id = \"p\"", "id = \"a-long-name\"\ntags = [\"slow\"]");
+    let home = Home::new().with("suite.toml", &suite).with(
+        "bakeoff.toml",
+        "[endpoints.staging]\nbase_url = \"http://127.0.0.1:9/v1\"\n",
+    );
+    assert_eq!(completed(&home, "run suite.toml -p a-l"), ["a-long-name"]);
+    assert_eq!(completed(&home, "run suite.toml --tag s"), ["slow"]);
+    assert_eq!(completed(&home, "models --endpoint sta"), ["staging"]);
+    assert_eq!(
+        completed(&home, "run suite.toml -m sim/con"),
+        ["sim/constant-1ms-1ms-2"]
+    );
+    assert_eq!(
+        completed(&home, "models show openai/gpt-5.6-lu"),
+        ["openai/gpt-5.6-luna"]
+    );
+    // What cannot be read completes to nothing.
+    let none = completed(&home, "run missing.toml -p ''");
+    assert_eq!(none, Vec::<String>::new());
+}
+
+#[test]
+fn a_prompt_and_models_need_no_file() {
+    // The first thing that somebody tries has one question and no suite.
+    let home = Home::new();
+    let models = "-m sim/constant-1ms-1ms-2 -m sim/constant-1ms-1ms-3";
+    let line = format!("bakeoff run -p 'Why {{{{so}}}} blue?' -p Second {models} -r 1 --quiet");
+    home.shell(&line).says("2 prompts").run();
+    let manifest = home.read("reports/prompt/latest/manifest.json");
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let text = &manifest["suite"]["prompts"][0]["messages"][0]["content"];
+    assert_eq!(text, "Why {{so}} blue?");
+    home.shell("bakeoff run -p Hello")
+        .exits(2)
+        .complains("a prompt without a suite needs models")
+        .run();
+    home.bakeoff("run").exits(2).complains("<SUITE>").run();
+    home.bakeoff("estimate -p Hello -m openai/gpt-5.6-luna")
+        .says("Output tokens: assumed")
+        .run();
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    // A suite may be made by another program; its problems have a name all the same.
+    let home = Home::new().with("suite.toml", SUITE);
+    home.shell("bakeoff run - --list < suite.toml")
+        .says("2 trials")
+        .run();
+    home.shell("bakeoff suite check - < suite.toml")
+        .says("ok, 1 prompt")
+        .run();
+    home.shell("echo 'name = 1' | bakeoff run -")
+        .exits(2)
+        .complains("standard input:1")
+        .run();
+    home.shell("echo '{\"prompt\": \"Hello\"}' | bakeoff import jsonl - | bakeoff run - --list")
+        .says("prompt-1")
+        .run();
+}
+
+#[test]
+fn lists_of_parameters_make_variants() {
+    // Which effort is worth its price: one line instead of three, and a row for each.
+    let suite = r#"
+name = "matrix"
+models = [{ model = "sim/constant-1ms-1ms-2", label = "m", parameters = { reasoning_effort = ["low", "high"], temperature = [0, 0.5] } }]
+repetitions = 1
+warmup = 0
+[[prompts]]
+id = "p"
+user = "hi"
+metadata = { team = "billing", level = 2 }
+"#;
+    let home = Home::new().with("suite.toml", suite);
+    home.bakeoff("run suite.toml --quiet").run();
+    let labels: Vec<String> = home
+        .samples("matrix")
+        .iter()
+        .map(|sample| sample["variant"].as_str().unwrap().to_owned())
+        .collect();
+    for label in ["m@low,temperature=0", "m@high,temperature=0.5"] {
+        assert!(labels.iter().any(|made| made == label), "{labels:?}");
+    }
+    assert_eq!(labels.len(), 4);
+    home.bakeoff("spend --simulated --by variant")
+        .says("m@low,temperature=0.5 (sim/constant-1ms-1ms-2)")
+        .run();
+    home.bakeoff("spend --simulated --by model")
+        .says("sim/constant-1ms-1ms-2     1  ")
+        .run();
+    // What the author says of a prompt stands beside each of its samples.
+    let sample = &home.samples("matrix")[0];
+    assert_eq!(sample["metadata"]["team"], "billing");
+    let table = home.read("reports/matrix/latest/samples.csv");
+    let last = table.lines().nth(1).unwrap();
+    assert!(
+        last.ends_with(r#"{""level"":2,""team"":""billing""}""#),
+        "{last}"
+    );
+    let misplaced = suite.replace(
+        "warmup = 0",
+        "warmup = 0\nparameters = { temperature = [0, 1] }",
+    );
+    let home = home.with("suite.toml", &misplaced);
+    home.bakeoff("suite check suite.toml")
+        .exits(2)
+        .complains("a list of values makes variants")
+        .run();
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn folder() -> Home {
         .with("judged.toml", JUDGED)
         .with("labels.csv", "trial,pass\n0,true\n")
         .with("scores.jsonl", "{\"trial\": 0, \"scores\": {\"right\": 1}}\n")
+        .with("conversations.json", "[{\"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}]}]\n")
         .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
     // Each prompt three times, which is enough to look early, all prompts at the same time.
     let suite = home.read("suites/quickstart.toml");
@@ -144,6 +145,17 @@ fn add_ci(home: &Home) {
     home.bakeoff("accept reports/ci/latest --history baselines/ci.jsonl")
         .run();
     with_key(home.bakeoff(ci)).run();
+    // On a busy machine every sample may be flagged, and noise is read from those without a flag.
+    let samples = "reports/ci/latest/samples.jsonl";
+    let lines = home
+        .read(samples)
+        .lines()
+        .fold(String::new(), |text, line| {
+            let mut sample: serde_json::Value = serde_json::from_str(line).unwrap();
+            sample.as_object_mut().unwrap().remove("flags");
+            format!("{text}{sample}\n")
+        });
+    std::fs::write(home.path(samples), lines).unwrap();
 }
 
 fn copy_latest(home: &Home, to: &str) {

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use bakeoff::suite::parse_suite;
 
+use crate::support::program::Home;
+
 /// The suite that is printed and what is said beside it.
 fn imported(format: &str, name: &str, text: &str) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -92,7 +94,7 @@ outputPath: out.json
     ]
 
     repetitions = 3
-    concurrency = 2
+    concurrency = 1
 
     [[prompts]]
     # assert javascript: "output.length < 10"
@@ -129,8 +131,7 @@ outputPath: out.json
     user = "Peru \"south\"?"
     "##);
     insta::assert_snapshot!(notes, @r##"
-    promptfooconfig.yaml:8: the prompt is left out: it lies in a file; put its text here, or see `[[prompt_files]]`
-    promptfooconfig.yaml:9: the prompt is left out: it has statements of Nunjucks
+    promptfooconfig.yaml:8: the prompt is left out: `prompt.txt` could not be read: No such file or directory (os error 2)
     promptfooconfig.yaml:14: a provider's `apiKey` is not carried over
     promptfooconfig.yaml:15: the provider `python:own.py` is no model of a gateway
     promptfooconfig.yaml:19: every test's `options` is not carried over
@@ -138,9 +139,10 @@ outputPath: out.json
     promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries-2`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries`
+    promptfooconfig.yaml:22,31: the test is left out: a message of it is blank
     promptfooconfig.yaml:29: assertion `javascript` is not carried over: code is not run
     promptfooconfig.yaml:31: the test is left out: it has no variable `country`
-    promptfooconfig.yaml:32: tests in a file or script are left out: see `[[prompt_files]]` for CSV files
+    promptfooconfig.yaml:32: tests are left out: `more.csv` could not be read: No such file or directory (os error 2)
     promptfooconfig.yaml:33: the option `cache` is not carried over
     promptfooconfig.yaml:34: `outputPath` is not carried over
     "##);
@@ -222,7 +224,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     assert_eq!(read.prompts[0].system.as_deref(), Some("Add."));
     assert!(suite.contains("# ideal: [\"6\",\"six\"]"), "{suite}");
     insta::assert_snapshot!(notes, @r##"
-    sums.jsonl:1-2: `ideal` is kept as a comment: add an `assert` that says what is right
+    sums.jsonl:1-2: `ideal` became a comment: add an `assert` that says what is right
     sums.jsonl:2: the key `metadata` is not carried over
     sums.jsonl:3: the prompt is left out: it has no `input`
     sums.jsonl:4: this line is not JSON: expected ident (column 2)
@@ -353,4 +355,131 @@ tests:
     p.yaml:23: assertion `contains` is not carried over: `transform` of an assertion is not carried over
     p.yaml:24: assertion `perplexity` is not carried over: `perplexity` is no type of assert
     "##);
+}
+
+#[test]
+fn configurations_as_they_are_published_run_on_the_simulator() {
+    // Ten shapes of the other tool's documents and repositories: what is made of each must not only be valid, but ask
+    // its models and be answered.
+    const COUNTS: [(&str, usize); 10] = [
+        ("01-translate", 2 * 2 * 2),
+        ("02-chat-file", 2 * 2),
+        ("03-table", 2 * 2),
+        ("04-expected", 2 * 3 * 2),
+        ("05-parameters", 3 * 2 * 2),
+        ("06-statements", 2),
+        ("07-product", 6 * 2),
+        ("08-test-file", 2),
+        ("09-json", 1),
+        ("10-no-tests", 2 * 2),
+    ];
+    let configs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promptfoo/configs");
+    std::thread::scope(|scope| {
+        for (name, trials) in COUNTS {
+            let folder = configs.join(name);
+            scope.spawn(move || {
+                let home = Home::new();
+                for entry in fs::read_dir(folder).unwrap() {
+                    let entry = entry.unwrap();
+                    fs::copy(entry.path(), home.path(entry.file_name().to_str().unwrap())).unwrap();
+                }
+                // The simulator's answers have no fixed text, and a grade is no failure.
+                let line = "bakeoff import promptfoo promptfooconfig.* -o made.toml && \
+                            bakeoff run made.toml --quiet --repetitions 1 --scenario world.toml";
+                let output = home.shell(line).run();
+                assert!(
+                    output
+                        .out
+                        .contains(&format!("{trials} of {trials} answered")),
+                    "{name}: {}",
+                    output.out
+                );
+                let samples = home.samples("promptfooconfig");
+                let complete = samples
+                    .iter()
+                    .filter(|sample| sample["outcome"] == "complete");
+                assert_eq!(complete.count(), trials, "{name}");
+            });
+        }
+    });
+}
+
+/// What is printed for a file beside others, and what is said.
+fn imported_beside(home: &Home, arguments: &str) -> (String, String) {
+    let output = home.bakeoff(&format!("import {arguments}")).run();
+    (output.out, output.err)
+}
+
+#[test]
+fn tables_of_tests_stay_files() {
+    // Questions that are kept in a table are edited there; where its answers are more than texts, or a prompt
+    // more than names, its rows become prompts.
+    let config = "prompts: ['Capital of {{country}}?']\nproviders: [openai:gpt-5.6-luna]\ntests: file://c.csv\n";
+    let home = Home::new()
+        .with("p.yaml", config)
+        .with("c.csv", "country,__expected\nPeru,Lima\n");
+    let (suite, notes) = imported_beside(&home, "promptfoo p.yaml");
+    assert_eq!(notes, "");
+    insta::assert_snapshot!(suite.split("[[").last().unwrap(), @r#"
+    prompt_files]]
+    path = "c.csv"
+    assert = [
+      { type = "equals", value = "{{__expected}}" },
+    ]
+    user = "Capital of {{country}}?"
+    "#);
+    // Another folder has another way to the table.
+    home.shell("mkdir made && bakeoff import promptfoo p.yaml -o made/s.toml --allow-outside")
+        .run();
+    assert!(home.read("made/s.toml").contains("path = \"../c.csv\""));
+    let home = home.with("c.csv", "country,__expected\nPeru,icontains: lima\nChad,\n");
+    let (suite, _) = imported_beside(&home, "promptfoo p.yaml");
+    assert!(
+        suite.contains(r#"{ type = "icontains", value = "lima" }"#),
+        "{suite}"
+    );
+    assert!(suite.contains("user = \"Capital of Chad?\""), "{suite}");
+    let home = home.with("p.yaml", &config.replace("country}}", "country | upper }}"));
+    let (suite, _) = imported_beside(&home, "promptfoo p.yaml");
+    assert!(suite.contains("user = \"Capital of PERU?\""), "{suite}");
+}
+
+#[test]
+fn samples_of_evals_have_the_roles_of_chats() {
+    // Their examples are system text with names, and a third of their files has no other message at all.
+    let rows = r#"{"input": [{"role": "system", "content": "Add."}, {"role": "system", "content": "Briefly."}, {"role": "system", "name": "example_user", "content": "1+1"}, {"role": "system", "name": "example_assistant", "content": "2"}, {"role": "user", "content": "2+2"}]}{"input": [{"role": "system", "content": "3+3"}]}
+"#;
+    let (suite, notes) = imported("openai-evals", "sums.jsonl", rows);
+    let read = parse_suite(&suite).unwrap();
+    assert_eq!(read.prompts[0].system.as_deref(), Some("Add.\n\nBriefly."));
+    assert_eq!(read.prompts[0].messages.len(), 3);
+    assert_eq!(read.prompts[1].messages[0].content, "3+3");
+    insta::assert_snapshot!(notes, @"sums.jsonl:1: the system text, which stands alone, became the message of the user");
+    let games = Home::new().with("games.jsonl", "{\"previous_moves\": [], \"game_idx\": 1}\n");
+    games
+        .bakeoff("import openai-evals games.jsonl")
+        .exits(2)
+        .complains("games.jsonl: it is not imported: its samples are chess games")
+        .run();
+}
+
+#[test]
+fn the_first_conversations_of_a_large_file_are_enough() {
+    // The public file has 642 MB; 200 conversations of it must not need all of them converted, or split.
+    let entry = |n: usize| {
+        let text = format!("{n} {}", "x".repeat(1 << 20));
+        format!("{{\"conversations\": [{{\"from\": \"human\", \"value\": \"{text}\"}}]}}")
+    };
+    let entries: Vec<String> = (0..66).map(entry).collect();
+    let home = Home::new().with("chats.json", &format!("[\n{}\n]\n", entries.join(",\n")));
+    home.bakeoff("import sharegpt chats.json")
+        .exits(2)
+        .complains("it is larger than 64 MiB, the maximum: `--take N` takes the first prompts only")
+        .run();
+    let (suite, _) = imported_beside(&home, "sharegpt chats.json --take 3");
+    assert_eq!(parse_suite(&suite).unwrap().prompts.len(), 3);
+    home.bakeoff("import sharegpt chats.json --take 65")
+        .exits(2)
+        .complains("take no more")
+        .run();
 }

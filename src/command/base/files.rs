@@ -4,12 +4,12 @@
 //! whole and at most once, and never beyond the limit of its kind.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::input::{open_named, open_regular, read_at_most};
+use crate::input::{STANDARD_INPUT, open_named, open_regular, read_at_most};
 use crate::suite::{self, LoadedFiles, Problems, Project, Suite, SuiteReading};
 
 use super::boundary::Reach;
@@ -37,17 +37,45 @@ pub(in crate::command) enum BadSuite {
 
 /// A checked suite with every file it names, or every problem of its files in one message.
 pub(in crate::command) fn suite(path: &Path, reach: Reach) -> Result<Suite, Failure> {
-    checked_suite(path, reach).map_err(|bad| bad.into_failure(path))
+    let checked = checked_suite(path, reach).map_err(|bad| bad.into_failure(path))?;
+    Ok(checked.suite)
+}
+
+/// A checked suite, and its text.
+pub(in crate::command) struct CheckedSuite {
+    pub(in crate::command) suite: Suite,
+    pub(in crate::command) text: String,
+}
+
+/// A suite of the texts and models of the command line.
+pub(in crate::command) fn suite_of_texts(
+    texts: &[String],
+    models: &[String],
+) -> Result<Suite, Failure> {
+    if models.is_empty() {
+        return Err(Failure::usage(
+            "a prompt without a suite needs models: add `-m openai/gpt-5.6-luna`, or name a suite file",
+        ));
+    }
+    suite::import::suite_of_texts(texts, models).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// A checked suite with every file it names, or its problems.
-pub(in crate::command) fn checked_suite(path: &Path, reach: Reach) -> Result<Suite, BadSuite> {
+pub(in crate::command) fn checked_suite(
+    path: &Path,
+    reach: Reach,
+) -> Result<CheckedSuite, BadSuite> {
     let text = text(path).map_err(BadSuite::Unreadable)?;
     let mut folder = Folder::of(path, reach).map_err(BadSuite::Unreadable)?;
     let mut found = LoadedFiles::default();
     loop {
         match suite::read_suite(&text, &found) {
-            Ok(SuiteReading::Suite(suite)) => return Ok(*suite),
+            Ok(SuiteReading::Suite(suite)) => {
+                return Ok(CheckedSuite {
+                    suite: *suite,
+                    text,
+                });
+            }
             Ok(SuiteReading::NeedsFiles(wanted)) => {
                 for wanted in wanted {
                     let answer = folder.find(&wanted);
@@ -120,31 +148,49 @@ fn configuration() -> Option<PathBuf> {
 
 /// The bytes of a file.
 pub(in crate::command) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: io::Error| {
-        Failure::usage(format!("`{}` could not be read: {error}", path.display()))
-    };
+    let failed =
+        |error: io::Error| Failure::usage(format!("`{}` could not be read: {error}", shown(path)));
     let file = open_named(path).map_err(failed)?;
     read_at_most(file, FILE_BYTES_MAX)
         .map_err(failed)?
         .ok_or_else(|| {
             let most = FILE_BYTES_MAX >> 20;
-            Failure::usage(format!("`{}` is larger than {most} MiB", path.display()))
+            Failure::usage(format!("`{}` is larger than {most} MiB", shown(path)))
         })
+}
+
+/// The first bytes of a file, at most so many.
+pub(in crate::command) fn beginning(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
+    let read = || {
+        let mut bytes = Vec::new();
+        open_named(path)?
+            .take(most as u64)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: io::Error| {
+        Failure::usage(format!("`{}` could not be read: {error}", shown(path)))
+    })
 }
 
 /// A file as UTF-8.
 pub(in crate::command) fn text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes(path)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::usage(format!(
-            "`{}` is not UTF-8 text (byte {at})",
-            path.display()
-        ))
+        Failure::usage(format!("`{}` is not UTF-8 text (byte {at})", shown(path)))
     })
 }
 
+/// The name of a file in messages.
+pub(in crate::command) fn shown(path: &Path) -> String {
+    if path == Path::new(STANDARD_INPUT) {
+        return "standard input".to_owned();
+    }
+    path.display().to_string()
+}
+
 fn to_failure(problems: &Problems, path: &Path, text: &str) -> Failure {
-    let name = path.display().to_string();
+    let name = shown(path);
     let rendered = suite::render(problems, &name, text, colour(&io::stderr()));
     Failure::usage(format!("{name} has {problems}\n\n{rendered}"))
 }

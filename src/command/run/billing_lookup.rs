@@ -51,6 +51,7 @@ struct BillRequest {
     trial: u64,
     request_id: String,
     model: ModelId,
+    variant: String,
     /// The largest reported cost without a bill.
     known_cost: Option<Usd>,
     generation_id: String,
@@ -60,6 +61,7 @@ struct BillRequest {
 #[derive(Debug, Clone)]
 pub(super) struct FoundBill {
     pub(super) model: ModelId,
+    pub(super) variant: String,
     /// The cost known before.
     pub(super) known_cost: Option<Usd>,
     pub(super) amendment: Amendment,
@@ -79,6 +81,7 @@ impl MissingBills {
             trial: sample.trial,
             request_id: sample.request_id.clone(),
             model: sample.model.clone(),
+            variant: sample.variant.clone(),
             known_cost: sample.spent(),
             generation_id: id.clone(),
         });
@@ -151,6 +154,7 @@ async fn ask_once(
             match bill {
                 Some(bill) => bills.push(FoundBill {
                     model: requests.model.clone(),
+                    variant: requests.variant.clone(),
                     known_cost: requests.known_cost,
                     amendment: Amendment {
                         version: Amendment::VERSION,
@@ -196,6 +200,7 @@ mod tests {
             trial,
             request_id: format!("r-{trial}-1"),
             model: "a/x".parse().unwrap(),
+            variant: "a/x".to_owned(),
             known_cost: None,
             generation_id: format!("gen_{trial}"),
         }

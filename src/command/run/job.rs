@@ -24,7 +24,6 @@ use crate::suite::{
     CacheMode, Profile, ProjectBudget, Prompt, Suite, Variant, Wording, prompt_canonical, select,
 };
 use crate::units::{ModelId, Nanos, Usd, digest};
-use crate::verdict::InterimLooks;
 
 use crate::command::base::boundary::Reach;
 use crate::command::base::endpoint::{self, OpenEndpoint};
@@ -35,12 +34,15 @@ use crate::command::base::model_list::ModelListState;
 use crate::command::base::preflight;
 use crate::command::base::runtime::TOOL;
 
+use super::until_decided::looks;
+
 /// The options of `bakeoff run`.
 #[derive(Debug, Clone, Default)]
 // Each field is the flag of the same name, documented by `--help`.
 #[allow(missing_docs, clippy::struct_excessive_bools)]
 pub struct Options {
-    pub suite: PathBuf,
+    /// Absent: a suite of `models`, and of `prompts` as texts.
+    pub suite: Option<PathBuf>,
     pub endpoint: Option<String>,
     pub models: Vec<String>,
     pub prompts: Vec<String>,
@@ -133,10 +135,24 @@ pub(super) struct EarlierParts {
 impl ResolvedRun {
     /// Reads the suite and lays the flags over it.
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
-        let mut suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
+        let (mut suite, selection) = match &options.suite {
+            Some(file) => {
+                let suite = files::suite(file, Reach::from_flag(options.allow_outside))?;
+                let selection = CliSelection {
+                    models: options.models.clone(),
+                    prompts: options.prompts.clone(),
+                    tags: options.tags.clone(),
+                };
+                (suite, selection)
+            }
+            None => {
+                let suite = files::suite_of_texts(&options.prompts, &options.models)?;
+                (suite, CliSelection::default())
+            }
+        };
         let project = files::project(options.project.as_deref())?;
         let own_labels: Vec<String> = suite.variants.iter().map(|v| v.label.clone()).collect();
-        suite = select(&suite, &options.models, &options.prompts, &options.tags)
+        suite = select(&suite, &selection.models, &selection.prompts, &options.tags)
             .map_err(|error| Failure::usage(error.to_string()))?;
         let is_added = |variant: &&Variant| !own_labels.contains(&variant.label);
         let added = suite.variants.iter().filter(is_added);
@@ -182,11 +198,7 @@ impl ResolvedRun {
             profile,
             confirm_above: project.confirm_above,
             budget: project.budget,
-            selection: CliSelection {
-                models: options.models.clone(),
-                prompts: options.prompts.clone(),
-                tags: options.tags.clone(),
-            },
+            selection,
         })
     }
 }
@@ -237,26 +249,6 @@ impl ResolvedRun {
             suite,
         })
     }
-}
-
-/// The rounds after which a run of this suite checks for a decision.
-fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
-    let candidates = suite.variants.len().saturating_sub(1);
-    if candidates == 0 {
-        return Err(Failure::usage(format!(
-            "--until-decided compares with the reference, but `{}` is the only model: add another model",
-            suite.reference
-        )));
-    }
-    let gate = suite.gate.clone().unwrap_or_default();
-    let looks = InterimLooks::new(suite.repetitions, candidates, &gate);
-    if looks.rounds().len() < 2 {
-        return Err(Failure::usage(format!(
-            "--until-decided first checks after round 2, but there are {} repetitions: at least 3 are needed",
-            suite.repetitions
-        )));
-    }
-    Ok(looks.rounds().to_vec())
 }
 
 /// The parts of the suite that the endpoint's route cannot express, if any.
@@ -426,8 +418,8 @@ impl Job {
                 spent,
                 ..
             } => {
-                let model = &self.resolved.suite.variants[*variant].model;
-                spending.add_untimed(model, *outcome, *spent);
+                let Variant { model, label, .. } = &self.resolved.suite.variants[*variant];
+                spending.add_untimed(model, Some(label), *outcome, *spent);
             }
             _ => {}
         }

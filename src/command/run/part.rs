@@ -337,7 +337,12 @@ fn amend(
     let mut journal = run.amend()?;
     for found in found {
         journal.append(&found.amendment)?;
-        spending.add_bill(&found.model, &found.amendment, found.known_cost);
+        spending.add_bill(
+            &found.model,
+            &found.variant,
+            &found.amendment,
+            found.known_cost,
+        );
     }
     journal.sync()?;
     Ok(())

@@ -1,13 +1,34 @@
 //! Early stop: a run that ends when every primary comparison is decided.
 //!
-//! Owns the samples gathered between looks, and the line about each look. Must not know how a verdict is found.
+//! Owns when a run looks, the samples gathered between looks, and the line about each look. Must not know how a verdict is found.
 //! Invariant: the decision to go on depends on whole rounds alone.
 
 use std::ops::ControlFlow;
 
+use crate::command::base::failure::Failure;
 use crate::record::{Manifest, Sample};
-use crate::suite::Gate;
+use crate::suite::{Gate, Suite};
 use crate::verdict::{EvidenceFold, InterimLooks, SequentialState, sequential_state};
+
+/// The rounds after which a run of this suite checks for a decision.
+pub(super) fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
+    let candidates = suite.variants.len().saturating_sub(1);
+    if candidates == 0 {
+        return Err(Failure::usage(format!(
+            "--until-decided compares with the reference, but `{}` is the only model: add another model",
+            suite.reference
+        )));
+    }
+    let gate = suite.gate.clone().unwrap_or_default();
+    let looks = InterimLooks::new(suite.repetitions, candidates, &gate);
+    if looks.rounds().len() < 2 {
+        return Err(Failure::usage(format!(
+            "--until-decided first checks after round 2, but there are {} repetitions: at least 3 are needed",
+            suite.repetitions
+        )));
+    }
+    Ok(looks.rounds().to_vec())
+}
 
 /// The samples so far of a run that looks.
 pub(super) struct EarlyStop {

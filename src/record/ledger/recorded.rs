@@ -68,7 +68,7 @@ impl RecordedCost {
             let state = match (settled.remove(&request_id), log.ended.get(&request_id)) {
                 (Some(state), _) => state,
                 (None, Some(&(outcome, spent))) => {
-                    cost.spending.add_untimed(&model, outcome, spent);
+                    cost.spending.add_untimed(&model, None, outcome, spent);
                     match spent {
                         Some(spent) if !outcome.is_whole() => OpenCost::UpToBound(spent),
                         None if !is_rejected(outcome) => OpenCost::UpToBound(Usd::ZERO),

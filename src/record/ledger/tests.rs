@@ -32,10 +32,11 @@ fn a_request_costs_the_largest_reported_amount() {
     spending.add_sample(&sample(Outcome::Complete, [Some(5), Some(0), Some(7)]));
     spending.add_sample(&sample(Outcome::Cut, [None, None, None]));
     let model = example::plain_sample(0).model;
-    spending.add_untimed(&model, Outcome::Complete, Some(Usd(3)));
-    spending.add_untimed(&model, Outcome::Complete, None);
+    spending.add_untimed(&model, Some("v0"), Outcome::Complete, Some(Usd(3)));
+    spending.add_untimed(&model, Some("v0"), Outcome::Complete, None);
     let expected = ModelSpending {
         model,
+        variant: Some("v0".to_owned()),
         requests: 8,
         unknown: 2 + 1 + 1,
         spent_usd: Usd(10),

@@ -206,24 +206,24 @@ fn verdicts_as_test_cases() {
     // A regression is a failure, an inconclusive is skipped with its reason, and names are stable.
     insta::assert_snapshot!(comparison_report(&evaluation(true)).junit(), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
-    <testsuites name="bakeoff" tests="6" failures="2" errors="0" skipped="2">
+    <testsuites name="bakeoff" tests="6" failures="2" errors="0">
       <testsuite name="quickstart" tests="6" failures="2" errors="0" skipped="2">
-        <testcase classname="anthropic/claude" name="ttft against openai/gpt-5-mini">
+        <testcase classname="anthropic/claude" name="anthropic/claude: ttft against openai/gpt-5-mini">
           <system-out>anthropic/claude has a lower TTFT: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.</system-out>
         </testcase>
-        <testcase classname="anthropic/claude" name="cost against openai/gpt-5-mini">
+        <testcase classname="anthropic/claude" name="anthropic/claude: cost against openai/gpt-5-mini">
           <failure type="worse" message="anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.">anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.</failure>
         </testcase>
-        <testcase classname="anthropic/claude" name="completed against openai/gpt-5-mini">
+        <testcase classname="anthropic/claude" name="anthropic/claude: completed against openai/gpt-5-mini">
           <skipped message="Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions."/>
         </testcase>
-        <testcase classname="anthropic/claude" name="limit ttft_p75">
+        <testcase classname="anthropic/claude" name="anthropic/claude: limit ttft_p75">
           <failure type="limit" message="anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.">anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.</failure>
         </testcase>
-        <testcase classname="anthropic/claude" name="limit error_rate">
+        <testcase classname="anthropic/claude" name="anthropic/claude: limit error_rate">
           <skipped message="anthropic/claude: the limit error_rate of at most 2.0 % is inconclusive: 1.5 % (0.4–4.0), n 200."/>
         </testcase>
-        <testcase classname="anthropic/claude" name="limit cost_per_request">
+        <testcase classname="anthropic/claude" name="anthropic/claude: limit cost_per_request">
           <system-out>anthropic/claude: the limit cost_per_request of at most $0.0100 holds: $0.00125 (0.00100–0.00150), n 200.</system-out>
         </testcase>
       </testsuite>

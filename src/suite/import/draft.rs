@@ -9,10 +9,11 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{ImportError, Imported, SkippedItem};
+use super::{ImportError, ImportSource, Imported, OpenFiles, SkippedItem};
 use crate::suite::model::suite::{Image, Message, Role};
 use crate::suite::parse::problem;
-use crate::suite::parse::suite::parse_suite;
+use crate::suite::parse::sources::LoadedFiles;
+use crate::suite::parse::suite::{SuiteReading, read_suite};
 use crate::suite::value::limits;
 use crate::suite::value::template::escape_places;
 use crate::suite::value::text::quoted;
@@ -26,8 +27,15 @@ pub(super) struct SuiteDraft {
     pub(super) description: Option<String>,
     pub(super) models: Vec<DraftModel>,
     pub(super) repetitions: Option<u64>,
-    pub(super) concurrency: Option<u64>,
+    /// Requests at the same time, to all models together, and the line that says so.
+    pub(super) requests_in_flight: Option<(usize, u64)>,
     pub(super) cases: Vec<DraftPrompt>,
+    pub(super) prompt_files: Vec<DraftPromptFile>,
+    /// The file that is being read in place of the source, and the line of the source that names it.
+    pub(super) within: Option<(String, usize)>,
+    /// The reason why there is no prompt, if it is known.
+    pub(super) nothing: Option<String>,
+    slots: Option<u64>,
     left_out: BTreeSet<SkippedItem>,
 }
 
@@ -52,8 +60,20 @@ pub(super) struct DraftPrompt {
     pub(super) grading: DraftGrading,
 }
 
+/// A file whose rows are prompts.
+#[derive(Debug)]
+pub(super) struct DraftPromptFile {
+    /// Path as the source spells it.
+    pub(super) path: String,
+    /// The format, where the name of the file does not show it.
+    pub(super) format: Option<&'static str>,
+    /// Templates with names of columns; none for files that are texts.
+    pub(super) turns: Vec<(Role, String)>,
+    pub(super) grading: DraftGrading,
+}
+
 /// The grading of a prompt.
-#[derive(Default, Clone)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct DraftGrading {
     /// Each an inline table, valid in a suite.
     pub(super) asserts: Vec<String>,
@@ -64,8 +84,17 @@ pub(super) struct DraftGrading {
 impl SuiteDraft {
     /// Records that an item is not carried over.
     pub(super) fn skip(&mut self, line: usize, what: impl Into<String>) {
-        let what = what.into();
+        let what = match &self.within {
+            Some((file, _)) => format!("`{file}`, line {line}: {}", what.into()),
+            None => what.into(),
+        };
+        let line = self.line_of(line);
         self.left_out.insert(SkippedItem { line, what });
+    }
+
+    /// The line of the source for a line of the file that is being read.
+    pub(super) fn line_of(&self, line: usize) -> usize {
+        self.within.as_ref().map_or(line, |(_, named_at)| *named_at)
     }
 
     /// The items that are not carried over so far.
@@ -74,18 +103,21 @@ impl SuiteDraft {
     }
 
     /// The suite as a file.
-    pub(super) fn finish(mut self, file: &str) -> Result<Imported, ImportError> {
-        let suite = if self.cases.is_empty() {
-            Err("it holds no prompt that could be carried over".to_owned())
+    pub(super) fn finish(mut self, source: &ImportSource<'_>) -> Result<Imported, ImportError> {
+        let suite = if self.cases.is_empty() && self.prompt_files.is_empty() {
+            let reason = self.nothing.take();
+            Err(reason
+                .unwrap_or_else(|| "it holds no prompt that could be carried over".to_owned()))
         } else {
-            let suite = self.written(file);
-            match parse_suite(&suite) {
-                Ok(_) => Ok(suite),
-                Err(problems) => {
-                    let rendered = problem::render(&problems, "the suite", &suite, false);
-                    Err(format!("the imported suite is invalid\n\n{rendered}"))
+            self.limit_slots();
+            let suite = self.written(source.file, "");
+            check(&suite, source.open).map(|()| {
+                if self.prompt_files.is_empty() {
+                    suite
+                } else {
+                    self.written(source.file, source.folder)
                 }
-            }
+            })
         };
         let left_out = self.take_skipped();
         match suite {
@@ -98,7 +130,23 @@ impl SuiteDraft {
         }
     }
 
-    fn written(&mut self, file: &str) -> String {
+    /// Requests of the source as slots, each of which is a request to every model.
+    fn limit_slots(&mut self) {
+        let Some((line, requests)) = self.requests_in_flight else {
+            return;
+        };
+        let models = self.models.len().max(1) as u64;
+        self.slots = Some((requests / models).clamp(1, u64::from(limits::CONCURRENCY)));
+        if requests < models {
+            let what = format!(
+                "`maxConcurrency` is {requests}, but a prompt goes to all {models} models at once"
+            );
+            self.skip(line, what);
+        }
+    }
+
+    /// The suite's text; paths of files begin with `folder`.
+    fn written(&mut self, file: &str, folder: &str) -> String {
         let mut out = String::new();
         let from = comment(file);
         let _ = writeln!(out, "# Made by `bakeoff import` from {from}.\n");
@@ -130,7 +178,7 @@ impl SuiteDraft {
         }
         let numbers = [
             ("repetitions", self.repetitions),
-            ("concurrency", self.concurrency),
+            ("concurrency", self.slots),
         ];
         for (key, number) in numbers {
             if let Some(number) = number {
@@ -138,9 +186,14 @@ impl SuiteDraft {
             }
         }
         let mut taken = HashSet::new();
-        for (index, case) in std::mem::take(&mut self.cases).into_iter().enumerate() {
-            let id = self.id_of(&case, index, &mut taken);
+        let cases = std::mem::take(&mut self.cases);
+        for (index, case) in cases.iter().enumerate() {
+            let id = self.id_of(case, index, &mut taken);
             case.write(&id, &mut out);
+        }
+        self.cases = cases;
+        for file in &self.prompt_files {
+            file.write(folder, &mut out);
         }
         out
     }
@@ -178,6 +231,15 @@ impl SuiteDraft {
 }
 
 impl DraftModel {
+    /// A model without parameters.
+    pub(super) fn plain(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            label: None,
+            parameters: Vec::new(),
+        }
+    }
+
     fn written(&self) -> String {
         if self.label.is_none() && self.parameters.is_empty() {
             return text(&self.id);
@@ -197,7 +259,97 @@ impl DraftModel {
     }
 }
 
+impl DraftGrading {
+    fn write(&self, out: &mut String) {
+        if let Some(threshold) = &self.pass_threshold {
+            let _ = writeln!(out, "pass_threshold = {threshold}");
+        }
+        if let [_, ..] = self.asserts.as_slice() {
+            let _ = writeln!(out, "assert = [");
+            for assert in &self.asserts {
+                let _ = writeln!(out, "  {assert},");
+            }
+            let _ = writeln!(out, "]");
+        }
+    }
+}
+
+impl DraftPromptFile {
+    /// Name of the file without its folder and extension, which begins the ids of its rows.
+    pub(super) fn stem(&self) -> Option<&std::ffi::OsStr> {
+        std::path::Path::new(&self.path).file_stem()
+    }
+
+    fn write(&self, folder: &str, out: &mut String) {
+        let _ = writeln!(out, "\n[[prompt_files]]");
+        let _ = writeln!(out, "path = {}", text(&format!("{folder}{}", self.path)));
+        if let Some(format) = self.format {
+            let _ = writeln!(out, "format = {}", text(format));
+        }
+        self.grading.write(out);
+        let (system, turns): (Vec<_>, Vec<_>) = self
+            .turns
+            .iter()
+            .partition(|(role, _)| *role == Role::System);
+        if let [(_, system)] = system.as_slice() {
+            let _ = writeln!(out, "system = {}", text(system));
+        }
+        match turns.as_slice() {
+            [] => {}
+            [(Role::User, only)] => {
+                let _ = writeln!(out, "user = {}", text(only));
+            }
+            turns => {
+                let _ = writeln!(out, "messages = [");
+                for (role, template) in turns {
+                    let (role, template) = (word_of(*role), text(template));
+                    let _ = writeln!(out, "  {{ role = \"{role}\", content = {template} }},");
+                }
+                let _ = writeln!(out, "]");
+            }
+        }
+    }
+}
+
+/// Reads the suite as `bakeoff run` would.
+fn check(suite: &str, open: &OpenFiles<'_>) -> Result<(), String> {
+    if suite.len() > limits::SUITE_BYTES {
+        let (bytes, most) = (suite.len() >> 20, limits::SUITE_BYTES >> 20);
+        return Err(format!(
+            "the suite would have {bytes} MiB, and {most} MiB are read: `--take N` takes the first prompts only"
+        ));
+    }
+    let mut found = LoadedFiles::default();
+    loop {
+        match read_suite(suite, &found) {
+            Ok(SuiteReading::Suite(_)) => return Ok(()),
+            Ok(SuiteReading::NeedsFiles(wanted)) => {
+                for wanted in wanted {
+                    let answer = open(&wanted.path);
+                    found.add(wanted, answer);
+                }
+            }
+            Err(problems) => {
+                let rendered = problem::render(&problems, "the suite", suite, false);
+                return Err(format!("the imported suite is invalid\n\n{rendered}"));
+            }
+        }
+    }
+}
+
 impl DraftPrompt {
+    /// One text of a user.
+    pub(super) fn plain(text: &str) -> Self {
+        Self {
+            line: 1,
+            id: None,
+            system: None,
+            messages: vec![Message::text(Role::User, text)],
+            notes: Vec::new(),
+            grading: DraftGrading::default(),
+        }
+    }
+
     fn write(&self, id: &str, out: &mut String) {
         let _ = writeln!(out, "\n[[prompts]]");
         for note in &self.notes {
@@ -207,16 +359,7 @@ impl DraftPrompt {
         if let Some(system) = &self.system {
             let _ = writeln!(out, "system = {}", text(&escape_places(system)));
         }
-        if let Some(threshold) = &self.grading.pass_threshold {
-            let _ = writeln!(out, "pass_threshold = {threshold}");
-        }
-        if let [_, ..] = self.grading.asserts.as_slice() {
-            let _ = writeln!(out, "assert = [");
-            for assert in &self.grading.asserts {
-                let _ = writeln!(out, "  {assert},");
-            }
-            let _ = writeln!(out, "]");
-        }
+        self.grading.write(out);
         if let [only] = self.messages.as_slice()
             && only.role == Role::User
         {
@@ -234,13 +377,17 @@ impl DraftPrompt {
     }
 }
 
-fn turn(message: &Message) -> String {
-    let role = match message.role {
+const fn word_of(role: Role) -> &'static str {
+    match role {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
         Role::Tool => "tool",
-    };
+    }
+}
+
+fn turn(message: &Message) -> String {
+    let role = word_of(message.role);
     let mut keys = vec![format!("role = \"{role}\"")];
     if !message.content.is_empty() {
         keys.push(format!(

@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::ImportError;
 use super::chat::{Chat, chat};
 use super::draft::{DraftGrading, DraftPrompt, SuiteDraft};
+use super::evals::{evals_turns, foreign_samples};
 use crate::suite::model::suite::{Message, Role};
-use crate::suite::parse::rows::{RowFormat, each_row};
+use crate::suite::parse::rows::fault_of_line;
 use crate::units::plural;
 
 /// Keys that hold the text of a prompt, the first that is there wins: those of `GuideLLM`, which
@@ -42,48 +43,134 @@ const ANSWER_KEYS: [&str; 6] = [
     "output",
 ];
 
+/// The rows of a file, as far as they were read.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'t> {
+    pub(super) text: &'t str,
+    /// True if the file goes on behind `text`.
+    pub(super) is_cut: bool,
+    /// The most prompts that are made.
+    pub(super) take: usize,
+}
+
+impl Rows<'_> {
+    /// Hands every JSON line to `add`, until there are enough prompts.
+    fn each(self, draft: &mut SuiteDraft, mut add: impl FnMut(&mut SuiteDraft, usize, JsonRow)) {
+        let whole = if self.is_cut {
+            self.text.rfind('\n').map_or("", |end| &self.text[..end])
+        } else {
+            self.text
+        };
+        for (index, text) in whole.lines().enumerate() {
+            let line = index + 1;
+            // Some writers put several objects on a line.
+            let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text)
+                .into_iter()
+                .collect();
+            let values = match values {
+                Ok(values) => values,
+                Err(error) => {
+                    draft.skip(line, fault_of_line(&error));
+                    continue;
+                }
+            };
+            for value in values {
+                if draft.cases.len() >= self.take {
+                    return;
+                }
+                match value {
+                    Value::Object(row) => add(draft, line, row),
+                    _ => draft.skip(line, "this line is not a JSON object"),
+                }
+            }
+        }
+    }
+
+    /// The entries of a JSON array; of one that is cut, those that are whole.
+    fn entries(&self) -> Result<Vec<&RawValue>, ImportError> {
+        if !self.is_cut {
+            return serde_json::from_str(self.text).map_err(|error| {
+                let line = Some(error.line()).filter(|line| *line > 0);
+                let message = format!("it is not an array of JSON objects: {error}");
+                ImportError::new(line, message)
+            });
+        }
+        let begins = self.text.trim_start().strip_prefix('[');
+        let mut rest = begins
+            .ok_or_else(|| ImportError::new(Some(1), "it is not an array of JSON objects"))?;
+        let mut entries = Vec::new();
+        loop {
+            let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+            let Some(Ok(entry)) = stream.next() else {
+                return Ok(entries);
+            };
+            entries.push(entry);
+            let after = rest[stream.byte_offset()..].trim_start();
+            let Some(next) = after.strip_prefix(',') else {
+                return Ok(entries);
+            };
+            rest = next;
+        }
+    }
+}
+
+/// One JSON line.
+type JsonRow = Map<String, Value>;
+
 /// Samples of `OpenAI` evals: `input` is a text or a conversation, `ideal` the expected answer.
-pub(super) fn openai_evals(text: &str, draft: &mut SuiteDraft) {
-    rows(text, draft, |row| {
-        let input = row.remove("input").ok_or("it has no `input`")?;
-        to_chat(input)
+pub(super) fn openai_evals(rows: Rows<'_>, draft: &mut SuiteDraft) {
+    let mut other: Option<JsonRow> = None;
+    rows.each(draft, |draft, line, row| {
+        if !row
+            .get("input")
+            .is_some_and(|input| input.is_string() || input.is_array())
+        {
+            other.get_or_insert_with(|| row.clone());
+        }
+        let mut notes = Vec::new();
+        add(draft, line, row, |row| {
+            let input = row.remove("input").ok_or("it has no `input`")?;
+            to_chat(match input {
+                Value::Array(items) => Value::Array(evals_turns(items, &mut notes)),
+                other => other,
+            })
+        });
+        for note in notes {
+            draft.skip(line, note);
+        }
     });
+    draft.nothing = other.map(|row| format!("it is not imported: {}", foreign_samples(&row)));
 }
 
 /// JSON lines of unknown making.
-pub(super) fn any(text: &str, draft: &mut SuiteDraft) {
-    rows(text, draft, |row| {
-        if let Some(Value::Object(body)) = row.remove("body") {
-            // A batch of requests: the prompt is in the body of each one.
-            row.extend(body);
-        }
-        let mut keys = CHAT_KEYS.iter().chain(&PROMPT_KEYS);
-        let key = keys.find(|key| row.contains_key(**key));
-        let key = key.ok_or("none of its keys is known to hold a prompt")?;
-        to_chat(row.remove(*key).unwrap_or_default())
+pub(super) fn any(rows: Rows<'_>, draft: &mut SuiteDraft) {
+    rows.each(draft, |draft, line, row| {
+        add(draft, line, row, |row| {
+            if let Some(Value::Object(body)) = row.remove("body") {
+                // A batch of requests: the prompt is in the body of each one.
+                row.extend(body);
+            }
+            let mut keys = CHAT_KEYS.iter().chain(&PROMPT_KEYS);
+            let key = keys.find(|key| row.contains_key(**key));
+            let key = key.ok_or("none of its keys is known to hold a prompt")?;
+            to_chat(row.remove(*key).unwrap_or_default())
+        });
     });
 }
 
 /// Conversations, each message with `from` and `value`: an array of them, or one on each line.
-pub(super) fn sharegpt(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportError> {
+pub(super) fn sharegpt(rows: Rows<'_>, draft: &mut SuiteDraft) -> Result<(), ImportError> {
+    let text = rows.text;
     if text.trim_start().starts_with('{') {
-        each_row(text.as_bytes(), RowFormat::Jsonl, |row| match row {
-            Ok(row) => {
-                let line = row.line;
-                add_conversation(draft, line, row.into_object());
-            }
-            Err(bad) => draft.skip(bad.line, bad.message),
-        });
+        rows.each(draft, add_conversation);
         return Ok(());
     }
-    let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
-        let line = Some(error.line()).filter(|line| *line > 0);
-        let message = format!("it is not an array of JSON objects: {error}");
-        ImportError::new(line, message)
-    })?;
     // Entries are parts of the text, in its order: their lines are counted as we go.
     let (mut line, mut counted) = (1, 0);
-    for entry in entries {
+    for entry in rows.entries()? {
+        if draft.cases.len() >= rows.take {
+            break;
+        }
         let at = entry.get().as_ptr() as usize - text.as_ptr() as usize;
         line += memchr::memchr_iter(b'\n', &text.as_bytes()[counted..at]).count();
         counted = at;
@@ -97,7 +184,7 @@ pub(super) fn sharegpt(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportE
 
 /// Adds a conversation without what the assistant said before its user: such parts are the rest of an earlier
 /// conversation that was cut.
-fn add_conversation(draft: &mut SuiteDraft, line: usize, mut row: Map<String, Value>) {
+fn add_conversation(draft: &mut SuiteDraft, line: usize, mut row: JsonRow) {
     let key = CHAT_KEYS.iter().rev().find(|key| row.contains_key(**key));
     let mut dropped = 0;
     if let Some(Value::Array(turns)) = key.and_then(|key| row.get_mut(*key)) {
@@ -131,26 +218,11 @@ fn role_of(turn: &Value) -> Option<&str> {
     turn.get("from").or_else(|| turn.get("role"))?.as_str()
 }
 
-/// Every JSON line through `prompt`, which takes what it understands out of the row.
-fn rows(
-    text: &str,
-    draft: &mut SuiteDraft,
-    prompt: impl Fn(&mut Map<String, Value>) -> Result<Chat, String>,
-) {
-    each_row(text.as_bytes(), RowFormat::Jsonl, |row| match row {
-        Ok(row) => {
-            let line = row.line;
-            add(draft, line, row.into_object(), &prompt);
-        }
-        Err(bad) => draft.skip(bad.line, bad.message),
-    });
-}
-
 fn add(
     draft: &mut SuiteDraft,
     line: usize,
-    mut row: Map<String, Value>,
-    prompt: impl Fn(&mut Map<String, Value>) -> Result<Chat, String>,
+    mut row: JsonRow,
+    prompt: impl FnOnce(&mut JsonRow) -> Result<Chat, String>,
 ) {
     let mut chat = match prompt(&mut row) {
         Ok(chat) => chat,
@@ -172,7 +244,7 @@ fn add(
             notes.push(format!("{key}: {answer}"));
             draft.skip(
                 line,
-                format!("`{key}` is kept as a comment: add an `assert` that says what is right"),
+                format!("`{key}` became a comment: add an `assert` that says what is right"),
             );
         }
     }

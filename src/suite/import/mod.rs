@@ -3,17 +3,20 @@
 //! Owns the formats that are understood and the text of the suite that is made. Must not read or write files.
 //! Invariants: the suite that is made is valid; an item that is not carried over is reported with its line.
 
-mod asserts;
 mod chat;
 mod draft;
+mod evals;
 mod lines;
 mod promptfoo;
 #[cfg(test)]
 mod tests;
-mod yaml;
 
+use super::model::suite::Suite;
+use super::parse::sources::LoadedFile;
+use super::parse::suite::parse_suite;
 use super::value::limits;
-use draft::SuiteDraft;
+use draft::{DraftModel, DraftPrompt, SuiteDraft};
+use lines::Rows;
 
 /// A kind of file that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +71,104 @@ impl ImportError {
     }
 }
 
-/// Makes a suite of `bytes`, which were read from the file called `file`.
-pub fn import(origin: Origin, file: &str, bytes: &[u8]) -> Result<Imported, ImportError> {
-    if bytes.len() > limits::IMPORT_BYTES {
-        let most = limits::IMPORT_BYTES >> 20;
-        let message = format!("it is larger than {most} MiB, the maximum");
-        return Err(ImportError::new(None, message));
+/// Reads the files that a path of the source names, relative to the source's folder.
+pub type OpenFiles<'f> = dyn Fn(&str) -> Result<Vec<LoadedFile>, String> + 'f;
+
+/// A file to import.
+pub struct ImportSource<'f> {
+    /// Its name, without its folder.
+    pub file: &'f str,
+    /// Its bytes; with `take` the first are enough.
+    pub bytes: &'f [u8],
+    /// Only the first so many prompts; absent: all.
+    pub take: Option<usize>,
+    /// The way from the folder of the suite to that of the source, empty or with a slash at its end.
+    pub folder: &'f str,
+    /// Reads what it names.
+    pub open: &'f OpenFiles<'f>,
+}
+
+impl<'f> ImportSource<'f> {
+    /// A file that names no others.
+    pub fn alone(file: &'f str, bytes: &'f [u8]) -> Self {
+        Self {
+            file,
+            bytes,
+            take: None,
+            folder: "",
+            open: &|path| Err(format!("`{path}` is not read here")),
+        }
     }
+}
+
+/// Makes a suite of texts, one prompt each.
+///
+/// # Errors
+/// If they make no valid suite.
+pub fn suite_of_texts(texts: &[String], models: &[String]) -> Result<Suite, ImportError> {
+    let mut draft = SuiteDraft::default();
+    draft.models = models.iter().map(|id| DraftModel::plain(id)).collect();
+    draft.cases = texts.iter().map(|text| DraftPrompt::plain(text)).collect();
+    let made = draft.finish(&ImportSource::alone("prompt", b""))?;
+    parse_suite(&made.suite).map_err(|problems| ImportError::new(None, problems.to_string()))
+}
+
+/// Makes a suite of a file.
+///
+/// # Errors
+/// If nothing of it can be carried over.
+pub fn import(origin: Origin, source: &ImportSource<'_>) -> Result<Imported, ImportError> {
+    let mut bytes = source.bytes;
+    if bytes.len() > limits::IMPORT_BYTES {
+        if source.take.is_none() {
+            let most = limits::IMPORT_BYTES >> 20;
+            let message = format!(
+                "it is larger than {most} MiB, the maximum: `--take N` takes the first prompts only"
+            );
+            return Err(ImportError::new(None, message));
+        }
+        bytes = whole_characters(&bytes[..limits::IMPORT_BYTES]);
+    }
+    let is_cut = bytes.len() < source.bytes.len();
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = memchr::memchr_iter(b'\n', before).count() + 1;
         ImportError::new(Some(line), "it is not UTF-8 text")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let rows = Rows {
+        text,
+        is_cut,
+        take: source.take.unwrap_or(usize::MAX),
+    };
     let mut draft = SuiteDraft::default();
     match origin {
-        Origin::Promptfoo => promptfoo::read(text, &mut draft)?,
-        Origin::OpenaiEvals => lines::openai_evals(text, &mut draft),
-        Origin::Sharegpt => lines::sharegpt(text, &mut draft)?,
-        Origin::Jsonl => lines::any(text, &mut draft),
+        Origin::Promptfoo if source.take.is_some() => {
+            let message =
+                "--take is for files of rows; select prompts of the suite with `run --prompt`";
+            return Err(ImportError::new(None, message));
+        }
+        Origin::Promptfoo => promptfoo::read(text, source.open, &mut draft)?,
+        Origin::OpenaiEvals => lines::openai_evals(rows, &mut draft),
+        Origin::Sharegpt => lines::sharegpt(rows, &mut draft)?,
+        Origin::Jsonl => lines::any(rows, &mut draft),
     }
-    draft.finish(file)
+    if let Some(take) = source.take
+        && draft.cases.len() < take
+        && is_cut
+    {
+        let (most, count) = (limits::IMPORT_BYTES >> 20, draft.cases.len());
+        let message =
+            format!("the first {most} MiB, which are read, hold {count} prompts: take no more");
+        return Err(ImportError::new(None, message));
+    }
+    draft.finish(source)
+}
+
+/// The bytes without a character at their end that is cut.
+fn whole_characters(bytes: &[u8]) -> &[u8] {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
+        _ => bytes,
+    }
 }

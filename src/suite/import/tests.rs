@@ -23,7 +23,7 @@ proptest! {
             .iter()
             .map(|(id, prompt)| serde_json::json!({"id": id, "prompt": prompt}).to_string() + "\n")
             .collect();
-        let imported = import(Origin::Jsonl, "rows.jsonl", text.as_bytes()).unwrap();
+        let imported = import(Origin::Jsonl, &ImportSource::alone("rows.jsonl", text.as_bytes())).unwrap();
         let suite = parse_suite(&imported.suite).unwrap();
         let prompts: Vec<_> = suite.prompts.iter().map(|p| p.messages[0].content.as_str()).collect();
         let given: Vec<_> = rows.iter().map(|(_, prompt)| prompt.as_str()).collect();
@@ -36,7 +36,7 @@ proptest! {
         text in "(prompts: |tests:\n|providers: |- |  |\n|vars: |a: |\\{\\{a\\}\\}|\\[|\\]|\\{|\\}|\"|'|&x |\\*x|<<: |\\||,|:|[a-c]|\\PC){0,40}",
     ) {
         for origin in [Origin::Promptfoo, Origin::OpenaiEvals, Origin::Sharegpt, Origin::Jsonl] {
-            if let Ok(imported) = import(origin, "x", text.as_bytes()) {
+            if let Ok(imported) = import(origin, &ImportSource::alone("x", text.as_bytes())) {
                 prop_assert!(parse_suite(&imported.suite).is_ok());
             }
         }
@@ -54,7 +54,11 @@ fn yaml_cannot_outgrow_its_limits() {
     let deep = "- ".repeat(100_000);
     let flow = "[".repeat(100_000);
     for (text, expected) in [(bomb, "values"), (deep, "deeper"), (flow, "")] {
-        let error = import(Origin::Promptfoo, "x.yaml", text.as_bytes()).unwrap_err();
+        let error = import(
+            Origin::Promptfoo,
+            &ImportSource::alone("x.yaml", text.as_bytes()),
+        )
+        .unwrap_err();
         assert!(error.message.contains(expected), "{error:?}");
         assert!(error.line.is_some());
     }

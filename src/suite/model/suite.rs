@@ -118,6 +118,9 @@ pub struct Prompt {
     /// For selection by `--tag`.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Values of the user's own, copied to each sample; they are not sent.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
     /// Parameters that win over the suite's.
     #[serde(default)]
     pub parameters: Parameters,

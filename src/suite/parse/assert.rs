@@ -49,7 +49,7 @@ pub(super) enum AssertFault {
 }
 
 /// Every type, without the prefix `not-`.
-pub(super) const TYPES: [&str; 25] = [
+pub(in crate::suite) const TYPES: [&str; 25] = [
     "equals",
     "contains",
     "icontains",

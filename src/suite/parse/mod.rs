@@ -3,7 +3,7 @@
 //! Owns the keys of suite files, project files and prompt files, and what is wrong with a value. Must not
 //! know what is done with a suite. Invariant: of `suite` it imports `value` and `model` alone.
 
-mod assert;
+pub(super) mod assert;
 mod asserts;
 mod cache;
 mod fields;
@@ -23,6 +23,8 @@ pub(super) mod sources;
 pub(super) mod suite;
 mod surcharge;
 mod syntax;
+mod toml_version;
 pub mod wire;
 
 pub use fields::parse_time;
+pub use toml_version::needs_toml_1_1;

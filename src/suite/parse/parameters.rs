@@ -50,35 +50,157 @@ const OWN_KEYS: [(&str, &str); 15] = [
     ),
 ];
 
-/// The `parameters` of a suite, a prompt or a variant.
+/// The `parameters` of a suite or a prompt.
 pub(super) fn parameters_of(owner: &mut Table<'_>) -> Parameters {
     owner
         .field("parameters")
-        .and_then(|value| value.table("`parameters`", read))
+        .and_then(|value| value.table("`parameters`", |table| read(table, false)))
         .unwrap_or_default()
 }
 
-fn read(table: &mut Table<'_>) -> Parameters {
+/// One choice of a value from each list in the `parameters` of a variant.
+#[derive(Clone, Default)]
+pub(super) struct MatrixPoint {
+    /// The chosen values, as labels have them.
+    pub(super) chosen: Vec<String>,
+    pub(super) parameters: Parameters,
+}
+
+/// The `parameters` of a variant: one point for each combination of listed values, one without lists.
+pub(super) fn matrix_of(owner: &mut Table<'_>) -> Vec<MatrixPoint> {
+    let Some(value) = owner.field("parameters") else {
+        return vec![MatrixPoint::default()];
+    };
+    let points = value.table("`parameters`", |table| {
+        let axes: Vec<_> = AXES
+            .iter()
+            .filter_map(|(key, read)| axis(&table.peek(key)?, key, *read))
+            .collect();
+        let first = MatrixPoint {
+            chosen: Vec::new(),
+            parameters: read(table, true),
+        };
+        axes.into_iter().fold(vec![first], combine)
+    });
+    points.unwrap_or_default()
+}
+
+/// A parameter of its own, from one value of a list.
+type ReadOne = fn(&Value<'_>) -> Option<Parameters>;
+
+/// The parameters that may be lists.
+const AXES: [(&str, ReadOne); 4] = [
+    ("reasoning_effort", |value| {
+        let reasoning_effort = Some(effort(value)?);
+        Some(Parameters {
+            reasoning_effort,
+            ..Parameters::default()
+        })
+    }),
+    ("temperature", |value| {
+        let temperature = Some(temperature(value)?);
+        Some(Parameters {
+            temperature,
+            ..Parameters::default()
+        })
+    }),
+    ("top_p", |value| {
+        let top_p = Some(top_p(value)?);
+        Some(Parameters {
+            top_p,
+            ..Parameters::default()
+        })
+    }),
+    ("max_tokens", |value| {
+        let max_tokens = Some(max_tokens(value)?);
+        Some(Parameters {
+            max_tokens,
+            ..Parameters::default()
+        })
+    }),
+];
+
+/// The points of one list; none if the value is none. A wrong item is reported and left out.
+fn axis(value: &Value<'_>, key: &str, read: ReadOne) -> Option<Vec<MatrixPoint>> {
+    if !value.is_list() {
+        return None;
+    }
+    let items = value.items(limits::VARIANTS, "a list of values")?;
+    if items.is_empty() {
+        let message = format!("`{key}` is empty: no variant would be made");
+        value.report(Code::BadValue, message, None);
+    }
+    let points = items.iter().filter_map(|item| {
+        let parameters = read(item)?;
+        let chosen = match (item.as_str(), item.bare_number()) {
+            (Some(word), _) => word.to_owned(),
+            (None, number) => format!("{key}={}", number?),
+        };
+        Some(MatrixPoint {
+            chosen: vec![chosen],
+            parameters,
+        })
+    });
+    Some(points.collect())
+}
+
+/// Every point of `all` with every point of `axis`; not more than a suite may have variants.
+fn combine(all: Vec<MatrixPoint>, axis: Vec<MatrixPoint>) -> Vec<MatrixPoint> {
+    let points = all.iter().flat_map(|point| {
+        axis.iter().map(|added| MatrixPoint {
+            chosen: [point.chosen.as_slice(), &added.chosen].concat(),
+            parameters: added.parameters.over(&point.parameters),
+        })
+    });
+    // One more than is allowed shows that there are too many.
+    points.take(limits::VARIANTS + 1).collect()
+}
+
+fn max_tokens(value: &Value<'_>) -> Option<u64> {
+    value.integer(1..=limits::MAX_TOKENS)
+}
+
+fn temperature(value: &Value<'_>) -> Option<f64> {
+    value.number("a number from 0 to 2", |t| (0.0..=2.0).contains(&t))
+}
+
+fn top_p(value: &Value<'_>) -> Option<f64> {
+    value.number("a number above 0 and up to 1", |p| p > 0.0 && p <= 1.0)
+}
+
+fn effort(value: &Value<'_>) -> Option<ReasoningEffort> {
+    value.word(&ReasoningEffort::WORDS)
+}
+
+/// The value of a parameter that may be a list. A list is read as none; outside of a variant it is reported.
+fn single<'a>(table: &mut Table<'a>, key: &'static str, in_matrix: bool) -> Option<Value<'a>> {
+    let value = table.field(key)?;
+    if !value.is_list() {
+        return Some(value);
+    }
+    if !in_matrix {
+        let help = format!(
+            "a list of values makes variants: write it as `{{ model = \"...\", parameters = {{ {key} = [...] }} }}` in `models`"
+        );
+        value.report_wrong(Code::WrongType, "one value here", Some(help));
+    }
+    None
+}
+
+fn read(table: &mut Table<'_>, in_matrix: bool) -> Parameters {
     Parameters {
-        max_tokens: table
-            .field("max_tokens")
-            .and_then(|value| value.integer(1..=limits::MAX_TOKENS)),
+        max_tokens: single(table, "max_tokens", in_matrix).and_then(|value| max_tokens(&value)),
         max_tokens_name: table
             .field("max_tokens_name")
             .and_then(|value| value.word(&TokenLimitName::WORDS)),
-        temperature: table
-            .field("temperature")
-            .and_then(|value| value.number("a number from 0 to 2", |t| (0.0..=2.0).contains(&t))),
-        top_p: table.field("top_p").and_then(|value| {
-            value.number("a number above 0 and up to 1", |p| p > 0.0 && p <= 1.0)
-        }),
+        temperature: single(table, "temperature", in_matrix).and_then(|value| temperature(&value)),
+        top_p: single(table, "top_p", in_matrix).and_then(|value| top_p(&value)),
         stop: table.field("stop").and_then(|value| stops(&value)),
         seed: table
             .field("seed")
             .and_then(|value| value.integer(i64::MIN..=i64::MAX)),
-        reasoning_effort: table
-            .field("reasoning_effort")
-            .and_then(|value| value.word(&ReasoningEffort::WORDS)),
+        reasoning_effort: single(table, "reasoning_effort", in_matrix)
+            .and_then(|value| effort(&value)),
         tools: table.field("tools").and_then(|value| tools(&value)),
         response_format: table
             .field("response_format")
@@ -208,7 +330,8 @@ fn extra(value: &Value<'_>) -> Option<Map<String, Json>> {
     object(value)
 }
 
-fn object(value: &Value<'_>) -> Option<Map<String, Json>> {
+/// A table as JSON.
+pub(super) fn object(value: &Value<'_>) -> Option<Map<String, Json>> {
     if !value.is_table() {
         value.report_wrong(Code::WrongType, "a table", None);
         return None;

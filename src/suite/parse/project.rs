@@ -93,6 +93,16 @@ impl Project {
         self
     }
 
+    /// The names of all profiles, sorted.
+    pub fn endpoint_names(&self) -> Vec<String> {
+        let built_in = BUILT_IN.iter().map(|profile| profile.name);
+        let mut known: Vec<String> = built_in.map(str::to_owned).collect();
+        known.extend(self.profiles.keys().cloned());
+        known.sort();
+        known.dedup();
+        known
+    }
+
     /// The profile of this name, own ones first, or a keyless one for a base URL.
     pub fn resolve(&self, endpoint: &str) -> Result<Profile, EndpointError> {
         if is_url(endpoint) {
@@ -107,11 +117,7 @@ impl Project {
         if let Some(built_in) = Profile::built_in(endpoint) {
             return Ok(built_in);
         }
-        let built_in = BUILT_IN.iter().map(|profile| profile.name);
-        let mut known: Vec<String> = built_in.map(str::to_owned).collect();
-        known.extend(self.profiles.keys().cloned());
-        known.sort();
-        known.dedup();
+        let known = self.endpoint_names();
         Err(EndpointError::Unknown {
             name: endpoint.to_owned(),
             nearest: nearest(endpoint, known.iter().map(String::as_str)).map(str::to_owned),

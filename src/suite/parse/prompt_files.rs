@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value as Json};
 use sha2::{Digest as _, Sha256};
 
 use super::assert::AssertFault;
@@ -13,7 +14,7 @@ use super::asserts::{GradingSource, PromptGrading, grading};
 use super::fields::{is_identifier, non_empty_string, system};
 use super::parameters::parameters_of;
 use super::problem::{Code, RowPlace as Place};
-use super::prompts::{IdRegistry, TurnSource, conversation, tags, weight};
+use super::prompts::{IdRegistry, TurnSource, conversation, metadata, tags, weight};
 use super::reader::{Table, Value};
 use super::rows::{Row, RowFormat, each_row};
 use super::sources::{FileKind, FileResolver, LoadedFile, image_bytes};
@@ -40,6 +41,8 @@ struct RowTemplate<'a> {
     turns: Option<Vec<TurnTemplate>>,
     weight: f64,
     tags: Vec<String>,
+    /// Its strings are filled for each row.
+    metadata: Map<String, Json>,
     parameters: Parameters,
     grading: GradingSource<'a>,
     /// The grading of every row, if no column fills a part of it.
@@ -178,6 +181,7 @@ fn row_template<'a>(
     };
     let weight = weight(table);
     let tags = tags(table);
+    let metadata = metadata(table);
     let parameters = parameters_of(table);
     let grading = grading(table, files, false);
     let system = match &system_place {
@@ -207,6 +211,7 @@ fn row_template<'a>(
         turns,
         weight: weight?,
         tags,
+        metadata,
         parameters,
     })
 }
@@ -342,6 +347,7 @@ impl TemplateFiller<'_, '_> {
             messages,
             weight: self.row_template.weight,
             tags: self.row_template.tags.clone(),
+            metadata: fill_entries(&self.row_template.metadata, row)?,
             parameters: self.row_template.parameters.clone(),
             asserts: grading.asserts,
             pass_threshold: grading.pass_threshold,
@@ -433,13 +439,42 @@ fn message(turn: &TurnTemplate, row: &Row<'_>) -> Result<Message, RowFault> {
 fn fill(template: &Template, row: &Row<'_>) -> Result<String, RowFault> {
     template
         .fill(|column| row.cell(column), limits::PROMPT_BYTES)
-        .map_err(|error| match error {
-            FillError::Missing(column) => missing(row, &column),
-            FillError::TooLong(most) => {
-                let message = format!("the text has more than {most} bytes");
-                RowFault::new(Code::TooLarge, message)
-            }
-        })
+        .map_err(|error| unfilled(row, error))
+}
+
+/// Fills the strings of the user's own values.
+fn fill_entries(entries: &Map<String, Json>, row: &Row<'_>) -> Result<Map<String, Json>, RowFault> {
+    let filled = entries
+        .iter()
+        .map(|(key, value)| Ok((key.clone(), fill_value(value, row)?)));
+    filled.collect()
+}
+
+fn fill_value(value: &Json, row: &Row<'_>) -> Result<Json, RowFault> {
+    Ok(match value {
+        Json::String(text) if text.contains("{{") => {
+            let template = Template::parse(text)
+                .map_err(|error| RowFault::new(Code::BadValue, error.to_string()))?;
+            let filled = template.fill(|column| row.cell(column), limits::METADATA_BYTES);
+            Json::from(filled.map_err(|error| unfilled(row, error))?)
+        }
+        Json::Array(items) => {
+            let items = items.iter().map(|item| fill_value(item, row));
+            Json::Array(items.collect::<Result<_, _>>()?)
+        }
+        Json::Object(entries) => Json::Object(fill_entries(entries, row)?),
+        other => other.clone(),
+    })
+}
+
+fn unfilled(row: &Row<'_>, error: FillError) -> RowFault {
+    match error {
+        FillError::Missing(column) => missing(row, &column),
+        FillError::TooLong(most) => {
+            let message = format!("the text has more than {most} bytes");
+            RowFault::new(Code::TooLarge, message)
+        }
+    }
 }
 
 fn not_blank(text: &str) -> Result<(), RowFault> {

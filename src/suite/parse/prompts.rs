@@ -6,10 +6,12 @@
 
 use std::collections::HashSet;
 
+use serde_json::{Map, Value as Json};
+
 use super::asserts::{GradingSource, grading};
 use super::cache::cache_control;
 use super::fields::{identifier, non_empty_string, system, text_of_prompt, tool_name};
-use super::parameters::parameters_of;
+use super::parameters::{object, parameters_of};
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
 use super::sources::{FileResolver, image_bytes};
@@ -74,6 +76,7 @@ fn prompt<'a>(
     });
     let weight = weight(table);
     let tags = tags(table);
+    let metadata = metadata(table);
     let parameters = parameters_of(table);
     let grading = grading(table, files, false);
     let grading = grading.and_then(|own| defaults.of_prompt(&own, &tags))?;
@@ -83,6 +86,7 @@ fn prompt<'a>(
         messages: messages?,
         weight: weight?,
         tags,
+        metadata,
         parameters,
         asserts: grading.asserts,
         pass_threshold: grading.pass_threshold,
@@ -411,6 +415,21 @@ pub(super) fn weight(table: &mut Table<'_>) -> Option<f64> {
     value.number("a number above 0, from 1e-9 to 1e9", |weight| {
         range.contains(&weight)
     })
+}
+
+/// The user's own values, as JSON.
+pub(super) fn metadata(table: &mut Table<'_>) -> Map<String, Json> {
+    let Some(value) = table.field("metadata") else {
+        return Map::new();
+    };
+    let object = object(&value).unwrap_or_default();
+    let bytes = Json::Object(object.clone()).to_string().len();
+    if bytes > limits::METADATA_BYTES {
+        let most = limits::METADATA_BYTES;
+        let message = format!("`metadata` has {bytes} bytes as JSON; at most {most} are read");
+        value.report(Code::TooLarge, message, None);
+    }
+    object
 }
 
 pub(super) fn tags(table: &mut Table<'_>) -> Vec<String> {

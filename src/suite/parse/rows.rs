@@ -79,14 +79,6 @@ impl Row<'_> {
         }
     }
 
-    /// The object of a JSON line; other rows have none.
-    pub(in crate::suite) fn into_object(self) -> Map<String, Value> {
-        match self.cells {
-            Cells::Object(object) => object,
-            Cells::Record(..) | Cells::Text(_) => Map::new(),
-        }
-    }
-
     /// The names of the columns, sorted, for messages.
     pub fn columns(&self) -> Vec<&str> {
         let mut names: Vec<&str> = match &self.cells {
@@ -149,16 +141,21 @@ fn json_lines(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
                 line,
                 message: "this line is not a JSON object".to_owned(),
             }),
-            Err(error) => {
-                let message = error.to_string();
-                // The parser counts lines from this one.
-                let reason = message.split(" at line ").next().unwrap_or(&message);
-                let column = error.column();
-                let message = format!("this line is not JSON: {reason} (column {column})");
-                Err(BadRow { line, message })
-            }
+            Err(error) => Err(BadRow {
+                line,
+                message: fault_of_line(&error),
+            }),
         });
     }
+}
+
+/// The fault of a line of JSON, in words.
+pub(in crate::suite) fn fault_of_line(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    // The parser counts lines from this one.
+    let reason = message.split(" at line ").next().unwrap_or(&message);
+    let column = error.column();
+    format!("this line is not JSON: {reason} (column {column})")
 }
 
 fn records(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {

@@ -7,7 +7,7 @@ use super::asserts::{GradingSource, grading};
 use super::cache::{cache_plan, cache_word, check_reuse_window};
 use super::fields::{base_url, dollars, identifier, model_id, system, text_of_prompt, timeout};
 use super::gate::gate;
-use super::parameters::parameters_of;
+use super::parameters::{matrix_of, parameters_of};
 use super::problem::{Code, Problems};
 use super::prompt_files::{RowSettings, prompt_files};
 use super::prompts::{IdRegistry, prompts};
@@ -229,19 +229,28 @@ fn variants(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Vec<Variant>>
         return None;
     }
     let mut first_lines = FirstLines::default();
-    let variants: Vec<_> = items
+    let made: Vec<_> = items
         .iter()
-        .map(|item| variant(item, files, &mut first_lines))
+        .map(|item| variants_of(item, files, &mut first_lines))
         .collect();
-    variants.into_iter().collect()
+    let made = made.into_iter().collect::<Option<Vec<_>>>()?;
+    let variants: Vec<Variant> = made.into_iter().flatten().collect();
+    if variants.len() > limits::VARIANTS {
+        let most = limits::VARIANTS;
+        let message = format!("the lists of `models` make more than {most} variants");
+        value.report(Code::TooLarge, message, None);
+        return None;
+    }
+    Some(variants)
 }
 
-fn variant(
+/// The variants of one entry of `models`: several where its parameters have lists.
+fn variants_of(
     value: &Value<'_>,
     files: &FileResolver<'_>,
     first_lines: &mut FirstLines,
-) -> Option<Variant> {
-    let (variant, labelled_at) = if value.is_string() {
+) -> Option<Vec<Variant>> {
+    let (variants, labelled_at) = if value.is_string() {
         let model = model_id(value)?;
         let variant = Variant {
             label: model.to_string(),
@@ -250,7 +259,7 @@ fn variant(
             system: None,
             parameters: Parameters::default(),
         };
-        (variant, value.clone())
+        (vec![variant], value.clone())
     } else if value.is_table() {
         value.table("a model", |table| variant_table(table, files, value))??
     } else {
@@ -258,23 +267,23 @@ fn variant(
         value.report_wrong(Code::WrongType, wanted, None);
         return None;
     };
-    match first_lines.note(&variant.label, &labelled_at) {
-        None => Some(variant),
-        Some(first) => {
+    for variant in &variants {
+        if let Some(first) = first_lines.note(&variant.label, &labelled_at) {
             let message = format!("the label {} is used twice", quoted(&variant.label));
             let help = format!("the first is {first}; give one of them another `label`");
             labelled_at.report(Code::Duplicate, message, Some(help));
-            None
+            return None;
         }
     }
+    Some(variants)
 }
 
-/// Returns the variant, and the place of its label.
+/// Returns the variants, and the place of their label.
 fn variant_table<'a>(
     table: &mut Table<'a>,
     files: &FileResolver<'_>,
     entry: &Value<'a>,
-) -> Option<(Variant, Value<'a>)> {
+) -> Option<(Vec<Variant>, Value<'a>)> {
     let model_value = table.required("model", "add `model = \"creator/model\"`");
     let model = model_value.as_ref().and_then(model_id);
     let label_value = table.field("label");
@@ -285,16 +294,21 @@ fn variant_table<'a>(
     let cache_value = table.field("cache");
     let cache = cache_value.and_then(|value| cache_word(&value));
     let system = system(table, files, text_of_prompt);
-    let parameters = parameters_of(table);
-    let variant = Variant {
-        label: label?,
-        model: model?,
+    let points = matrix_of(table);
+    let (label, model) = (label?, model?);
+    let variants = points.into_iter().map(|point| Variant {
+        label: if point.chosen.is_empty() {
+            label.clone()
+        } else {
+            format!("{label}@{}", point.chosen.join(","))
+        },
+        model: model.clone(),
         cache,
-        system,
-        parameters,
-    };
+        system: system.clone(),
+        parameters: point.parameters,
+    });
     let labelled_at = label_value.or(model_value).unwrap_or_else(|| entry.clone());
-    Some((variant, labelled_at))
+    Some((variants.collect(), labelled_at))
 }
 
 fn label(value: &Value<'_>) -> Option<String> {

@@ -166,8 +166,9 @@ pub struct VariantTable {
     /// File that holds the system text, relative to the suite: for a long prefix that several share.
     #[schemars(length(min = 1, max = limits::PATH_CHARS))]
     pub system_file: Option<String>,
-    /// Parameters that override the prompt's and the suite's.
-    pub parameters: Option<ParametersTable>,
+    /// Parameters that override the prompt's and the suite's. A list of values for `reasoning_effort`, `temperature`,
+    /// `top_p` or `max_tokens` makes a variant of each, labelled `LABEL@VALUE`.
+    pub parameters: Option<VariantParameters>,
 }
 
 /// One prompt: `user`, or `messages` for a conversation.
@@ -198,6 +199,8 @@ pub struct PromptTable {
     /// For selection by `--tag`, spelled as ids are.
     #[schemars(length(max = limits::TAGS))]
     pub tags: Option<Vec<String>>,
+    /// Values of your own, copied to each sample and to `samples.csv`; they are not sent.
+    pub metadata: Option<Map<String, Value>>,
     /// Parameters that override the suite's.
     pub parameters: Option<ParametersTable>,
     /// Asserts of its answers, after those of the suite; one with the `name` of one of these replaces it.
@@ -211,8 +214,8 @@ pub struct PromptTable {
     pub pass_threshold: Option<f64>,
 }
 
-/// Files whose rows are prompts that fill one template. `{{column}}` in `user`, `system`, `messages`, `images`
-/// and `assert` stands for the row's value, `{{'{{'}}` for two braces.
+/// Files whose rows are prompts that fill one template. `{{column}}` in `user`, `system`, `messages`, `images`,
+/// `metadata` and `assert` stands for the row's value, `{{'{{'}}` for two braces.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PromptFileTable {
@@ -249,6 +252,8 @@ pub struct PromptFileTable {
     /// For selection by `--tag`, spelled as ids are.
     #[schemars(length(max = limits::TAGS))]
     pub tags: Option<Vec<String>>,
+    /// Values of your own, copied to each sample and to `samples.csv`; they are not sent.
+    pub metadata: Option<Map<String, Value>>,
     /// Parameters that override the suite's.
     pub parameters: Option<ParametersTable>,
     /// Asserts of the answers, as of a prompt.
@@ -415,6 +420,12 @@ pub struct TableOrText;
 /// `"ephemeral"`, or a table.
 pub struct CacheMark;
 
+/// The parameters of a variant: as [`ParametersTable`], some of them also as lists.
+pub struct VariantParameters;
+
+/// Parameters whose values may be listed.
+pub(super) const LISTED: [&str; 4] = ["reasoning_effort", "temperature", "top_p", "max_tokens"];
+
 /// A number, or a text that holds one; both are taken digit by digit.
 pub struct Decimal;
 
@@ -445,6 +456,28 @@ impl JsonSchema for OneOrMore {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let text = json_schema!({ "type": "string", "minLength": 1 });
         json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
+    }
+}
+
+impl JsonSchema for VariantParameters {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "VariantParametersTable".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = ParametersTable::json_schema(generator);
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        let properties = properties.expect("a table has properties");
+        for key in LISTED {
+            let one = &mut properties[key];
+            let description = one
+                .as_object_mut()
+                .and_then(|one| one.remove("description"));
+            let several = json_schema!({ "type": "array", "minItems": 1, "items": one.clone() });
+            *one =
+                serde_json::json!({ "anyOf": [one.take(), several], "description": description });
+        }
+        schema
     }
 }
 

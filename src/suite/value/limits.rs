@@ -124,6 +124,9 @@ pub const GLOB_GROUPS: usize = 16;
 /// Alternatives in all groups of one pattern.
 pub const GLOB_ALTERNATIVES: usize = 100;
 
+/// Bytes of a prompt's `metadata` as JSON: each of its samples has them.
+pub const METADATA_BYTES: usize = 4_096;
+
 /// Bytes of a file that is imported: what is made of it must pass [`SUITE_BYTES`].
 pub const IMPORT_BYTES: usize = 64 << 20;
 /// Nodes of a YAML file: its aliases may repeat what they name.

@@ -20,6 +20,11 @@ impl Value<'_> {
         )
     }
 
+    /// Returns true for an array.
+    pub(in crate::suite) fn is_list(&self) -> bool {
+        matches!(self.spanned.get_ref(), DeValue::Array(_))
+    }
+
     /// The value as JSON: what TOML can say and JSON cannot is a problem, and so is a secret.
     pub(in crate::suite) fn json(&self) -> Option<Json> {
         self.json_within(limits::JSON_DEPTH)

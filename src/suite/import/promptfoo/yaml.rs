@@ -6,8 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
+use serde_json::{Map, Value};
 
-use super::ImportError;
+use super::super::ImportError;
 use crate::suite::value::limits;
 
 /// A value with its line.
@@ -34,6 +35,40 @@ pub(super) enum Yaml {
 }
 
 impl Node {
+    /// A value that no YAML file holds, such as one of a table.
+    pub(super) fn new(line: usize, value: Yaml) -> Self {
+        Self {
+            line,
+            value,
+            is_plain: false,
+            size: 1,
+            depth: 0,
+        }
+    }
+
+    /// A text that no YAML file holds.
+    pub(super) fn new_text(line: usize, text: impl Into<String>) -> Self {
+        Self::new(line, Yaml::Text(text.into()))
+    }
+
+    /// The value as JSON: plain scalars are numbers and booleans where they look like them.
+    pub(super) fn json(&self) -> Value {
+        match &self.value {
+            Yaml::Null => Value::Null,
+            Yaml::Text(text) if self.is_plain => {
+                let scalar = serde_json::from_str(text).ok();
+                let scalar = scalar.filter(|value: &Value| value.is_number() || value.is_boolean());
+                scalar.unwrap_or_else(|| Value::from(text.as_str()))
+            }
+            Yaml::Text(text) => Value::from(text.as_str()),
+            Yaml::List(items) => items.iter().map(Self::json).collect(),
+            Yaml::Map(entries) => {
+                let entries = entries.iter().map(|(key, node)| (key.clone(), node.json()));
+                Value::Object(entries.collect::<Map<_, _>>())
+            }
+        }
+    }
+
     /// The value under this key of a map.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         let (_, value) = self.entries().iter().find(|(name, _)| name == key)?;

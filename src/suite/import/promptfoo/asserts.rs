@@ -3,15 +3,14 @@
 //! Owns which of their keys have a meaning here. Must not know YAML's syntax, nor where the assert will stand.
 //! Invariant: what is carried over is read by the reader of suites; all else has a reason.
 
-use std::borrow::Cow;
+use serde_json::Value;
 
-use serde_json::{Map, Value};
-
-use super::draft::text;
+use super::nunjucks::{Vars, render};
 use super::yaml::{Node, Yaml};
+use crate::suite::import::draft::text;
+use crate::suite::parse::assert::TYPES;
 use crate::suite::parse::suite::parse_suite;
-use crate::suite::value::limits;
-use crate::suite::value::template::{FillError, Template, escape_places};
+use crate::suite::value::template::escape_places;
 use crate::suite::value::text::quoted;
 
 /// Types of promptfoo that run code.
@@ -36,12 +35,8 @@ const MODELS: [&str; 16] = [
     "classifier",
 ];
 
-/// One assert as an inline table of a suite, or the reason why it is none. `value` returns the variables of its
-/// test.
-pub(super) fn carried_over<'v>(
-    assert: &Node,
-    value: impl Fn(&str) -> Option<Cow<'v, str>>,
-) -> Result<String, String> {
+/// One assert as an inline table of a suite, with the variables of its test; or the reason why it is none.
+pub(super) fn carried_over(assert: &Node, vars: &Vars) -> Result<String, String> {
     let kind = assert.get("type").and_then(Node::text).unwrap_or_default();
     let plain = kind.strip_prefix("not-").unwrap_or(kind);
     if CODE.contains(&plain) {
@@ -54,7 +49,7 @@ pub(super) fn carried_over<'v>(
     for (key, node) in assert.entries() {
         match key.as_str() {
             "type" => {}
-            "value" => keys.extend(value_key(plain, node, &value)?),
+            "value" => keys.extend(value_key(plain, node, vars)?),
             "threshold" => keys.push(format!("threshold = {}", number(node)?)),
             "weight" => keys.push(format!("weight = {}", number(node)?)),
             "metric" => {
@@ -65,15 +60,22 @@ pub(super) fn carried_over<'v>(
         }
     }
     let table = format!("{{ {} }}", keys.join(", "));
-    check(&table)?;
+    check(&format!("assert = [{table}]"))?;
     Ok(table)
 }
 
-/// Reads the assert as a suite would.
-fn check(table: &str) -> Result<(), String> {
-    let suite = format!(
-        "name = \"x\"\nmodels = [\"x\"]\n[[prompts]]\nid = \"x\"\nuser = \"x\"\nassert = [{table}]\n"
-    );
+/// Returns true for the type of an assert, ours or not, with or without its prefix.
+pub(super) fn is_type(kind: &str) -> bool {
+    let plain = kind.strip_prefix("not-").unwrap_or(kind);
+    [&TYPES[..], &CODE, &MODELS]
+        .iter()
+        .any(|types| types.contains(&plain))
+}
+
+/// Reads keys of a prompt as a suite would.
+pub(super) fn check(keys: &str) -> Result<(), String> {
+    let suite =
+        format!("name = \"x\"\nmodels = [\"x\"]\n[[prompts]]\nid = \"x\"\nuser = \"x\"\n{keys}\n");
     let Err(problems) = parse_suite(&suite) else {
         return Ok(());
     };
@@ -90,11 +92,7 @@ fn number(node: &Node) -> Result<&str, String> {
 }
 
 /// The key `value`, filled; none where the source leaves it empty.
-fn value_key<'v>(
-    kind: &str,
-    node: &Node,
-    value: impl Fn(&str) -> Option<Cow<'v, str>>,
-) -> Result<Option<String>, String> {
+fn value_key(kind: &str, node: &Node, vars: &Vars) -> Result<Option<String>, String> {
     let is_file = |node: &Node| node.text().is_some_and(|text| text.starts_with("file://"));
     if node.items().iter().any(is_file) {
         return Err("its value lies in a file".to_owned());
@@ -104,13 +102,13 @@ fn value_key<'v>(
         Yaml::Null => return Ok(None),
         Yaml::Text(schema) if is_schema => text(schema),
         Yaml::Text(count) if kind == "word-count" => count.clone(),
-        Yaml::Text(plain) => filled(plain, &value)?,
+        Yaml::Text(plain) => filled(plain, vars)?,
         Yaml::List(items) if kind != "equals" => {
             let texts: Result<Vec<String>, String> = items
                 .iter()
                 .map(|item| {
                     let text = item.text().ok_or("a value of its list is not a string")?;
-                    filled(text, &value)
+                    filled(text, vars)
                 })
                 .collect();
             format!("[{}]", texts?.join(", "))
@@ -123,46 +121,19 @@ fn value_key<'v>(
             format!("{{ {} }}", bounds?.join(", "))
         }
         // A text of JSON is read as a schema, and has what TOML lacks.
-        Yaml::Map(_) if is_schema => text(&json(node).to_string()),
-        Yaml::List(_) | Yaml::Map(_) => toml(&json(node))?,
+        Yaml::Map(_) if is_schema => text(&node.json().to_string()),
+        Yaml::List(_) | Yaml::Map(_) => toml(&node.json())?,
     };
     Ok(Some(format!("value = {written}")))
 }
 
 /// A text with its variables filled, as TOML.
-fn filled<'v>(plain: &str, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> Result<String, String> {
-    if plain.contains("{%") || plain.contains("{#") {
-        return Err("its value has statements of Nunjucks".to_owned());
-    }
-    let template = Template::parse(plain).map_err(|error| error.to_string())?;
-    let filled = template.fill(value, limits::ASSERT_VALUE_BYTES);
-    let filled = filled.map_err(|error| match error {
-        FillError::Missing(name) => format!("it has no variable {}", quoted(&name)),
-        FillError::TooLong(most) => format!("it has more than {most} bytes"),
-    })?;
-    Ok(text(&escape_places(&filled)))
-}
-
-/// A value of YAML as JSON: plain scalars are numbers and booleans where they look like them.
-fn json(node: &Node) -> Value {
-    match &node.value {
-        Yaml::Null => Value::Null,
-        Yaml::Text(text) if node.is_plain => {
-            let scalar = serde_json::from_str(text).ok();
-            let scalar = scalar.filter(|value: &Value| value.is_number() || value.is_boolean());
-            scalar.unwrap_or_else(|| Value::from(text.as_str()))
-        }
-        Yaml::Text(text) => Value::from(text.as_str()),
-        Yaml::List(items) => items.iter().map(json).collect(),
-        Yaml::Map(entries) => {
-            let entries = entries.iter().map(|(key, node)| (key.clone(), json(node)));
-            Value::Object(entries.collect::<Map<_, _>>())
-        }
-    }
+fn filled(plain: &str, vars: &Vars) -> Result<String, String> {
+    Ok(text(&escape_places(&render(plain, vars)?)))
 }
 
 /// JSON as TOML, which has no null.
-fn toml(value: &Value) -> Result<String, String> {
+pub(super) fn toml(value: &Value) -> Result<String, String> {
     Ok(match value {
         Value::Null => return Err("its value has a null".to_owned()),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
