@@ -300,7 +300,7 @@ fn send(
         match &event {
             // The engine knows that it was stopped, but not why.
             RunEvent::Stopping(_) if is_broken => {
-                progress.say("stopping: a sample cannot be written", &mut stderr());
+                progress.note("stopping: a sample cannot be written", &mut stderr());
             }
             _ => progress.update(&event, &mut stderr()),
         }

@@ -91,7 +91,7 @@ pub(super) fn prompt_files<'a>(
 ) -> Option<Vec<Prompt>> {
     let items = value.items(limits::PROMPT_FILES, "tables under `[[prompt_files]]`")?;
     if items.is_empty() {
-        let message = "`prompt_files` is empty: nothing would be asked".to_owned();
+        let message = "`prompt_files` is empty: nothing would be sent".to_owned();
         value.report(Code::BadValue, message, None);
         return None;
     }

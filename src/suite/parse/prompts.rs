@@ -48,7 +48,7 @@ pub(super) fn prompts<'a>(
 ) -> Option<Vec<Prompt>> {
     let items = value.items(limits::PROMPTS, "tables under `[[prompts]]`")?;
     if items.is_empty() {
-        let message = "`prompts` is empty: nothing would be asked".to_owned();
+        let message = "`prompts` is empty: nothing would be sent".to_owned();
         value.report(Code::BadValue, message, None);
         return None;
     }

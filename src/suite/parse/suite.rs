@@ -105,9 +105,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let cache = table
         .field("cache")
         .and_then(|value| cache_plan(&value, files));
-    let judge = table
-        .field("judge")
-        .map(|value| variant(&value, files, &mut FirstLines::default()));
+    let judge = table.field("judge").map(|value| judge_of(&value, files));
     let (cache, reuse) = cache.unwrap_or_default();
     if let Some(variants) = &variants {
         check_reuse_window(table, cache, variants);
@@ -221,10 +219,21 @@ fn endpoint(table: &mut Table<'_>) -> Option<String> {
     base_url(&value).map(|url| url.0)
 }
 
+/// The judge, which is one variant.
+fn judge_of(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Variant> {
+    let mut variants = variants_of(value, files, &mut FirstLines::default())?;
+    if variants.len() > 1 {
+        let message = "`judge` is one model, and lists of parameters make several".to_owned();
+        value.report(Code::BadValue, message, None);
+        return None;
+    }
+    variants.pop()
+}
+
 fn variants(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Vec<Variant>> {
     let items = value.items(limits::VARIANTS, "a list of model ids and tables")?;
     if items.is_empty() {
-        let message = "`models` is empty: nothing would be asked".to_owned();
+        let message = "`models` is empty: nothing would be sent".to_owned();
         value.report(Code::BadValue, message, None);
         return None;
     }

@@ -13,7 +13,7 @@ use bakeoff::plan::plan;
 use bakeoff::record::{History, HistoryRun, JournalReader, Manifest, Run, Sample, ledger};
 use bakeoff::report::spend::{self, GroupBy};
 use bakeoff::report::{Report, ReportFormat, Style, Trends, history_page, models};
-use bakeoff::suite::import::{Origin, import};
+use bakeoff::suite::import::{ImportSource, Origin, import};
 use bakeoff::suite::{
     LoadedFile, LoadedFiles, Metric, Problems, Suite, SuiteReading, parse_own_price, parse_project,
     parse_suite, read_suite, render,
@@ -308,7 +308,7 @@ fn imports(bytes: &[u8]) {
         2 => Origin::Sharegpt,
         _ => Origin::Jsonl,
     };
-    if let Ok(imported) = import(origin, "file", file) {
+    if let Ok(imported) = import(origin, &ImportSource::alone("file", file)) {
         parse_suite(&imported.suite)
             .unwrap_or_else(|problems| panic!("{problems:?}\n{}", imported.suite));
     }

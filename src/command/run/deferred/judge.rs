@@ -59,6 +59,7 @@ pub(super) fn suite_of(suite: &Suite, judge: &Variant, requests: &[JudgeRequest]
         messages: vec![Message::text(crate::suite::Role::User, &*request.text)],
         weight: 1.0,
         tags: Vec::new(),
+        metadata: serde_json::Map::new(),
         parameters: Parameters::default(),
         asserts: Asserts::default(),
         pass_threshold: None,
