@@ -1,6 +1,7 @@
 //! The coverage of intervals: the share that holds the true value.
 
 use bakeoff::stats::cost;
+use bakeoff::stats::distributions::normal_isf;
 use bakeoff::stats::interval::{Alpha, Interval};
 use bakeoff::stats::mean::Weights;
 use bakeoff::stats::quantile::quantile_f64;
@@ -21,9 +22,10 @@ pub(crate) fn tables(count: u64) -> bool {
     println!("|---|---|---|---|---|");
     let fixed = quantiles_of_these_prompts(count);
     let alike = quantiles_of_prompts_like_these(count);
+    let gaps = gaps(count);
     let shares = shares(count);
     let costs = costs(count);
-    fixed && alike && shares && costs
+    fixed && alike && gaps && shares && costs
 }
 
 fn print_row(figure: &str, size: &str, true_text: &str, covered: f64, limit: ShareLimit) -> bool {
@@ -82,6 +84,47 @@ fn quantiles_of_these_prompts(count: u64) -> bool {
             "typical",
             share(&held, |held| *held),
             ShareLimit::AtLeast(0.95),
+        );
+    }
+    all
+}
+
+/// Percentiles of all gaps of a run, with answers as the units: those of one answer share a level.
+fn gaps(count: u64) -> bool {
+    const BETWEEN: f64 = 0.2;
+    const WITHIN: f64 = 0.5;
+    let sd = BETWEEN.hypot(WITHIN);
+    let mut all = true;
+    for (name, q, answers, each, limit) in [
+        ("p50", 0.5, 40, 50, ShareLimit::AtLeast(0.92)),
+        ("p95", 0.95, 20, 50, ShareLimit::AtLeast(0.92)),
+        ("p95", 0.95, 200, 50, ShareLimit::AtLeast(0.92)),
+        ("p99", 0.99, 40, 200, ShareLimit::None),
+    ] {
+        let true_value = (normal_isf(1.0 - q) * sd).exp();
+        let held = experiments(count, |experiment| {
+            let mut noise = NoiseSource::from_experiment(404, experiment);
+            let seen: Vec<Vec<f64>> = (0..answers)
+                .map(|_| {
+                    let level = noise.normal(BETWEEN);
+                    let one = |noise: &mut NoiseSource| (level + noise.normal(WITHIN)).exp();
+                    let more = noise.uniform() < 0.5;
+                    let gaps = if more { each * 3 / 2 } else { each / 2 };
+                    (0..gaps).map(|_| one(&mut noise)).collect()
+                })
+                .collect();
+            let interval = for_prompts_like_these(&seen, q, ALPHA);
+            interval.is_some_and(|found| holds(found.interval, true_value))
+        });
+        let figure = format!("{name} of gaps, answers as units");
+        let size = format!("{answers} answers of {each} gaps");
+        let covered = share(&held, |held| *held);
+        all &= print_row(
+            &figure,
+            &size,
+            "log SD 0.2 between, 0.5 within",
+            covered,
+            limit,
         );
     }
     all

@@ -31,7 +31,13 @@ fn type_in(home: &Home, block: &str, code: i32) -> ProgramOutput {
         } else {
             command.clone()
         };
-        last = Some(home.shell(&seeded).exits(expected).run());
+        // A machine that is too busy excludes what it delayed itself, and the gate is inconclusive: it runs again.
+        let line = if expected == 0 {
+            seeded
+        } else {
+            format!("for i in 1 2 3 4 5; do {seeded}; code=$?; [ $code = 0 ] || exit $code; done")
+        };
+        last = Some(home.shell(&line).exits(expected).run());
     }
     last.unwrap()
 }
@@ -59,7 +65,7 @@ fn a_run_says_what_its_history_can_find() {
     let home = Home::new();
     home.bakeoff("init").run();
     let run = "run suites/ci.toml --history h.jsonl --repetitions 1 --concurrency 20";
-    home.bakeoff(&format!("{run} --scenario world.toml"))
+    home.bakeoff(&format!("{run} {SEED} --scenario world.toml"))
         .complains("`h.jsonl` has no accepted run, so that the history finds nothing yet")
         .complains("the reference of the same run finds TTFT +")
         .run();

@@ -20,7 +20,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Code, Problem, Problems, RowPlace};
 use super::syntax::{find_faults, readable};
 use crate::suite::value::limits;
-use crate::suite::value::text::{nearest, quoted};
+use crate::suite::value::text::{list_of_keys, nearest, quoted};
 
 /// A kind of file, for messages and limits.
 pub(super) struct File {
@@ -266,7 +266,7 @@ impl<'a> Table<'a> {
                 meant.insert(known);
                 format!("did you mean `{known}`?")
             } else {
-                format!("its keys are {}", self.known.join(", "))
+                list_of_keys(&self.known)
             };
             let message = format!("unknown key {} in {}", quoted(name), self.what);
             self.log

@@ -1,6 +1,8 @@
 //! Texts of files within messages: in quotation marks, and the nearest to a wrong one.
 //!
-//! Owns both. Must not know what a text stands for. Invariant: a quoted text is one line, and never long.
+//! Owns these, and the list of a table's keys. Must not know what a text stands for. Invariant: a quoted text is one line, and never long.
+
+use std::borrow::Cow;
 
 /// `text` in quotation marks for a message: control characters escaped, long texts cut.
 pub(in crate::suite) fn quoted(text: &str) -> String {
@@ -48,4 +50,15 @@ pub(in crate::suite) fn nearest<'c>(
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// The keys of a table, or where they are listed.
+pub(in crate::suite) fn list_of_keys(keys: &[Cow<'static, str>]) -> String {
+    /// More keys than this are not read one by one.
+    const LISTED_MAX: usize = 60;
+    if keys.len() > LISTED_MAX {
+        format!("it has {} keys: see `bakeoff schema suite`", keys.len())
+    } else {
+        format!("its keys are {}", keys.join(", "))
+    }
 }
