@@ -228,7 +228,7 @@ pub(super) fn products(
     }
     let line = own.or(defaults).map_or(1, |node| node.line);
     let resolved = sets
-        .into_iter()
+        .iter()
         .map(|set| resolved(set).map_err(|reason| (line, reason)));
     resolved.collect()
 }
@@ -248,13 +248,13 @@ fn of_file(path: &str, open: &OpenFiles<'_>) -> Result<String, String> {
 }
 
 /// Fills values that are templates of the other variables, once.
-fn resolved(set: Vars) -> Result<Vars, String> {
+fn resolved(set: &Vars) -> Result<Vars, String> {
     let mut filled = set.clone();
     for (name, value) in &mut filled {
         if let serde_json::Value::String(text) = value
             && is_template(text)
         {
-            let rendered = render(text, &set);
+            let rendered = render(text, set);
             *text = rendered.map_err(|reason| format!("the variable `{name}`: {reason}"))?;
         }
     }
