@@ -3,6 +3,8 @@
 //! Owns which flags complete to which values, and the script that a shell loads. Must not know where values are read
 //! from. Invariant: a line that is being completed is never carried out.
 
+use std::path::Path;
+
 use clap::{Command, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::Shells;
@@ -78,7 +80,7 @@ fn context(words: &[String]) -> CompletionContext {
             .position(|word| flags.contains(&word.as_str()))?;
         words.get(place + 1).cloned()
     };
-    let is_toml = |word: &&String| word.ends_with(".toml");
+    let is_toml = |word: &&String| Path::new(word).extension().is_some_and(|end| end == "toml");
     let project = after(&["--project"]);
     CompletionContext {
         endpoint: after(&["--endpoint", "-e"]),

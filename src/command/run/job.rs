@@ -135,20 +135,17 @@ pub(super) struct EarlierParts {
 impl ResolvedRun {
     /// Reads the suite and lays the flags over it.
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
-        let (mut suite, selection) = match &options.suite {
-            Some(file) => {
-                let suite = files::suite(file, Reach::from_flag(options.allow_outside))?;
-                let selection = CliSelection {
-                    models: options.models.clone(),
-                    prompts: options.prompts.clone(),
-                    tags: options.tags.clone(),
-                };
-                (suite, selection)
-            }
-            None => {
-                let suite = files::suite_of_texts(&options.prompts, &options.models)?;
-                (suite, CliSelection::default())
-            }
+        let (mut suite, selection) = if let Some(file) = &options.suite {
+            let suite = files::suite(file, Reach::from_flag(options.allow_outside))?;
+            let selection = CliSelection {
+                models: options.models.clone(),
+                prompts: options.prompts.clone(),
+                tags: options.tags.clone(),
+            };
+            (suite, selection)
+        } else {
+            let suite = files::suite_of_texts(&options.prompts, &options.models)?;
+            (suite, CliSelection::default())
         };
         let project = files::project(options.project.as_deref())?;
         let own_labels: Vec<String> = suite.variants.iter().map(|v| v.label.clone()).collect();

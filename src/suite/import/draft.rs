@@ -34,7 +34,7 @@ pub(super) struct SuiteDraft {
     /// The file that is being read in place of the source, and the line of the source that names it.
     pub(super) within: Option<(String, usize)>,
     /// The reason why there is no prompt, if it is known.
-    pub(super) nothing: Option<String>,
+    pub(super) empty_reason: Option<String>,
     slots: Option<u64>,
     left_out: BTreeSet<SkippedItem>,
 }
@@ -105,7 +105,7 @@ impl SuiteDraft {
     /// The suite as a file.
     pub(super) fn finish(mut self, source: &ImportSource<'_>) -> Result<Imported, ImportError> {
         let suite = if self.cases.is_empty() && self.prompt_files.is_empty() {
-            let reason = self.nothing.take();
+            let reason = self.empty_reason.take();
             Err(reason
                 .unwrap_or_else(|| "it holds no prompt that could be carried over".to_owned()))
         } else {

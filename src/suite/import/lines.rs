@@ -1,7 +1,7 @@
 //! Files of JSON: a row on each line, or one array of conversations.
 //!
 //! Owns the keys under which other tools keep prompts. Must not know how a suite is written.
-//! Invariant: every row becomes a prompt, or is reported with its line and the reason.
+//! Invariant: until there are enough prompts, every row becomes one, or is reported with its line and the reason.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -139,7 +139,7 @@ pub(super) fn openai_evals(rows: Rows<'_>, draft: &mut SuiteDraft) {
             draft.skip(line, note);
         }
     });
-    draft.nothing = other.map(|row| format!("it is not imported: {}", foreign_samples(&row)));
+    draft.empty_reason = other.map(|row| format!("it is not imported: {}", foreign_samples(&row)));
 }
 
 /// JSON lines of unknown making.

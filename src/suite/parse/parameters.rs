@@ -80,7 +80,8 @@ pub(super) fn matrix_of(owner: &mut Table<'_>) -> Vec<MatrixPoint> {
             chosen: Vec::new(),
             parameters: read(table, true),
         };
-        axes.into_iter().fold(vec![first], combine)
+        axes.iter()
+            .fold(vec![first], |all, axis| combine(&all, axis))
     });
     points.unwrap_or_default()
 }
@@ -145,7 +146,7 @@ fn axis(value: &Value<'_>, key: &str, read: ReadOne) -> Option<Vec<MatrixPoint>>
 }
 
 /// Every point of `all` with every point of `axis`; not more than a suite may have variants.
-fn combine(all: Vec<MatrixPoint>, axis: Vec<MatrixPoint>) -> Vec<MatrixPoint> {
+fn combine(all: &[MatrixPoint], axis: &[MatrixPoint]) -> Vec<MatrixPoint> {
     let points = all.iter().flat_map(|point| {
         axis.iter().map(|added| MatrixPoint {
             chosen: [point.chosen.as_slice(), &added.chosen].concat(),

@@ -3,7 +3,7 @@
 //! Owns the formats of a file of tests, and the special columns of a table. Must not know the prompts. Invariant: a
 //! test becomes a node of the configuration, whichever file it stands in.
 
-use super::forms::extension;
+use super::forms::{extension, text_of};
 use super::nunjucks::{Vars, is_template, render};
 use super::yaml::{self, Node, Yaml};
 use crate::suite::import::OpenFiles;
@@ -12,12 +12,10 @@ use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
 /// Types of asserts by the short names that tables have.
-const SHORT_TYPES: [(&str, &str); 5] = [
+const SHORT_TYPES: [(&str, &str); 3] = [
     ("fn", "javascript"),
     ("eval", "javascript"),
     ("grade", "llm-rubric"),
-    ("similar", "similar"),
-    ("contains", "contains"),
 ];
 
 /// The tests of a file.
@@ -46,20 +44,18 @@ pub(super) fn test_files(path: &str, open: &OpenFiles<'_>) -> Result<Vec<TestFil
         ));
     }
     let files = open(path)?;
-    let read = files.into_iter().map(|file| {
-        let text = String::from_utf8(file.bytes);
-        let text = text.map_err(|_| format!("`{}` is not UTF-8 text", file.name))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let read = files.iter().map(|file| {
+        let text = text_of(file)?;
         match extension {
-            "csv" => Ok(table(file.name, text)),
-            "jsonl" => Ok(lines(file.name, text)),
+            "csv" => Ok(table(file.name.clone(), text)),
+            "jsonl" => Ok(lines(file.name.clone(), text)),
             _ => {
                 let root = yaml::parse(text).map_err(|error| {
                     let line = error.line.unwrap_or(1);
                     format!("`{}`, line {line}: {}", file.name, error.message)
                 })?;
                 Ok(TestFile {
-                    name: file.name,
+                    name: file.name.clone(),
                     tests: root.items().to_vec(),
                     problems: Vec::new(),
                     plain_columns: None,
@@ -228,7 +224,7 @@ pub(super) fn products(
     }
     let line = own.or(defaults).map_or(1, |node| node.line);
     let resolved = sets
-        .into_iter()
+        .iter()
         .map(|set| resolved(set).map_err(|reason| (line, reason)));
     resolved.collect()
 }
@@ -242,19 +238,17 @@ fn of_file(path: &str, open: &OpenFiles<'_>) -> Result<String, String> {
     let [file] = files.as_slice() else {
         return Err(format!("{} is not one file", quoted(path)));
     };
-    let text = String::from_utf8(file.bytes.clone());
-    let text = text.map_err(|_| format!("`{}` is not UTF-8 text", file.name))?;
-    Ok(text.trim_end().to_owned())
+    Ok(text_of(file)?.trim_end().to_owned())
 }
 
 /// Fills values that are templates of the other variables, once.
-fn resolved(set: Vars) -> Result<Vars, String> {
+fn resolved(set: &Vars) -> Result<Vars, String> {
     let mut filled = set.clone();
     for (name, value) in &mut filled {
         if let serde_json::Value::String(text) = value
             && is_template(text)
         {
-            let rendered = render(text, &set);
+            let rendered = render(text, set);
             *text = rendered.map_err(|reason| format!("the variable `{name}`: {reason}"))?;
         }
     }

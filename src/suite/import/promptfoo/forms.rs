@@ -86,6 +86,13 @@ pub(super) fn extension(path: &str) -> Option<&str> {
     Path::new(path).extension()?.to_str()?.split(':').next()
 }
 
+/// A file as text.
+pub(super) fn text_of(file: &LoadedFile) -> Result<&str, String> {
+    let text = std::str::from_utf8(&file.bytes);
+    let text = text.map_err(|_| format!("`{}` is not UTF-8 text", file.name))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
 /// The turns of a prompt, and the file that is this prompt alone.
 type FileForm = (Vec<(Role, String)>, Option<String>);
 
@@ -102,10 +109,9 @@ fn of_files(path: &str, open: &OpenFiles<'_>) -> Result<Vec<FileForm>, String> {
     let files = open(path)?;
     let is_one = files.len() == 1;
     let mut all = Vec::new();
-    for LoadedFile { name, bytes } in files {
-        let text = String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8 text"))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let is_text = extension(&name).is_some_and(|end| TEXTS.contains(&end));
+    for file in &files {
+        let text = text_of(file)?;
+        let is_text = extension(&file.name).is_some_and(|end| TEXTS.contains(&end));
         // A line of three hyphens divides the prompts of one file.
         let parts: Vec<&str> = if is_text {
             text.split("\n---\n").map(str::trim).collect()
