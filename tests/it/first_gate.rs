@@ -1,4 +1,4 @@
-//! From an empty folder to a gate that fires, by the commands of docs/ci.md.
+//! From an empty folder to a gate that fires, by the commands of docs/tutorial-gate.md, which shows what they print.
 
 #![cfg(unix)]
 
@@ -10,26 +10,76 @@ use crate::support::program::{Home, ProgramOutput};
 /// The same answers in every run of this test.
 const SEED: &str = "--sim-seed 1";
 
-/// The commands of a block of docs/ci.md.
-fn commands(block: &str) -> Vec<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md");
+/// A command that the page shows, and the lines of its output.
+struct ShownCommand {
+    command: String,
+    lines: Vec<String>,
+}
+
+/// The commands of a block of the page.
+fn commands(block: &str) -> Vec<ShownCommand> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tutorial-gate.md");
     let page = fs::read_to_string(page).unwrap();
     let (_, rest) = page.split_once(&format!("```console,{block}\n")).unwrap();
     let (text, _) = rest.split_once("```").unwrap();
-    let commands = text.lines().filter_map(|line| line.strip_prefix("$ "));
-    commands.map(str::to_owned).collect()
+    let mut commands: Vec<ShownCommand> = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("$ ") {
+            Some(command) => commands.push(ShownCommand {
+                command: command.to_owned(),
+                lines: Vec::new(),
+            }),
+            None => commands.last_mut().unwrap().lines.push(line.to_owned()),
+        }
+    }
+    commands
+}
+
+/// A line without what differs from run to run: figures, their units, the widths of columns, the ids of runs.
+fn without_figures(line: &str) -> String {
+    let words = line
+        .split_whitespace()
+        .filter(|word| !["ms", "s"].contains(word));
+    let word = |word: &str| match word {
+        word if word.starts_with("20") && word.contains("Z-") => "RUN".to_owned(),
+        word => word.replace(|c: char| c.is_ascii_digit() || c == '.', ""),
+    };
+    words.map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Checks that each line that the page shows is one of the output; `...` at its end leaves the rest out.
+fn check_shown(shown: &ShownCommand, output: &ProgramOutput) {
+    let printed: Vec<String> = output.out.lines().map(without_figures).collect();
+    for line in &shown.lines {
+        let (begin, is_cut) = match line.strip_suffix("...") {
+            Some(begin) => (without_figures(begin), true),
+            None => (without_figures(line), false),
+        };
+        let is_shown = |printed: &String| {
+            if is_cut {
+                printed.starts_with(&begin)
+            } else {
+                *printed == begin
+            }
+        };
+        let command = &shown.command;
+        assert!(
+            printed.iter().any(is_shown),
+            "`{command}` does not print `{line}`: {output:?}"
+        );
+    }
 }
 
 /// Types the commands of a block, of which the last one ends with this exit code.
 fn type_in(home: &Home, block: &str, code: i32) -> ProgramOutput {
     let commands = commands(block);
     let mut last = None;
-    for (place, command) in commands.iter().enumerate() {
+    for (place, shown) in commands.iter().enumerate() {
         let expected = if place + 1 == commands.len() { code } else { 0 };
-        let seeded = if command.starts_with("bakeoff run") {
-            format!("{command} {SEED}")
+        let seeded = if shown.command.starts_with("bakeoff run") {
+            format!("{} {SEED}", shown.command)
         } else {
-            command.clone()
+            shown.command.clone()
         };
         // A machine that is too busy excludes what it delayed itself, and the gate is inconclusive: it runs again.
         let line = if expected == 0 {
@@ -37,7 +87,9 @@ fn type_in(home: &Home, block: &str, code: i32) -> ProgramOutput {
         } else {
             format!("for i in 1 2 3 4 5; do {seeded}; code=$?; [ $code = 0 ] || exit $code; done")
         };
-        last = Some(home.shell(&line).exits(expected).run());
+        let output = home.shell(&line).exits(expected).run();
+        check_shown(shown, &output);
+        last = Some(output);
     }
     last.unwrap()
 }

@@ -52,8 +52,8 @@ struct Page {
     text: String,
 }
 
-/// Pages whose commands are run. The commands of docs/ci.md are tested in `ci.rs`.
-const PAGES: [&str; 9] = [
+/// Pages whose commands are run. Those of docs/ci.md are tested in `ci.rs`, the runs of docs/tutorial-gate.md in `first_gate.rs`.
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/suites.md",
     "docs/endpoints.md",
@@ -63,6 +63,9 @@ const PAGES: [&str; 9] = [
     "docs/simulator.md",
     "docs/files.md",
     "docs/quality.md",
+    "docs/tutorial-choose.md",
+    "docs/tutorial-gate.md",
+    "docs/tutorial-budget.md",
 ];
 
 /// The most lines that the README may have.
