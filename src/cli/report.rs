@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+#[cfg(feature = "otel")]
+use crate::command::otlp::{GenAiNames, OtlpTarget};
 use crate::command::report::{Format, Options};
 
 #[derive(Debug, Args)]
@@ -27,6 +29,31 @@ pub(super) struct ReportArgs {
     /// Open report.html in a browser
     #[arg(long, conflicts_with = "format")]
     open: bool,
+    /// Send the spans and metrics of the run to this OTLP receiver (its URL without `/v1/traces`) instead of rewriting files;
+    /// headers come from `OTEL_EXPORTER_OTLP_HEADERS`
+    #[cfg(feature = "otel")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["format", "verbose", "with_answers", "open"])]
+    otlp: Option<String>,
+    /// Names of metrics and attributes: those of today's conventions, or those that most programs still send
+    #[cfg(feature = "otel")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NAMES",
+        default_value = "current",
+        requires = "otlp"
+    )]
+    otlp_names: NamesArg,
+}
+
+/// A generation of names.
+#[cfg(feature = "otel")]
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum NamesArg {
+    /// `gen_ai.client.inference.*`
+    Current,
+    /// `gen_ai.client.operation.*`, `gen_ai.client.token.usage`
+    Old,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -69,6 +96,14 @@ impl From<ReportArgs> for Options {
             verbose: args.verbose,
             with_answers: args.with_answers,
             open: args.open,
+            #[cfg(feature = "otel")]
+            otlp: args.otlp.map(|url| OtlpTarget {
+                url,
+                names: match args.otlp_names {
+                    NamesArg::Current => GenAiNames::Current,
+                    NamesArg::Old => GenAiNames::Old,
+                },
+            }),
         }
     }
 }

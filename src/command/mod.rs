@@ -15,6 +15,8 @@ pub mod history;
 pub mod import;
 pub mod init;
 pub mod models;
+#[cfg(feature = "otel")]
+pub mod otlp;
 pub mod pages;
 pub mod report;
 pub mod run;

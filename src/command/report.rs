@@ -28,12 +28,20 @@ pub struct Options {
     pub with_answers: bool,
     /// Show the page in a browser.
     pub open: bool,
+    /// Send the run to this receiver instead.
+    #[cfg(feature = "otel")]
+    pub otlp: Option<super::otlp::OtlpTarget>,
 }
 
 /// Carries out `bakeoff report`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
     let manifest = run.manifest()?;
+    #[cfg(feature = "otel")]
+    if let Some(target) = &options.otlp {
+        super::otlp::send(&run, &manifest, target)?;
+        return Ok(exit::DONE);
+    }
     let out = BufWriter::new(stdout());
     let texts = if options.with_answers {
         PageTexts::Answers

@@ -151,7 +151,7 @@ async fn send_query(
 }
 
 /// A client for one query, with every setting written out, even where it equals the default.
-async fn new_client(
+pub(super) async fn new_client(
     location: &Location,
     endpoint: &Endpoint,
     within: Duration,
@@ -204,7 +204,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
 
 /// The innermost cause as text, without the URL: the reader knows the target, and a URL may hold text that
 /// should not be stored.
-fn message_of(error: &reqwest::Error) -> String {
+pub(super) fn message_of(error: &reqwest::Error) -> String {
     let causes_text: Vec<String> = causes(error).map(ToString::to_string).collect();
     match causes_text.as_slice() {
         [] => "the HTTP client failed without a cause".to_owned(),

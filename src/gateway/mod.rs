@@ -32,6 +32,8 @@ mod location;
 mod memory;
 mod messages;
 mod model_name;
+#[cfg(feature = "otel")]
+mod otlp;
 mod outside;
 mod pauses;
 mod proxy;
@@ -61,7 +63,9 @@ pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
 pub use endpoint::{Endpoint, OpenError};
 pub use explain::{Explanation, FailureContext, explain};
-pub use proxy::{Proxy, ProxyError};
+#[cfg(feature = "otel")]
+pub use otlp::OtlpSender;
+pub use proxy::{Proxy, ProxyError, percent_decode};
 pub use reading::{GapList, Reading, read};
 pub use recording::{
     Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Recording, Response,

@@ -154,7 +154,7 @@ fn is_exception(location: &Location, exceptions: &str) -> bool {
 }
 
 /// Decodes `%XX`; what is no escape stays.
-fn percent_decode(text: &str) -> String {
+pub fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

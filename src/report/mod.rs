@@ -26,6 +26,8 @@ mod live;
 mod markdown;
 pub mod models;
 mod models_json;
+#[cfg(feature = "otel")]
+mod otlp;
 mod output_tokens;
 mod plan;
 pub mod preflight;
@@ -71,6 +73,8 @@ pub use live::{LiveModel, LiveRun, TREND_PARTS};
 pub use models_json::{
     ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
 };
+#[cfg(feature = "otel")]
+pub use otlp::{GenAiNames, OtlpFold, OtlpMessage};
 pub use output_tokens::Outputs;
 pub use plan::{PlanDocument, PlanListing};
 pub use problems::RunProblem;

@@ -224,6 +224,7 @@ fn the_world_is_touched_where_the_design_says() {
                 "gateway/endpoint.rs",
                 "gateway/listing.rs",
                 "gateway/location.rs",
+                "gateway/otlp.rs",
                 "gateway/proxy.rs",
             ],
         ),
