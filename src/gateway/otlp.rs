@@ -52,13 +52,13 @@ impl OtlpSender {
         let mut waits = WAITS.into_iter();
         loop {
             let sent = tokio::time::timeout(time_limit, self.post_once(path, body.clone()));
-            let (status, asked, answer) =
+            let (status, demanded, answer) =
                 sent.await.map_err(|_| FetchError::TimedOut(time_limit))??;
             match status {
                 200..=299 => return Ok(answer),
                 429 | 502..=504 => {
                     if let Some(wait) = waits.next() {
-                        tokio::time::sleep(asked.unwrap_or(wait).min(MAX_WAIT)).await;
+                        tokio::time::sleep(demanded.unwrap_or(wait).min(MAX_WAIT)).await;
                         continue;
                     }
                 }
@@ -90,8 +90,8 @@ impl OtlpSender {
         let request = self.client.post(url).headers(headers).body(body);
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
-        let asked = response.headers().get(RETRY_AFTER);
-        let asked = asked.and_then(|value| value.to_str().ok()?.parse().ok());
+        let demanded = response.headers().get(RETRY_AFTER);
+        let demanded = demanded.and_then(|value| value.to_str().ok()?.parse().ok());
         let mut answer = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             answer.extend_from_slice(&chunk);
@@ -99,6 +99,6 @@ impl OtlpSender {
                 return Err(FetchError::TooLarge);
             }
         }
-        Ok((status, asked.map(Duration::from_secs), answer))
+        Ok((status, demanded.map(Duration::from_secs), answer))
     }
 }
