@@ -35,11 +35,17 @@ fn every_format_of_a_fixed_run_is_as_stored() {
             fs::write(&path, &text).unwrap();
         }
         let stored = fs::read_to_string(&path).unwrap_or_default();
-        let differs = || text.lines().zip(stored.lines()).find(|(a, b)| a != b);
+        let same = text.bytes().zip(stored.bytes()).take_while(|(a, b)| a == b);
+        let place = same.count();
+        let around = |text: &str| {
+            let part = &text.as_bytes()[place.saturating_sub(40).min(text.len())..];
+            String::from_utf8_lossy(&part[..part.len().min(120)]).into_owned()
+        };
         assert!(
             text == stored,
-            "{name} differs, `BAKEOFF_UPDATE=1` stores it anew; first line that differs: {:?}",
-            differs()
+            "{name} differs at byte {place} (`BAKEOFF_UPDATE=1` stores it anew):\n  stored {:?}\n  made   {:?}",
+            around(&stored),
+            around(&text)
         );
     }
 }
