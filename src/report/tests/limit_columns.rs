@@ -86,8 +86,8 @@ const OF_SAMPLES: [(&str, &str); 30] = [
 
 #[rustfmt::skip] // A table reads as a table.
 /// Columns of `samples.csv` that identify a trial, order it, or describe its answer in words.
-const NO_MEASURE: [&str; 27] = [
-    "trial", "slot", "round", "prompt", "prompt_digest", "repetition", "variant", "model", "weight", "tags", "answered",
+const NO_MEASURE: [&str; 28] = [
+    "trial", "slot", "round", "prompt", "prompt_digest", "repetition", "variant", "model", "weight", "tags", "metadata", "answered",
     "failure", "error_status", "error_type", "error_message", "request_id", "sent_ns", "scheduled_ns", "gaps_count",
     "finish_reason", "provider", "served_model", "generation_id", "flags", "passed", "score", "failed_checks",
 ];
@@ -247,7 +247,7 @@ fn a_limit_per_prompt_names_the_prompt() {
     );
     let junit = render(&report, ReportFormat::Junit);
     assert!(
-        junit.contains("name=\"limit ttft_p50 of prompt prompt-001\""),
+        junit.contains("name=\"creator/model-00: limit ttft_p50 of prompt prompt-001\""),
         "{junit}"
     );
     let json = render(&report, ReportFormat::Json);
