@@ -7,10 +7,11 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use crate::stats::size::{DetectionGoal, Noise};
+use crate::stats::{FEWEST_PROMPTS, POWER};
 use crate::suite::{Metric, Suite};
 use crate::units::Usd;
 use crate::verdict::{
-    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, PlannedSize, Power,
+    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, PlannedSize, Power,
     WorstCost,
 };
 
@@ -136,7 +137,7 @@ fn costs(usd: Usd, cost: &WorstCost, prices_date: &str, suite: &Suite) -> String
 fn sentence(lint: &Lint) -> String {
     match lint {
         Lint::FewPrompts { worth, prompts } if worth == prompts => format!(
-            "{} numbers, but no verdict: that needs 6 prompts, better 20",
+            "{} numbers, but no verdict: that needs {FEWEST_PROMPTS} prompts, better 20",
             if *prompts == 1 {
                 "1 prompt gives".to_owned()
             } else {
@@ -144,7 +145,7 @@ fn sentence(lint: &Lint) -> String {
             }
         ),
         Lint::FewPrompts { worth, prompts } => format!(
-            "{prompts} prompts of such different weights carry as much information as {worth}: a verdict needs 6, better 20"
+            "{prompts} prompts of such different weights carry as much information as {worth}: a verdict needs {FEWEST_PROMPTS}, better 20"
         ),
         Lint::NotStreamed(metric) => format!(
             "`{}` is primary, but is not measured without streaming",

@@ -8,8 +8,8 @@ use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Bounds, Direction, Metric, Scale};
 use crate::units::{Nanos, plural};
 use crate::verdict::{
-    Comparison, ComparisonDesign, Effect, LimitStatus, Procedure, Reason, SampleSize, SharedShift,
-    SizeGoal, Verdict,
+    Comparison, ComparisonDesign, Effect, LimitStatus, MAX_DROPPED_SHARE, MAX_FAILED_SHARE,
+    Procedure, Reason, SampleSize, SharedShift, SizeGoal, Verdict,
 };
 
 use super::figure::{Figure, FigureCell, Probability, Thousandths, share};
@@ -376,12 +376,14 @@ pub(super) fn reason(
             "Prompts with values on both sides: {usable}; a verdict needs {FEWEST_PROMPTS}."
         ),
         Reason::PromptsDropped { dropped } => format!(
-            "Prompts without a value on one side: {dropped}, more than 20 % of all."
+            "Prompts without a value on one side: {dropped}, more than {:.0} % of all.",
+            100.0 * MAX_DROPPED_SHARE
         ),
         Reason::TooManyErrors { share: failed } => format!(
-            "{} of the requests of one side failed or ran into a deadline (more than 10 %): its times \
+            "{} of the requests of one side failed or ran into a deadline (more than {:.0} %): its times \
              cannot be compared.",
-            share(*failed).shown()
+            share(*failed).shown(),
+            100.0 * MAX_FAILED_SHARE
         ),
         Reason::NotMeasured => "There are no values of it on both sides.".to_owned(),
         Reason::ReasoningDiffers => {

@@ -9,6 +9,7 @@
 //! level; the spread of the m of the past, together with a prior worth a few runs, shows the spread between
 //! runs.
 
+use super::POWER;
 use super::distributions::normal_isf;
 use super::hodges_lehmann;
 use super::interval::{Alpha, Interval};
@@ -16,9 +17,6 @@ use super::quantile::quantile_f64;
 
 /// The maximum number of past runs that predict a level: older ones describe another time.
 pub const RUNS_MAX: usize = 20;
-
-/// The power of a detectable change.
-const POWER: f64 = 0.8;
 
 /// Runs whose variance is more than this times the expected one contradict the prior.
 const CONTRADICTED: f64 = 1.25;

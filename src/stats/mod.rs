@@ -34,6 +34,9 @@ pub mod size;
 pub mod special;
 pub mod tail;
 
+/// The power of a change that is called detectable: the probability of a verdict on it.
+pub const POWER: f64 = 0.8;
+
 /// The minimum number of prompts for a verdict: with five, even all signs agreeing would happen by chance in 1
 /// of 16 cases.
 pub const FEWEST_PROMPTS: usize = 6;

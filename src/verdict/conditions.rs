@@ -7,8 +7,11 @@ use crate::suite::Metric;
 
 use super::judgement::Reason;
 
-/// Above this share of failed or censored requests, times reflect errors more than speed.
-const ERRORS_MAX: f64 = 0.10;
+/// Above this share of failed or censored requests, times reflect errors more than speed, and those of the other requests do
+/// not represent the variant.
+pub const MAX_FAILED_SHARE: f64 = 0.10;
+/// Above this share of prompts without a value, the others no longer represent the suite.
+pub const MAX_DROPPED_SHARE: f64 = 0.20;
 /// Shares of the sides that differ by more than this are different conditions.
 pub(super) const SHARES_APART: f64 = 0.10;
 /// The same threshold for shares of retried trials.
@@ -25,7 +28,7 @@ pub(super) fn differ_by_more_than(one: f64, other: f64, by_more_than: f64) -> bo
 
 /// The reason for a share of errors that is too large to judge speed.
 pub(super) fn too_many_errors(share: f64) -> Option<Reason> {
-    (share > ERRORS_MAX + ROUNDING).then_some(Reason::TooManyErrors { share })
+    (share > MAX_FAILED_SHARE + ROUNDING).then_some(Reason::TooManyErrors { share })
 }
 
 /// Returns true if failed requests bias the metric: every metric of speed.

@@ -14,14 +14,11 @@ use crate::stats::rates::{Passes, rate};
 use crate::suite::{Measure, Metric, Quantity, Quotient, Statistic, Unit};
 use crate::units::Usd;
 
+use super::conditions::MAX_FAILED_SHARE;
 use super::evidence::{Evidence, MetricValue, Observation};
 use super::judgement::LimitStatus;
 use super::limit_values::LimitValue;
 use super::quality::agreement;
-
-/// Above this share of trials without an answer, the values of the remaining trials no longer represent the
-/// variant.
-const FAILED_SHARE_MAX: f64 = 0.1;
 
 /// The trials that a limit is checked on, by the units that vary independently: the prompts of a variant, or the
 /// trials of one prompt.
@@ -232,7 +229,7 @@ impl<'a> Trials<'a> {
             all.filter(|observed| observed.counts_toward_completion())
         };
         let failed = counted().filter(|observed| has_no_value(observed) && !observed.answered());
-        failed.count() as f64 > FAILED_SHARE_MAX * counted().count() as f64
+        failed.count() as f64 > MAX_FAILED_SHARE * counted().count() as f64
     }
 
     /// The share of `counted` trials that satisfy `happened`.

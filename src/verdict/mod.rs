@@ -43,6 +43,7 @@ mod tests;
 mod timings;
 
 pub use caching::{BreakEven, CacheFigures, CacheSaving};
+pub use conditions::{MAX_DROPPED_SHARE, MAX_FAILED_SHARE};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, MetricValue, Observation, PromptKey, VariantEvidence};
@@ -77,8 +78,8 @@ pub use planning::{
     PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes, worst_cost,
 };
 pub use power::{
-    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power,
-    TYPICAL_NOISE, effective_prompts, history_power, power, shared_alpha,
+    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, Power, TYPICAL_NOISE,
+    effective_prompts, history_power, power, shared_alpha,
 };
 pub use quality::QualityTally;
 pub use recommendation::{Advice, Recommendation, RecommendationComponent, recommend};

@@ -3,13 +3,13 @@
 //! Owns what is worth a warning. Must not know how a warning is worded, nor prices. Invariant: a pure function
 //! of suite and noise; more prompts or repetitions never add a warning about noise.
 
-use crate::stats::FEWEST_PROMPTS;
 use crate::stats::history::{Prior, smallest_shift};
 use crate::stats::interval::Alpha;
 use crate::stats::mean::Weights;
 use crate::stats::quantile_interval::order_statistics;
 use crate::stats::rates::{Passes, rate};
 use crate::stats::size::{DetectionGoal, Noise, smallest_change, smallest_rate_change};
+use crate::stats::{FEWEST_PROMPTS, POWER};
 use crate::suite::{Gate, GateLimit, LimitBound, Measure, Metric, OnInconclusive, Quantity, Suite};
 
 use super::interleaved::gate_alpha;
@@ -19,9 +19,6 @@ pub const TYPICAL_NOISE: Noise = Noise {
     within: 0.5,
     between: 0.1,
 };
-
-/// The probability of detecting a change that is called detectable.
-pub const POWER: f64 = 0.8;
 
 /// The share of completed trials from which a drop is measured.
 pub const COMPLETED_NEAR: f64 = 0.95;

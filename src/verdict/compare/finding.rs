@@ -15,13 +15,12 @@ use crate::stats::quantile::quantile_f64;
 use crate::suite::{Bounds, Metric};
 use crate::verdict::judgement::{Procedure, Reason, SampleSize, Tests};
 
+use super::super::conditions::MAX_DROPPED_SHARE;
 use super::approach::{Approach, tests};
 use super::procedure::{approach, procedure};
 use super::screen::Comparability;
 use super::sides::{MetricSides, SampleFilter, VariantPair, is_to_first_token};
 
-/// Above this share of prompts without a value, the others no longer represent the suite.
-const DROPPED_MAX: f64 = 0.20;
 /// A part with a smaller share of all values is skipped.
 const PART_MIN: f64 = 0.10;
 
@@ -128,7 +127,7 @@ impl<'a> SideFinding<'a> {
         }
         self.withhold_reasons.extend(too_few_prompts(&sides));
         let dropped = sides.eligible - sides.indices.len();
-        if dropped as f64 > DROPPED_MAX * sides.eligible as f64 {
+        if dropped as f64 > MAX_DROPPED_SHARE * sides.eligible as f64 {
             self.withhold_reasons.push(Reason::PromptsDropped {
                 dropped: dropped as u64,
             });

@@ -3,6 +3,7 @@
 //! Owns only the mapping to `stats::size`. Must not know verdicts. Invariant: the required number of prompts is
 //! never below the present one.
 
+use crate::stats::POWER;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::size::{self, Noise, PilotPrompt, smallest_change_seen};
 use crate::suite::{Bounds, Metric, Scale};
@@ -12,8 +13,6 @@ use super::finding::{ComparisonSpec, SideComparison};
 use super::procedure::procedure;
 use super::sides::MetricSides;
 
-/// The probability with which a change shall be detected.
-const POWER: f64 = 0.8;
 /// The search ends at this many prompts: no suite is that large.
 const PROMPTS_MAX: u64 = 1_000_000;
 

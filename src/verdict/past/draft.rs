@@ -4,6 +4,7 @@
 //! Owns the figures of one metric of one variant. Must not know the other comparisons, which share the error
 //! rate with it. Invariant: a withheld comparison has no test, so that it uses no share of the error rate.
 
+use crate::stats::POWER;
 use crate::stats::distributions::normal_isf;
 use crate::stats::history::Prior;
 use crate::stats::interval::{Alpha, Interval};
@@ -13,9 +14,6 @@ use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Verdict
 use super::excess::LevelDeviation;
 use super::rates::RateDeviation;
 use super::screen::VariantHistory;
-
-/// The power of the detectable worsening.
-const POWER: f64 = 0.8;
 
 /// A comparison without its verdict.
 pub(super) struct PendingComparison {
