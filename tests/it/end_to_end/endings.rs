@@ -113,7 +113,7 @@ user = "Hello"
 "#;
 
     /// Trials that have ended when the first line of progress is printed.
-    const FIRST_PROGRESS: usize = 30;
+    const FIRST_PROGRESS: usize = 3;
 
     fn begun(home: &Home, status: i32) -> Underway {
         let call = "run suite.toml --sim-seed 1";

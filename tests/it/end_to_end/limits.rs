@@ -56,8 +56,8 @@ output_rate_p50 = 5
         .says("the limit latency_p50 of prompt a of at most 50.0 ms is broken")
         .run();
     let junit = home.read("reports/limits/latest/junit.xml");
-    for name in ["limit fallbacks", "limit latency_p50 of prompt b"] {
-        assert!(junit.contains(&format!("name=\"{name}\"")), "{junit}");
+    for name in [": limit fallbacks", ": limit latency_p50 of prompt b"] {
+        assert!(junit.contains(&format!("{name}\"")), "{junit}");
     }
     let page = home.read("reports/limits/latest/report.md");
     assert!(page.contains("prompt"), "{page}");
