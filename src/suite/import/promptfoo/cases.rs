@@ -194,8 +194,18 @@ pub(super) fn products(
     }
     let mut sets = vec![Vars::new()];
     for (name, value) in values {
+        // A list of strings is a choice, any other list one value.
+        let is_choice = value
+            .items()
+            .first()
+            .is_some_and(|item| item.json().is_string());
+        let items = if is_choice {
+            value.items()
+        } else {
+            std::slice::from_ref(value)
+        };
         let mut choices = Vec::new();
-        for item in value.items() {
+        for item in items {
             choices.push(
                 match item.text().and_then(|text| text.strip_prefix("file://")) {
                     Some(path) => of_file(path, open)
