@@ -26,9 +26,10 @@ pub(super) struct ResumeArgs {
     /// Repeat the trials that failed, and no others
     #[arg(long)]
     retry_failed: bool,
-    /// Add the samples of this folder, which the run named when its own could not be written any more
-    #[arg(long, value_name = "DIR")]
-    rescued: Option<PathBuf>,
+    /// Add the samples of this folder, which the run named when its own could not be written any more, or of a file with the
+    /// samples that it printed
+    #[arg(long, value_name = "PATH")]
+    rescued: Vec<PathBuf>,
     /// Continue in spite of differences in endpoint, prices, version or records; the reports name them
     #[arg(long)]
     force: bool,

@@ -19,11 +19,11 @@ use super::{Amendment, InvalidRecord, Sample};
 use crate::private_file::options_for_new;
 
 mod holder;
-mod torn;
+mod truncated;
 
 pub(super) use holder::lock_holder;
 pub use holder::{HeldLock, LockHolder, LockWait};
-pub use torn::{TornLine, set_aside_torn_line};
+pub use truncated::{TruncatedLine, move_truncated_line};
 
 /// Maximum bytes of one line: above the longest answer that is stored, with every character escaped. A longer
 /// line is not bakeoff's, and is skipped without being held in memory.

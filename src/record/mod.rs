@@ -42,7 +42,7 @@ pub use history::{
 };
 pub use journal::{
     Entry, HeldLock, JournalError, JournalReader, JournalWriter, LineProblem, LockHolder, LockWait,
-    MAX_LINE_BYTES, TornLine, set_aside_torn_line,
+    MAX_LINE_BYTES, TruncatedLine, move_truncated_line,
 };
 pub use manifest::{
     CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, RunPart, Status,

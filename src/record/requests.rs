@@ -16,8 +16,8 @@ use crate::input::open_regular_to_write;
 use crate::units::{ModelId, Usd, digest};
 
 use super::journal::{
-    Entry, JournalError, JournalReader, JournalWriter, LockHolder, TornLine, file_error,
-    lock_holder, set_aside_torn_line,
+    Entry, JournalError, JournalReader, JournalWriter, LockHolder, TruncatedLine, file_error,
+    lock_holder, move_truncated_line,
 };
 use super::{InvalidRecord, Outcome};
 
@@ -127,7 +127,7 @@ impl RequestLog {
     }
 
     /// Takes over the log of a run whose process is gone, to append the next part to it. A last line that was never
-    /// finished is set aside first.
+    /// finished is moved out first.
     ///
     /// # Errors
     /// If another process holds it, or it cannot be read or written.
@@ -139,8 +139,12 @@ impl RequestLog {
             let holder = writer.holder();
             return Err(JournalError::Held { path, holder });
         }
-        let torn = set_aside_torn_line(&path)?;
-        Ok(TakenLog { writer, path, torn })
+        let truncated = move_truncated_line(&path)?;
+        Ok(TakenLog {
+            writer,
+            path,
+            truncated,
+        })
     }
 
     fn opened(
@@ -190,8 +194,8 @@ impl RequestLog {
 pub struct TakenLog {
     writer: JournalWriter<RequestLine>,
     path: PathBuf,
-    /// The line that was set aside, if there was one.
-    pub torn: Option<TornLine>,
+    /// The line that was moved out, if there was one.
+    pub truncated: Option<TruncatedLine>,
 }
 
 impl TakenLog {

@@ -6,14 +6,14 @@
 //! one, whole.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 use std::vec;
 
 use jiff::Timestamp;
 
-use crate::input::{open_regular, read_at_most};
+use crate::input::{open_regular, open_regular_to_write, read_at_most};
 
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, stored_version};
@@ -22,6 +22,11 @@ use crate::private_file;
 
 /// Name of the manifest in the run's folder.
 pub(super) const MANIFEST: &str = "manifest.json";
+/// Name of the file that holds the space of the last manifest while a run goes on.
+const RESERVE: &str = ".manifest.reserve";
+/// Bytes that the last manifest may have beyond one and a half times the first one's: the reason of its end. What each
+/// variant cost is less than what it was estimated to.
+const RESERVE_BYTES: usize = 4 << 10;
 /// Name, in the folder of a suite's runs, of the link or file that points at the newest.
 pub(super) const LATEST: &str = "latest";
 /// Bytes of a manifest: above the largest suite that is accepted, resolved.
@@ -105,6 +110,20 @@ pub fn run_name(started_at: Timestamp, random: u64) -> String {
     format!("{}-{id}", started_at.strftime("%Y%m%dT%H%M%SZ"))
 }
 
+impl RunError {
+    /// Returns true if the disk, or the user's share of it, is full.
+    fn is_full_disk(&self) -> bool {
+        let Self::System { source, .. } = self else {
+            return false;
+        };
+        let kind = source.kind();
+        matches!(
+            kind,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+}
+
 impl Run {
     /// Creates the folder `reports`/`suite`/`name`.
     ///
@@ -168,6 +187,51 @@ impl Run {
             file.write_all(b"\n")
         };
         self.write_source(MANIFEST, fill)
+    }
+
+    /// Reserves the space of the last manifest: at the end of the run the disk may be full.
+    ///
+    /// # Errors
+    /// If the disk has no such space.
+    pub fn reserve_manifest(&self, manifest: &Manifest) -> Result<(), RunError> {
+        let path = self.folder.join(RESERVE);
+        let reserved = serde_json::to_vec_pretty(manifest)
+            .map_err(io::Error::from)
+            .and_then(|written| {
+                let mut file = private_file::create(&path)?;
+                let bytes = written.len() + written.len() / 2 + RESERVE_BYTES;
+                file.write_all(&vec![b' '; bytes])?;
+                file.sync_all()
+            });
+        reserved.map_err(to_run_error("write", &path))
+    }
+
+    /// Writes the manifest of a run that has ended, as [`Run::write_manifest`]: on a full disk into the space that was
+    /// reserved, which is free afterwards.
+    ///
+    /// # Errors
+    /// If it cannot be written; the one before stays.
+    pub fn write_last_manifest(&self, manifest: &Manifest) -> Result<(), RunError> {
+        match self.write_manifest(manifest) {
+            Err(error) if error.is_full_disk() => self.write_reserved(manifest).map_err(|_| error),
+            written => {
+                // It may not exist: a run that was resumed by an older version has none.
+                let _ = fs::remove_file(self.folder.join(RESERVE));
+                written
+            }
+        }
+    }
+
+    /// Writes the manifest over the reserve, whose blocks the disk has already, and renames that.
+    fn write_reserved(&self, manifest: &Manifest) -> io::Result<()> {
+        let path = self.folder.join(RESERVE);
+        let mut written = serde_json::to_vec_pretty(manifest)?;
+        written.push(b'\n');
+        let mut file = open_regular_to_write(&path, OpenOptions::new().write(true))?;
+        file.write_all(&written)?;
+        file.set_len(written.len() as u64)?;
+        file.sync_all()?;
+        fs::rename(&path, self.folder.join(MANIFEST))
     }
 
     /// Writes a file that cannot be generated again, replacing the old one, and flushes it to the disk.

@@ -40,6 +40,9 @@ pub struct TraceRecord {
     /// The requested model id, as far as it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Digest of the request's body; absent: it was not read, or is no valid request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_digest: Option<String>,
     /// Requests with the same body before this one.
     pub ordinal: u64,
     /// HTTP status; 0: none was sent.

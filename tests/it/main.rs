@@ -23,6 +23,7 @@ mod gate_changes;
 mod grading;
 mod habits;
 mod help_examples;
+mod hostile_inputs;
 mod import;
 mod journal_kill;
 mod json_documents;

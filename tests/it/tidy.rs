@@ -351,6 +351,7 @@ fn files_of_a_run_are_private() {
                 // These open what is there already.
                 "input.rs",
                 "record/requests.rs",
+                "record/run.rs",
                 "command/base/github.rs",
                 "command/init.rs",
                 "command/import.rs",

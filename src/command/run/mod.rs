@@ -262,6 +262,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     let mut manifest = job.manifest(opened, name, began);
     manifest.estimate = Some(estimated);
     run.write_manifest(&manifest)?;
+    run.reserve_manifest(&manifest)?;
     let samples = SampleStore::new(&run, &manifest, run.new_samples()?);
     // Held to the end: as long as the ledger has no last line of this run, no other process may close it.
     let requests = run.new_requests()?.map(Arc::new);

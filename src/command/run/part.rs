@@ -233,6 +233,7 @@ fn send(
     let mut progress = Progress::new(suite, part.planned, ProgressMode::new(options.quiet))
         .starting_at(part.start);
     let (run, requests, start) = (part.manifest.run.clone(), part.requests.clone(), part.start);
+    let mut is_broken = false;
     let ended = session.carry_out(job, &run, requests, |mut event| {
         let tally = &mut part.tally;
         // First: the cost counts even if it cannot be written down.
@@ -241,7 +242,10 @@ fn send(
         let mut going_on = ControlFlow::Continue(());
         if let RunEvent::Finished(sample) = &mut event {
             sample.move_by(start);
-            part.samples.append(sample)?;
+            if let Err(failure) = part.samples.append(sample) {
+                is_broken = true;
+                return Err(failure);
+            }
             panics::provoke("sample");
             tally.missing.note(sample);
             going_on = tally.add(sample);
@@ -266,7 +270,13 @@ fn send(
             }
             _ => {}
         }
-        progress.update(&event, &mut stderr());
+        match &event {
+            // The engine knows that it was stopped, but not why.
+            RunEvent::Stopping(_) if is_broken => {
+                progress.say("stopping: a sample cannot be written", &mut stderr());
+            }
+            _ => progress.update(&event, &mut stderr()),
+        }
         Ok(going_on)
     });
     progress.end();
@@ -334,7 +344,7 @@ fn close(
     baseline: Option<&Baseline<'_>>,
 ) -> Result<RunEvaluation, Failure> {
     samples.sync()?;
-    run.write_manifest(manifest)?;
+    run.write_last_manifest(manifest)?;
     // Readers of `latest` want a run with results; an interrupted one has its own name. A run that was resumed may be
     // older than the newest.
     if manifest.status != Status::Interrupted && !has_newer_latest(run, manifest) {
@@ -377,7 +387,7 @@ fn close_without_reports(
     manifest: &Manifest,
 ) -> Result<(), Failure> {
     samples.sync()?;
-    run.write_manifest(manifest)?;
+    run.write_last_manifest(manifest)?;
     let folder = run.folder().display();
     writeln!(
         stderr(),

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use crate::record::ledger::{self, LedgerLine, RecordedCost};
 use crate::record::{
-    JournalError, JournalWriter, Manifest, RequestLog, Run, RunPart, Status, TakenLog, TornLine,
-    set_aside_torn_line,
+    JournalError, JournalWriter, Manifest, RequestLog, Run, RunPart, Status, TakenLog,
+    TruncatedLine, move_truncated_line,
 };
 use crate::units::{ModelId, Nanos, Usd, plural};
 
@@ -41,7 +41,7 @@ use crate::command::base::stdio::stderr;
 pub struct Options {
     pub run: PathBuf,
     pub retry_failed: bool,
-    pub rescued: Option<PathBuf>,
+    pub rescued: Vec<PathBuf>,
     pub force: bool,
     pub max_cost: Option<Usd>,
     pub scenario: Option<PathBuf>,
@@ -89,6 +89,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut part = open_part(&job, stored, (began, reserved), differences)?;
     part.manifest.status = Status::Running;
     part.run.write_manifest(&part.manifest)?;
+    part.run.reserve_manifest(&part.manifest)?;
     ledger.append(&job.ledger_line(&part.manifest, part.tally.spending.clone()))?;
     part::carry_out(
         &job,
@@ -118,7 +119,7 @@ fn reports_of(folder: &Path) -> Result<PathBuf, Failure> {
         .to_owned())
 }
 
-/// Takes the run over: from here on no other process writes it. Unfinished last lines are set aside.
+/// Takes the run over: from here on no other process writes it. Truncated last lines are moved out.
 fn take_over(run: Run, reports: &Path, options: &Options) -> Result<StoredParts, Failure> {
     // It also counts the cost of a killed run, which the cap of the day needs.
     closing::close_ended(reports, options.quiet)?;
@@ -129,15 +130,18 @@ fn take_over(run: Run, reports: &Path, options: &Options) -> Result<StoredParts,
         }
         Err(error) => return Err(error.into()),
     };
-    let samples = set_aside_torn_line(&run.samples_path())?;
+    let samples = move_truncated_line(&run.samples_path())?;
     if !options.quiet {
-        let torn = [log.torn.as_ref(), samples.as_ref()];
-        torn.into_iter().flatten().try_for_each(report_torn_line)?;
+        let truncated = [log.truncated.as_ref(), samples.as_ref()];
+        truncated
+            .into_iter()
+            .flatten()
+            .try_for_each(report_truncated_line)?;
     }
     // Read after the run was taken over: another process may have finished it meanwhile.
     let manifest = run.manifest()?;
-    if let Some(path) = &options.rescued {
-        let joined = join_rescued(&run, &manifest.run, &Run::open(path)?)?;
+    for path in &options.rescued {
+        let joined = join_rescued(&run, &manifest.run, path)?;
         if joined == 0 {
             return Err(other_run(path, &manifest.run));
         }
@@ -158,10 +162,10 @@ fn take_over(run: Run, reports: &Path, options: &Options) -> Result<StoredParts,
     })
 }
 
-fn report_torn_line(line: &TornLine) -> std::io::Result<()> {
+fn report_truncated_line(line: &TruncatedLine) -> std::io::Result<()> {
     writeln!(
         stderr(),
-        "note: the last line was never finished; its {} are in {}",
+        "note: the last line is truncated; its {} are in {}",
         plural(line.bytes, "byte"),
         line.file.display()
     )

@@ -4,8 +4,9 @@
 //! sample is in the run's folder, in that other folder or, as a last resort, on standard error.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
-use crate::record::{JournalError, JournalWriter, Manifest, Run, RunError, Sample};
+use crate::record::{JournalError, JournalReader, JournalWriter, Manifest, Run, RunError, Sample};
 use crate::units::plural;
 
 use crate::command::base::exit;
@@ -32,8 +33,11 @@ enum Rescue {
         samples: u64,
         is_whole: bool,
     },
-    /// Standard error.
-    Stderr { samples: u64 },
+    /// Standard error; those before it may be in the other folder.
+    Stderr {
+        samples: u64,
+        folder: Option<PathBuf>,
+    },
 }
 
 impl SampleStore {
@@ -95,8 +99,10 @@ impl SampleStore {
                     "error: samples cannot be stored in the temporary folder either ({error}); they follow, one \
                      JSON object a line"
                 );
-                let samples = 0;
-                Rescue::Stderr { samples }
+                Rescue::Stderr {
+                    samples: 0,
+                    folder: None,
+                }
             }
         };
     }
@@ -126,11 +132,13 @@ impl SampleStore {
         }
         let line = serde_json::to_string(sample).unwrap_or_default();
         let _ = writeln!(stderr(), "{line}");
-        if let Rescue::Stderr { samples } = &mut self.rescue {
-            *samples += 1;
-        } else {
-            let samples = 1;
-            self.rescue = Rescue::Stderr { samples };
+        match &mut self.rescue {
+            Rescue::Stderr { samples, .. } => *samples += 1,
+            Rescue::Folder { run, .. } => {
+                let folder = Some(run.folder().to_owned());
+                self.rescue = Rescue::Stderr { samples: 1, folder };
+            }
+            Rescue::NotNeeded => {}
         }
     }
 
@@ -171,11 +179,22 @@ impl SampleStore {
                 are(*samples),
                 run.folder().display()
             ),
-            Rescue::Stderr { samples } => format!(
-                "the last {} above, one JSON object a line, those before in {folder}; once the trouble is gone, \
-                 `bakeoff resume {folder}` finishes the run",
-                are(*samples)
-            ),
+            Rescue::Stderr {
+                samples,
+                folder: rescued,
+            } => {
+                let rescued = rescued.as_ref().map(|rescued| rescued.display());
+                let before = rescued.as_ref().map(|folder| format!(" and {folder}"));
+                let flag = rescued.map(|folder| format!(" --rescued {folder}"));
+                format!(
+                    "the last {} above, one JSON object a line, those before in {folder}{}; once the trouble is gone, \
+                     store these lines in a file, and `bakeoff resume {folder}{} --rescued FILE` puts them together and \
+                     finishes the run",
+                    are(*samples),
+                    before.unwrap_or_default(),
+                    flag.unwrap_or_default(),
+                )
+            }
         };
         Failure {
             message: format!("{failure}\n  {places}"),
@@ -193,29 +212,37 @@ fn are(samples: u64) -> String {
     format!("{} {verb}", plural(samples, "sample"))
 }
 
-/// Appends the samples of a rescue folder that belong to the run and whose trials have no end in it. Returns their
-/// number.
+/// Appends the rescued samples that belong to the run and whose trials have no end in it: those of a run folder, or the lines
+/// of a file that are samples. Returns their number.
 ///
 /// # Errors
-/// If either folder cannot be read, or the run's cannot be written.
-pub(super) fn join_rescued(run: &Run, name: &str, rescued: &Run) -> Result<u64, Failure> {
+/// If either cannot be read, or the run's folder cannot be written.
+pub(super) fn join_rescued(run: &Run, name: &str, rescued: &Path) -> Result<u64, Failure> {
     let standing = run.standing()?;
     let mut journal: JournalWriter<Sample> = JournalWriter::append_to(run.folder())?;
     let mut joined = 0;
-    for sample in rescued.all_samples()?.flatten() {
+    let mut join = |sample: Sample| {
         if sample.request_id.starts_with(name) && standing.outcome(sample.trial).is_none() {
             journal.append(&sample)?;
             joined += 1;
         }
+        Ok::<_, Failure>(())
+    };
+    if rescued.is_file() {
+        let mut lines = JournalReader::<_, Sample>::open_file(rescued)?;
+        lines.by_ref().flatten().try_for_each(&mut join)?;
+    } else {
+        let samples = Run::open(rescued)?.all_samples()?;
+        samples.flatten().try_for_each(&mut join)?;
     }
     journal.sync()?;
     Ok(joined)
 }
 
 /// The failure of a rescue folder that is none of this run.
-pub(super) fn other_run(path: &std::path::Path, name: &str) -> Failure {
+pub(super) fn other_run(path: &Path, name: &str) -> Failure {
     Failure::usage(format!(
-        "`{}` has no samples of {name}\n  give --rescued the folder that the run named when it ended",
+        "`{}` has no samples of {name}\n  give --rescued the folder that the run named when it ended, or a file with the samples that it printed",
         path.display()
     ))
 }

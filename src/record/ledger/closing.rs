@@ -97,7 +97,7 @@ impl LockedLedger<'_> {
             manifest.status = status;
             manifest.version = Manifest::VERSION;
             // A folder that cannot be written is no reason to leave the ledger open.
-            let _ = run.write_manifest(&manifest);
+            let _ = run.write_last_manifest(&manifest);
         }
         self.writer.append(&line)?;
         self.writer.sync()?;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Status;
 use crate::record::example::{manifest, plain_sample};
 use crate::units::Usd;
 
@@ -47,6 +48,24 @@ fn what_was_written_is_read() {
     assert_eq!(opened.manifest().unwrap(), manifest("one"));
     let samples: Result<Vec<_>, _> = opened.samples().unwrap().collect();
     assert_eq!(samples.unwrap(), [plain_sample(0), plain_sample(1)]);
+    assert_eq!(names_in(run.folder()), ["manifest.json", "samples.jsonl"]);
+}
+
+#[test]
+fn the_last_manifest_fits_into_its_reserve() {
+    // On a full disk a run must not be left as one that goes on.
+    let reports = tempfile::tempdir().unwrap();
+    let run = made(reports.path(), "one");
+    run.reserve_manifest(&manifest("one")).unwrap();
+    let ended = Manifest {
+        status: Status::Incomplete("the disk is full".repeat(100)),
+        ..manifest("one")
+    };
+    run.write_reserved(&ended).unwrap();
+    assert_eq!(run.manifest().unwrap(), ended);
+    run.reserve_manifest(&ended).unwrap();
+    run.write_last_manifest(&manifest("one")).unwrap();
+    assert_eq!(run.manifest().unwrap(), manifest("one"));
     assert_eq!(names_in(run.folder()), ["manifest.json", "samples.jsonl"]);
 }
 

@@ -299,6 +299,8 @@ struct PreparedResponse {
     script: Script,
     /// The requested model id; absent if it could not be read.
     model: Option<String>,
+    /// A digest of the request's body; absent if it is no valid request.
+    body_digest: Option<String>,
     ordinal: u64,
     /// A digest of the key; the key itself is not stored.
     key: u64,
@@ -309,6 +311,7 @@ impl PreparedResponse {
         Self {
             script: Script::from_error(refused),
             model: None,
+            body_digest: None,
             ordinal: 0,
             key: 0,
         }
@@ -339,6 +342,7 @@ fn prepare(
     PreparedResponse {
         script,
         model: Some(request.model),
+        body_digest: Some(format!("{:016x}", request.digest)),
         ordinal,
         key,
     }

@@ -181,6 +181,7 @@ fn new_record(
         version: TRACE_VERSION,
         request_id,
         model: prepared.model.clone(),
+        body_digest: prepared.body_digest.clone(),
         ordinal: prepared.ordinal,
         status: if has_head { script.status } else { 0 },
         faults: faults.collect(),

@@ -57,14 +57,14 @@ fn what_is_missing_is_sent_and_nothing_else() {
     let before = home.read(&format!("{folder}/samples.jsonl"));
     let output = home
         .bakeoff(&format!("resume {folder} --scenario world.toml"))
-        .complains("note: the last line was never finished; its 17 bytes are in")
+        .complains("note: the last line is truncated; its 17 bytes are in")
         .complains("resuming: 11 trials of 20 are left")
         .run();
     let after = home.read(&format!("{folder}/samples.jsonl"));
     let whole_lines: String = before.split_inclusive('\n').take(9).collect();
     assert!(after.starts_with(&whole_lines));
-    let torn = home.read(&format!("{folder}/samples.jsonl.torn"));
-    assert_eq!(torn, "{\"version\":2,\"tri\n");
+    let truncated = home.read(&format!("{folder}/samples.jsonl.truncated"));
+    assert_eq!(truncated, "{\"version\":2,\"tri\n");
     let samples = lines(&after);
     let mut trials: Vec<u64> = samples
         .iter()

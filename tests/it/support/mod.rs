@@ -1,6 +1,7 @@
 //! Helpers shared by several topics of tests: the program, servers, recordings, schemas.
 
 pub(crate) mod capped_runs;
+pub(crate) mod hostile_inputs;
 pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod plain_client;

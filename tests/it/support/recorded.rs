@@ -9,7 +9,7 @@ pub(crate) const fn ms(millis: u64) -> Nanos {
     Nanos::from_millis(millis)
 }
 
-/// A response whose frames were waited for: frame `n` (from 1) came at `10 n` ms.
+/// A response whose frames were waited for: frame `n` (from 1) came at `10 n` ms; it ended after a second, or with them.
 pub(crate) fn recording(
     status: u16,
     headers: &[(&str, &str)],
@@ -30,7 +30,7 @@ pub(crate) fn recording(
             at: ms(5),
             body,
         }),
-        end: ms(1_000),
+        end: ms(1_000.max(10 * frames.len() as u64)),
         ending: ExchangeEnd::Complete,
         redactor: Redactor::default(),
     }

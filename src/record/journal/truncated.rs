@@ -1,4 +1,4 @@
-//! A last line that a killed process did not finish: it is set aside before others are appended.
+//! A last line that a killed process did not finish: it is moved out before others are appended.
 //!
 //! Owns the file that it is stored in. Must not know records. Invariant: no byte of a journal is deleted before it
 //! is on the disk elsewhere.
@@ -16,22 +16,22 @@ use super::{JournalError, file_error};
 /// Bytes that are read at once, from the end of the journal backwards.
 const STEP: u64 = 64 << 10;
 
-/// A line that was set aside.
+/// A line that was moved out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TornLine {
+pub struct TruncatedLine {
     /// Its bytes.
     pub bytes: u64,
     /// The file that has it now, beside the journal.
     pub file: PathBuf,
 }
 
-/// Moves an unfinished last line of the journal at `path` to a file beside it, with `.torn` appended to its name.
+/// Moves an unfinished last line of the journal at `path` to a file beside it, with `.truncated` appended to its name.
 /// `None` if the journal ends with a whole line, or does not exist. A line that lacks but its newline is whole: the
 /// next writer ends it.
 ///
 /// # Errors
 /// If either file cannot be read or written; the journal is unchanged then.
-pub fn set_aside_torn_line(path: &Path) -> Result<Option<TornLine>, JournalError> {
+pub fn move_truncated_line(path: &Path) -> Result<Option<TruncatedLine>, JournalError> {
     let mut options = OpenOptions::new();
     let mut journal = match open_regular_to_write(path, options.read(true).write(true)) {
         Ok(journal) => journal,
@@ -48,21 +48,21 @@ pub fn set_aside_torn_line(path: &Path) -> Result<Option<TornLine>, JournalError
         return Ok(None);
     }
     let mut name = OsString::from(path);
-    name.push(".torn");
+    name.push(".truncated");
     let file = PathBuf::from(name);
     let mut options = OpenOptions::new();
     let options = options_for_new(options.create(true).append(true));
     line.push(b'\n');
     open_regular_to_write(&file, options)
-        .and_then(|mut aside| {
-            aside.write_all(&line)?;
-            aside.sync_all()
+        .and_then(|mut moved| {
+            moved.write_all(&line)?;
+            moved.sync_all()
         })
         .map_err(|source| file_error(&file, source))?;
     journal.set_len(begins).map_err(failed)?;
     journal.sync_all().map_err(failed)?;
     let bytes = length - begins;
-    Ok(Some(TornLine { bytes, file }))
+    Ok(Some(TruncatedLine { bytes, file }))
 }
 
 /// The place behind the last newline.
@@ -99,33 +99,33 @@ mod tests {
             let whole = lines.collect::<Vec<_>>().concat();
             let cut = cut.min(whole.len());
             fs::write(&path, &whole[..cut]).unwrap();
-            let aside = set_aside_torn_line(&path).unwrap();
+            let moved_line = move_truncated_line(&path).unwrap();
             let left = fs::read_to_string(&path).unwrap();
-            let moved = aside.as_ref().map(|line| fs::read_to_string(&line.file).unwrap());
+            let moved = moved_line.as_ref().map(|line| fs::read_to_string(&line.file).unwrap());
             let moved = moved.unwrap_or_default();
             prop_assert_eq!(format!("{left}{}", moved.trim_end_matches('\n')), &whole[..cut]);
             let is_whole = whole.get(cut..=cut) == Some("\n") || cut == 0 || whole[..cut].ends_with('\n');
-            prop_assert_eq!(aside.is_none(), is_whole);
-            prop_assert!(aside.is_none() || left.is_empty() || left.ends_with('\n'));
+            prop_assert_eq!(moved_line.is_none(), is_whole);
+            prop_assert!(moved_line.is_none() || left.is_empty() || left.ends_with('\n'));
             // Once.
-            prop_assert_eq!(set_aside_torn_line(&path).unwrap(), None);
+            prop_assert_eq!(move_truncated_line(&path).unwrap(), None);
         }
     }
 
     #[test]
-    fn a_line_longer_than_one_step_is_set_aside_and_others_are_added_to() {
+    fn a_line_longer_than_one_step_is_moved_out_and_others_are_added_to() {
         // Answers can be long, and a run can be killed twice.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        assert_eq!(set_aside_torn_line(&path).unwrap(), None);
+        assert_eq!(move_truncated_line(&path).unwrap(), None);
         let long = format!("{{\"text\":\"{}", "a".repeat(200_000));
         for _ in 0..2 {
             fs::write(&path, format!("{{}}\n{long}")).unwrap();
-            let line = set_aside_torn_line(&path).unwrap().unwrap();
+            let line = move_truncated_line(&path).unwrap().unwrap();
             assert_eq!(line.bytes, long.len() as u64);
             assert_eq!(fs::read(&path).unwrap(), b"{}\n");
         }
-        let aside = fs::read_to_string(folder.path().join("journal.torn")).unwrap();
-        assert_eq!(aside, format!("{long}\n{long}\n"));
+        let moved = fs::read_to_string(folder.path().join("journal.truncated")).unwrap();
+        assert_eq!(moved, format!("{long}\n{long}\n"));
     }
 }
