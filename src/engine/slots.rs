@@ -251,9 +251,15 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         };
         let prepared = self.prepare(&chosen).await;
         let (due, wait, mut prepared) = match prepared {
-            Ok(prepared) => prepared,
+            Ok(Some(prepared)) => prepared,
+            // Nothing was sent: no trial may wait for an answer of these, least of all one whose reservation this slot
+            // waits for.
+            Ok(None) => {
+                self.context.pacer.cancel(slot);
+                self.wait_for_settlement().await?;
+                return Ok(Vec::new());
+            }
             Err(end) => {
-                // Nothing was sent: no trial may wait for an answer of these.
                 self.context.pacer.cancel(slot);
                 return Err(end);
             }
@@ -293,12 +299,14 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     }
 
     /// Reserves the worst case of trials and builds their requests, and waits for the rate limits: the instant
-    /// at which they were due, the wait, and the trials.
+    /// at which they were due, the wait, and the trials; `None` while requests in flight hold what it takes.
     async fn prepare(
         &mut self,
         chosen: &SlotTrials,
-    ) -> Result<(Nanos, Nanos, Vec<PreparedTrial>), EarlyEnd> {
-        let reservations = self.reserve(&chosen.trials).await?;
+    ) -> Result<Option<(Nanos, Nanos, Vec<PreparedTrial>)>, EarlyEnd> {
+        let Some(reservations) = self.reserve(&chosen.trials)? else {
+            return Ok(None);
+        };
         let prepared = prepare_slot(self.context, chosen, reservations);
         let loads: Vec<_> = prepared
             .iter()
@@ -308,7 +316,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         let due = self.client.now();
         let wait = self.context.pacer.rate_wait(due, &loads);
         self.pause(wait).await?;
-        Ok((due, wait, prepared))
+        Ok(Some((due, wait, prepared)))
     }
 
     /// Waits until nothing is in flight, and then for the decision to continue.
@@ -334,27 +342,31 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         }
     }
 
-    /// Reserves the worst case of the trials, if the run has a cap; waits while requests in flight may leave
-    /// enough.
-    async fn reserve(&mut self, trials: &[Trial]) -> Result<Vec<TrialReservation>, EarlyEnd> {
+    /// Reserves the worst case of the trials, if the run has a cap; `None` while requests in flight may leave enough.
+    fn reserve(&self, trials: &[Trial]) -> Result<Option<Vec<TrialReservation>>, EarlyEnd> {
         let Some(cap) = &self.context.cap else {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         };
-        loop {
-            if let Some(reason) = cap.overrun() {
-                return Err(EarlyEnd::Aborted(reason));
-            }
-            match cap.reserve_trials(trials) {
-                ReserveOutcome::Now(reservations) => return Ok(reservations),
-                ReserveOutcome::Never => return Err(EarlyEnd::Capped(cap.cap_message())),
-                ReserveOutcome::Later => {}
-            }
-            tokio::select! {
-                biased;
-                () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
-                Some(ended) = self.in_flight.join_next() => self.end_slot(ended)?,
-                () = cap.wait_for_settlement() => {}
-            }
+        if let Some(reason) = cap.overrun() {
+            return Err(EarlyEnd::Aborted(reason));
+        }
+        match cap.reserve_trials(trials) {
+            ReserveOutcome::Now(reservations) => Ok(Some(reservations)),
+            ReserveOutcome::Never => Err(EarlyEnd::Capped(cap.cap_message())),
+            ReserveOutcome::Later => Ok(None),
+        }
+    }
+
+    /// Waits until a request in flight returns what it did not need of its reservation.
+    async fn wait_for_settlement(&mut self) -> Result<(), EarlyEnd> {
+        let Some(cap) = &self.context.cap else {
+            return Ok(());
+        };
+        tokio::select! {
+            biased;
+            () = wait_for_any_stop(&mut self.stop) => Err(EarlyEnd::Interrupted),
+            Some(ended) = self.in_flight.join_next() => self.end_slot(ended),
+            () = cap.wait_for_settlement() => Ok(()),
         }
     }
 
@@ -458,8 +470,8 @@ pub(super) fn reason_to_stop(ended: Result<SlotEnd, JoinError>) -> Option<String
 }
 
 /// The reason to abort the run, if a whole slot failed for lack of a key, of money or of a valid certificate:
-/// every further one would fail alike, and cost time or the account's standing. One 402 in a row may be a
-/// gateway's mistake.
+/// every further one would fail alike, and cost time or the account's standing. Once may be a gateway's mistake: a
+/// 402, or whatever comes after answers.
 fn abort_reason(context: &RunContext, sent: &[usize], outcomes: &[Outcome]) -> Option<String> {
     let first = *outcomes.first()?;
     let reason = match first {
@@ -468,12 +480,16 @@ fn abort_reason(context: &RunContext, sent: &[usize], outcomes: &[Outcome]) -> O
         Outcome::TlsFailed => "the endpoint's certificate cannot be verified",
         _ => return None,
     };
-    let is_repeated = first != Outcome::PaymentRequired
+    let mut all = 0..context.suite.variants.len();
+    let has_answered = all
+        .clone()
+        .any(|variant| context.pacer.has_answered(variant));
+    let may_be_a_mistake = first == Outcome::PaymentRequired || has_answered;
+    let is_repeated = !may_be_a_mistake
         || sent
             .iter()
             .all(|&variant| context.pacer.failures(variant) > 1);
     // Models that were left out may answer.
-    let mut all = 0..context.suite.variants.len();
     let is_whole = all.all(|variant| sent.contains(&variant) || context.pacer.is_dropped(variant));
     let is_same = outcomes.iter().all(|&outcome| outcome == first);
     (is_same && is_whole && is_repeated).then(|| reason.to_owned())

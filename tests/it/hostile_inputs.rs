@@ -1,10 +1,13 @@
-//! Mutations of every input from outside; the fuzzer of `fuzz/` does the same for minutes.
+//! Mutations of every input from outside; the fuzzer of `fuzz/` does the same for minutes. `BAKEOFF_HOSTILE_SECONDS=300 cargo test
+//! --test it -- hostile_inputs --nocapture` goes on for so long without a fuzzer.
+
+use std::time::{Duration, Instant};
 
 use rand::rngs::ChaCha8Rng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::support::hostile_inputs::INPUTS;
+use crate::support::hostile_inputs::{INPUTS, Input};
 
 /// Mutations of each input.
 const MUTATIONS: usize = 60;
@@ -65,31 +68,42 @@ fn mutated(seed: &[u8], other: &[u8], dice: &mut ChaCha8Rng) -> Vec<u8> {
     bytes
 }
 
+/// Checks mutations of an input, at least so many, until the time is over. Returns their number.
+fn check_mutations(input: &Input, until: Option<Instant>) -> usize {
+    let seeds = input.seeds();
+    assert!(!seeds.is_empty(), "{}", input.name);
+    let seed = until.map_or(13, |_| u64::from(std::process::id()));
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let mut number = 0;
+    while number < MUTATIONS || until.is_some_and(|until| Instant::now() < until) {
+        let [seed, other] = [(); 2].map(|()| seeds.choose(&mut dice).unwrap());
+        let bytes = match seeds.get(number) {
+            Some(seed) => seed.clone(),
+            None => mutated(seed, other, &mut dice),
+        };
+        let result = std::panic::catch_unwind(|| (input.check)(&bytes));
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(result.is_ok(), "{}: {text}", input.name);
+        number += 1;
+    }
+    number
+}
+
 #[test]
 fn whatever_comes_in_is_read_or_refused() {
     // A server, another tool or a broken disk can write anything: none of it may end in a panic or a wrong record.
+    let seconds = std::env::var("BAKEOFF_HOSTILE_SECONDS").ok();
+    let seconds = seconds.map(|seconds| Duration::from_secs(seconds.parse().unwrap()));
+    let until = seconds.map(|seconds| Instant::now() + seconds);
     std::thread::scope(|threads| {
-        for input in &INPUTS {
-            threads.spawn(move || {
-                let seeds = input.seeds();
-                assert!(!seeds.is_empty(), "{}", input.name);
-                let mut dice = ChaCha8Rng::seed_from_u64(13);
-                for number in 0..MUTATIONS {
-                    let [seed, other] = [(); 2].map(|()| seeds.choose(&mut dice).unwrap());
-                    let bytes = if number < seeds.len() {
-                        seeds[number].clone()
-                    } else {
-                        mutated(seed, other, &mut dice)
-                    };
-                    let result = std::panic::catch_unwind(|| (input.check)(&bytes));
-                    assert!(
-                        result.is_ok(),
-                        "{}: {}",
-                        input.name,
-                        String::from_utf8_lossy(&bytes)
-                    );
-                }
-            });
+        let checked = INPUTS.each_ref().map(|input| {
+            (
+                input.name,
+                threads.spawn(move || check_mutations(input, until)),
+            )
+        });
+        for (name, count) in checked {
+            println!("{name}: {}", count.join().unwrap());
         }
     });
 }

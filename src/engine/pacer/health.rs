@@ -251,6 +251,7 @@ impl ModelHealth {
     /// Takes an admission back: the request was not sent.
     pub(super) fn cancel(&mut self, probe: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.sends = self.sends.saturating_sub(u32::from(!probe));
         self.end_probe(probe);
     }
 

@@ -150,6 +150,11 @@ impl Pacer {
         self.state().health(variant).failures()
     }
 
+    /// Returns true if a variant's model has answered in this run.
+    pub(super) fn has_answered(&self, variant: usize) -> bool {
+        self.state().health(variant).longest().is_some()
+    }
+
     /// Returns true if a variant's model fails and is only probed.
     pub(super) fn is_open(&self, variant: usize) -> bool {
         self.state().health(variant).is_open()

@@ -10,9 +10,6 @@ use crate::gateway;
 use crate::suite::CacheMode;
 use crate::units::Usd;
 
-/// A virtual time after which a run that has not ended is stuck.
-const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(7 * 24);
-
 /// A context with a cap; the bound of each prompt's requests, the same for every variant, is `of_prompt`, that
 /// of warm-ups 10.
 fn capped(suite: Suite, limit: i128, of_prompt: impl Fn(usize) -> i128) -> RunContext {
@@ -72,6 +69,26 @@ fn any_reply(request: &SentRequest, dice: u64, bound: i128) -> Reply {
         _ => Reply::answer(drawn / 16 % 500).billed(charge),
     };
     reply.later(by)
+}
+
+#[test]
+fn a_slot_that_waits_for_the_cap_does_not_hold_up_the_trial_that_it_waits_for() {
+    // The cap holds one trial. While that backs off for seconds the next slot becomes the probe of the failing model, but
+    // cannot reserve: it must not wait for the trial, which would wait for the end of the probe.
+    let suite = Suite {
+        concurrency: 2,
+        max_attempts: 8,
+        ..suite(4, 1, 1)
+    };
+    let result = carry_out(capped(suite, 1_000, |_| 100), |request| {
+        if request.at < Nanos::from_millis(10_000) {
+            Reply::failure(gateway::ExchangeEnd::ConnectFailed("refused".to_owned()))
+        } else {
+            Reply::answer(10).billed(Usd(1))
+        }
+    });
+    assert_eq!(result.ending, RunEnd::Complete);
+    assert_eq!(result.samples().len(), 4);
 }
 
 proptest! {

@@ -170,6 +170,26 @@ fn an_aborted_run_does_not_wait_for_the_pacer() {
 }
 
 #[test]
+fn one_slot_without_a_key_after_answers_is_no_end() {
+    // A gateway that loses its keys for a moment must not end a night's run; one that has lost them for good does.
+    for (refused, is_end) in [(4..5, false), (4..usize::MAX, true)] {
+        let result = carry_out(context(suite(10, 2, 1)), move |request| {
+            if refused.contains(&request.prompt.unwrap_or(0)) {
+                Reply::refusal(401)
+            } else {
+                Reply::answer(10)
+            }
+        });
+        assert_eq!(
+            matches!(result.ending, RunEnd::Aborted(_)),
+            is_end,
+            "{:?}",
+            result.ending
+        );
+    }
+}
+
+#[test]
 fn the_last_slot_may_abort_the_run() {
     // A suite of one slot has no further one to save, but its end must give the reason that it is worthless.
     let result = carry_out(context(suite(1, 2, 1)), |_| Reply::refusal(401));

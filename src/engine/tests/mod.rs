@@ -30,6 +30,9 @@ use super::{Pacer, RunContext, RunEnd, RunEvent, StopRequest, run};
 use fake::{FakeGateway, Reply, SentRequest};
 
 /// A suite whose deadlines do not matter, as the fake ignores them; no warm-up and one attempt.
+/// A virtual time after which a run that has not ended is stuck.
+const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(60 * 24);
+
 fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
     Suite {
         warmup: 0,
@@ -215,7 +218,10 @@ fn carry_out_with(
             stopped,
             continue_signal,
         );
-        let (ending, events) = tokio::join!(engine, listen);
+        // Without a timer the paused clock would not go on: a deadlock must fail, and not hang.
+        let both = async { tokio::join!(engine, listen) };
+        let ended = tokio::time::timeout(FOR_EVER, both).await;
+        let (ending, events) = ended.expect("the run does not end");
         interference.abort();
         FinishedRun {
             events,

@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use bakeoff::record::{Attempt, JournalReader, Outcome, Sample};
+use bakeoff::record::{Attempt, Outcome, Run, Sample};
 use bakeoff::sim::fault::Fault;
 use bakeoff::sim::truth::TraceRecord;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::program::{FAST_WORLD, Home};
 
-/// The models. A slot of one or two might fail as a whole for lack of a key or of money, which ends a run by design.
+/// The models. Of fewer a slot might fail as a whole for lack of a key or of money, which ends a run by design.
 const MODELS: [&str; 3] = [
     "openai/gpt-4.1-nano",
     "openai/gpt-5-mini",
@@ -68,26 +68,36 @@ const LONG: Size = Size {
 };
 
 /// An answer of the gateway that does not come within this time never will.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The most parts of a run beside the killed ones: one is enough, unless a model fails for longer than the patience.
 const FURTHER_PARTS_MAX: usize = 10;
 
-/// Faults with which the answer is another one, though complete.
-const OTHER_ANSWERS: [&str; 9] = [
-    "tool-call",
-    "tool-no-index",
-    "tool-name",
-    "tool-late",
-    "think-tags",
-    "no-token",
-    "fallback-model",
-    "bad-json",
-    "bad-utf8",
+/// Faults with which an answer has the same text and the same price.
+const HARMLESS: [&str; 16] = [
+    "bytewise",
+    "split-char",
+    "split-crlf",
+    "crlf",
+    "cr",
+    "no-space",
+    "multi-line",
+    "bom",
+    "comments",
+    "fields",
+    "blank-lines",
+    "gzip",
+    "gzip-held",
+    "brotli",
+    "buffered",
+    "no-done",
 ];
 
-/// Faults with which the answer's own account of its cost is another one than what is charged.
-const OTHER_COSTS: [&str; 2] = ["byok", "surcharge"];
+/// Returns true if the answer is that of the script at its price.
+fn is_plain(record: &TraceRecord) -> bool {
+    let mut faults = record.faults.iter();
+    faults.all(|fault| HARMLESS.contains(&fault.as_str()))
+}
 
 impl Size {
     fn from_environment() -> Self {
@@ -209,11 +219,11 @@ fn manifest(home: &Home) -> Value {
 /// A trial, as every run of the suite names it.
 type TrialKey = (u64, String, u32, String, String);
 
-/// The sample of each trial; every trial has exactly one.
+/// The sample that counts of each trial; every trial has exactly one. A part that ends early abandons what is in flight,
+/// which the next part sends again.
 fn by_trial(home: &Home, size: Size) -> BTreeMap<TrialKey, Sample> {
-    let text = home.read(&format!("{}/samples.jsonl", folder(home)));
-    let samples = JournalReader::<_, Sample>::new(text.as_bytes());
-    let samples: Vec<Sample> = samples.map(Result::unwrap).collect();
+    let run = Run::open(&home.path(&folder(home))).unwrap();
+    let samples: Vec<Sample> = run.samples().unwrap().map(Result::unwrap).collect();
     let count = samples.len();
     let keyed = samples.into_iter().map(|sample| {
         let (prompt, variant) = (sample.prompt.clone(), sample.variant.clone());
@@ -345,7 +355,7 @@ fn a_run_that_is_killed_again_and_again_is_the_run_it_would_have_been() {
     assert!(parts > size.kills, "{parts} parts");
 }
 
-/// Every sample is that of the answer which the gateway gave to its request, and every complete one has the text of its
+/// Every sample is that of the answer which the gateway gave to its request, and every complete one of a harmless answer has the text of its
 /// script, as in the uninterrupted run.
 fn check_answers(samples: &BTreeMap<TrialKey, Sample>, seen: &[TraceRecord]) {
     let by_id = by_request(seen);
@@ -357,14 +367,13 @@ fn check_answers(samples: &BTreeMap<TrialKey, Sample>, seen: &[TraceRecord]) {
             continue;
         }
         assert_eq!(sample.generation_id, record.generation_id, "{id}");
-        let is_other = |fault: &String| OTHER_ANSWERS.contains(&fault.as_str());
-        if !record.faults.iter().any(is_other) {
+        if is_plain(record) {
             let prompt = sample.prompt.trim_start_matches('p').parse().unwrap();
             assert_eq!(sample.answer, Some(script(prompt)), "{id} {record:?}");
         }
         complete += 1;
     }
-    assert!(complete > samples.len() / 2, "{complete}");
+    assert!(complete > samples.len() / 4, "{complete}");
 }
 
 /// Our account is the gateway's: the cost of each request that we know is what it charged, everything else that it charged
@@ -381,8 +390,7 @@ fn check_costs(home: &Home, samples: &BTreeMap<TrialKey, Sample>, seen: &[TraceR
     let known: BTreeMap<&str, Usd> = untimed.chain(timed).collect();
     for (id, cost) in &known {
         let record = by_id[id];
-        let is_other = |fault: &String| OTHER_COSTS.contains(&fault.as_str());
-        if !record.faults.iter().any(is_other) {
+        if is_plain(record) {
             assert_eq!(Some(*cost), record.cost_usd, "{id} {record:?}");
         }
     }
