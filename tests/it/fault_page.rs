@@ -379,7 +379,7 @@ fn held_ledger() -> Vec<FaultRow> {
             // Names of test processes differ.
             _ => format!(
                 " in use by process N (bakeoff){}",
-                &part[part.find(") ").map_or(0, |at| at + 1)..]
+                &part[part.find(')').map_or(0, |at| at + 1)..]
             ),
         });
     vec![FaultRow {
