@@ -152,7 +152,7 @@ fn every_verb_that_prints_json_is_called() {
                 "`bakeoff {name}` prints JSON: add a `Shape` to src/command/schema.rs and a call to \
                  CALLS in tests/it/json_documents.rs"
             );
-            found.insert(verb.name);
+            found.insert(verb.name.clone());
         }
     }
     for known in ["run", "report", "models show", "runs prune"] {

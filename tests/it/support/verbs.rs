@@ -1,5 +1,7 @@
 //! The verbs of the program as `--help` prints them: a new one needs no change of the tests.
 
+use std::sync::OnceLock;
+
 use super::program::Home;
 
 /// A verb that does something, such as `models show`.
@@ -11,13 +13,16 @@ pub(crate) struct Verb {
     pub(crate) help: String,
 }
 
-/// Every verb, in the order of the help; the program itself first, with an empty name.
-pub(crate) fn verbs() -> Vec<Verb> {
-    let home = Home::new();
-    let mut found = Vec::new();
-    add(&home, String::new(), &mut found);
-    assert!(found.len() > 5, "the verbs were not found: {found:?}");
-    found
+/// Every verb, in the order of the help; the program itself first, with an empty name. It is asked once.
+pub(crate) fn verbs() -> &'static [Verb] {
+    static VERBS: OnceLock<Vec<Verb>> = OnceLock::new();
+    VERBS.get_or_init(|| {
+        let home = Home::new();
+        let mut found = Vec::new();
+        add(&home, String::new(), &mut found);
+        assert!(found.len() > 5, "the verbs were not found: {found:?}");
+        found
+    })
 }
 
 fn add(home: &Home, name: String, found: &mut Vec<Verb>) {
