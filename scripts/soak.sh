@@ -51,7 +51,12 @@ cat "$work/reports/soak"/2*/samples.jsonl > "$work/samples"
 trials=$(wc -l < "$work/samples")
 failed=$(grep -vc '"outcome":"complete"' "$work/samples" || true)
 tail -n 5 "$work/run.out"
-tail -n +"$((samples / 10 + 1))" "$work/rss" | sort -n | awk -v trials="$trials" -v failed="$failed" -v wanted="$((samples - samples / 10))" '
+tail -n +"$((samples / 10 + 1))" "$work/rss" > "$work/judged"
+# A peak is not a trend: the medians of the first and the last quarter tell them apart.
+quarter=$((samples * 9 / 40))
+median() { sort -n | awk '{ rss[NR] = $1 } END { printf "%.1f", rss[int((NR + 1) / 2)] / 1024 }'; }
+echo "RSS in MiB, medians of the first and the last quarter: $(head -n "$quarter" "$work/judged" | median), $(tail -n "$quarter" "$work/judged" | median)"
+sort -n "$work/judged" | awk -v trials="$trials" -v failed="$failed" -v wanted="$((samples - samples / 10))" '
     { rss[NR] = $1 }
     END {
         median = rss[int((NR + 1) / 2)]
