@@ -89,6 +89,10 @@ fn check_mutations(input: &Input, until: Option<Instant>) -> usize {
     number
 }
 
+#[allow(
+    clippy::print_stdout,
+    reason = "the counts of a long check are for who runs it"
+)]
 #[test]
 fn whatever_comes_in_is_read_or_refused() {
     // A server, another tool or a broken disk can write anything: none of it may end in a panic or a wrong record.

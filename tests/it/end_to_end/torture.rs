@@ -396,11 +396,11 @@ fn check_costs(home: &Home, samples: &BTreeMap<TrialKey, Sample>, seen: &[TraceR
     let line = lines(&home.read("reports/ledger.jsonl")).pop().unwrap();
     assert_eq!(line["status"], "complete");
     let models = line["models"].as_array().unwrap();
-    let spent: Usd = models
+    let our_total: Usd = models
         .iter()
         .filter_map(|model| usd(&model["spent_usd"]))
         .sum();
-    assert_eq!(spent, known.values().copied().sum());
+    assert_eq!(our_total, known.values().copied().sum());
     let charged_unknown: Usd = seen
         .iter()
         .filter(|record| !known.contains_key(record.request_id.as_deref().unwrap()))

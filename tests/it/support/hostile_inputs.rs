@@ -224,7 +224,7 @@ fn history(bytes: &[u8]) {
             (run.manifest().unwrap(), run.samples().unwrap().flatten().take(12).collect())
         };
     }
-    let Ok(history) = with_file("history.jsonl", bytes, |path| History::read(path)) else {
+    let Ok(history) = with_file("history.jsonl", bytes, History::read) else {
         return;
     };
     for line in history.lines() {
