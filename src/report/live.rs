@@ -18,7 +18,7 @@ use super::terminal::{DIM, GREEN, RED, Style, YELLOW, clip, push_painted};
 pub const TREND_PARTS: usize = 12;
 
 /// Columns that the bar of the whole run takes.
-const BAR_WIDTH: usize = 20;
+const BAR_WIDTH: usize = 16;
 /// Spaces before a line and between columns.
 const GUTTER: usize = 2;
 /// Columns below which there is no table, only the line about the whole run.
@@ -33,6 +33,8 @@ pub struct LiveRun {
     pub done: u64,
     /// All trials.
     pub planned: u64,
+    /// Attempts that failed and were followed by another.
+    pub retries: u64,
     /// The time since the first request.
     pub elapsed: Nanos,
     /// The estimate of the time left; absent before the first trial ended.
@@ -73,15 +75,20 @@ impl LiveRun {
         known.reduce(|sum, cost| sum.plus(cost).unwrap_or(sum))
     }
 
-    /// Time left and money spent: `about 7 s left, $0.0123 spent`.
+    /// Time left, money spent and retries: `about 7 s left, $0.0123 spent, 3 retries`.
     fn rest(&self) -> String {
         let left = match self.left {
             Some(left) => format!("about {} left", duration(left)),
             None => "waiting for the first answer".to_owned(),
         };
-        match self.spent() {
-            Some(spent) => format!("{left}, {} spent", money(spent)),
-            None => format!("{left}, cost unknown"),
+        let spent = match self.spent() {
+            Some(spent) => format!("{} spent", money(spent)),
+            None => "cost unknown".to_owned(),
+        };
+        match self.retries {
+            0 => format!("{left}, {spent}"),
+            1 => format!("{left}, {spent}, 1 retry"),
+            retries => format!("{left}, {spent}, {retries} retries"),
         }
     }
 
@@ -387,6 +394,7 @@ mod tests {
         LiveRun {
             done: 302,
             planned: 720,
+            retries: 2,
             elapsed: Nanos::from_millis(61_400),
             left: Some(Nanos::from_millis(85_000)),
             models,
@@ -404,49 +412,49 @@ mod tests {
         claude-opus-4.5     101/240    1.24 s  ▁▃▅▆█          61.2    $0.8123       0
         gpt-5.6-nova-prev…  102/240    412 ms  ▁▃▅▆█           138    $0.0912       3
         llama                99/240  failing (rate_limited) for 12 s of 300 …       0
-        ━━━━━━━━────────────  302/720 in 61 s, about 85 s left, $0.9035 spent
+        ━━━━━━──────────  302/720 in 61 s, about 85 s left, $0.9035 spent, 2 retries
         ");
         insta::assert_snapshot!(drawn(&run(), 100, false), @"
         model                         done  TTFT p50  TTFT so far   tok/s     tokens       cost  failed
         claude-opus-4.5            101/240    1.24 s  ▁▃▅▆█          61.2      13837    $0.8123       0
         gpt-5.6-nova-preview-2026  102/240    412 ms  ▁▃▅▆█           138      13974    $0.0912       3
         llama                       99/240  failing (rate_limited) for 12 s of 300 s patience,…       0
-        ━━━━━━━━────────────  302/720 in 61 s, about 85 s left, $0.9035 spent
+        ━━━━━━──────────  302/720 in 61 s, about 85 s left, $0.9035 spent, 2 retries
         ");
         insta::assert_snapshot!(drawn(&run(), 140, false), @"
         model                         done  TTFT p50  TTFT so far   tok/s     tokens       cost  failed
         claude-opus-4.5            101/240    1.24 s  ▁▃▅▆█          61.2      13837    $0.8123       0
         gpt-5.6-nova-preview-2026  102/240    412 ms  ▁▃▅▆█           138      13974    $0.0912       3
         llama                       99/240  failing (rate_limited) for 12 s of 300 s patience,…       0
-        ━━━━━━━━────────────  302/720 in 61 s, about 85 s left, $0.9035 spent
+        ━━━━━━──────────  302/720 in 61 s, about 85 s left, $0.9035 spent, 2 retries
         ");
         insta::assert_snapshot!(drawn(&run(), 44, false), @"
         model              done  TTFT p50  failed
         claude-opus-4…  101/240    1.24 s       0
         gpt-5.6-nova-…  102/240    412 ms       3
         llama            99/240  failing…       0
-        ━━━━━━━━────────────  302/720 in 61 s, a…
+        ━━━━━━──────────  302/720 in 61 s, about…
         ");
         insta::assert_snapshot!(ascii(&drawn(&run(), 80, false)), @"
         model                  done  TTFT p50  TTFT so far   tok/s       cost  failed
         claude-opus-4.5     101/240    1.24 s  .-+*@          61.2    $0.8123       0
         gpt-5.6-nova-prev~  102/240    412 ms  .-+*@           138    $0.0912       3
         llama                99/240  failing (rate_limited) for 12 s of 300 ~       0
-        ========------------  302/720 in 61 s, about 85 s left, $0.9035 spent
+        ======----------  302/720 in 61 s, about 85 s left, $0.9035 spent, 2 retries
         ");
         insta::assert_snapshot!(drawn(&run(), 80, true).replace('\u{1b}', "^"), @"
         ^[2m  model                  done  TTFT p50  TTFT so far   tok/s       cost  failed^[0m
           claude-opus-4.5     101/240    1.24 s  ▁▃▅▆█          61.2    $0.8123       0
           gpt-5.6-nova-prev…  102/240    412 ms  ▁▃▅▆█           138    $0.0912  ^[31m     3^[0m
           llama                99/240  ^[33mfailing (rate_limited) for 12 s of 300 …^[0m       0
-          ^[32m━━━━━━━━^[0m^[2m────────────^[0m  302/720 in 61 s, about 85 s left, $0.9035 spent
+          ^[32m━━━━━━^[0m^[2m──────────^[0m  302/720 in 61 s, about 85 s left, $0.9035 spent, 2 retries
         ");
     }
 
     #[test]
     fn before_the_first_answer_nothing_is_known() {
         let mut run = run();
-        run.done = 0;
+        (run.done, run.retries) = (0, 0);
         run.left = None;
         for model in &mut run.models {
             (model.done, model.ttft_p50, model.cost, model.state) = (0, None, None, None);
@@ -457,7 +465,7 @@ mod tests {
         claude-opus-4.5       0/240         –                    –          –       0
         gpt-5.6-nova-prev…    0/240         –                    –          –       3
         llama                 0/240         –                    –          –       0
-        ────────────────────  0/720 in 61 s, waiting for the first answer, cost unkn…
+        ────────────────  0/720 in 61 s, waiting for the first answer, cost unknown
         ");
     }
 

@@ -86,11 +86,9 @@ impl Progress {
                     lines.print(err);
                 }
             }
-            RunEvent::Retried { outcome, wait, .. } => {
-                // There are many of them in a long log.
-                if let Self::Table(_) = self {
-                    self.note(&format!("{}: next attempt in {wait}", outcome.word()), err);
-                }
+            // Counted, not listed: an outage brings many, and the state of its model is shown.
+            RunEvent::Retried { .. } => {
+                self.change(|tally| tally.retries += 1);
             }
             RunEvent::Sending { model, state } => {
                 if let Some(text) = self.change(|tally| tally.set_sending(model, *state)) {

@@ -16,6 +16,8 @@ pub(super) struct TrialTally {
     variants: Vec<VariantTally>,
     pub(super) planned: u64,
     pub(super) done: u64,
+    /// Attempts that failed and were followed by another.
+    pub(super) retries: u64,
     /// Start of the part on the clock of the run.
     pub(super) start: Nanos,
     /// The end of the last sample, since that start.
@@ -65,6 +67,7 @@ impl TrialTally {
             variants: variants.collect(),
             planned: trials,
             done: 0,
+            retries: 0,
             start: Nanos::ZERO,
             last_end: Nanos::ZERO,
         }
@@ -125,6 +128,7 @@ impl TrialTally {
         LiveRun {
             done: self.done,
             planned: self.planned,
+            retries: self.retries,
             elapsed,
             left: left.map(|each| Nanos(each.saturating_mul(to_do))),
             models: self.variants.iter().map(VariantTally::state).collect(),
