@@ -73,18 +73,23 @@ fn any_reply(request: &SentRequest, dice: u64, bound: i128) -> Reply {
 
 #[test]
 fn a_slot_that_waits_for_the_cap_does_not_hold_up_the_trial_that_it_waits_for() {
-    // The cap holds one trial. While that backs off for seconds the next slot becomes the probe of the failing model, but
-    // cannot reserve: it must not wait for the trial, which would wait for the end of the probe.
+    // Two trials are in flight: one backs off for seconds, the other fails for good. The next slot then becomes the probe of
+    // the failing model, but cannot reserve while the first one holds its part of the cap: it must not wait for that trial,
+    // which would wait for the end of the probe.
     let suite = Suite {
         concurrency: 2,
         max_attempts: 8,
         ..suite(4, 1, 1)
     };
-    let result = carry_out(capped(suite, 1_000, |_| 100), |request| {
-        if request.at < Nanos::from_millis(10_000) {
-            Reply::failure(gateway::ExchangeEnd::ConnectFailed("refused".to_owned()))
-        } else {
-            Reply::answer(10).billed(Usd(1))
+    let result = carry_out(capped(suite, 1_650, |_| 100), |request| {
+        let is_down = request.at < Nanos::from_millis(30_000);
+        let trial = request.request_id.split('-').nth(1);
+        match trial {
+            Some("0") if is_down => {
+                Reply::failure(gateway::ExchangeEnd::ConnectFailed("refused".to_owned()))
+            }
+            Some("1") => Reply::lost_after_token().charged(Usd(100)).later(9_000),
+            _ => Reply::answer(10).billed(Usd(1)),
         }
     });
     assert_eq!(result.ending, RunEnd::Complete);
