@@ -19,7 +19,7 @@ const BOUND_LEVEL: f64 = 0.9;
 /// Expected tokens of an answer without reasoning, without a limit and without past answers.
 const UNLIMITED_ANSWER: u64 = 300;
 
-/// What is expected of an answer without past answers: the eighths of its token limit that it uses, and the
+/// The expectation of an answer without past answers: the eighths of its token limit that it uses, and the
 /// tokens of reasoning where there is no limit. A quarter of the limit where no effort was set.
 const fn expected_by_effort(effort: Option<ReasoningEffort>) -> (u64, u64) {
     match effort {

@@ -72,7 +72,7 @@ fn candidates(values: Values) -> Vec<CompletionCandidate> {
     values.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// What the words of an unfinished line say.
+/// The words of an unfinished line that matter.
 fn context(words: &[String]) -> CompletionContext {
     let after = |flags: &[&str]| {
         let place = words

@@ -194,7 +194,7 @@ fn store_scores(run: &Run, file: &Path, pass_at: f64) -> Result<(), Failure> {
     print_counts(&grades)
 }
 
-/// What was regraded.
+/// The counts of a regraded run.
 #[derive(Default)]
 struct RegradeCounts {
     answers: u64,

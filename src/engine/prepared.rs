@@ -70,7 +70,7 @@ impl PreparedTrial {
         &self.trial
     }
 
-    /// What is left of its reservation, if the run has a cap.
+    /// The rest of its reservation, if the run has a cap.
     pub(super) fn reservation(&self) -> Option<&TrialReservation> {
         self.reservation.as_ref()
     }

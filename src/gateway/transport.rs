@@ -70,7 +70,7 @@ pub struct Transport {
     clock: Clock,
 }
 
-/// What every exchange needs.
+/// The parts that all exchanges share.
 struct Shared {
     peer: Peer,
     timeouts: Timeouts,

@@ -3,7 +3,7 @@
 //! Owns the negation. Must not know any check. Invariant: a reason states a fact that holds whether the check
 //! was negated or not.
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum CheckFinding {
     /// The check holds, or does not, for this reason.

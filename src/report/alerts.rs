@@ -16,9 +16,9 @@ use super::recommendations::ShortNames;
 /// An alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// What is wrong, with its count.
+    /// The problem, with its count.
     pub text: String,
-    /// What to do, or how to read the figures; left out where a line has no room for it.
+    /// The remedy, or how to read the figures; left out where a line has no room for it.
     pub remedy: Option<&'static str>,
 }
 

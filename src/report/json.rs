@@ -254,7 +254,7 @@ struct SectionDocument<'a> {
     title: &'a str,
     /// True if it can fail a build.
     gates: bool,
-    /// What to read before the verdicts; absent if there is nothing.
+    /// Text to read before the verdicts; absent if there is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alerts: Vec<AlertDocument<'a>>,
     /// The primary comparisons in words.

@@ -45,7 +45,7 @@ pub struct ResultScreen {
     pub recommendations: Vec<RecommendationText>,
     /// The gate in one line, then each comparison and limit that failed it.
     pub gate: Vec<GateLine>,
-    /// What holds for all variants, and what is inconclusive.
+    /// The facts that all variants share, and the inconclusive comparisons.
     pub notes: Vec<String>,
     /// The problems that change how the run is read.
     pub alerts: Vec<Alert>,
@@ -342,7 +342,7 @@ fn page_table(
     }))
 }
 
-/// What unequal weights cost in power; none where all prompts weigh the same.
+/// The cost of unequal weights in power; none where all prompts weigh the same.
 fn weights(manifest: &Manifest) -> Option<String> {
     let prompts = manifest.suite.prompts.len() as u64;
     let worth = effective_prompts(&manifest.suite);

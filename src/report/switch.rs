@@ -129,7 +129,7 @@ fn phrase(condition: &SwitchCondition) -> String {
     }
 }
 
-/// What stands in the way of a test, in a few words; nothing for an interval that is too wide.
+/// The obstacle to a test, in a few words; nothing for an interval that is too wide.
 fn obstacle(metric: Metric, reason: &Reason) -> Option<String> {
     Some(match reason {
         Reason::TooWide => return None,
@@ -150,7 +150,7 @@ fn obstacle(metric: Metric, reason: &Reason) -> Option<String> {
     })
 }
 
-/// What would settle an undecided gate.
+/// The size that would settle an undecided gate.
 fn remedy(decision: &SwitchDecision) -> String {
     let open = decision.conditions.iter();
     let open = open.filter(|one| one.status == ConditionStatus::Open);

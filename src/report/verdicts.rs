@@ -61,7 +61,7 @@ pub struct Section {
     pub title: String,
     /// True if a regression in it fails a build.
     pub gates: bool,
-    /// What to read before the verdicts, such as a history that cannot be compared.
+    /// Text to read before the verdicts, such as a history that cannot be compared.
     pub alerts: Vec<JudgementAlert>,
     /// The primary comparisons in words.
     pub comparison_texts: Vec<ComparisonText>,

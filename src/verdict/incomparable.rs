@@ -51,7 +51,7 @@ pub struct IncomparableHistory {
     pub runs: usize,
     /// The variants that cannot be compared; empty if none can.
     pub variants: Vec<String>,
-    /// What differs, or is missing, as clauses without a full stop; at least one.
+    /// The differences and missing parts, as clauses without a full stop; at least one.
     pub reasons: Vec<String>,
     /// The changes to declare when two runs are compared instead; empty if that would not help.
     pub missing_flags: BTreeSet<DeclaredChange>,

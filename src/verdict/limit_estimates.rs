@@ -26,7 +26,7 @@ pub(super) struct Trials<'a> {
     observations: Vec<&'a [Observation]>,
     /// One a unit.
     weights: Vec<f64>,
-    /// Of a quantity that observations do not have.
+    /// A quantity that observations do not have.
     values: Vec<&'a [LimitValue]>,
 }
 

@@ -1,4 +1,4 @@
-//! What single trials contribute to limited quantities that verdicts do not need.
+//! The contributions of single trials to limited quantities that verdicts do not need.
 //!
 //! Owns which samples count for which quantity, as in the columns of the same names. Must not know bounds. Invariant: a
 //! run stores these values for the limits of its own gate alone.
@@ -27,7 +27,7 @@ pub struct LimitedQuantity {
 /// The value of one trial.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LimitValue {
-    /// What it adds to two sums, whose quotient is limited; a value by itself has a whole of 1.
+    /// Its addends to two sums, whose quotient is limited; a value by itself has a whole of 1.
     Parts {
         /// To the dividend. Not a number where it is not known, but should be.
         part: f64,
@@ -220,7 +220,7 @@ fn measured(measure: Measure, sample: &Sample, prices: Option<&TokenPrices>) -> 
     }
 }
 
-/// What a trial adds to both sums of a quotient.
+/// The addends of a trial to both sums of a quotient.
 fn parts(quotient: Quotient, sample: &Sample) -> Option<LimitValue> {
     let answered = f64::from(u8::from(sample.outcome.answered()));
     let parts = |part: f64, whole: f64| {

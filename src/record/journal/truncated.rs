@@ -25,7 +25,7 @@ pub struct TruncatedLine {
     pub file: PathBuf,
 }
 
-/// Moves an unfinished last line of the journal at `path` to a file beside it, with `.truncated` appended to its name.
+/// Moves an unfinished last line of the journal at `path` to a file next to it, with `.truncated` appended to its name.
 /// `None` if the journal ends with a whole line, or does not exist. A line that lacks but its newline is whole: the
 /// next writer ends it.
 ///

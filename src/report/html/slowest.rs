@@ -66,7 +66,7 @@ pub(super) fn section(roster: &Roster, timings: &RunTimings) -> Markup {
     }
 }
 
-/// What would shorten a part, or what it means.
+/// The remedy for a long part, or its meaning.
 const fn advice(part: TimePart) -> &'static str {
     match part {
         TimePart::Client => "this machine was late: lower `concurrency`, or use a quieter machine",

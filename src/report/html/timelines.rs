@@ -181,7 +181,7 @@ pub(super) fn time_grid(axis: &ValueAxis, (top, end): (f64, f64)) -> Markup {
     }
 }
 
-/// What is drawn of one model over the run.
+/// The marks of one model over the run.
 struct CourseBand<'a> {
     model: &'a RosterEntry,
     /// Moments and values of answers, thinned.

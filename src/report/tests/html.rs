@@ -54,7 +54,7 @@ fn assert_well_formed(page: &str) {
     assert!(open.is_empty(), "{open:?}");
 }
 
-/// What holds for every page: it is well-formed, requests nothing, has no style or handler of its own elements, and
+/// Checks what holds for every page: it is well-formed, requests nothing, has no style or handler of its own elements, and
 /// its policy names its one style and its one script.
 fn assert_sound(page: &str) {
     assert_well_formed(page);

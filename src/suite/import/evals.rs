@@ -63,7 +63,7 @@ const FOREIGN: [(&[&str], &str); 18] = [
     ),
 ];
 
-/// What the samples of a file are that has no prompts.
+/// The kind of samples in a file that has no prompts.
 pub(super) fn foreign_samples(row: &Map<String, Value>) -> String {
     let has = |keys: &&(&[&str], &str)| keys.0.iter().all(|key| row.contains_key(*key));
     if let Some((_, what)) = FOREIGN.iter().find(has) {

@@ -1,4 +1,4 @@
-//! What can be measured of trials, and the statistics of it that limits know.
+//! The measures of trials, and the statistics of them that limits know.
 //!
 //! Owns words, units and descriptions. Must not know how anything is measured. Invariant: tables are in the order of
 //! declaration.
@@ -233,7 +233,7 @@ impl Measure {
         self.entry().3
     }
 
-    /// What is measured.
+    /// Its name in sentences.
     pub const fn noun(self) -> &'static str {
         self.entry().4
     }
@@ -279,7 +279,7 @@ impl Statistic {
         }
     }
 
-    /// What it is of a measure.
+    /// Its name in sentences.
     pub fn noun(self) -> String {
         match (self, self.percentile()) {
             (P50, _) => "median".to_owned(),
@@ -307,7 +307,7 @@ impl Quotient {
         QUOTIENTS[self as usize].2
     }
 
-    /// What it is.
+    /// Its name in sentences.
     pub const fn noun(self) -> &'static str {
         QUOTIENTS[self as usize].3
     }

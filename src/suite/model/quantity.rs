@@ -197,7 +197,7 @@ impl Quantity {
         }
     }
 
-    /// What is limited, as the schema describes it.
+    /// The description of the limited quantity in the schema.
     pub fn description(self) -> String {
         let noun = match self {
             Self::Within { metric, .. } => {

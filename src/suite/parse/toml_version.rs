@@ -1,4 +1,4 @@
-//! What of a text only TOML 1.1 allows.
+//! The parts of a text that only TOML 1.1 allows.
 //!
 //! Owns the differences between TOML 1.0 and 1.1 that a suite can have. Must not know what keys mean. Invariant: a text
 //! for which nothing is found is read by every reader of TOML 1.0.

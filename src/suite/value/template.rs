@@ -141,7 +141,7 @@ pub(in crate::suite) fn escape_places(text: &str) -> String {
     escaped + rest
 }
 
-/// What a text without rows begins with, if two braces have a meaning there.
+/// The beginning of a text without rows, if two braces have a meaning there.
 enum BracedPlace<'t> {
     /// `{{name}}`, whole.
     Name(&'t str),

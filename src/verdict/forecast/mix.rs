@@ -37,7 +37,7 @@ pub struct MixProblem {
 /// All problems of a mix, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MixError {
-    /// How the file is called in messages.
+    /// Name of the file in messages.
     pub file: String,
     /// At least one.
     pub problems: Vec<MixProblem>,

@@ -30,7 +30,7 @@ pub(super) async fn score(command: &[String], timeout: Nanos, sample: &[u8]) -> 
     }
 }
 
-/// The standard output of a command that ended well, or what went wrong with it.
+/// The standard output of a command that ended well, or the reason of its failure.
 async fn run(command: &[String], timeout: Nanos, sample: &[u8]) -> Result<String, String> {
     let (program, arguments) = command.split_first().ok_or("names no program")?;
     let mut process = Command::new(program);
