@@ -12,6 +12,7 @@ mod report;
 mod resume;
 mod run;
 mod runs;
+mod selection;
 mod size;
 mod variables;
 

@@ -14,6 +14,8 @@ use crate::suite::{OwnPrice, parse_dollars, parse_own_price, parse_percent};
 use crate::units::Usd;
 use crate::verdict::Traffic;
 
+use super::selection::SelectionArgs;
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff estimate suites/quickstart.toml\n  \
@@ -22,24 +24,8 @@ use crate::verdict::Traffic;
     --endpoint and its key, the worst case uses the most expensive provider of each model; providers\n\
     are fetched at most once a day. No model receives a request.")]
 pub(super) struct EstimateArgs {
-    /// Suite file (TOML); `-` is standard input. Without one, each --prompt is a text
-    #[arg(required_unless_present = "prompts")]
-    suite: Option<PathBuf>,
-    /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
-    #[arg(short, long, value_name = "NAME|URL")]
-    endpoint: Option<String>,
-    /// Model id, or label or glob of the suite's variants; repeatable. Ids replace the suite's models
-    #[arg(short, long = "model", value_name = "ID|GLOB")]
-    models: Vec<String>,
-    /// Only prompts with this id or glob; without a suite, the text of a prompt. Repeatable
-    #[arg(short, long = "prompt", value_name = "ID|GLOB|TEXT")]
-    prompts: Vec<String>,
-    /// Only prompts with this tag or glob; repeatable
-    #[arg(short, long = "tag", value_name = "TAG|GLOB")]
-    tags: Vec<String>,
-    /// Repetitions of each prompt per model
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    repetitions: Option<u32>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Folder of past runs that the estimate is based on
     #[arg(short, long, value_name = "DIR", default_value = "reports")]
     output: PathBuf,
@@ -224,17 +210,11 @@ pub(super) fn forecast_options(args: ForecastArgs) -> command::forecast::Options
 pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options {
     command::estimate::Options {
         run: command::run::Options {
-            suite: args.suite,
-            endpoint: args.endpoint,
-            models: args.models,
-            prompts: args.prompts,
-            tags: args.tags,
-            repetitions: args.repetitions,
             output: args.output,
             project: args.project,
             allow_outside: args.allow_outside,
             json: args.json,
-            ..command::run::Options::default()
+            ..args.selection.into()
         },
         form: form(args.csv, args.json),
     }

@@ -13,6 +13,7 @@ use crate::units::{Nanos, Usd};
 
 use super::compare::GateArg;
 use super::money::dollars;
+use super::selection::SelectionArgs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -25,24 +26,8 @@ use super::money::dollars;
     bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct RunArgs {
-    /// Suite file (TOML); `-` is standard input. Without one, each --prompt is a text
-    #[arg(required_unless_present = "prompts")]
-    suite: Option<PathBuf>,
-    /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
-    #[arg(short, long, value_name = "NAME|URL")]
-    endpoint: Option<String>,
-    /// Model id, or label or glob of the suite's variants; repeatable. Ids replace the suite's models
-    #[arg(short, long = "model", value_name = "ID|GLOB")]
-    models: Vec<String>,
-    /// Send only prompts with this id or glob; without a suite, the text of a prompt. Repeatable
-    #[arg(short, long = "prompt", value_name = "ID|GLOB|TEXT")]
-    prompts: Vec<String>,
-    /// Send only prompts with this tag or glob; repeatable
-    #[arg(short, long = "tag", value_name = "TAG|GLOB")]
-    tags: Vec<String>,
-    /// Repetitions of each prompt per model
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    repetitions: Option<u32>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Slots (one prompt sent to all models) in flight at once
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     concurrency: Option<u32>,
@@ -111,12 +96,6 @@ pub(super) struct RunArgs {
 
 pub(super) fn run_options(args: RunArgs) -> command::run::Options {
     command::run::Options {
-        suite: args.suite,
-        endpoint: args.endpoint,
-        models: args.models,
-        prompts: args.prompts,
-        tags: args.tags,
-        repetitions: args.repetitions,
         concurrency: args.concurrency,
         seed: args.seed,
         scenario: args.scenario,
@@ -142,5 +121,6 @@ pub(super) fn run_options(args: RunArgs) -> command::run::Options {
         yes: args.yes,
         verbose: args.verbose,
         aside: false,
+        ..args.selection.into()
     }
 }

@@ -385,11 +385,12 @@ fn files_say_what_they_own_and_stay_small() {
 
 #[test]
 fn wire_types_keep_their_positions() {
-    // `flatten` and `untagged` lose the place of an error in a TOML file.
+    // `flatten` and `untagged` lose the place of an error in a TOML file. clap's `flatten` reads no file.
     for source in sources() {
+        let code = source.code.replace("command(flatten)", "");
         for word in ["serde(flatten", "serde(untagged", "(flatten)", "(untagged)"] {
             assert!(
-                !source.code.contains(word),
+                !code.contains(word),
                 "{} holds {word}",
                 source.path.display()
             );
