@@ -4,30 +4,16 @@
 //! sample whose deferred checks have no result has no grades at all, because half of them would count as the whole.
 
 use super::finding::CheckFinding;
-use crate::suite::{Check, Message, Prompt};
+use crate::suite::{Check, Prompt};
 use crate::units::Nanos;
 
-use super::judge::judge_conversation;
-
-/// A deferred check of one sample.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DeferredCheck {
-    /// Name of its grade.
-    pub name: String,
-    /// The work that it needs.
-    pub task: Result<DeferredTask, String>,
-}
+use super::judge::{JudgeRequest, judge_request};
 
 /// The work of a deferred check.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DeferredTask {
-    /// The judge's answer to this conversation.
-    Judge {
-        /// System text.
-        system: String,
-        /// The user's message.
-        message: Message,
-    },
+    /// The judge's answer to this request.
+    Judge(JudgeRequest),
     /// The output of a command that reads the sample.
     Exec {
         /// The program and its arguments.
@@ -55,10 +41,9 @@ impl DeferredTask {
         answer: Result<&str, String>,
     ) -> Option<Result<Self, String>> {
         match check {
-            Check::Judge { rubric, .. } => Some(answer.map(|answer| {
-                let (system, message) = judge_conversation(system, prompt, answer, rubric);
-                Self::Judge { system, message }
-            })),
+            Check::Judge { rubric, .. } => Some(
+                answer.map(|answer| Self::Judge(judge_request(system, prompt, answer, rubric))),
+            ),
             Check::Exec {
                 command,
                 timeout_ns,

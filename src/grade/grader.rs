@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::CompiledAssert;
-use super::deferred::{DeferredCheck, DeferredGrade, DeferredTask};
+use super::deferred::{DeferredGrade, DeferredTask};
 use crate::record::{Grade, Sample};
-use crate::suite::{Asserts, Suite};
+use crate::suite::{Asserts, Prompt, Suite};
 
 /// Lists of asserts that stay compiled: a suite whose rows each have patterns of their own must not fill memory.
 const COMPILED_LISTS: usize = 1_000;
@@ -91,25 +91,23 @@ impl Grader {
         Some((grades.collect(), own.pass_threshold))
     }
 
-    /// The deferred checks of a sample, in the order of the suite; empty if it has none.
-    pub fn deferred(&self, suite: &Suite, sample: &Sample) -> Vec<DeferredCheck> {
-        let prompt = suite.prompts.iter().find(|one| one.id == sample.prompt);
-        let (Some(own), Some(prompt)) = (self.gradable(sample), prompt) else {
+    /// The work of the deferred checks of a sample, in the order of the suite, or why one cannot be made; empty if it has
+    /// none. `system` is the system text of its `prompt`.
+    pub fn deferred(
+        &self,
+        prompt: &Prompt,
+        system: Option<&str>,
+        sample: &Sample,
+    ) -> Vec<Result<DeferredTask, String>> {
+        let Some(own) = self.gradable(sample) else {
             return Vec::new();
         };
-        let variant = suite.variants.iter().find(|v| v.label == sample.variant);
-        let system = variant
-            .and_then(|variant| variant.system.as_deref())
-            .or(prompt.system.as_deref())
-            .or(suite.system.as_deref());
         let compiled = self.compile(&own.asserts);
         let rows = own.asserts.as_slice().iter().zip(compiled.iter());
-        let checks = rows.filter_map(|(assert, compiled)| {
-            let task = DeferredTask::new(&assert.check, system, prompt, compiled.part(sample))?;
-            let name = assert.name.clone();
-            Some(DeferredCheck { name, task })
+        let tasks = rows.filter_map(|(assert, compiled)| {
+            DeferredTask::new(&assert.check, system, prompt, compiled.part(sample))
         });
-        checks.collect()
+        tasks.collect()
     }
 
     /// Returns true if a sample has an answer that asserts grade.

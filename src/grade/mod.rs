@@ -16,6 +16,6 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use deferred::{DeferredCheck, DeferredGrade, DeferredTask};
+pub use deferred::{DeferredGrade, DeferredTask};
 pub use grader::Grader;
-pub use judge::{judge_conversation, read_verdict};
+pub use judge::{JudgeRequest, read_verdict};

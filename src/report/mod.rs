@@ -91,7 +91,7 @@ pub use text::ascii;
 pub use trends::{Trends, TrendsDocument};
 pub use verdicts::{ComparisonText, LimitText, Section, Verdicts};
 pub use verification::{IgnoredParameter, IncompleteTrial, VerificationDocument};
-pub use view::View;
+pub use view::{View, judging_line};
 
 /// Name of the file with one row per sample, which [`Report::read`] writes while it reads samples.
 pub const SAMPLES_CSV: &str = "samples.csv";

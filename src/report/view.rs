@@ -295,21 +295,29 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
     method
 }
 
-/// The judge, its verdicts and their cost.
-fn judge(judging: &Judging) -> String {
+/// The verdicts of a judge and their known cost.
+pub fn judging_line(judging: &Judging) -> String {
     let cached = match judging.cached {
         0 => String::new(),
         cached => format!(" ({cached} from the cache)"),
     };
+    format!(
+        "{}{cached}, {}",
+        plural(judging.verdicts, "verdict"),
+        Figure::Money(judging.spent_usd).shown()
+    )
+}
+
+/// The judge, its verdicts and their cost.
+fn judge(judging: &Judging) -> String {
     let unknown = match judging.unknown {
         0 => String::new(),
         unknown => format!(", and {} of unknown cost", plural(unknown, "request")),
     };
     format!(
-        "{}, {}{cached}, {}{unknown}, in no figure of a variant",
+        "{}, {}{unknown}, in no figure of a variant",
         judging.model,
-        plural(judging.verdicts, "verdict"),
-        Figure::Money(judging.spent_usd).shown()
+        judging_line(judging)
     )
 }
 

@@ -1,5 +1,6 @@
 //! Checks that are made after a run: a judge's verdicts and commands, against the simulator's knowledge of what was right.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::TcpListener;
 
@@ -174,6 +175,16 @@ fn a_cap_holds_for_the_judge() {
         .complains("2 verdicts")
         .run();
     assert_eq!(spending(&home, "anthropic/claude-haiku-4.5").unwrap().0, 2);
+    // Judged again without a cache: the log tells the requests of both apart, or a resumed run would count half of them.
+    home.bakeoff("score reports/judged/latest --suite suite.toml --max-cost 1")
+        .run();
+    let log = home.read("reports/judged/latest/requests.jsonl");
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let sent: Vec<String> = lines
+        .filter_map(|line: Value| Some(line["event"]["sent"]["request_id"].as_str()?.to_owned()))
+        .collect();
+    let different: BTreeSet<&String> = sent.iter().collect();
+    assert_eq!((sent.len(), different.len()), (16 + 4, 16 + 4));
 }
 
 #[cfg(unix)]

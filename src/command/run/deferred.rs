@@ -6,18 +6,18 @@
 mod exec;
 mod judge;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write as _;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream;
 
-use crate::grade::{DeferredCheck, DeferredGrade, DeferredTask, Grader};
+use crate::grade::{DeferredGrade, DeferredTask, Grader, JudgeRequest};
 use crate::record::ledger::Spending;
 use crate::record::{Amendment, Grade, Judging, RequestLog, Run, Sample};
-use crate::report::Figure;
-use crate::suite::{Check, Suite};
+use crate::report::judging_line;
+use crate::suite::{Check, Prompt, Suite, Variant};
 use crate::units::{Usd, plural};
 
 use super::cost_cap::CostLimit;
@@ -26,7 +26,7 @@ use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::failure::Failure;
 use crate::command::base::runtime::{interrupted, runtime};
 use crate::command::base::stdio::stderr;
-use judge::{JudgeRequest, JudgeRun};
+use judge::JudgeRun;
 
 /// The results of the deferred checks of a run.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ pub(in crate::command) struct DeferredInputs<'a> {
     pub(in crate::command) opened: &'a OpenEndpoint,
     /// The limit of the cost of the run, and what it has spent of it.
     pub(in crate::command) limit: Option<(CostLimit, Usd)>,
-    /// The log of the run's requests; absent once the run has ended.
+    /// The log of the run's requests; absent where the file system has no locks.
     pub(in crate::command) log: Option<Arc<RequestLog>>,
     /// True to grade only answers without grades of the suite.
     pub(in crate::command) only_new: bool,
@@ -67,7 +67,7 @@ pub(in crate::command) struct DeferredInputs<'a> {
 /// A sample with its deferred checks.
 struct Pending {
     sample: Sample,
-    checks: Vec<(DeferredCheck, Option<DeferredGrade>)>,
+    checks: Vec<(Result<DeferredTask, String>, Option<DeferredGrade>)>,
 }
 
 /// Returns true if a prompt of the suite has a deferred check.
@@ -125,13 +125,26 @@ fn pending(inputs: &DeferredInputs<'_>, grader: &Grader) -> Result<Vec<Pending>,
     let own = |grade: &Grade| !grade.external;
     let samples = inputs.run.samples()?.flatten();
     let samples = samples.filter(|one| !(inputs.only_new && one.grades.iter().any(own)));
+    let suite = inputs.suite;
+    let prompts: HashMap<&str, &Prompt> = suite.prompts.iter().map(|one| (&*one.id, one)).collect();
+    let variants: HashMap<&str, &Variant> = suite
+        .variants
+        .iter()
+        .map(|one| (&*one.label, one))
+        .collect();
     let pending = samples.filter_map(|sample| {
-        let checks = grader.deferred(inputs.suite, &sample).into_iter();
-        let checks: Vec<_> = checks
-            .map(|check| {
-                let failed = check.task.as_ref().err();
+        let prompt = *prompts.get(&*sample.prompt)?;
+        // The suite that grades may know other variants than those of the run.
+        let system = match variants.get(&*sample.variant) {
+            Some(variant) => suite.system_of(prompt, variant),
+            None => prompt.system.as_deref().or(suite.system.as_deref()),
+        };
+        let tasks = grader.deferred(prompt, system, &sample).into_iter();
+        let checks: Vec<_> = tasks
+            .map(|task| {
+                let failed = task.as_ref().err();
                 let failed = failed.map(|reason| DeferredGrade::Failed(reason.clone()));
-                (check, failed)
+                (task, failed)
             })
             .collect();
         (!checks.is_empty()).then_some(Pending { sample, checks })
@@ -144,8 +157,8 @@ fn run_commands(pending: &mut [Pending]) -> Result<bool, Failure> {
     let work = pending.iter_mut().flat_map(|one| {
         let Pending { sample, checks } = one;
         let sample: &Sample = sample;
-        checks.iter_mut().filter_map(move |(check, grade)| {
-            let Ok(DeferredTask::Exec { command, timeout }) = &check.task else {
+        checks.iter_mut().filter_map(move |(task, grade)| {
+            let Ok(DeferredTask::Exec { command, timeout }) = task else {
                 return None;
             };
             Some(async move {
@@ -166,21 +179,22 @@ fn run_commands(pending: &mut [Pending]) -> Result<bool, Failure> {
     }))
 }
 
+/// The request to the judge that a check needs, if it needs one.
+fn request(task: &Result<DeferredTask, String>) -> Option<&JudgeRequest> {
+    match task {
+        Ok(DeferredTask::Judge(request)) => Some(request),
+        _ => None,
+    }
+}
+
 /// Requests the verdicts that the checks need.
 fn ask_judge(inputs: &DeferredInputs<'_>, pending: &mut [Pending]) -> Result<JudgeRun, Failure> {
-    let request = |check: &DeferredCheck| match &check.task {
-        Ok(DeferredTask::Judge { system, message }) => Some(JudgeRequest {
-            system: system.clone(),
-            text: message.content.clone(),
-        }),
-        _ => None,
-    };
     let checks = pending.iter().flat_map(|one| &one.checks);
-    let requests: BTreeSet<JudgeRequest> = checks.filter_map(|(check, _)| request(check)).collect();
+    let requests: BTreeSet<&JudgeRequest> = checks.filter_map(|(task, _)| request(task)).collect();
     let Some(judge) = inputs.suite.judge.as_ref().filter(|_| !requests.is_empty()) else {
         return Ok(JudgeRun::default());
     };
-    let requests: Vec<JudgeRequest> = requests.into_iter().collect();
+    let requests: Vec<JudgeRequest> = requests.into_iter().cloned().collect();
     let base_url = inputs.opened.record.base_url.as_deref();
     let cached = judge::cached(base_url, judge, &requests);
     let new: Vec<JudgeRequest> = requests
@@ -210,8 +224,8 @@ fn ask_judge(inputs: &DeferredInputs<'_>, pending: &mut [Pending]) -> Result<Jud
         .get_or_insert_with(|| Judging::new(judge.model.clone()));
     judging.verdicts += hits;
     judging.cached += hits;
-    for (check, grade) in pending.iter_mut().flat_map(|one| &mut one.checks) {
-        let verdict = request(check).and_then(|request| judged.verdicts.get(&request));
+    for (task, grade) in pending.iter_mut().flat_map(|one| &mut one.checks) {
+        let verdict = request(task).and_then(|request| judged.verdicts.get(request));
         if let Some((score, reason)) = verdict {
             *grade = Some(DeferredGrade::Score(*score, reason.clone()));
         }
@@ -256,17 +270,7 @@ fn print_counts(
 ) -> std::io::Result<()> {
     let mut err = stderr();
     if let Some(judging) = outcome.judging.as_ref().filter(|_| !inputs.quiet) {
-        let cached = match judging.cached {
-            0 => String::new(),
-            cached => format!(" ({cached} from the cache)"),
-        };
-        writeln!(
-            err,
-            "judge {}: {}{cached}, {}",
-            judging.model,
-            plural(judging.verdicts, "verdict"),
-            Figure::Money(judging.spent_usd).shown()
-        )?;
+        writeln!(err, "judge {}: {}", judging.model, judging_line(judging))?;
     }
     if outcome.ungraded > 0 {
         let answers = plural(outcome.ungraded, "answer");

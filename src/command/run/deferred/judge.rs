@@ -7,10 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::engine::{FinishedTrials, RunEnd, RunEvent};
-use crate::grade::read_verdict;
+use crate::grade::{JudgeRequest, read_verdict};
 use crate::record::ledger::Spending;
 use crate::record::{Judging, RequestEvent, RequestLog, Sample, StoredVerdict};
 use crate::suite::{Asserts, CacheMode, Message, Parameters, Prompt, Reuse, Suite, Variant};
@@ -24,17 +22,11 @@ use super::super::session::Session;
 use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::failure::Failure;
 use crate::command::base::model_list::{CachePolicy, cache_folder};
+use crate::command::base::runtime::random_number;
 use crate::command::base::stdio::stderr;
 
 /// Tokens that a judge may write where its table sets no limit, reasoning included.
 const MAX_TOKENS: u64 = 2_000;
-
-/// A conversation with a judge: system text and message.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct JudgeRequest {
-    pub(super) system: String,
-    pub(super) text: String,
-}
 
 /// The verdicts on some requests.
 #[derive(Debug, Default)]
@@ -113,12 +105,10 @@ pub(super) fn job(
     Ok(job)
 }
 
-impl JudgeRequest {
-    /// The name of the request in the cache.
-    fn key(&self, base_url: &str, judge: &Variant) -> String {
-        let request = (base_url, &judge.model, &judge.parameters, self);
-        digest(&serde_json::to_vec(&request).unwrap_or_default())
-    }
+/// The name of a request in the cache.
+fn key(request: &JudgeRequest, base_url: &str, judge: &Variant) -> String {
+    let request = (base_url, &judge.model, &judge.parameters, request);
+    digest(&serde_json::to_vec(&request).unwrap_or_default())
 }
 
 /// The verdicts of earlier runs on these requests. The verdicts of the simulator are invented and are not kept.
@@ -132,7 +122,7 @@ pub(super) fn cached(
     };
     let stored: HashMap<String, (f64, String)> = StoredVerdict::read_all(&folder);
     let found = requests.iter().filter_map(|request| {
-        let verdict = stored.get(&request.key(base_url, judge))?;
+        let verdict = stored.get(&key(request, base_url, judge))?;
         Some((request.clone(), verdict.clone()))
     });
     found.collect()
@@ -151,7 +141,8 @@ pub(super) fn send(
     let mut sent = JudgeRun::default();
     let mut progress = Progress::new(suite, suite.trials(), Nanos::ZERO, ProgressMode::new(quiet));
     let session = Session::open(job, opened)?;
-    let name = format!("{run}-judge");
+    // A run may be judged several times, and its log counts each request by its id.
+    let name = format!("{run}-judge-{:06x}", random_number()? & 0xff_ffff);
     let ended = session.carry_out(job, &name, log.clone(), |event| {
         job.count(&event, &mut sent.spending);
         progress.update(&event, &mut stderr());
@@ -236,7 +227,7 @@ fn store(base_url: Option<&str>, judge: &Variant, sent: &JudgeRun) {
     let verdicts: Vec<_> = verdicts
         .map(|(request, (score, reason))| StoredVerdict {
             version: StoredVerdict::VERSION,
-            request: request.key(base_url, judge),
+            request: key(request, base_url, judge),
             score: *score,
             reason: reason.clone(),
         })
