@@ -23,6 +23,10 @@ const MAX_PER_TOOL: u64 = 64;
 /// Tokens of an image without a declared price: those of a medium one at several makers.
 const PER_IMAGE: u64 = 800;
 
+/// Bytes of a text whose tokens are counted at once: the merges of one long run of letters or spaces take more than
+/// linear time.
+const WINDOW: usize = 64 * 1024;
+
 /// An estimated number of prompt tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenEstimate {
@@ -56,12 +60,45 @@ impl Vocabulary {
         (if old { Self::Cl100k } else { Self::O200k }, own)
     }
 
+    /// Returns the tokens of a text. One of more than [`WINDOW`] bytes is counted piece by piece, which takes time in
+    /// proportion to its length whatever it holds, and can find a token or two more for each piece.
     fn count(self, text: &str) -> u64 {
-        let vocabulary = match self {
-            Self::Cl100k => bpe_openai::cl100k_base(),
-            Self::O200k => bpe_openai::o200k_base(),
+        let encoding = self.encoding();
+        windows(text).map(|text| encoding.count(text) as u64).sum()
+    }
+
+    fn encoding(self) -> &'static tiktoken::CoreBpe {
+        let name = match self {
+            Self::Cl100k => "cl100k_base",
+            Self::O200k => "o200k_base",
         };
-        vocabulary.count(text) as u64
+        tiktoken::get_encoding(name).expect("a vocabulary that is compiled in")
+    }
+}
+
+/// The pieces of a text in which tokens are counted: at most [`WINDOW`] bytes each, cut before a space between two
+/// letters where there is one, because no token of either vocabulary reaches over such a place.
+fn windows(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (window, after) = rest.split_at(window_end(rest));
+        rest = after;
+        Some(window)
+    })
+}
+
+fn window_end(text: &str) -> usize {
+    if text.len() <= WINDOW {
+        return text.len();
+    }
+    let between_words = |three: &[u8]| matches!(three, [a, b' ', b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic());
+    let bytes = &text.as_bytes()[..WINDOW];
+    match bytes.windows(3).rposition(between_words) {
+        Some(place) => place + 1,
+        None => text.floor_char_boundary(WINDOW),
     }
 }
 
@@ -185,7 +222,40 @@ mod tests {
         assert_ne!(tokens("gpt-35-turbo"), tokens("openai/gpt-5-mini"));
     }
 
+    #[test]
+    fn a_long_text_has_the_tokens_of_its_whole() {
+        // Documents of some hundred kilobytes are common in prompts: cutting them must not change an estimate.
+        let text = "The quick brown fox can't jump over 12,345 lazy dogs; naïve façades aside.\n"
+            .repeat(5_000);
+        assert!(text.len() > 5 * WINDOW);
+        for vocabulary in [Vocabulary::Cl100k, Vocabulary::O200k] {
+            assert_eq!(
+                vocabulary.count(&text),
+                vocabulary.encoding().count(&text) as u64
+            );
+        }
+        // Where no word ends, each piece can end in a token of its own.
+        for one in ["a", " ", "\n", "-", "的", "\u{1f642}"] {
+            let text = one.repeat(300_000);
+            let pieces = windows(&text).count() as u64;
+            assert!(pieces > 1 && windows(&text).all(|piece| piece.len() <= WINDOW));
+            let whole = Vocabulary::O200k.encoding().count(&text) as u64;
+            let counted = Vocabulary::O200k.count(&text);
+            assert!(
+                (whole..=whole + 2 * pieces).contains(&counted),
+                "{one:?}: {whole}, {counted}"
+            );
+        }
+    }
+
     proptest! {
+        #[test]
+        fn windows_are_a_partition(text in "[a-c \\n的]{0,40}", times in 1_usize..6_000) {
+            let text = text.repeat(times);
+            let joined: String = windows(&text).collect();
+            prop_assert_eq!(joined, text);
+        }
+
         // A cap stands on the bound: no text may count for more than it.
         #[test]
         fn a_count_is_never_above_the_bound(text in "\\PC{0,200}") {
