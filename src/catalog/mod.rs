@@ -44,6 +44,9 @@ pub use retirement::Retirement;
 pub use search::{QueryError, Sort};
 pub use tokens::{TokenCounter, TokenEstimate, max_text_tokens, prompt_tokens};
 
+/// Maximum number of ids that are suggested for one that is not known.
+pub const MAX_SUGGESTIONS: usize = 3;
+
 use model::WireModel;
 use search::Word;
 

@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::catalog::{Catalog, ListDiff, ListedModel, Offers, Retirement, Sort};
+use crate::catalog::{Catalog, ListDiff, ListedModel, MAX_SUGGESTIONS, Offers, Retirement, Sort};
 use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::record::ModelRetirement;
 use crate::report::models::{diff_table, offers_table, page, table};
-use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument, retirement_line};
+use crate::report::{
+    ModelShownDocument, ModelsDiffDocument, ModelsDocument, model_sentence, retirement_line,
+};
 use crate::suite::{Profile, SIM};
 use crate::units::ModelId;
+use crate::verdict::ModelLint;
 
 use super::base::endpoint::{self, OpenEndpoint};
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::model_list::{self, CachePolicy, MAX_SUGGESTIONS, ModelList, unlisted};
+use super::base::model_list::{self, CachePolicy, ModelList};
 use super::base::preflight::today;
 use super::base::runtime::runtime;
 use super::base::stdio::{stderr, stdout};
@@ -208,7 +211,8 @@ fn find<'c>(
         .parse()
         .map_err(|error: crate::units::ModelIdError| Failure::usage(error.to_string()))?;
     let Some(model) = catalog.get(&id) else {
-        return Err(Failure::usage(unlisted(catalog, &profile.name, &id)));
+        let unlisted = ModelLint::unlisted(&id, catalog, &profile.name);
+        return Err(Failure::usage(model_sentence(&unlisted)));
     };
     Ok((model, catalog.retirement(&id, &profile.retirements)))
 }

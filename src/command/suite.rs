@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::plan::ModelLint;
-use crate::report::preflight::warnings;
-use crate::report::{history_power, suite_check};
+use crate::catalog::Catalog;
+use crate::report::history_power;
+use crate::report::suite_check::{self, SuiteCheck};
 use crate::suite::{ProblemDocument, Suite, needs_toml_1_1};
 use crate::units::plural;
-use crate::verdict::{TYPICAL_NOISE, power};
+use crate::verdict::{Lint, TYPICAL_NOISE, power};
 
 use super::base::boundary::Reach;
 use super::base::endpoint::read_scenario;
@@ -21,7 +21,7 @@ use super::base::files::{self, BadSuite, CheckedSuite};
 use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
 use super::base::model_list::ModelListState;
-use super::base::preflight::{retirements, unplayed};
+use super::base::preflight::{Facts, Preflight};
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, exposed, worst_case};
 
@@ -97,8 +97,7 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
         let checked = match files::checked_suite(path, reach) {
             Ok(CheckedSuite { suite, text }) => match refuse_exposed(&suite) {
                 Ok(()) => {
-                    let mut foreseen = foreseen(&suite, options.history.as_deref())?;
-                    foreseen.warnings.extend(toml_1_1_warning(&text));
+                    let foreseen = foreseen(&suite, &text, options.history.as_deref())?;
                     Ok((foreseen, suite))
                 }
                 Err(failure) => Err(BadSuite::Unreadable(failure)),
@@ -143,14 +142,6 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// A warning for a suite that many other readers refuse.
-fn toml_1_1_warning(text: &str) -> Option<String> {
-    let (line, what) = needs_toml_1_1(text)?;
-    Some(format!(
-        "line {line} has {what}, which TOML 1.0 does not allow: editors and older readers refuse the file"
-    ))
-}
-
 /// Refuses a suite that holds a secret, the key of its endpoint among them where that is known.
 fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
     let profile = files::project(None)?.resolve(&suite.endpoint).ok();
@@ -158,29 +149,12 @@ fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
 }
 
 /// The findings and warnings about a valid suite before anything is sent.
-fn foreseen(suite: &Suite, history: Option<&Path>) -> Result<suite_check::SuiteCheck, Failure> {
+fn foreseen(suite: &Suite, text: &str, history: Option<&Path>) -> Result<SuiteCheck, Failure> {
     // The endpoint is not known for certain, so none is contacted.
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
-    let lints = warnings(suite, &catalog).into_iter();
-    // The power already covers too few prompts.
-    let lints = lints.filter(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
-    found.warnings.extend(lints.map(|(_, line)| line));
-    let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
-        format!(
-            "{} variants of `{model}` share its prompt cache: one may read what another wrote; \
-             `cache = \"bust\"` separates them",
-            labels.len()
-        )
-    });
-    found.warnings.extend(shared);
-    found.warnings.extend(unknown_models(suite)?);
-    let profile = files::project(None)?.resolve(&suite.endpoint).ok();
-    let list = profile.as_ref().map(ModelListState::from_cache);
-    let list = list.and_then(|state| state.listed).unwrap_or(catalog);
-    let retiring = retirements(suite, profile.as_ref(), &list);
-    found.warnings.extend(retiring);
+    found.warnings = warnings(suite, text, catalog)?;
     if let Some(path) = history {
         let accepted = accepted(&open_for_suite(path, &suite.name)?);
         let file = path.display().to_string();
@@ -190,20 +164,31 @@ fn foreseen(suite: &Suite, history: Option<&Path>) -> Result<suite_check::SuiteC
     Ok(found)
 }
 
-/// A warning for each model that the suite's endpoint does not list, as far as that is known without a request.
-fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
-    let Ok(profile) = files::project(None)?.resolve(&suite.endpoint) else {
-        return Ok(Vec::new());
+/// The likely problems of a suite, as far as they are known without a request. `catalog`: the list to use where the
+/// endpoint's own is not known.
+fn warnings(suite: &Suite, text: &str, catalog: Catalog) -> Result<Vec<String>, Failure> {
+    let profile = files::project(None)?.resolve(&suite.endpoint).ok();
+    let simulated = profile
+        .as_ref()
+        .is_some_and(|profile| profile.base_url.is_none());
+    let scenario = simulated.then(|| read_scenario(None)).transpose()?;
+    let list = profile.as_ref().map(ModelListState::from_cache);
+    let listed = list.and_then(|state| state.listed);
+    let facts = Facts {
+        profile: profile.as_ref(),
+        listed: listed.as_ref(),
+        catalog: listed.as_ref().unwrap_or(&catalog),
+        scenario: scenario.as_ref().map(|(scenario, _)| scenario),
     };
-    if profile.base_url.is_none() {
-        let (scenario, _) = read_scenario(None)?;
-        return Ok(unplayed(suite.models(), &scenario));
+    let mut preflight = Preflight::new(suite, facts);
+    if let Some((line, what)) = needs_toml_1_1(text) {
+        preflight.push(Lint::NewToml { line, what });
     }
-    Ok(ModelListState::from_cache(&profile).missing(suite.models(), &profile.name))
+    Ok(preflight.sentences())
 }
 
 impl FileEntry {
-    fn new(path: &Path, checked: Result<(suite_check::SuiteCheck, Suite), BadSuite>) -> Self {
+    fn new(path: &Path, checked: Result<(SuiteCheck, Suite), BadSuite>) -> Self {
         let mut entry = Self {
             file: path.display().to_string(),
             suite: None,

@@ -22,6 +22,7 @@ mod html;
 mod json;
 mod junit;
 mod limit_wording;
+mod lint;
 mod live;
 mod markdown;
 pub mod models;
@@ -69,6 +70,7 @@ pub use figure::{Figure, FigureCell, Probability, Thousandths};
 pub use forecast::{ForecastDocument, ForecastView};
 pub use html::{IndexEntry, PageAnswers, history_page, index_page};
 pub use json::{Document, VerdictsDocument};
+pub use lint::{lint_sentence, model_sentence};
 pub use live::{LiveModel, LiveRun, TREND_PARTS};
 pub use models_json::{
     ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,

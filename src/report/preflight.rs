@@ -1,37 +1,12 @@
-//! Notes before a run: its expected duration, and likely problems.
+//! The note on a run's expected duration.
 //!
 //! Owns the words. Must not compute: `plan` does. Invariant: one line for each thing, with its remedy.
 
 use std::fmt::Write as _;
 
-use crate::catalog::Catalog;
-use crate::plan::{
-    Basis, ExpectedAnswer, LimitUnit, ModelLint, PacingLimit, RunDuration, lint_models,
-};
-use crate::stats::FEWEST_PROMPTS;
+use crate::plan::{Basis, ExpectedAnswer, LimitUnit, PacingLimit, RunDuration};
 use crate::suite::{Profile, Suite};
-use crate::units::{ModelId, Nanos};
-
-/// The likely problems of a suite, each with its sentence.
-pub fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(ModelLint, String)> {
-    let date = &catalog.source().date;
-    let all = lint_models(suite, catalog).into_iter();
-    all.map(|caution| {
-        let sentence = sentence(&caution, date);
-        (caution, sentence)
-    })
-    .collect()
-}
-
-/// A model that the simulated gateway does not play; `nearest`: ids of models that are like it.
-pub fn unplayed(id: &ModelId, nearest: &[&ModelId]) -> String {
-    let nearest: Vec<String> = nearest.iter().map(|id| format!("`{id}`")).collect();
-    let remedy = match nearest.as_slice() {
-        [] => String::new(),
-        nearest => format!("; did you mean {}?", nearest.join(" or ")),
-    };
-    format!("the simulated gateway does not know `{id}`{remedy}")
-}
+use crate::units::Nanos;
 
 /// The expected duration of a run, as a line for standard error.
 pub fn duration_line(
@@ -89,51 +64,6 @@ fn about(span: Nanos) -> String {
         90..5_400 => format!("{} min", (seconds + 30) / 60),
         5_400..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
         _ => format!("{} days", (seconds + 43_200) / 86_400),
-    }
-}
-
-/// A caution as a sentence; `date`: of the list of models that its facts come from.
-fn sentence(caution: &ModelLint, date: &str) -> String {
-    match caution {
-        ModelLint::TruncatedInReasoning { model, limit, min } => format!(
-            "`{model}` reasons, and reasoning counts against max_tokens = {limit}: answers may be empty \
-             or cut; set max_tokens to {min} or more, or a lower reasoning_effort"
-        ),
-        ModelLint::JudgeOfFamily { judge, model } => format!(
-            "the judge `{judge}` and `{model}` are of one maker, and judges favour their own family: use \
-             another judge, or check it with `bakeoff score --labels`"
-        ),
-        ModelLint::AboveOutput { model, limit, max } => format!(
-            "max_tokens = {limit} is above what `{model}` writes at most, {max} (list of {date}): set \
-             max_tokens to {max} or less"
-        ),
-        ModelLint::AboveContext {
-            model,
-            window,
-            prompt,
-            tokens,
-            prompts,
-        } => {
-            let others = match prompts - 1 {
-                0 => String::new(),
-                1 => ", and 1 more prompt does not".to_owned(),
-                more => format!(", and {more} more prompts do not"),
-            };
-            format!(
-                "prompt `{prompt}` does not fit `{model}`{others}: with max_tokens about {tokens} tokens, \
-                 of {window} (list of {date}); shorten it, or leave the model out"
-            )
-        }
-        ModelLint::WritesUnread { label } => format!(
-            "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what no request \
-             reads; leave out the marks and `caching`, or `cache = \"bust\"`"
-        ),
-        ModelLint::FewPrompts { prompts } => {
-            let s = if *prompts == 1 { " is" } else { "s are" };
-            format!(
-                "{prompts} prompt{s} too few for any verdict: {FEWEST_PROMPTS} are the minimum; repetitions do not replace prompts"
-            )
-        }
     }
 }
 

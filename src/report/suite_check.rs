@@ -6,17 +6,17 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
+use crate::stats::POWER;
 use crate::stats::size::{DetectionGoal, Noise};
-use crate::stats::{FEWEST_PROMPTS, POWER};
 use crate::suite::{Metric, Suite};
 use crate::units::Usd;
 use crate::verdict::{
-    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, PlannedSize, Power,
-    WorstCost,
+    COMPLETED_NEAR, DetectableChanges, PASS_RATE_NEAR, PAST_RUNS, PlannedSize, Power, WorstCost,
 };
 
 use super::asserts::grading;
 use super::figure::{ABSENT_MARK, Figure};
+use super::lint::shared;
 use super::text;
 
 /// Source of a noise estimate.
@@ -98,7 +98,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
     }
     SuiteCheck {
         findings: lines,
-        warnings: power.lints.iter().map(sentence).collect(),
+        warnings: Vec::new(),
     }
 }
 
@@ -132,99 +132,6 @@ fn costs(usd: Usd, cost: &WorstCost, prices_date: &str, suite: &Suite) -> String
         "costs at most about {usd} at list prices of {prices_date}{of}: a token for each byte sent, every answer at its \
          limit, every attempt made{warming}"
     )
-}
-
-fn sentence(lint: &Lint) -> String {
-    match lint {
-        Lint::FewPrompts { worth, prompts } if worth == prompts => format!(
-            "{} numbers, but no verdict: that needs {FEWEST_PROMPTS} prompts, better 20",
-            if *prompts == 1 {
-                "1 prompt gives".to_owned()
-            } else {
-                format!("{prompts} prompts give")
-            }
-        ),
-        Lint::FewPrompts { worth, prompts } => format!(
-            "{prompts} prompts of such different weights carry as much information as {worth}: a verdict needs {FEWEST_PROMPTS}, better 20"
-        ),
-        Lint::NotStreamed(metric) => format!(
-            "`{}` is primary, but is not measured without streaming",
-            metric.word()
-        ),
-        Lint::NotGraded => {
-            "a pass rate is gated: it is inconclusive until answers are graded (`bakeoff score`)"
-                .to_owned()
-        }
-        Lint::NoCandidate => {
-            "`against_reference` has no effect: there is only one model".to_owned()
-        }
-        Lint::FindsTooLittle {
-            smallest,
-            comparisons,
-        } => format!(
-            "only a TTFT {} or more fails reliably ({}): use more prompts, or fewer primary metrics",
-            signed_percent(*smallest),
-            shared(*comparisons)
-        ),
-        Lint::Flaps {
-            metric,
-            margin,
-            ok,
-            fails,
-        } => format!(
-            "`{}` would be unstable: with a margin of {} an unchanged run is `ok` in only {} of cases, else inconclusive{}; \
-             widen the margin or use more prompts",
-            metric.word(),
-            percent(*margin),
-            percent(*ok),
-            if *fails { ", which fails here" } else { "" }
-        ),
-        Lint::NoUpperEnd {
-            quantity,
-            per_prompt,
-            answers,
-            needs,
-            can_fail,
-        } => format!(
-            "the limit `{}` can {}: {answers} answers of each {} give no upper bound, {needs} would",
-            quantity.word(),
-            if *can_fail {
-                "fail but never pass"
-            } else {
-                "neither pass nor fail"
-            },
-            if *per_prompt { "prompt" } else { "model" }
-        ),
-        Lint::ErrorRateTooFine {
-            bound,
-            per_prompt,
-            reached,
-            needs,
-        } => format!(
-            "the limit `error_rate` of {} can fail but never pass: a {} without errors leaves up to {} open; {}",
-            percent(*bound),
-            if *per_prompt { "prompt" } else { "run" },
-            percent(*reached),
-            needs.map_or_else(
-                || "allow more".to_owned(),
-                |needs| {
-                    let what = if *per_prompt {
-                        "repetitions"
-                    } else {
-                        "prompts"
-                    };
-                    format!("{needs} {what} would do, or allow more")
-                }
-            )
-        ),
-    }
-}
-
-fn shared(comparisons: u64) -> String {
-    match comparisons {
-        0 | 1 => "one comparison".to_owned(),
-        many => format!("{many} comparisons share the error rate"),
-    }
 }
 
 /// The output of `bakeoff size` for people.
@@ -406,7 +313,7 @@ pub(super) fn signed_percent(change: f64) -> String {
 }
 
 /// Formats a share in whole per cent, below ten with one decimal.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let number = share * 100.0;
     // 5 % is 5 %, and 99.96 % of runs is not all of them.
     let tenths = (number * 10.0).round() / 10.0;
@@ -428,7 +335,6 @@ fn points(share: f64) -> String {
 mod tests {
     use super::*;
     use crate::stats::interval::Alpha;
-    use crate::suite::Quantity;
     use crate::verdict::fixture::manifest;
     use crate::verdict::{TYPICAL_NOISE, planned_sizes};
 
@@ -507,69 +413,6 @@ mod tests {
         assert_eq!(json["sizes"][1]["prompts"], 12);
         assert_eq!(json["sizes"][1]["this_suite"], true);
         assert_eq!(json["noise"]["source"], "typical");
-    }
-
-    #[test]
-    fn every_warning_says_what_to_do() {
-        // The words of `suite check`, one warning each.
-        let lints = [
-            Lint::FewPrompts {
-                worth: 1,
-                prompts: 1,
-            },
-            Lint::FewPrompts {
-                worth: 3,
-                prompts: 9,
-            },
-            Lint::NotStreamed(Metric::Ttft),
-            Lint::NotGraded,
-            Lint::NoCandidate,
-            Lint::FindsTooLittle {
-                smallest: 1.34,
-                comparisons: 12,
-            },
-            Lint::Flaps {
-                metric: Metric::Ttft,
-                margin: 0.1,
-                ok: 0.31,
-                fails: true,
-            },
-            Lint::NoUpperEnd {
-                quantity: Quantity::Time {
-                    metric: Metric::Latency,
-                    percent: 99,
-                },
-                per_prompt: false,
-                answers: 200,
-                needs: 368,
-                can_fail: true,
-            },
-            Lint::ErrorRateTooFine {
-                bound: 0.02,
-                per_prompt: false,
-                reached: 0.18,
-                needs: Some(193),
-            },
-            Lint::ErrorRateTooFine {
-                bound: 0.00001,
-                per_prompt: true,
-                reached: 0.18,
-                needs: None,
-            },
-        ];
-        let sentences: Vec<String> = lints.iter().map(sentence).collect();
-        insta::assert_snapshot!(sentences.join("\n"), @"
-        1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
-        9 prompts of such different weights carry as much information as 3: a verdict needs 6, better 20
-        `ttft` is primary, but is not measured without streaming
-        a pass rate is gated: it is inconclusive until answers are graded (`bakeoff score`)
-        `against_reference` has no effect: there is only one model
-        only a TTFT +134 % or more fails reliably (12 comparisons share the error rate): use more prompts, or fewer primary metrics
-        `ttft` would be unstable: with a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or use more prompts
-        the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper bound, 368 would
-        the limit `error_rate` of 2 % can fail but never pass: a run without errors leaves up to 18 % open; 193 prompts would do, or allow more
-        the limit `error_rate` of 0.001 % can fail but never pass: a prompt without errors leaves up to 18 % open; allow more
-        ");
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod judgement;
 mod limit_abort;
 mod limit_estimates;
 mod limit_values;
+mod lint;
 mod means;
 mod money;
 mod output_tokens;
@@ -64,6 +65,7 @@ pub use judgement::{
 };
 pub use limit_abort::hopeless_limit;
 pub use limit_values::{LimitValue, LimitedQuantity};
+pub use lint::{GateLint, Lint, ModelLint, RequestLint, lint_suite, lint_unlisted};
 pub use means::MeanIntervals;
 pub use money::{Money, PairTotal, Total};
 pub use output_tokens::{
@@ -78,7 +80,7 @@ pub use planning::{
     PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes, worst_cost,
 };
 pub use power::{
-    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, Power, TYPICAL_NOISE,
+    COMPLETED_NEAR, DetectableChanges, PASS_RATE_NEAR, PAST_RUNS, Power, TYPICAL_NOISE,
     effective_prompts, history_power, power, shared_alpha,
 };
 pub use quality::QualityTally;

@@ -4,7 +4,6 @@
 //! list is fetched before a clock starts, on connections of its own; a failure to get a list is a note, and an
 //! error only if a fresh one was requested.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,8 +26,6 @@ const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Maximum time that a run waits: it can do without the list.
 pub(in crate::command) const PATIENCE_OF_A_RUN: Duration = Duration::from_secs(3);
-/// Maximum number of ids suggested for one that does not exist.
-pub(in crate::command) const MAX_SUGGESTIONS: usize = 3;
 /// Variable that names the folder of the cache.
 const CACHE_VARIABLE: &str = "BAKEOFF_CACHE_DIR";
 
@@ -224,21 +221,6 @@ impl ModelListState {
         Self::listed(catalog, Some(since), &profile.name)
     }
 
-    /// A message for each of `models` that the endpoint's own list does not have, if there is such a list.
-    /// `endpoint`: the profile's name.
-    pub(in crate::command) fn missing<'m>(
-        &self,
-        models: impl IntoIterator<Item = &'m ModelId>,
-        endpoint: &str,
-    ) -> Vec<String> {
-        let models: BTreeSet<&ModelId> = models.into_iter().collect();
-        let warnings = self.listed.iter().flat_map(|listed| {
-            let missing = models.iter().filter(|model| !listed.offers(model));
-            missing.map(|model| unlisted(listed, endpoint, model))
-        });
-        warnings.collect()
-    }
-
     /// The state for the endpoint's own list, and its age in the cache.
     fn listed(catalog: Catalog, since: Option<SignedDuration>, name: &str) -> Self {
         // A plain server's list has no prices: the compiled-in one may.
@@ -259,23 +241,6 @@ impl ModelListState {
             notes: old.into_iter().collect(),
         }
     }
-}
-
-/// The warning about an id that a list does not have: its new id, or similar ones.
-pub(in crate::command) fn unlisted(catalog: &Catalog, endpoint: &str, id: &ModelId) -> String {
-    let quoted = |ids: Vec<&ModelId>| {
-        let ids: Vec<String> = ids.into_iter().map(|id| format!("`{id}`")).collect();
-        ids.join(" or ")
-    };
-    let moved = catalog.moved(id.as_str());
-    let nearest = catalog.nearest(id.as_str(), MAX_SUGGESTIONS);
-    let remedy = match (moved.is_empty(), nearest.is_empty()) {
-        (false, _) => format!("; it lists that model as {}", quoted(moved)),
-        (true, false) => format!("; did you mean {}?", quoted(nearest)),
-        (true, true) => String::new(),
-    };
-    let date = &catalog.source().date;
-    format!("`{endpoint}` does not list `{id}` (list of {date}){remedy}")
 }
 
 /// Fetches the list, and checks that it can be read before it is cached.

@@ -3,56 +3,91 @@
 //! Owns which checks are made. Must not know their wording. Invariant: no request is sent to an endpoint.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::catalog::Catalog;
-use crate::plan::{Basis, ExpectedAnswer, ModelLint, assumed, run_duration};
+use crate::plan::{Basis, ExpectedAnswer, assumed, run_duration};
 use crate::record::ModelRetirement;
-use crate::report::preflight::{self, duration_line, warnings};
-use crate::report::retirement_line;
+use crate::report::preflight::duration_line;
+use crate::report::{lint_sentence, retirement_line};
 use crate::sim::Scenario;
 use crate::suite::{Profile, Suite};
 use crate::units::ModelId;
+use crate::verdict::{Lint, ModelLint, TYPICAL_NOISE, lint_suite, lint_unlisted, power};
 
-use super::endpoint::read_scenario;
-use super::failure::Failure;
-use super::model_list::MAX_SUGGESTIONS;
+/// The likely problems of a suite at its endpoint: of its models, its requests and its gate.
+#[derive(Debug)]
+pub(in crate::command) struct Preflight {
+    /// The problems, models first.
+    lints: Vec<Lint>,
+    /// Date of the list of models that facts come from, `YYYY-MM-DD`.
+    list_date: String,
+}
 
-/// Lines for standard error before a run: likely problems, and last the expected duration. `scenario`: of the
-/// embedded simulator, if the user named one; `judges`: true if verdicts are wanted.
-///
-/// # Errors
-/// If the scenario cannot be read.
-pub(in crate::command) fn lines(
-    suite: &Suite,
-    profile: &Profile,
-    catalog: &Catalog,
-    scenario: Option<&Path>,
-    judges: bool,
-) -> Result<Vec<String>, Failure> {
-    let simulated = profile.base_url.is_none();
-    let scenario = simulated.then(|| read_scenario(scenario)).transpose()?;
-    let scenario = scenario.map(|(scenario, _)| scenario);
-    let retiring = retirements(suite, Some(profile), catalog);
-    let mut lines = warnings(suite, catalog);
-    if !judges {
-        lines.retain(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
+/// What a preflight is checked against.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::command) struct Facts<'a> {
+    /// The suite's endpoint, if it is known.
+    pub profile: Option<&'a Profile>,
+    /// The endpoint's own list of models, if there is one.
+    pub listed: Option<&'a Catalog>,
+    /// The list that knows the models best.
+    pub catalog: &'a Catalog,
+    /// The scenario of the simulated gateway, if that is the endpoint.
+    pub scenario: Option<&'a Scenario>,
+}
+
+impl Preflight {
+    /// Checks a suite; nothing is sent.
+    pub(in crate::command) fn new(suite: &Suite, facts: Facts<'_>) -> Self {
+        let mut lints = models(suite, facts);
+        let power = power(suite, TYPICAL_NOISE);
+        lints.extend(lint_suite(suite, facts.catalog, &power));
+        Self {
+            lints,
+            list_date: facts.catalog.source().date.clone(),
+        }
     }
-    let unknown = scenario
-        .iter()
-        .flat_map(|scenario| unplayed(suite.models(), scenario));
-    let lines = retiring
-        .into_iter()
-        .chain(unknown)
-        .chain(lines.into_iter().map(|(_, line)| line));
-    let lines = lines.map(|line| format!("warning: {line}"));
-    Ok(lines
-        .chain([duration(suite, profile, catalog, scenario.as_ref())])
-        .collect())
+
+    /// Adds a problem of the suite's file.
+    pub(in crate::command) fn push(&mut self, lint: Lint) {
+        self.lints.push(lint);
+    }
+
+    /// Leaves out what only concerns verdicts.
+    pub(in crate::command) fn without_verdicts(mut self) -> Self {
+        self.lints.retain(|lint| !matches!(lint, Lint::Gate(_)));
+        self
+    }
+
+    /// The sentences, one a problem.
+    pub(in crate::command) fn sentences(&self) -> Vec<String> {
+        let lints = self.lints.iter();
+        lints
+            .map(|lint| lint_sentence(lint, &self.list_date))
+            .collect()
+    }
+}
+
+/// The likely problems of a suite's models.
+fn models(suite: &Suite, facts: Facts<'_>) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    if let (Some(list), Some(profile)) = (facts.listed, facts.profile) {
+        lints.extend(lint_unlisted(suite.models(), list, &profile.name));
+    }
+    let scenario = facts.scenario.into_iter();
+    lints.extend(scenario.flat_map(|scenario| unplayed(suite.models(), scenario)));
+    let today = today();
+    let retiring = retiring(suite, facts.profile, facts.catalog, today);
+    lints.extend(
+        retiring
+            .into_iter()
+            .map(|retirement| ModelLint::Retires { retirement, today }),
+    );
+    lints.into_iter().map(Lint::Model).collect()
 }
 
 /// A warning for each model of a suite whose retirement has come or is near. `profile`: the suite's endpoint, if it
@@ -62,10 +97,19 @@ pub(in crate::command) fn retirements(
     profile: Option<&Profile>,
     catalog: &Catalog,
 ) -> Vec<String> {
-    let own = profile.map_or(&[][..], |profile| profile.retirements.as_slice());
     let today = today();
-    let near = ModelRetirement::near(suite.models(), catalog, own, today);
+    let near = retiring(suite, profile, catalog, today);
     near.iter().map(|one| retirement_line(one, today)).collect()
+}
+
+fn retiring(
+    suite: &Suite,
+    profile: Option<&Profile>,
+    catalog: &Catalog,
+    today: Date,
+) -> Vec<ModelRetirement> {
+    let own = profile.map_or(&[][..], |profile| profile.retirements.as_slice());
+    ModelRetirement::near(suite.models(), catalog, own, today)
 }
 
 /// Today's date, UTC.
@@ -73,23 +117,20 @@ pub(in crate::command) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
-/// A message for each of `models` that the simulated gateway does not play.
+/// A lint for each of `models` that the simulated gateway does not play.
 pub(in crate::command) fn unplayed<'m>(
     models: impl IntoIterator<Item = &'m ModelId>,
     scenario: &Scenario,
-) -> Vec<String> {
+) -> Vec<ModelLint> {
     let models: BTreeSet<&ModelId> = models.into_iter().collect();
     let missing = models
         .into_iter()
         .filter(|id| scenario.model(faultless(id)).is_none());
-    let listed = Catalog::snapshot();
-    let warnings =
-        missing.map(|id| preflight::unplayed(id, &listed.nearest(id.as_str(), MAX_SUGGESTIONS)));
-    warnings.collect()
+    missing.map(ModelLint::unplayed).collect()
 }
 
-/// The expected duration of a run.
-fn duration(
+/// The expected duration of a run, as a line for standard error.
+pub(in crate::command) fn duration(
     suite: &Suite,
     profile: &Profile,
     catalog: &Catalog,

@@ -12,9 +12,9 @@ use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos};
 
 use super::job::Job;
+use crate::catalog::MAX_SUGGESTIONS;
 use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::failure::Failure;
-use crate::command::base::model_list::MAX_SUGGESTIONS;
 
 /// Maximum number of hints after a run; more would push the table out of sight.
 const MAX_HINTS: usize = 5;

@@ -20,10 +20,13 @@ use crate::record::{
     CliSelection, ClientSetting, Manifest, ModelPrices, ModelRetirement, PriceSource, Status,
     UntilDecided,
 };
+use crate::report::model_sentence;
+use crate::sim::Scenario;
 use crate::suite::{
     CacheMode, Profile, ProjectBudget, Prompt, Suite, Variant, Wording, prompt_canonical, select,
 };
 use crate::units::{ModelId, Nanos, Usd, digest};
+use crate::verdict::lint_unlisted;
 
 use crate::command::base::boundary::Reach;
 use crate::command::base::endpoint::{self, OpenEndpoint};
@@ -31,7 +34,7 @@ use crate::command::base::exposed;
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
 use crate::command::base::model_list::ModelListState;
-use crate::command::base::preflight;
+use crate::command::base::preflight::{self, Facts};
 use crate::command::base::runtime::TOOL;
 
 use super::until_decided::looks;
@@ -295,14 +298,18 @@ impl Job {
     /// endpoint does not list. Those are requested all the same: a list may be old, or leave out models that
     /// the endpoint serves.
     pub(in crate::command) fn notes(&self) -> Vec<String> {
-        let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
-        let missing = self
-            .known
-            .missing(self.resolved.suite.models(), &self.resolved.profile.name);
-        let missing = missing
-            .into_iter()
-            .map(|message| format!("warning: {message}"));
-        notes.chain(missing).collect()
+        let notes = self.known.notes.iter();
+        notes.map(|note| format!("note: {note}")).collect()
+    }
+
+    /// What the suite is checked against before anything is sent.
+    pub(super) fn facts<'a>(&'a self, scenario: Option<&'a Scenario>) -> Facts<'a> {
+        Facts {
+            profile: Some(&self.resolved.profile),
+            listed: self.known.listed.as_ref(),
+            catalog: self.catalog(),
+            scenario,
+        }
     }
 
     /// Checks the models that the command line added without a creator, such as `haiku`, against the endpoint's list,
@@ -317,8 +324,11 @@ impl Job {
             .filter(|id| !id.as_str().contains('/'))
             .collect();
         let problem = if profile.base_url.is_some() {
-            let missing = self.known.missing(added.iter().copied(), &profile.name);
-            missing.into_iter().next()
+            let list = self.known.listed.as_ref();
+            list.and_then(|list| {
+                let missing = lint_unlisted(added.iter().copied(), list, &profile.name);
+                missing.into_iter().next()
+            })
         } else if added.is_empty() {
             None
         } else {
@@ -330,6 +340,7 @@ impl Job {
         let Some(problem) = problem else {
             return Ok(());
         };
+        let problem = model_sentence(&problem);
         Err(Failure::usage(format!(
             "{problem}\n  To request a model that is not listed, add it to the suite's `models`."
         )))

@@ -34,14 +34,15 @@ use crate::record::{Manifest, RequestLog, Run, Status, run_name};
 use crate::report::{IgnoredParameter, IncompleteTrial, VerificationDocument};
 use crate::units::Nanos;
 
-use super::base::endpoint::{self, OpenEndpoint};
+use super::base::endpoint::{self, OpenEndpoint, read_scenario};
+use super::base::exit;
 use super::base::failure::Failure;
 use super::base::json::print_json;
 use super::base::locks::LockPatience;
 use super::base::model_list::{CachePolicy, ModelListState};
+use super::base::preflight::{self, Preflight};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
-use super::base::{exit, preflight};
 use abandoned::Abandoned;
 use baseline::open_baseline;
 use cost_cap::LedgerClaim;
@@ -94,13 +95,28 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 
 /// Prints notes about models, likely problems and the expected duration.
 fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
-    let scenario = options.scenario.as_deref();
     let ResolvedRun { suite, profile, .. } = &job.resolved;
+    let simulated = profile.base_url.is_none();
+    let scenario = simulated.then(|| read_scenario(options.scenario.as_deref()));
+    let scenario = scenario.transpose()?.map(|(scenario, _)| scenario);
+    let mut preflight = Preflight::new(suite, job.facts(scenario.as_ref()));
     // A verification checks that every model answers: no verdict is needed.
-    let judges = options.mode != Mode::Verify;
-    let ahead = preflight::lines(suite, profile, job.catalog(), scenario, judges)?;
+    if options.mode == Mode::Verify {
+        preflight = preflight.without_verdicts();
+    }
     print_lines(&job.notes())?;
-    Ok(print_lines(&ahead)?)
+    let warnings = preflight.sentences().into_iter();
+    print_lines(
+        &warnings
+            .map(|line| format!("warning: {line}"))
+            .collect::<Vec<_>>(),
+    )?;
+    Ok(print_lines(&[preflight::duration(
+        suite,
+        profile,
+        job.catalog(),
+        scenario.as_ref(),
+    )])?)
 }
 
 /// Warns if a run would be refused for its cap, by the prices that are known without a request.

@@ -1,10 +1,12 @@
-//! Tests of the lints of a suite before it is run.
+//! Tests of a suite's power and of the lints that follow from it.
 
 use proptest::prelude::*;
 
-use crate::suite::{Bounds, GateLimit};
+use crate::stats::size::Noise;
+use crate::suite::{Bounds, Gate, GateLimit, LimitBound, OnInconclusive};
 use crate::units::Nanos;
 use crate::verdict::fixture::manifest;
+use crate::verdict::power::{Power, TYPICAL_NOISE, power};
 
 use super::*;
 
@@ -25,12 +27,16 @@ fn suite(prompts: usize, repetitions: u32) -> Suite {
     suite
 }
 
-fn gate(suite: &mut Suite) -> &mut Gate {
+fn gate_of(suite: &mut Suite) -> &mut Gate {
     suite.gate.as_mut().unwrap()
 }
 
-fn lints(suite: &Suite) -> Vec<Lint> {
-    power(suite, TYPICAL_NOISE).lints
+fn lints(suite: &Suite) -> Vec<GateLint> {
+    lints_of(suite, &power(suite, TYPICAL_NOISE))
+}
+
+fn lints_of(suite: &Suite, power: &Power) -> Vec<GateLint> {
+    gate::lint_gate(suite, power)
 }
 
 #[test]
@@ -42,7 +48,7 @@ fn known_figures_are_reproduced() {
     let (ttft, ok) = (found.ttft.unwrap(), found.ttft_ok.unwrap());
     assert!((0.23..0.29).contains(&ttft), "{ttft}");
     assert!((0.76..0.88).contains(&ok), "{ok}");
-    gate(&mut plain).bounds = vec![(
+    gate_of(&mut plain).bounds = vec![(
         Metric::Ttft,
         Bounds {
             tolerance: 0.0,
@@ -82,43 +88,43 @@ fn each_gate_that_cannot_work_has_a_lint() {
     };
     let limited = |quantity, bound| {
         changed(&|suite| {
-            gate(suite).limits = vec![plain_limit(quantity, bound)];
+            gate_of(suite).limits = vec![plain_limit(quantity, bound)];
         })
     };
     let second = LimitBound::Time(Nanos::from_millis(1_000));
     assert_eq!(changed(&|_| ()), []);
     assert_eq!(
         changed(&|suite| suite.prompts.truncate(5)),
-        [Lint::FewPrompts {
+        [GateLint::FewPrompts {
             worth: 5,
             prompts: 5
         }]
     );
     assert_eq!(
         changed(&|suite| suite.prompts[0].weight = 1_000.0),
-        [Lint::FewPrompts {
+        [GateLint::FewPrompts {
             worth: 1,
             prompts: 20
         }]
     );
     assert_eq!(
         changed(&|suite| suite.stream = false),
-        [Lint::NotStreamed(Metric::Ttft)]
+        [GateLint::NotStreamed(Metric::Ttft)]
     );
     assert_eq!(
-        changed(&|suite| gate(suite).primary.push(Metric::PassRate)),
-        [Lint::NotGraded]
+        changed(&|suite| gate_of(suite).primary.push(Metric::PassRate)),
+        [GateLint::NotGraded]
     );
     assert_eq!(
         changed(&|suite| {
             suite.variants.truncate(1);
-            gate(suite).against_reference = true;
+            gate_of(suite).against_reference = true;
         }),
-        [Lint::NoCandidate]
+        [GateLint::NoCandidate]
     );
     assert_eq!(
         limited(P99, second),
-        [Lint::NoUpperEnd {
+        [GateLint::NoUpperEnd {
             per_prompt: false,
             quantity: P99,
             answers: 200,
@@ -134,14 +140,14 @@ fn each_gate_that_cannot_work_has_a_lint() {
         suite.prompts.truncate(5);
         suite.repetitions = 1;
         let quantity = median;
-        gate(suite).limits = vec![plain_limit(quantity, second)];
+        gate_of(suite).limits = vec![plain_limit(quantity, second)];
     });
     assert!(
         matches!(
             five[..],
             [
                 _,
-                Lint::NoUpperEnd {
+                GateLint::NoUpperEnd {
                     can_fail: false,
                     ..
                 }
@@ -156,7 +162,7 @@ fn each_gate_that_cannot_work_has_a_lint() {
     assert_eq!(limited(p95, second), []);
     let found = limited(Quantity::ErrorRate, LimitBound::Share(0.02));
     let [
-        Lint::ErrorRateTooFine {
+        GateLint::ErrorRateTooFine {
             reached,
             needs: Some(needed),
             per_prompt: false,
@@ -182,11 +188,11 @@ fn flapping_gates_have_a_lint() {
             margin,
             ..Bounds::default_of(Metric::Ttft)
         };
-        gate(suite).bounds = vec![(Metric::Ttft, bounds)];
+        gate_of(suite).bounds = vec![(Metric::Ttft, bounds)];
     };
     margin(&mut narrow, 0.1);
     let [
-        Lint::Flaps {
+        GateLint::Flaps {
             metric: Metric::Ttft,
             ok,
             fails: false,
@@ -197,22 +203,22 @@ fn flapping_gates_have_a_lint() {
         panic!("{:?}", lints(&narrow))
     };
     assert!((0.25..0.42).contains(&ok), "{ok}");
-    gate(&mut narrow).on_inconclusive = OnInconclusive::Fail;
+    gate_of(&mut narrow).on_inconclusive = OnInconclusive::Fail;
     assert!(matches!(
         lints(&narrow)[..],
-        [Lint::Flaps { fails: true, .. }]
+        [GateLint::Flaps { fails: true, .. }]
     ));
     margin(&mut narrow, 0.3);
     assert_eq!(lints(&narrow), []);
     // Few samples at an alpha that many comparisons share find nothing.
     let mut thin = suite(6, 1);
-    gate(&mut thin).primary = vec![Metric::Ttft, Metric::Cost, Metric::Completed];
-    gate(&mut thin).alpha = 0.001;
+    gate_of(&mut thin).primary = vec![Metric::Ttft, Metric::Cost, Metric::Completed];
+    gate_of(&mut thin).alpha = 0.001;
     assert!(matches!(
         lints(&thin)[..],
         [
-            Lint::FindsTooLittle { comparisons: 3, .. },
-            Lint::Flaps { .. }
+            GateLint::FindsTooLittle { comparisons: 3, .. },
+            GateLint::Flaps { .. }
         ]
     ));
 }
@@ -224,7 +230,7 @@ fn suites_without_a_gate_have_only_general_lints() {
     free.gate = None;
     assert_eq!(lints(&free), []);
     free.prompts.truncate(5);
-    assert!(matches!(lints(&free)[..], [Lint::FewPrompts { .. }]));
+    assert!(matches!(lints(&free)[..], [GateLint::FewPrompts { .. }]));
     assert_eq!(power(&free, TYPICAL_NOISE).interleaved, None);
 }
 
@@ -239,14 +245,16 @@ proptest! {
         let noise = Noise { within, between: 0.1 };
         let at = |prompts, repetitions| {
             let mut suite = suite(prompts, repetitions);
-            gate(&mut suite).limits = vec![
+            gate_of(&mut suite).limits = vec![
                 plain_limit(P99, LimitBound::Time(Nanos(1))),
                 plain_limit(Quantity::ErrorRate, LimitBound::Share(error)),
             ];
-            power(&suite, noise)
+            let power = power(&suite, noise);
+            let lints = lints_of(&suite, &power).len();
+            (power, lints)
         };
-        let small = at(prompts, repetitions);
-        for large in [at(prompts + 1, repetitions), at(prompts, repetitions + 1)] {
+        let (small, small_lints) = at(prompts, repetitions);
+        for (large, large_lints) in [at(prompts + 1, repetitions), at(prompts, repetitions + 1)] {
             let (few, many) = (small.interleaved.as_ref().unwrap(), large.interleaved.as_ref().unwrap());
             prop_assert!(many.ttft.unwrap() <= few.ttft.unwrap());
             prop_assert!(many.ttft_ok.unwrap() >= few.ttft_ok.unwrap());
@@ -254,7 +262,7 @@ proptest! {
             prop_assert!(large.against_history.unwrap() <= small.against_history.unwrap());
             if repetitions > 1 {
                 // A second repetition of the same prompts makes an error rate a matter of prompts.
-                prop_assert!(large.lints.len() <= small.lints.len());
+                prop_assert!(large_lints <= small_lints);
             }
         }
     }
