@@ -19,6 +19,7 @@ use super::figure::{Figure, FigureCell, Thousandths, count, share};
 use super::html::{ForecastBar, ForecastPage, forecast_page};
 use super::table::{FigureRow, FigureTable};
 use super::terminal::{self, Style};
+use super::wording::percent;
 
 mod document;
 #[cfg(test)]
@@ -515,12 +516,6 @@ fn retries_cell(retries: &Retries) -> FigureCell {
     let (lower, upper) = retries.limits;
     let mean = |rate| Figure::from_option(Some(rate), Figure::Mean);
     FigureCell::within(mean(retries.rate), Interval::new(lower, upper), mean)
-}
-
-/// `2 %`, `12.5 %`.
-fn percent(share: f64) -> String {
-    let tenths = (share * 1000.0).round() / 10.0;
-    format!("{tenths} %")
 }
 
 /// The word that CSV and JSON store.

@@ -6,7 +6,7 @@ use crate::suite::Suite;
 use crate::units::plural;
 use crate::verdict::{PAST_RUNS, Power, history_power};
 
-use super::suite_check::signed_percent;
+use super::wording::worsening;
 
 /// Says what a run can find now with so many accepted runs in its history, and what more of them would find.
 pub fn history_line(suite: &Suite, power: &Power, file: &str, accepted: usize) -> String {
@@ -19,14 +19,14 @@ pub fn history_line(suite: &Suite, power: &Power, file: &str, accepted: usize) -
                 .to_owned()
         },
         |change| {
-            let change = signed_percent(change);
+            let change = worsening(change);
             format!("the reference of the same run finds TTFT {change} now")
         },
     );
     let runs = |runs: usize| u32::try_from(runs).unwrap_or(u32::MAX);
     let finds = |count: usize| {
         let found = history_power(suite, power.noise, runs(count))?;
-        Some(signed_percent(found))
+        Some(worsening(found))
     };
     let few = PAST_RUNS as usize;
     match (finds(accepted), finds(few)) {

@@ -7,7 +7,7 @@ use crate::units::ModelId;
 use crate::verdict::{GateLint, Lint, ModelLint, RequestLint};
 
 use super::retirement_line;
-use super::suite_check::{percent, signed_percent};
+use super::wording::{comparisons_words, rough_percent, worsening};
 
 /// Returns a likely problem as a sentence. `list_date`: of the list of models that its facts come from, `YYYY-MM-DD`.
 pub fn lint_sentence(lint: &Lint, list_date: &str) -> String {
@@ -104,7 +104,7 @@ fn request_sentence(lint: &RequestLint, list_date: &str) -> String {
 fn gate_sentence(lint: &GateLint) -> String {
     match lint {
         GateLint::FewPrompts { worth, prompts } if worth == prompts => format!(
-            "{} numbers, but no verdict: that needs {FEWEST_PROMPTS} prompts, better 20",
+            "{} numbers, but no verdict: that needs {FEWEST_PROMPTS} prompts, better 20; repetitions do not replace prompts",
             if *prompts == 1 {
                 "1 prompt gives".to_owned()
             } else {
@@ -130,8 +130,8 @@ fn gate_sentence(lint: &GateLint) -> String {
             comparisons,
         } => format!(
             "only a TTFT {} or more fails reliably ({}): use more prompts, or fewer primary metrics",
-            signed_percent(*smallest),
-            shared(*comparisons)
+            worsening(*smallest),
+            comparisons_words(*comparisons)
         ),
         GateLint::Flaps {
             metric,
@@ -142,8 +142,8 @@ fn gate_sentence(lint: &GateLint) -> String {
             "`{}` would be unstable: with a margin of {} an unchanged run is `ok` in only {} of cases, else inconclusive{}; \
              widen the margin or use more prompts",
             metric.word(),
-            percent(*margin),
-            percent(*ok),
+            rough_percent(*margin),
+            rough_percent(*ok),
             if *fails { ", which fails here" } else { "" }
         ),
         GateLint::NoUpperEnd {
@@ -169,9 +169,9 @@ fn gate_sentence(lint: &GateLint) -> String {
             needs,
         } => format!(
             "the limit `error_rate` of {} can fail but never pass: a {} without errors leaves up to {} open; {}",
-            percent(*bound),
+            rough_percent(*bound),
             if *per_prompt { "prompt" } else { "run" },
-            percent(*reached),
+            rough_percent(*reached),
             needs.map_or_else(
                 || "allow more".to_owned(),
                 |needs| {
@@ -184,13 +184,6 @@ fn gate_sentence(lint: &GateLint) -> String {
                 }
             )
         ),
-    }
-}
-
-pub(super) fn shared(comparisons: u64) -> String {
-    match comparisons {
-        0 | 1 => "one comparison".to_owned(),
-        many => format!("{many} comparisons share the error rate"),
     }
 }
 
@@ -249,7 +242,7 @@ mod tests {
         ];
         let sentences: Vec<String> = lints.iter().map(gate_sentence).collect();
         insta::assert_snapshot!(sentences.join("\n"), @"
-        1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
+        1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20; repetitions do not replace prompts
         9 prompts of such different weights carry as much information as 3: a verdict needs 6, better 20
         `ttft` is primary, but is not measured without streaming
         a pass rate is gated: it is inconclusive until answers are graded (`bakeoff score`)

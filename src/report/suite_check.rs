@@ -16,8 +16,8 @@ use crate::verdict::{
 
 use super::asserts::grading;
 use super::figure::{ABSENT_MARK, Figure};
-use super::lint::shared;
 use super::text;
+use super::wording::{comparisons_words, rough_percent, worsening};
 
 /// Source of a noise estimate.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +76,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
     if let Some(change) = power.against_history {
         lines.push(format!(
             "against {PAST_RUNS} past runs (`--history`) it finds TTFT {}",
-            signed_percent(change)
+            worsening(change)
         ));
     }
     if let Some(chance) = power.interleaved.as_ref().and_then(|found| found.ttft_ok) {
@@ -84,8 +84,8 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
         let margin = gate.bounds_of(Metric::Ttft).margin;
         lines.push(format!(
             "a TTFT that did not change comes out `ok` (surely not {} longer) in {} of runs",
-            percent(margin),
-            percent(chance)
+            rough_percent(margin),
+            rough_percent(chance)
         ));
     }
     let size = (suite.prompts.len() as u64, u64::from(suite.repetitions));
@@ -104,15 +104,15 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
 
 fn detectable_changes(found: &DetectableChanges) -> String {
     let ttft = found.ttft.map_or_else(String::new, |change| {
-        format!("TTFT {}, ", signed_percent(change))
+        format!("TTFT {}, ", worsening(change))
     });
     format!(
         "within a run it finds, in {} of cases: {ttft}completed -{} (near {}), a pass rate -{} (near {})",
-        percent(POWER),
+        rough_percent(POWER),
         points(found.completed),
-        percent(COMPLETED_NEAR),
+        rough_percent(COMPLETED_NEAR),
         points(found.pass_rate),
-        percent(PASS_RATE_NEAR)
+        rough_percent(PASS_RATE_NEAR)
     )
 }
 
@@ -146,8 +146,8 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         Some(change) => writeln!(
             text,
             " detect TTFT {} in {} of cases",
-            signed_percent(change),
-            percent(sizing.aim.power)
+            worsening(change),
+            rough_percent(sizing.aim.power)
         ),
         None => writeln!(text, " give no verdict"),
     };
@@ -168,10 +168,10 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
     let _ = writeln!(
         text,
         "To find {} in {} of cases (tolerance {}, {}):\n",
-        signed_percent(aim.change),
-        percent(aim.power),
-        percent(aim.tolerance),
-        shared(sizing.comparisons)
+        worsening(aim.change),
+        rough_percent(aim.power),
+        rough_percent(aim.tolerance),
+        comparisons_words(sizing.comparisons)
     );
     text.push_str(&table(sizing));
     if sizing.cost.known > 0 {
@@ -302,29 +302,9 @@ fn source(source: &NoiseSource) -> String {
 fn noise(noise: Noise) -> String {
     format!(
         "a noise of {} between repetitions and {} between prompts",
-        percent(noise.within),
-        percent(noise.between)
+        rough_percent(noise.within),
+        rough_percent(noise.between)
     )
-}
-
-/// Formats a worsening: `+28 %`.
-pub(super) fn signed_percent(change: f64) -> String {
-    format!("+{}", percent(change))
-}
-
-/// Formats a share in whole per cent, below ten with one decimal.
-pub(super) fn percent(share: f64) -> String {
-    let number = share * 100.0;
-    // 5 % is 5 %, and 99.96 % of runs is not all of them.
-    let tenths = (number * 10.0).round() / 10.0;
-    if share > 0.0 && tenths < 0.05 {
-        return format!("{} %", (number * 1e6).round() / 1e6);
-    }
-    if tenths < 10.0 && (tenths.fract()).abs() > 0.05 {
-        format!("{tenths:.1} %")
-    } else {
-        format!("{number:.0} %")
-    }
 }
 
 fn points(share: f64) -> String {
@@ -413,21 +393,5 @@ mod tests {
         assert_eq!(json["sizes"][1]["prompts"], 12);
         assert_eq!(json["sizes"][1]["this_suite"], true);
         assert_eq!(json["noise"]["source"], "typical");
-    }
-
-    #[test]
-    fn shares_are_shown_with_the_figures_they_have() {
-        // A tolerance of 2.5 % must not be shown as 3 %.
-        for (share, shown) in [
-            (0.05, "5 %"),
-            (0.0, "0 %"),
-            (0.0001, "0.01 %"),
-            (0.025, "2.5 %"),
-            (0.2, "20 %"),
-            (0.284, "28 %"),
-            (1.34, "134 %"),
-        ] {
-            assert_eq!(percent(share), shown);
-        }
     }
 }

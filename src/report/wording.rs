@@ -97,6 +97,34 @@ pub(super) fn percent(share: f64) -> String {
     format!("{} %", round(share * 100.0))
 }
 
+/// Formats a worsening: `+28 %`.
+pub(super) fn worsening(change: f64) -> String {
+    format!("+{}", rough_percent(change))
+}
+
+/// Formats a share in whole per cent, below ten with one decimal.
+pub(super) fn rough_percent(share: f64) -> String {
+    let number = share * 100.0;
+    // 5 % is 5 %, and 99.96 % of runs is not all of them.
+    let tenths = (number * 10.0).round() / 10.0;
+    if share > 0.0 && tenths < 0.05 {
+        return format!("{} %", (number * 1e6).round() / 1e6);
+    }
+    if tenths < 10.0 && (tenths.fract()).abs() > 0.05 {
+        format!("{tenths:.1} %")
+    } else {
+        format!("{number:.0} %")
+    }
+}
+
+/// The number of comparisons among which an error rate is shared, in words.
+pub(super) fn comparisons_words(comparisons: u64) -> String {
+    match comparisons {
+        0 | 1 => "one comparison".to_owned(),
+        many => format!("{many} comparisons share the error rate"),
+    }
+}
+
 /// The printed level of confidence, at most 99.9 %: the levels of early looks would round to 100 %.
 pub(super) fn printed_level(level: f64) -> f64 {
     const HIGHEST: f64 = 0.999;
@@ -535,4 +563,25 @@ pub(super) fn floor_figure(floor: Option<Nanos>) -> Figure {
     floor.map_or(Figure::Absent, |floor| {
         Thousandths::new(floor.as_millis_f64()).map_or(Figure::Absent, Figure::Millis)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_shown_with_the_figures_they_have() {
+        // A tolerance of 2.5 % must not be shown as 3 %.
+        for (share, shown) in [
+            (0.05, "5 %"),
+            (0.0, "0 %"),
+            (0.0001, "0.01 %"),
+            (0.025, "2.5 %"),
+            (0.2, "20 %"),
+            (0.284, "28 %"),
+            (1.34, "134 %"),
+        ] {
+            assert_eq!(rough_percent(share), shown);
+        }
+    }
 }

@@ -25,7 +25,7 @@ fn disappointing() -> Home {
 }
 
 const WARNINGS: &str = "\
-warning: 2 prompts are too few for any verdict: 6 are the minimum; repetitions do not replace prompts
+warning: 2 prompts give numbers, but no verdict: that needs 6 prompts, better 20; repetitions do not replace prompts
 warning: max_tokens = 90000 is above what `openai/gpt-4.1-nano` writes at most, 32768 (list of 2026-08-21): set max_tokens to 32768 or less
 warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 50: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
 warning: max_tokens = 90000 is above what `anthropic/claude-haiku-4.5` writes at most, 64000 (list of 2026-08-21): set max_tokens to 64000 or less
@@ -46,15 +46,12 @@ fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
     let ran = home.bakeoff("run suite.toml --scenario world.toml").run();
     assert!(ran.err.starts_with(&listed.err), "{}", ran.err);
     let checked = home.bakeoff("suite check suite.toml").run();
-    // How many prompts a verdict needs stands there among what the suite can find.
-    let (_, others) = WARNINGS.split_once('\n').unwrap();
-    for warning in others.lines() {
+    for warning in WARNINGS.lines() {
         let line = format!("  {warning}\n");
         assert!(checked.out.contains(&line), "{}", checked.out);
     }
     let expected = "suite.toml: ok, 2 prompts, 3 models, 12 trials\n";
     assert!(checked.out.starts_with(expected), "{}", checked.out);
-    assert!(checked.out.contains("6 prompts"), "{}", checked.out);
 }
 
 #[test]
