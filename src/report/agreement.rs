@@ -2,8 +2,8 @@
 //!
 //! Owns its words. Must not compute. Invariant: a kappa without an interval says so.
 
+use super::aligned::{Columns, align_columns};
 use super::figure::Figure;
-use super::models::align_columns;
 use crate::stats::kappa::Agreement;
 
 /// The table of each grader's agreement with the labels.
@@ -18,7 +18,7 @@ pub fn agreement_table(graders: &[(String, Agreement)]) -> String {
         ]
     });
     let rows: Vec<Vec<String>> = std::iter::once(heading.to_vec()).chain(rows).collect();
-    align_columns(&rows, true, None)
+    align_columns(&rows, Columns::FiguresThenText, None)
 }
 
 fn kappa(found: &Agreement) -> String {

@@ -8,19 +8,18 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::units::{Nanos, Usd};
 
+use super::aligned::{Align, GUTTER, clip, padded};
 use super::figure::Figure;
 use super::recommendations::ShortNames;
 use super::screen::duration;
 use super::sparkline::sparkline;
-use super::terminal::{DIM, GREEN, RED, Style, YELLOW, clip, push_painted};
+use super::terminal::{DIM, GREEN, RED, Style, YELLOW, push_painted};
 
 /// The parts of a run over which a model's TTFT is followed, one character each.
 pub const TREND_PARTS: usize = 12;
 
 /// Columns that the bar of the whole run takes.
 const BAR_WIDTH: usize = 16;
-/// Spaces before a line and between columns.
-const GUTTER: usize = 2;
 /// Columns below which there is no table, only the line about the whole run.
 const TABLE_WIDTH_MIN: usize = 20;
 const NAME_WIDTH_MIN: usize = 10;
@@ -277,7 +276,7 @@ impl LiveLayout {
         let mut line = format!(
             "{}{}",
             " ".repeat(GUTTER),
-            pad_right("model", self.name_width)
+            padded("model", self.name_width, Align::Left)
         );
         for (column, width) in &self.columns {
             line.push_str(&" ".repeat(GUTTER));
@@ -287,7 +286,11 @@ impl LiveLayout {
     }
 
     fn row(&self, model: &LiveModel, name: &str, style: Style) -> String {
-        let mut line = format!("{}{}", " ".repeat(GUTTER), pad_right(name, self.name_width));
+        let mut line = format!(
+            "{}{}",
+            " ".repeat(GUTTER),
+            padded(name, self.name_width, Align::Left)
+        );
         // What is to be known of a model that is not sent to takes the place of its figures.
         let is_figure =
             |column: &LiveColumn| !matches!(column, LiveColumn::Done | LiveColumn::Failed);
@@ -303,7 +306,7 @@ impl LiveLayout {
                         &mut line,
                         style,
                         YELLOW,
-                        &pad_right(&clip(words, room), room),
+                        &padded(&clip(words, room), room, Align::Left),
                     );
                 }
                 continue;
@@ -320,15 +323,8 @@ impl LiveLayout {
 
 /// A cell in its column: the trend begins at the left, figures end at the right.
 fn aligned(column: LiveColumn, cell: &str, width: usize) -> String {
-    if column == LiveColumn::Trend {
-        return pad_right(cell, width);
-    }
-    let cell = clip(cell, width);
-    format!("{}{cell}", " ".repeat(width.saturating_sub(cell.width())))
-}
-
-fn pad_right(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+    let align = Align::left_if(column == LiveColumn::Trend);
+    padded(&clip(cell, width), width, align)
 }
 
 fn painted(style: Style, colour: &str, text: &str) -> String {

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod alerts;
+mod aligned;
 mod answers;
 mod asserts;
 mod caching;

@@ -8,8 +8,6 @@ mod diff_tests;
 
 use std::fmt::Write as _;
 
-use unicode_width::UnicodeWidthStr;
-
 use crate::units::Usd;
 
 use crate::catalog::ListedModel;
@@ -20,12 +18,12 @@ use crate::catalog::Sort;
 use crate::catalog::{FactChange, FactValue, ListDiff};
 use crate::catalog::{Offers, Window};
 
+use super::aligned::{Columns, align_columns, clip, indent};
+
 /// Printed in place of an unknown fact.
 const UNKNOWN: &str = "–";
 /// Mark after the price of a model with other prices for long prompts.
 const TIERED: &str = "*";
-/// Minimum columns of the last column: below it the line wraps instead of being cut.
-const MIN_TEXT_WIDTH: usize = 12;
 /// Maximum columns of a price in words if two are printed side by side; `--json` has all of it.
 const MAX_VALUE_WIDTH: usize = 40;
 /// Tokens per unit of printed prices: lists have prices per token, people read them per million.
@@ -68,7 +66,7 @@ pub fn table(models: &[&ListedModel], sort: Sort, width: Option<usize>) -> Strin
         row.push(model.tags.join(" "));
         rows.push(row);
     }
-    let mut text = align_columns(&rows, true, width);
+    let mut text = align_columns(&rows, Columns::FiguresThenText, width);
     text.push_str("Prices in USD per million tokens.");
     if rows.iter().flatten().any(|cell| cell.ends_with(TIERED)) {
         text.push_str(" * Long prompts pay other prices: see `bakeoff models show ID`.");
@@ -153,7 +151,7 @@ pub fn offers_table(model: &ListedModel, offers: &Offers) -> String {
         ]);
         rows.push(row);
     }
-    let mut text = align_columns(&rows, false, None);
+    let mut text = align_columns(&rows, Columns::Figures, None);
     let window = offers.0.first().map_or(Window::LastHour, |o| o.window);
     let _ = writeln!(
         text,
@@ -183,7 +181,7 @@ pub fn diff_table(diff: &ListDiff<'_>) -> String {
             let _ = write!(
                 text,
                 "{title}\n{}\n",
-                indent(&align_columns(&lines, false, None))
+                indent(&align_columns(&lines, Columns::Figures, None))
             );
         }
     };
@@ -232,7 +230,7 @@ fn change_row(model: &ListedModel, change: &FactChange) -> Vec<String> {
         None => UNKNOWN.to_owned(),
         Some(FactValue::Price(usd)) => price_cell(Some(*usd), false),
         Some(FactValue::Count(count)) => count.to_string(),
-        Some(FactValue::Text(text)) => cut(text, Some(MAX_VALUE_WIDTH)),
+        Some(FactValue::Text(text)) => clip(text, MAX_VALUE_WIDTH),
     };
     let share = change.share().map(|share| {
         let tenths = (share * 1_000.0).round() / 10.0;
@@ -245,11 +243,6 @@ fn change_row(model: &ListedModel, change: &FactChange) -> Vec<String> {
         text(&change.after),
         share.unwrap_or_default(),
     ]
-}
-
-fn indent(lines: &str) -> String {
-    let lines = lines.lines().map(|line| format!("  {line}\n"));
-    lines.collect()
 }
 
 fn to_strings<const N: usize>(words: [&str; N]) -> Vec<String> {
@@ -314,58 +307,6 @@ fn price_words(rates: &Rates) -> String {
         "{} (USD per million tokens)",
         prices.collect::<Vec<_>>().join(", ")
     )
-}
-
-/// Aligns rows in columns, two spaces apart: the first column on the left, and the last one
-/// if it is text; the others on the right. `width`: columns of the terminal, beyond which lines
-/// are cut.
-pub fn align_columns(rows: &[Vec<String>], last_is_words: bool, width: Option<usize>) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let widest = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].width())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(widest).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, (cell, width_of_column)) in row.iter().zip(&widths).enumerate() {
-            let room = " ".repeat(width_of_column.saturating_sub(cell.width()));
-            let left = column == 0 || (last_is_words && column + 1 == columns);
-            let (before, after) = if left {
-                ("", room.as_str())
-            } else {
-                (room.as_str(), "")
-            };
-            let gap = if column == 0 { "" } else { "  " };
-            let _ = write!(line, "{gap}{before}{cell}{after}");
-        }
-        let before_last: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
-        let max = width.map(|width| width.max(before_last + MIN_TEXT_WIDTH));
-        text.push_str(cut(line.trim_end(), max).trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// Cuts a line to at most `max` columns, with `…` in place of the rest.
-fn cut(line: &str, max: Option<usize>) -> String {
-    let Some(max) = max.filter(|&max| line.width() > max) else {
-        return line.to_owned();
-    };
-    let mut text = String::new();
-    let mut columns = 1;
-    for c in line.chars() {
-        columns += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
-        if columns > max {
-            break;
-        }
-        text.push(c);
-    }
-    text.push('…');
-    text
 }
 
 #[cfg(test)]

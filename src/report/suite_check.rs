@@ -14,8 +14,9 @@ use crate::verdict::{
     COMPLETED_NEAR, DetectableChanges, PASS_RATE_NEAR, PAST_RUNS, PlannedSize, Power, WorstCost,
 };
 
+use super::aligned::{Columns, align_columns, indent};
 use super::asserts::grading;
-use super::figure::{ABSENT_MARK, Figure};
+use super::figure::Figure;
 use super::text;
 use super::wording::{comparisons_words, rough_percent, worsening};
 
@@ -193,25 +194,32 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
 }
 
 fn table(sizing: &Sizing<'_>) -> String {
-    let mut text = "  prompts  repetitions  requests/model  requests  cost at most\n".to_owned();
-    for row in rows(sizing) {
-        let shown = |number: Option<u64>| {
-            number.map_or_else(|| ABSENT_MARK.to_owned(), |number| number.to_string())
-        };
-        let usd = row
-            .cost
-            .map_or_else(|| ABSENT_MARK.to_owned(), |usd| Figure::Money(usd).shown());
-        let _ = writeln!(
-            text,
-            "{:>9}  {:>11}  {:>14}  {:>8}  {usd:>12}{}",
-            row.prompts,
-            shown(row.repetitions),
-            shown(row.requests_a_model),
-            shown(row.requests),
-            if row.is_suite { "  this suite" } else { "" }
-        );
-    }
-    text
+    let heading = [
+        "prompts",
+        "repetitions",
+        "requests/model",
+        "requests",
+        "cost at most",
+        "",
+    ];
+    let number = |number: Option<u64>| number.map_or_else(absent, |number| number.to_string());
+    let mut lines = vec![heading.map(str::to_owned).to_vec()];
+    lines.extend(rows(sizing).iter().map(|row| {
+        vec![
+            row.prompts.to_string(),
+            number(row.repetitions),
+            number(row.requests_a_model),
+            number(row.requests),
+            row.cost
+                .map_or_else(absent, |usd| Figure::Money(usd).shown()),
+            if row.is_suite { "this suite" } else { "" }.to_owned(),
+        ]
+    }));
+    indent(&align_columns(&lines, Columns::OnlyFiguresThenText, None))
+}
+
+fn absent() -> String {
+    Figure::Absent.shown()
 }
 
 /// Recommends what to write into the suite.

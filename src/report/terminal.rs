@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::units::plural;
 use crate::verdict::{Advice, GateStatus, Verdict};
 
+use super::aligned::{Align, GUTTER, clip, padding};
 use super::caching::CachingSection;
 use super::figure::{Figure, FigureCell};
 use super::output_tokens::Outputs;
@@ -31,8 +32,6 @@ pub struct Style {
     pub width: usize,
 }
 
-/// Spaces between two columns of a table.
-const GUTTER: usize = 2;
 /// Maximum width of one cell: names and messages may be long.
 const MAX_CELL_WIDTH: usize = 48;
 /// Maximum width of a candidate's name before its recommendation.
@@ -334,7 +333,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 struct ColumnLayout {
     index: usize,
     shown: ColumnDisplay,
-    is_left_aligned: bool,
+    align: Align,
     with_interval: bool,
     cells: Vec<String>,
     colours: Vec<&'static str>,
@@ -347,7 +346,7 @@ impl ColumnLayout {
         let mut layout = Self {
             index,
             shown,
-            is_left_aligned: table.is_words(index),
+            align: Align::left_if(table.is_words(index)),
             with_interval: shown.interval.is_some(),
             cells: Vec::new(),
             colours: table
@@ -373,7 +372,7 @@ impl ColumnLayout {
                 drop_priority: 0,
                 interval: None,
             },
-            is_left_aligned: true,
+            align: Align::Left,
             with_interval: false,
             colours: vec![""; cells.len()],
             cells,
@@ -396,16 +395,6 @@ impl ColumnLayout {
         let interval = self.shown.interval.filter(|_| self.with_interval);
         interval.unwrap_or(0).max(self.shown.drop_priority)
     }
-
-    /// The spaces before and after text that align it in the column.
-    fn padding(&self, text: &str) -> (String, String) {
-        let pad = " ".repeat(self.width.saturating_sub(text.width()));
-        if self.is_left_aligned {
-            (String::new(), pad)
-        } else {
-            (pad, String::new())
-        }
-    }
 }
 
 /// The colour of a cell: a verdict by its meaning for a switch, a figure with low n dim.
@@ -417,24 +406,6 @@ fn cell_colour(cell: &FigureCell) -> &'static str {
         _ if cell.low_n => DIM,
         _ => "",
     }
-}
-
-/// Clips text to one line of at most this width.
-pub(super) fn clip(text: &str, max_width: usize) -> String {
-    let line = text::one_line(text);
-    if line.width() <= max_width {
-        return line.into_owned();
-    }
-    let mut text = String::new();
-    for c in line.chars() {
-        text.push(c);
-        if text.width() >= max_width {
-            text.pop();
-            break;
-        }
-    }
-    text.push('…');
-    text
 }
 
 /// The width of a table with these columns.
@@ -475,7 +446,7 @@ fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
     while needed_width(&columns) > width {
         let excess = needed_width(&columns) - width;
         let texts = columns.iter_mut().filter(|column| {
-            column.is_left_aligned
+            column.align == Align::Left
                 && column.width > MIN_COLUMN_WIDTH.max(column.shown.heading.width())
         });
         let Some(widest) = texts.max_by_key(|column| column.width) else {
@@ -538,7 +509,7 @@ fn push_row<'a>(
         if index > 0 {
             pending.push_str(&gutter);
         }
-        let (before, after) = column.padding(text);
+        let (before, after) = padding(text, column.width, column.align);
         // Trailing spaces are held back until something follows, so that no line ends in them.
         pending.push_str(&before);
         screen.push_str(&pending);
