@@ -39,6 +39,8 @@ pub struct EstimateInputs<'a> {
     pub suite: &'a Suite,
     /// Digests of the prompts, in the suite's order.
     pub prompt_digests: &'a [String],
+    /// How often each prompt is sent to each variant, in the suite's order.
+    pub repetitions: &'a [u32],
     /// The catalog, own prices included.
     pub catalog: &'a Catalog,
     /// Cost history of the suite at this endpoint.
@@ -192,7 +194,7 @@ impl EstimateInputs<'_> {
                 tools.unwrap_or_default(),
             );
             own_vocabulary &= prompt_count.own_vocabulary;
-            counted_prompt_tokens += prompt_count.tokens * u64::from(self.suite.repetitions);
+            counted_prompt_tokens += prompt_count.tokens * u64::from(self.repetitions[number]);
             let (completion, basis) = self.answer(number, prompt, variant, medians);
             let counts = TokenCounts {
                 prompt: scaled(prompt_count.tokens, correction),
@@ -200,7 +202,7 @@ impl EstimateInputs<'_> {
                 ..TokenCounts::default()
             };
             let worst = (self.bound)(prompt, index);
-            let sums = self.prompt_sums(&counts, prices, worst, variant);
+            let sums = self.prompt_sums((number, &counts), prices, worst, variant);
             prompts.push(PromptEstimate {
                 prompt: number,
                 basis,
@@ -231,12 +233,12 @@ impl EstimateInputs<'_> {
 
     fn prompt_sums(
         &self,
-        counts: &TokenCounts,
+        (number, counts): (usize, &TokenCounts),
         prices: Option<&TokenPrices>,
         worst: Result<Usd, UnboundedCost>,
         variant: &Variant,
     ) -> Sums {
-        let requests = u64::from(self.suite.repetitions);
+        let requests = u64::from(self.repetitions[number]);
         // Besides the attempts of each trial: the request that warms its cache, if the suite uses that.
         let before = self.suite.cache_of(variant).requests_per_trial() - 1;
         let attempts = requests * u64::from(self.suite.max_attempts + before);

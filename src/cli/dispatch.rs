@@ -4,8 +4,8 @@
 //! reported once, and ends in an exit code.
 
 use crate::command::{
-    self, accept, answers, compare, estimate, forecast, history, import, init, models, pages,
-    report, run, runs, schema, score, sim, size, spend, suite,
+    self, accept, answers, compare, estimate, forecast, history, import, init, merge, models,
+    pages, report, run, runs, schema, score, sim, size, spend, suite,
 };
 
 /// A command with its options.
@@ -15,6 +15,8 @@ pub(super) enum Verb {
     Run(run::Options),
     /// `bakeoff resume`
     Resume(run::resume::Options),
+    /// `bakeoff merge`
+    Merge(merge::Options),
     /// `bakeoff estimate`
     Estimate(estimate::Options),
     /// `bakeoff report`
@@ -60,6 +62,7 @@ pub(super) fn execute(verb: Verb) -> u8 {
     command::carry_out(at_once, || match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Resume(options) => run::resume::execute(&options),
+        Verb::Merge(options) => merge::execute(&options),
         Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
         Verb::Score(options) => score::execute(&options),

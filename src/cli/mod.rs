@@ -6,6 +6,7 @@
 mod compare;
 mod completion;
 mod dispatch;
+mod merge;
 mod money;
 mod quality;
 mod report;
@@ -33,6 +34,7 @@ use crate::suite::import::Origin;
 
 use compare::{AcceptArgs, CompareArgs, HistoryArgs};
 use dispatch::Verb;
+use merge::MergeArgs;
 use money::{
     EstimateArgs, ForecastArgs, SpendArgs, estimate_options, forecast_options, spend_options,
 };
@@ -66,6 +68,8 @@ enum VerbArgs {
     Run(RunArgs),
     /// Finish a run that was interrupted, killed or capped
     Resume(ResumeArgs),
+    /// Join the shards of a plan that several machines sent into one run
+    Merge(MergeArgs),
     /// Estimate the cost of a run without sending requests
     Estimate(EstimateArgs),
     /// Regenerate the reports of a run from its samples
@@ -358,6 +362,7 @@ fn verb(args: VerbArgs) -> Verb {
     match args {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
         VerbArgs::Resume(args) => Verb::Resume(args.into()),
+        VerbArgs::Merge(args) => Verb::Merge(args.into()),
         VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),
         VerbArgs::Report(args) => Verb::Report(args.into()),
         VerbArgs::Answers(args) => Verb::Answers(args.into()),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::command;
+use crate::command::run::shard::{ShardChoice, parse_shard};
 use crate::suite::parse_time;
 use crate::units::{Nanos, Usd};
 
@@ -23,6 +24,7 @@ use super::selection::SelectionArgs;
     bakeoff run -p 'Why is the sky blue?' -m openai/gpt-5.6-luna -m openai/gpt-6-luna\n  \
     bakeoff run suites/support.toml --list\n  \
     bakeoff run suites/quickstart.toml --until-decided\n  \
+    bakeoff run suites/quickstart.toml --shard 3/8\n  \
     bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct RunArgs {
@@ -34,6 +36,11 @@ pub(super) struct RunArgs {
     /// Seed of the order of prompts and models
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Send one share of the plan, for `bakeoff merge`: `3/8`, or `auto/8` for the index that Kubernetes
+    /// (JOB_COMPLETION_INDEX) or a Slurm array gives
+    #[arg(long, value_name = "INDEX/COUNT", value_parser = parse_shard,
+          conflicts_with_all = ["verify", "history", "until_decided", "gate"])]
+    shard: Option<ShardChoice>,
     /// Scenario of the simulated gateway, a TOML file (endpoint sim only)
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
@@ -98,6 +105,7 @@ pub(super) fn run_options(args: RunArgs) -> command::run::Options {
     command::run::Options {
         concurrency: args.concurrency,
         seed: args.seed,
+        shard: args.shard,
         scenario: args.scenario,
         sim_seed: args.sim_seed,
         output: args.output,

@@ -11,7 +11,7 @@ const PREFIX: &str = "BAKEOFF_";
 
 /// Flags with a variable, and the commands where the variable counts. It does not where the flag asks for more than a
 /// setting: `spend --endpoint` sends a request, `resume --max-cost` replaces a cap.
-const FLAGS: [(&str, &[&str]); 12] = [
+const FLAGS: [(&str, &[&str]); 13] = [
     ("endpoint", &["run", "estimate", "models"]),
     (
         "project",
@@ -23,6 +23,7 @@ const FLAGS: [(&str, &[&str]); 12] = [
     ("repetitions", &["run", "estimate"]),
     ("concurrency", &["run"]),
     ("seed", &["run"]),
+    ("shard", &["run"]),
     ("patience", &["run"]),
     ("max-cost", &["run"]),
     ("environment", &["run"]),

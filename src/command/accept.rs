@@ -70,6 +70,12 @@ pub(super) struct Done<'a> {
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
     let mut manifest = run.manifest()?;
+    if let Some(shard) = manifest.shard {
+        return Err(Failure::usage(format!(
+            "`{}` has shard {shard} of its plan alone: merge the shards, and accept the merged run",
+            options.run.display()
+        )));
+    }
     if options.environment.is_some() {
         manifest.environment.clone_from(&options.environment);
     }

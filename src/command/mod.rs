@@ -14,6 +14,7 @@ pub mod forecast;
 pub mod history;
 pub mod import;
 pub mod init;
+pub mod merge;
 pub mod models;
 #[cfg(feature = "otel")]
 pub mod otlp;

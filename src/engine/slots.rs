@@ -106,7 +106,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     /// The trials that were not sent, and why; `None` if there are none.
     pub(super) fn dropped_message(&self) -> Option<String> {
         let suite = &self.context.suite;
-        let planned = suite.trials() / suite.variants.len().max(1) as u64;
+        let planned = self.context.plan.slot_count();
         let unsent = self
             .unsent
             .iter()

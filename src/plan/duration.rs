@@ -6,6 +6,7 @@
 use crate::suite::{RateLimits, Suite};
 use crate::units::Nanos;
 
+use super::order::Plan;
 use super::pace::{Load, PacingLimit, RatePacer};
 use super::tokens::reserved_tokens;
 
@@ -64,6 +65,18 @@ impl RunDuration {
         self.slowest_limit
             .as_ref()
             .filter(|(min, _)| *min > self.answering)
+    }
+
+    /// The duration of a share of the run, in proportion to its slots.
+    #[must_use]
+    pub fn of_share(self, plan: &Plan) -> Self {
+        let (slots, whole) = (plan.slot_count(), plan.whole_slot_count().max(1));
+        let part =
+            |of: Nanos| saturating_nanos(u128::from(of.0) * u128::from(slots) / u128::from(whole));
+        Self {
+            answering: part(self.answering),
+            slowest_limit: (self.slowest_limit).map(|(span, limit)| (part(span), limit)),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use rand::{Rng, SeedableRng};
 use crate::suite::{Asserts, Message, Parameters, Prompt, Role, Suite};
 use crate::units::digest;
 
+use super::Shard;
+
 /// Version of the derivation of an order from a seed. Another derivation is another version, so
 /// that two different orders of one seed are never taken for the same.
 pub const ORDER_VERSION: u32 = 1;
@@ -29,6 +31,8 @@ pub struct Plan {
     variants: usize,
     repetitions: u32,
     warmup: u32,
+    /// The share that is sent; absent: all of it.
+    shard: Option<Shard>,
 }
 
 /// The trials of one prompt and repetition over all variants, started at the same moment.
@@ -80,6 +84,7 @@ pub fn plan(suite: &Suite) -> Plan {
         variants: suite.variants.len(),
         repetitions: suite.repetitions,
         warmup: suite.warmup,
+        shard: None,
     }
 }
 
@@ -122,35 +127,66 @@ impl Plan {
         self.repetitions
     }
 
-    /// Number of slots.
-    pub fn slot_count(&self) -> u64 {
+    /// The same plan, of which this share is sent. Numbers and digest stay those of the whole.
+    #[must_use]
+    pub fn share(self, shard: Option<Shard>) -> Self {
+        Self { shard, ..self }
+    }
+
+    /// The share that is sent; `None`: all of it.
+    pub fn shard(&self) -> Option<Shard> {
+        self.shard
+    }
+
+    /// Number of slots of the whole plan.
+    pub fn whole_slot_count(&self) -> u64 {
         self.prompts as u64 * u64::from(self.repetitions)
     }
 
-    /// Number of trials, without warm-up.
+    /// Number of slots that are sent.
+    pub fn slot_count(&self) -> u64 {
+        let whole = self.whole_slot_count();
+        self.shard.map_or(whole, |shard| shard.slots_of(whole))
+    }
+
+    /// How often each prompt is sent to each variant in the first `rounds` rounds, in the suite's order.
+    pub fn prompt_repetitions(&self, rounds: u32) -> Vec<u32> {
+        if self.shard.is_none() {
+            return vec![rounds; self.prompts];
+        }
+        let mut repetitions = vec![0; self.prompts];
+        for slot in self.slots().take_while(|slot| slot.round <= rounds) {
+            repetitions[slot.prompt] += 1;
+        }
+        repetitions
+    }
+
+    /// Number of trials that are sent, without warm-up.
     pub fn trial_count(&self) -> u64 {
         self.slot_count() * self.variants as u64
     }
 
-    /// Every slot, in starting order.
+    /// Every slot that is sent, in starting order.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + Send + use<> {
         let plan = *self;
         (1..=plan.repetitions).flat_map(move |round| plan.round_slots(round))
     }
 
-    /// The slots of one round (from 1), in starting order: each prompt once.
+    /// The slots of one round (from 1) that are sent, in starting order: in the whole plan each prompt once.
     pub(crate) fn round_slots(&self, round: u32) -> impl Iterator<Item = Slot> + Send + use<> {
-        let variants = self.variants;
+        let (variants, shard) = (self.variants, self.shard);
         let earlier = self.prompts as u64 * u64::from(round - 1);
         let mut rng = OrderRng::new(self.seed, round);
         let prompts = rng.permutation(self.prompts);
-        (earlier..).zip(prompts).map(move |(number, prompt)| Slot {
+        let slots = (earlier..).zip(prompts).map(move |(number, prompt)| Slot {
             number,
             round,
             repetition: round,
             prompt,
+            // Drawn for the slots of other shares, too: the next slot's draw follows it.
             order: rng.permutation(variants),
-        })
+        });
+        slots.filter(move |slot| shard.is_none_or(|shard| shard.has_slot(slot.number)))
     }
 
     /// The untimed requests before the first round: variants take turns.
@@ -160,7 +196,7 @@ impl Plan {
             .flat_map(move |number| (0..variants).map(move |variant| WarmUp { number, variant }))
     }
 
-    /// The digest of this order. With the digest of the suite, which identifies prompts and variants, it
+    /// The digest of the order of the whole plan. With the digest of the suite, which identifies prompts and variants, it
     /// identifies the plan: two runs that agree in both sent the same requests in the same order.
     ///
     /// The digest of one line of text per round, after a line with version, prompts, variants,
@@ -174,7 +210,7 @@ impl Plan {
         let mut bytes = Vec::new();
         for round in 1..=self.repetitions {
             bytes.clear();
-            for slot in self.round_slots(round) {
+            for slot in self.share(None).round_slots(round) {
                 for index in std::iter::once(&slot.prompt).chain(&slot.order) {
                     bytes.extend((*index as u64).to_le_bytes());
                 }

@@ -113,6 +113,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         judging: None,
         parts: Vec::new(),
         estimate: None,
+        shard: None,
         planned_trials: 4,
         plan_digest: "0123456789abcdef".to_owned(),
         platform: "linux x86_64".to_owned(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::TokenPrices;
+use crate::plan::{Plan, Shard, plan};
 use crate::suite::Suite;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -43,7 +44,10 @@ pub struct Manifest {
     /// The planned looks of a run with `--until-decided`; absent for any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_decided: Option<UntilDecided>,
-    /// Number of trials of the run: those of the plan, or of its first rounds if every primary comparison was
+    /// The share of the plan that the run has; absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// Number of trials of the run: those of the plan or of its share, or of its first rounds if every primary comparison was
     /// decided after them.
     pub planned_trials: u64,
     /// Digest of the order of all trials.
@@ -58,7 +62,7 @@ pub struct Manifest {
     /// The requests to the judge, whose costs are in no figure of a variant; absent if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judging: Option<Judging>,
-    /// The parts of a run that was resumed, in order, the first one included; empty for a run in one piece.
+    /// The parts of a run that was resumed or merged, in order, the first one included; empty for a run in one piece.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<RunPart>,
     /// Operating system and processor, `linux x86_64`.
@@ -112,6 +116,9 @@ impl Judging {
 /// One part of a run: what one process sent of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPart {
+    /// Its share of the plan, in a merged run. Parts of different shares may have gone on at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Its start, UTC.
     pub started_at: jiff::Timestamp,
     /// Its start on the clock of the run: every instant of its samples is at or after it.
@@ -179,6 +186,29 @@ impl Manifest {
         match spent {
             Some(spent) => warming.spent_usd = [warming.spent_usd, spent].into_iter().sum(),
             None => warming.unknown += 1,
+        }
+    }
+
+    /// The plan of the run, or its share.
+    pub fn plan(&self) -> Plan {
+        plan(&self.suite).share(self.shard)
+    }
+
+    /// Returns true if the run was merged from shares of one plan.
+    pub fn is_merged(&self) -> bool {
+        self.parts.iter().any(|part| part.shard.is_some())
+    }
+
+    /// The part of a run that was sent in one piece.
+    pub fn only_part(&self) -> RunPart {
+        RunPart {
+            shard: None,
+            started_at: self.started_at,
+            start_ns: Nanos::ZERO,
+            tool: self.tool.clone(),
+            trials: self.planned_trials,
+            repeated_failures: 0,
+            differences: Vec::new(),
         }
     }
 

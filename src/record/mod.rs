@@ -17,6 +17,7 @@ mod history;
 mod journal;
 pub mod ledger;
 mod manifest;
+mod merge;
 mod outcome;
 mod prices;
 mod requests;
@@ -49,12 +50,13 @@ pub use manifest::{
     CliSelection, ClientSetting, EndpointRecord, Judging, Manifest, PriceSource, RunPart, Status,
     UntilDecided, Warming,
 };
+pub use merge::{MergeError, MergedRun, Shares};
 pub use outcome::{FailureKind, Outcome};
 pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog, TakenLog};
 pub use retention::{Age, AgeError, PruneDecision, Retention};
 pub use retirement::ModelRetirement;
-pub use run::{Run, RunError, Samples, run_name};
+pub use run::{Run, RunError, Samples, run_name, shard_run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use score_file::{ExternalGrades, ScoreProblem, TrialIndex, read_scores};
 pub use standing::StandingSamples;

@@ -14,6 +14,7 @@ use std::vec;
 use jiff::Timestamp;
 
 use crate::input::{open_regular, open_regular_to_write, read_at_most};
+use crate::plan::Shard;
 
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, stored_version};
@@ -110,6 +111,11 @@ pub fn run_name(started_at: Timestamp, random: u64) -> String {
     format!("{}-{id}", started_at.strftime("%Y%m%dT%H%M%SZ"))
 }
 
+/// The name of a run that sends this share of a plan: `<name>-shard-3-of-8`.
+pub fn shard_run_name(name: &str, shard: Shard) -> String {
+    format!("{name}-shard-{}-of-{}", shard.index(), shard.count())
+}
+
 impl RunError {
     /// Returns true if the disk, or the user's share of it, is full.
     fn is_full_disk(&self) -> bool {
@@ -135,6 +141,16 @@ impl Run {
         fs::create_dir_all(&suite_folder)
             .map_err(to_run_error("make the folder", &suite_folder))?;
         fs::create_dir(&folder).map_err(to_run_error("make the folder", &folder))?;
+        Ok(Self { folder })
+    }
+
+    /// Creates the folder of a run at this path.
+    ///
+    /// # Errors
+    /// If it cannot be made or is there already.
+    pub(super) fn create_at(folder: &Path) -> Result<Self, RunError> {
+        fs::create_dir(folder).map_err(to_run_error("make the folder", folder))?;
+        let folder = folder.to_owned();
         Ok(Self { folder })
     }
 
@@ -498,7 +514,7 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
 }
 
 /// A name in the same folder that no other process uses, so that the file can be renamed to `path`.
-fn temporary_sibling(path: &Path) -> PathBuf {
+pub(super) fn temporary_sibling(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }

@@ -143,8 +143,16 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
     all
 }
 
-/// Adds what a reader must know of the parts of a resumed run.
+/// Adds what a reader must know of a share, and of the parts of a resumed run.
 fn resumed(problems: &mut ProblemList<'_>, manifest: &Manifest) {
+    if let Some(shard) = manifest.shard {
+        problems.push(
+            format!(
+                "only shard {shard} of the plan: its gates are judged when all shards are merged"
+            ),
+            Some("`bakeoff merge` joins the shards"),
+        );
+    }
     for (part, number) in manifest.parts.iter().zip(1_u32..) {
         if part.repeated_failures > 0 {
             let trials = plural(part.repeated_failures, "failed trial");

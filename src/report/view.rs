@@ -194,14 +194,17 @@ fn per_percentile(count: fn(Percentile) -> u64) -> String {
         Percentile::ALL.map(|percentile| format!("{} {}", percentile.word(), count(percentile)));
     parts.join(", ")
 }
-/// The parts of a run that was resumed, with their starts.
+/// The parts of a run that was resumed or merged, with their starts.
 fn parts(manifest: &Manifest) -> String {
     let parts = manifest.parts.iter().map(|part| {
         let repeated = match part.repeated_failures {
             0 => plural(part.trials, "trial"),
             failed => format!("{} repeated", plural(failed, "failed trial")),
         };
-        format!("{} ({repeated}, {})", part.started_at, part.tool)
+        let shard = part
+            .shard
+            .map_or_else(String::new, |shard| format!("shard {shard} from "));
+        format!("{shard}{} ({repeated}, {})", part.started_at, part.tool)
     });
     parts.collect::<Vec<_>>().join("; ")
 }
@@ -224,6 +227,9 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
             },
         ),
     ];
+    if let Some(shard) = manifest.shard {
+        method.push(("shard", format!("{shard}: a share of the plan")));
+    }
     if !manifest.parts.is_empty() {
         method.push(("parts", parts(manifest)));
     }

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use hdrhistogram::Histogram;
 
+use crate::plan::Shard;
 use crate::record::{
-    Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
+    Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, RunPart, Sample, empty_histogram,
+    recordable_us,
 };
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
@@ -147,8 +149,36 @@ pub struct SummaryFold {
     hdr: HdrReader,
     unmatched_marks: u64,
     lost_lines: u64,
-    /// Start and last end of each part; one part for a run in one piece.
-    parts: Vec<(Nanos, Nanos)>,
+    /// One part for a run in one piece.
+    parts: Vec<PartSpan>,
+}
+
+/// The span of a part on the clock of the run.
+#[derive(Debug, Clone, Copy, Default)]
+struct PartSpan {
+    /// Its share of the plan, in a merged run.
+    shard: Option<Shard>,
+    start: Nanos,
+    /// Its last end so far.
+    end: Nanos,
+}
+
+impl PartSpan {
+    fn new(part: &RunPart) -> Self {
+        Self {
+            shard: part.shard,
+            start: part.start_ns,
+            end: part.start_ns,
+        }
+    }
+}
+
+/// The time for which a run was active: the sum of its parts, and of several shares the longest one's, because they go
+/// on at the same time.
+fn active(parts: &[PartSpan]) -> Nanos {
+    let shares = parts.chunk_by(|one, next| one.shard == next.shard);
+    let spans = shares.map(|share| share.iter().map(|part| part.end.since(part.start).0).sum());
+    Nanos(spans.max().unwrap_or(0))
 }
 
 /// The sums per variant that are not split by prompt.
@@ -180,17 +210,16 @@ impl SummaryFold {
         };
         let labels: Vec<String> = suite.variants.iter().map(|v| v.label.clone()).collect();
         let prompts: Vec<String> = suite.prompts.iter().map(|p| p.id.clone()).collect();
-        let empty_cell = || {
+        let repetitions = manifest.plan().prompt_repetitions(manifest.rounds());
+        let new_cell = |index: usize| {
             let mut cell = Tally::default();
-            cell.counts.planned = u64::from(manifest.rounds());
+            cell.counts.planned = u64::from(repetitions[index % repetitions.len()]);
             cell
         };
         Self {
             variant_indices: index_by_name(&labels),
             prompt_indices: index_by_name(&prompts),
-            cells: std::iter::repeat_with(empty_cell)
-                .take(labels.len() * prompts.len())
-                .collect(),
+            cells: (0..labels.len() * prompts.len()).map(new_cell).collect(),
             variants: suite
                 .variants
                 .iter()
@@ -207,10 +236,10 @@ impl SummaryFold {
             unmatched_marks: 0,
             lost_lines: 0,
             parts: {
-                let starts = manifest.parts.iter().map(|part| part.start_ns);
-                let parts: Vec<_> = starts.map(|start| (start, start)).collect();
+                let parts = manifest.parts.iter();
+                let parts: Vec<_> = parts.map(PartSpan::new).collect();
                 if parts.is_empty() {
-                    vec![(Nanos::ZERO, Nanos::ZERO)]
+                    vec![PartSpan::default()]
                 } else {
                     parts
                 }
@@ -227,9 +256,9 @@ impl SummaryFold {
             return;
         };
         let end = sample.end();
-        let begun = self.parts.partition_point(|(start, _)| *start <= end);
-        let (_, last) = &mut self.parts[begun.saturating_sub(1)];
-        *last = end.max(*last);
+        let begun = self.parts.partition_point(|part| part.start <= end);
+        let part = &mut self.parts[begun.saturating_sub(1)];
+        part.end = end.max(part.end);
         self.cells[variant * self.prompts.len() + prompt].add(sample);
         let variant_fold = &mut self.variants[variant];
         variant_fold.caching.add(sample, prompt);
@@ -280,15 +309,10 @@ impl SummaryFold {
             end: self
                 .parts
                 .iter()
-                .map(|(_, end)| *end)
+                .map(|part| part.end)
                 .max()
                 .unwrap_or_default(),
-            active: Nanos(
-                self.parts
-                    .iter()
-                    .map(|(start, end)| end.since(*start).0)
-                    .sum(),
-            ),
+            active: active(&self.parts),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use bakeoff::plan::Shard;
 use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
@@ -390,9 +391,11 @@ fn manifest(status: Status) -> Manifest {
             unknown: 0,
             spent_usd: Usd(1),
         }],
+        shard: Shard::new(1, 2).ok(),
         planned_trials: 1,
         plan_digest: "d".to_owned(),
         parts: vec![RunPart {
+            shard: Shard::new(1, 2).ok(),
             started_at: jiff::Timestamp::UNIX_EPOCH,
             start_ns: Nanos(1),
             tool: "t".to_owned(),

@@ -37,7 +37,9 @@ price = { input = "0.000001", output = "0.000002" }
 const SENDERS: [&str; 3] = ["", "run", "size"];
 
 /// The verbs that write what other examples read: each of their examples is run alone, in the order of the help.
-const WRITERS: [&str; 6] = ["accept", "import", "report", "resume", "runs", "score"];
+const WRITERS: [&str; 7] = [
+    "accept", "import", "merge", "report", "resume", "runs", "score",
+];
 
 /// The scenario of all simulators.
 const SCENARIO: &str = "my-scenario.toml";
@@ -121,6 +123,7 @@ fn add_runs(home: &Home) {
     std::thread::scope(|scope| {
         scope.spawn(|| add_quickstart(home));
         scope.spawn(|| add_ci(home));
+        scope.spawn(|| add_shards(home));
     });
     // Two projects with runs of their own.
     home.shell("mkdir a b && cp -R reports a/reports && cp -R reports b/reports")
@@ -156,6 +159,16 @@ fn add_ci(home: &Home) {
             format!("{text}{sample}\n")
         });
     std::fs::write(home.path(samples), lines).unwrap();
+}
+
+/// Adds the two shards of a run, from two machines.
+fn add_shards(home: &Home) {
+    for index in 1..=2 {
+        let run = format!(
+            "run suites/quickstart.toml --quiet --prompt capital --sim-seed 1 --shard {index}/2 --output shards/{index}"
+        );
+        quickly(home.bakeoff(&run)).run();
+    }
 }
 
 fn copy_latest(home: &Home, to: &str) {

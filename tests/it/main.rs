@@ -43,6 +43,7 @@ mod readme;
 mod renamed;
 mod retirement;
 mod routes;
+mod shards;
 mod sim;
 mod size;
 mod stat_vectors;

@@ -56,6 +56,7 @@ fn estimated(suite: &Suite, past: &CostHistory, bound: Usd) -> CostEstimate {
     EstimateInputs {
         suite,
         prompt_digests: &digests,
+        repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog: &catalog(),
         past,
         warm_up: &suite.prompts[0],

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::catalog::Catalog;
-use crate::plan::{Basis, ExpectedAnswer, assumed, run_duration};
+use crate::plan::{Basis, ExpectedAnswer, Plan, assumed, run_duration};
 use crate::record::ModelRetirement;
 use crate::report::preflight::duration_line;
 use crate::report::{lint_sentence, retirement_line};
@@ -131,7 +131,7 @@ pub(in crate::command) fn unplayed<'m>(
 
 /// The expected duration of a run, as a line for standard error.
 pub(in crate::command) fn duration(
-    suite: &Suite,
+    (suite, plan): (&Suite, &Plan),
     profile: &Profile,
     catalog: &Catalog,
     scenario: Option<&Scenario>,
@@ -146,7 +146,7 @@ pub(in crate::command) fn duration(
         simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
     });
     let expected: Vec<ExpectedAnswer> = expected.collect();
-    let duration = run_duration(suite, &profile.limits, &expected);
+    let duration = run_duration(suite, &profile.limits, &expected).of_share(plan);
     duration_line(&duration, suite, profile, basis)
 }
 

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::catalog::{Request, UnboundedCost};
 use crate::engine::{Cap, WorstCase};
+use crate::plan::{Plan, Shard};
 use crate::record::ledger::{self, Ledger, LockedLedger};
 use crate::suite::{ProjectBudget, Suite};
 use crate::units::Usd;
@@ -44,13 +45,29 @@ impl CostLimit {
             of_day: false,
         }
     }
+
+    /// The part of a share; `slots`: those of the whole plan.
+    fn divided(self, shard: Shard, slots: u64) -> Self {
+        let Self {
+            most,
+            words,
+            of_day,
+        } = self;
+        Self {
+            most: shard.part_of(most, slots),
+            words: format!("shard {shard} of the ${most} of {words}"),
+            of_day,
+        }
+    }
 }
 
-/// The smallest limit that holds for a run; the first one of several equal ones. `today`: the amount spent
-/// since 00:00 UTC by the ledger, read only if there is a daily limit.
+/// The smallest limit that holds for a run; the first one of several equal ones. Limits of the whole run are divided
+/// where it sends a share of its plan. `today`: the amount spent since 00:00 UTC by the ledger, read only if there is
+/// a daily limit.
 fn smallest(
     suite: &Suite,
-    flag: Option<(Usd, &str)>,
+    plan: &Plan,
+    flag: Option<FlagLimit>,
     budget: &ProjectBudget,
     today: impl FnOnce() -> Result<Usd, Failure>,
 ) -> Result<Option<CostLimit>, Failure> {
@@ -74,19 +91,43 @@ fn smallest(
             })
         }
     };
-    let limits = [
-        flag.and_then(|(most, words)| named(Some(most), words)),
+    let (of_share, of_run) = match flag {
+        Some(flag) if flag.of_share => (named(Some(flag.most), flag.words), None),
+        Some(flag) => (None, named(Some(flag.most), flag.words)),
+        None => (None, None),
+    };
+    let of_whole = [
+        of_run,
         named(suite.max_cost, "max_cost of the suite"),
         named(budget.max_cost_per_run, "max_cost_per_run of bakeoff.toml"),
         of_day,
     ];
-    Ok(limits.into_iter().flatten().min_by_key(|limit| limit.most))
+    let divided = of_whole.into_iter().flatten();
+    let divided = divided.map(|limit| match plan.shard() {
+        Some(shard) => limit.divided(shard, plan.whole_slot_count()),
+        None => limit,
+    });
+    Ok((of_share.into_iter().chain(divided)).min_by_key(|limit| limit.most))
+}
+
+/// A limit from the command line, or from the earlier parts of a resumed run.
+#[derive(Debug, Clone, Copy)]
+struct FlagLimit {
+    most: Usd,
+    words: &'static str,
+    /// True if it is that of the share alone, which is not divided any more.
+    of_share: bool,
 }
 
 /// The limit of `--max-cost`; without it, in a resumed run that of its earlier parts.
-fn flag(job: &Job, options: &Options) -> Option<(Usd, &'static str)> {
+fn flag(job: &Job, options: &Options) -> Option<FlagLimit> {
     let own = options.max_cost.map(|most| (most, "--max-cost"));
-    own.or_else(|| Some((job.earlier.as_ref()?.cap?, EARLIER_CAP)))
+    let own = own.or_else(|| Some((job.earlier.as_ref()?.cap?, EARLIER_CAP)));
+    own.map(|(most, words)| FlagLimit {
+        most,
+        words,
+        of_share: job.earlier.is_some(),
+    })
 }
 
 /// The limit of a run by the current ledger, before the run is prepared. Other runs may begin until then:
@@ -99,8 +140,13 @@ pub(in crate::command) fn limit_before_run(
     options: &Options,
     simulated: bool,
 ) -> Result<Option<CostLimit>, Failure> {
-    let ResolvedRun { suite, budget, .. } = &job.resolved;
-    smallest(suite, flag(job, options), budget, || {
+    let ResolvedRun {
+        suite,
+        budget,
+        plan,
+        ..
+    } = &job.resolved;
+    smallest(suite, plan, flag(job, options), budget, || {
         closing::close_ended(&options.output, options.quiet)?;
         let ledger = ledger::read(&options.output)?;
         let say = !options.quiet;
@@ -153,8 +199,13 @@ pub(super) fn claim_ledger<'o>(
             )?;
         }
     }
-    let ResolvedRun { suite, budget, .. } = &job.resolved;
-    let limit = smallest(suite, flag(job, options), budget, || {
+    let ResolvedRun {
+        suite,
+        budget,
+        plan,
+        ..
+    } = &job.resolved;
+    let limit = smallest(suite, plan, flag(job, options), budget, || {
         let read = claim.ledger.read()?;
         spent_today(job, &read, options, (simulated, began), false)
     })?;
@@ -309,7 +360,7 @@ fn refused(unbounded: &[(UnboundedCost, String)], limit: &CostLimit, endpoint: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::example;
+    use crate::plan::{example, plan};
 
     #[test]
     fn the_smallest_limit_holds_and_is_named() {
@@ -324,8 +375,12 @@ mod tests {
         };
         let spent = || Ok(Usd(30));
         let of = |suite: &Suite, flag: Option<Usd>, budget: &ProjectBudget| {
-            let flag = flag.map(|most| (most, "--max-cost"));
-            let limit = smallest(suite, flag, budget, spent).unwrap();
+            let flag = flag.map(|most| FlagLimit {
+                most,
+                words: "--max-cost",
+                of_share: false,
+            });
+            let limit = smallest(suite, &plan(suite), flag, budget, spent).unwrap();
             limit.map(|limit| (limit.most.0, limit.words))
         };
         let none = budget(None, None);
@@ -353,10 +408,49 @@ mod tests {
     }
 
     #[test]
+    fn the_caps_of_shares_add_up_to_the_cap() {
+        // Eight machines that each spend the whole cap would spend it eight times; a share that is resumed keeps its own.
+        let suite = Suite {
+            max_cost: Some(Usd(1_000_003)),
+            ..example::suite(11, 2, 3)
+        };
+        let budget = ProjectBudget::default();
+        let cap = |index: u32, flag: Option<FlagLimit>| {
+            let plan = plan(&suite).share(Some(Shard::new(index, 8).unwrap()));
+            smallest(&suite, &plan, flag, &budget, || Ok(Usd::ZERO))
+                .unwrap()
+                .unwrap()
+        };
+        let caps: Vec<CostLimit> = (1..=8).map(|index| cap(index, None)).collect();
+        assert_eq!(caps.iter().map(|cap| cap.most.0).sum::<i128>(), 1_000_003);
+        assert!(
+            caps[2].words.starts_with("shard 3/8 of the $"),
+            "{}",
+            caps[2].words
+        );
+        let flag = |most, of_share| FlagLimit {
+            most,
+            words: "--max-cost",
+            of_share,
+        };
+        assert_eq!(cap(3, Some(flag(Usd(33), false))).most, Usd(4));
+        assert_eq!(cap(3, Some(flag(Usd(33), true))).most, Usd(33));
+    }
+
+    #[test]
     fn the_ledger_is_read_only_for_a_limit_of_the_day() {
         // A folder without a ledger, or with a broken one, is no problem for a user without a daily limit.
         let suite = example::suite(1, 1, 1);
         let failing = || Err(Failure::usage("broken"));
-        assert!(smallest(&suite, None, &ProjectBudget::default(), failing).is_ok());
+        assert!(
+            smallest(
+                &suite,
+                &plan(&suite),
+                None,
+                &ProjectBudget::default(),
+                failing
+            )
+            .is_ok()
+        );
     }
 }

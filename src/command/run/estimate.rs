@@ -139,7 +139,12 @@ pub(in crate::command) fn view<'a>(job: &'a Job, estimate: &'a CostEstimate) -> 
 }
 
 pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
-    let ResolvedRun { suite, profile, .. } = &job.resolved;
+    let ResolvedRun {
+        suite,
+        profile,
+        plan,
+        ..
+    } = &job.resolved;
     let bounds = job.price_bounds();
     let bound = |prompt: &Prompt, place: usize| {
         worst_case::max_attempt_cost(&bounds[place], suite, profile.wording, (prompt, place))
@@ -147,6 +152,7 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     EstimateInputs {
         suite,
         prompt_digests: &job.prompt_digests(),
+        repetitions: &plan.prompt_repetitions(suite.repetitions),
         catalog: job.prices(),
         past: &past(job, reports),
         warm_up: &warm_up_prompt(suite),

@@ -37,6 +37,7 @@ use crate::command::base::model_list::ModelListState;
 use crate::command::base::preflight::{self, Facts};
 use crate::command::base::runtime::TOOL;
 
+use super::shard::ShardChoice;
 use super::until_decided::looks;
 
 /// The options of `bakeoff run`.
@@ -53,6 +54,8 @@ pub struct Options {
     pub repetitions: Option<u32>,
     pub concurrency: Option<u32>,
     pub seed: Option<u64>,
+    /// The share of the plan to send, as given on the command line.
+    pub shard: Option<ShardChoice>,
     pub scenario: Option<PathBuf>,
     pub sim_seed: Option<u64>,
     pub output: PathBuf,
@@ -179,6 +182,10 @@ impl ResolvedRun {
             return Err(Failure::usage(message));
         }
         let plan = plan(&suite);
+        let plan = match options.shard {
+            Some(choice) => plan.share(Some(choice.resolve(&plan)?)),
+            None => plan,
+        };
         if options.switch_gate {
             let gate = suite.gate.get_or_insert_default();
             gate.switch.get_or_insert_default();
@@ -239,7 +246,7 @@ impl ResolvedRun {
         let looks = manifest.until_decided.as_ref();
         Ok(Self {
             profile: endpoint::resolve(&project, &suite.endpoint, ca_file)?,
-            plan: plan(&suite),
+            plan: manifest.plan(),
             looks: looks.map_or_else(Vec::new, |planned| planned.looks.clone()),
             environment: manifest.environment.clone(),
             selection: manifest.selection.clone(),
@@ -512,6 +519,7 @@ impl Job {
             warming: Vec::new(),
             judging: None,
             parts: Vec::new(),
+            shard: self.resolved.plan.shard(),
             planned_trials: self.resolved.plan.trial_count(),
             plan_digest: self.resolved.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

@@ -26,6 +26,10 @@ pub(super) struct LimitAbort {
 impl LimitAbort {
     /// The early end of a run with a limit that asks for it; `None` for any other.
     pub(super) fn from_manifest(manifest: &Manifest) -> Option<Self> {
+        if manifest.shard.is_some() {
+            // The limit is on the whole run, which this process does not see.
+            return None;
+        }
         let gate = manifest.suite.gate.as_ref()?;
         gate.limits.iter().any(|limit| limit.abort).then(|| Self {
             fold: EvidenceFold::new(manifest),

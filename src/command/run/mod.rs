@@ -21,6 +21,7 @@ mod remaining;
 pub mod resume;
 mod sample_store;
 mod session;
+pub(crate) mod shard;
 mod until_decided;
 
 use std::io::{self, BufWriter, Write};
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use crate::engine::{RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
-use crate::record::{Manifest, RequestLog, Run, Status, run_name};
+use crate::record::{Manifest, RequestLog, Run, Status, run_name, shard_run_name};
 use crate::report::{IgnoredParameter, IncompleteTrial, VerificationDocument};
 use crate::units::Nanos;
 
@@ -95,7 +96,12 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 
 /// Prints notes about models, likely problems and the expected duration.
 fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
-    let ResolvedRun { suite, profile, .. } = &job.resolved;
+    let ResolvedRun {
+        suite,
+        profile,
+        plan,
+        ..
+    } = &job.resolved;
     let simulated = profile.base_url.is_none();
     let scenario = simulated.then(|| read_scenario(options.scenario.as_deref()));
     let scenario = scenario.transpose()?.map(|(scenario, _)| scenario);
@@ -112,7 +118,7 @@ fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
             .collect::<Vec<_>>(),
     )?;
     Ok(print_lines(&[preflight::duration(
-        suite,
+        (suite, plan),
         profile,
         job.catalog(),
         scenario.as_ref(),
@@ -279,6 +285,10 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     let LedgerClaim { ledger, began } =
         cost_cap::claim_ledger(job, options, opened.record.scenario.is_some())?;
     let name = run_name(began, random_number()?);
+    let name = match job.resolved.plan.shard() {
+        Some(shard) => shard_run_name(&name, shard),
+        None => name,
+    };
     let run = Run::create(&options.output, &job.resolved.suite.name, &name)?;
     let mut manifest = job.manifest(opened, name, began);
     manifest.estimate = Some(estimated);

@@ -224,11 +224,19 @@ pub(super) fn carry_out(
     let Some(found) = found else {
         return Ok(exit::INTERRUPTED);
     };
+    let (gate_status, switch) = match manifest.shard {
+        // The gate is on the whole run: `merge` judges it.
+        Some(_) => (GateStatus::Passed, None),
+        None => (
+            limit_abort::status(found.gate_status, broken_limit),
+            found.switch,
+        ),
+    };
     Ok(RunResult {
         interrupted: ending == RunEnd::Interrupted || deferred.interrupted,
         incomplete: !found.sound || deferred.ungraded > 0,
-        gate_status: limit_abort::status(found.gate_status, broken_limit),
-        switch: found.switch,
+        gate_status,
+        switch,
         on_inconclusive: found.on_inconclusive,
     }
     .code())

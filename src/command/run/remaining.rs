@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 
 use crate::engine::FinishedTrials;
-use crate::plan::plan;
 use crate::record::{Manifest, Run, RunError, StandingSamples};
 use crate::units::plural;
 
@@ -32,7 +31,7 @@ impl Remaining {
     }
 
     fn of(manifest: &Manifest, standing: &StandingSamples, retry_failed: bool) -> Self {
-        let slots = plan(&manifest.suite).slots();
+        let slots = manifest.plan().slots();
         let slots = slots.take_while(|slot| slot.round <= manifest.rounds());
         let planned = slots.flat_map(|slot| slot.trials().collect::<Vec<_>>());
         let planned: Vec<u64> = planned.map(|trial| trial.number).collect();

@@ -143,6 +143,12 @@ fn take_over(run: Run, reports: &Path, options: &Options) -> Result<StoredParts,
     }
     // Read after the run was taken over: another process may have finished it meanwhile.
     let manifest = run.manifest()?;
+    if manifest.is_merged() {
+        return Err(Failure::usage(format!(
+            "`{}` was merged from shards: resume those that are incomplete, and merge again",
+            options.run.display()
+        )));
+    }
     for path in &options.rescued {
         let joined = join_rescued(&run, &manifest.run, path)?;
         if joined == 0 {
@@ -345,16 +351,10 @@ fn open_part(
     )?;
     let start = part_start(&run, manifest.started_at, began)?;
     if manifest.parts.is_empty() {
-        manifest.parts.push(RunPart {
-            started_at: manifest.started_at,
-            start_ns: Nanos::ZERO,
-            tool: manifest.tool.clone(),
-            trials: manifest.planned_trials,
-            repeated_failures: 0,
-            differences: Vec::new(),
-        });
+        manifest.parts.push(manifest.only_part());
     }
     manifest.parts.push(RunPart {
+        shard: None,
         started_at: began,
         start_ns: start,
         tool: TOOL.to_owned(),

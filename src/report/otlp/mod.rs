@@ -59,6 +59,8 @@ struct RunSource {
     names: GenAiNames,
     /// Start of the run, Unix time in nanoseconds.
     start: u64,
+    /// Starts of the parts of a merged run, on the run's clock and as Unix time: its shards went on side by side.
+    parts: Vec<(Nanos, u64)>,
     trace_id: Vec<u8>,
     root_id: Vec<u8>,
 }
@@ -78,7 +80,12 @@ impl OtlpFold {
             is_simulated: endpoint.scenario.is_some(),
             streams: manifest.suite.stream,
             names,
-            start: u64::try_from(manifest.started_at.as_nanosecond()).unwrap_or(0),
+            start: unix_nanos(manifest.started_at),
+            parts: {
+                let parts = manifest.parts.iter().filter(|part| part.shard.is_some());
+                let parts = parts.map(|part| (part.start_ns, unix_nanos(part.started_at)));
+                parts.collect()
+            },
             trace_id: id("trace")[..16].to_vec(),
             root_id: id("root")[..8].to_vec(),
         };
@@ -98,7 +105,9 @@ impl OtlpFold {
             let span = self.source.span(sample, attempt, number, answered);
             self.spans.push(span);
         }
-        self.end = self.end.max(sample.end());
+        let ends = [self.end, sample.end()];
+        // The shards of a merged run lie one after the other on its clock, but went on side by side.
+        self.end = (ends.into_iter().max_by_key(|end| self.source.at(*end))).unwrap_or(self.end);
         self.metrics.add(sample);
         (self.spans.len() >= SPANS_PER_MESSAGE).then(|| self.flush())
     }
@@ -159,7 +168,11 @@ impl RunSource {
 
     /// Unix time of an instant of the run.
     fn at(&self, instant: Nanos) -> u64 {
-        self.start.saturating_add(instant.0)
+        let begun = self.parts.partition_point(|(start, _)| *start <= instant);
+        match begun.checked_sub(1).map(|part| self.parts[part]) {
+            Some((start, at)) => at.saturating_add(instant.since(start).0),
+            None => self.start.saturating_add(instant.0),
+        }
     }
 
     /// The attributes that spans and data points of a sample share.
@@ -287,6 +300,10 @@ fn host(url: &str) -> Option<&str> {
         .rfind(':')
         .filter(|colon| !host[*colon..].contains(']'));
     Some(port.map_or(host, |colon| &host[..colon]))
+}
+
+fn unix_nanos(at: jiff::Timestamp) -> u64 {
+    u64::try_from(at.as_nanosecond()).unwrap_or(0)
 }
 
 fn attribute(name: &str, value: Value) -> KeyValue {

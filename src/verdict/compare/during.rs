@@ -15,7 +15,8 @@ const BURST_WITHIN: Nanos = Nanos::from_millis(10_000);
 pub(in crate::verdict) fn run_notes(evidence: &Evidence) -> Vec<String> {
     let drifts = evidence.variants.iter();
     let drifts = drifts.flat_map(|variant| drift_notes(evidence, variant));
-    let bursts = evidence.variants.iter().filter_map(burst_note);
+    let bursts = evidence.variants.iter();
+    let bursts = bursts.filter_map(|variant| burst_note(evidence, variant));
     drifts
         .chain(bursts)
         .chain(shared_cache_notes(evidence))
@@ -55,7 +56,7 @@ fn drift_note(variant: &VariantEvidence, found: &drift::Drift) -> String {
 
 /// A note on failures in bursts: they are not independent and carry less information than their number
 /// suggests.
-fn burst_note(variant: &VariantEvidence) -> Option<String> {
+fn burst_note(evidence: &Evidence, variant: &VariantEvidence) -> Option<String> {
     let mut failed: Vec<Nanos> = variant
         .prompts
         .iter()
@@ -64,7 +65,11 @@ fn burst_note(variant: &VariantEvidence) -> Option<String> {
         .map(|one| one.sent_ns)
         .collect();
     failed.sort_unstable();
-    let groups = failed.chunk_by(|one, next| next.since(*one) < BURST_WITHIN);
+    // Between two parts, which lie next to each other on the clock, any time may have passed.
+    let near = |one: &Nanos, next: &Nanos| {
+        next.since(*one) < BURST_WITHIN && evidence.part_at(*one) == evidence.part_at(*next)
+    };
+    let groups = failed.chunk_by(near);
     let sizes: Vec<usize> = groups
         .map(<[Nanos]>::len)
         .filter(|&size| size > 1)

@@ -1,0 +1,98 @@
+//! `bakeoff merge`: joins the shards of a plan into one run.
+//!
+//! Owns its messages and its exit code. Must not know how shards are joined. Invariant: no run is overwritten, and a
+//! merged run that lacks something is never taken for a whole one.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::record::{MergeError, Run, Shares, Status};
+use crate::verdict::exit_code::{RunResult, enough_was_answered};
+
+use super::base::failure::Failure;
+use super::base::github;
+use super::base::reports::{
+    Format, make_files, print, print_more, show, warn_of_incomparable, warn_of_inconclusive,
+};
+use super::base::stdio::{stderr, stdout};
+
+/// Lines that cannot be read which are printed one by one.
+const LOST_PRINTED: usize = 5;
+
+/// The options of `bakeoff merge`.
+#[derive(Debug)]
+pub struct Options {
+    /// Folders of the shards.
+    pub runs: Vec<PathBuf>,
+    /// Folder of the merged run.
+    pub output: PathBuf,
+    /// Print only the result.
+    pub quiet: bool,
+    /// Print everything, not the result alone.
+    pub verbose: bool,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// Carries out `bakeoff merge`.
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
+    if options.output.symlink_metadata().is_ok() {
+        return Err(Failure::usage(format!(
+            "`{}` exists already: name another folder, or delete it",
+            options.output.display()
+        )));
+    }
+    let runs = options.runs.iter().map(|path| Run::open(path));
+    let runs = runs.collect::<Result<Vec<Run>, _>>()?;
+    let shares = Shares::new(runs).map_err(to_failure)?;
+    let merged = shares.merge_into(&options.output).map_err(to_failure)?;
+    let manifest = &merged.manifest;
+    if !options.quiet {
+        let mut err = stderr();
+        for line in merged.lost.iter().take(LOST_PRINTED) {
+            writeln!(err, "warning: {line}")?;
+        }
+        if merged.lost.len() > LOST_PRINTED {
+            let more = merged.lost.len() - LOST_PRINTED;
+            writeln!(err, "warning: {more} more lines cannot be read")?;
+        }
+        if let Status::Incomplete(reason) = &manifest.status {
+            writeln!(err, "warning: the merged run is incomplete: {reason}")?;
+        }
+    }
+    let report = make_files(&merged.run, manifest)?;
+    github::append_job_summary(&report.job_summary())?;
+    if options.json {
+        print(&report, Format::Json, stdout())?;
+    } else {
+        show(&report, options.verbose, stdout())?;
+        if !options.quiet {
+            print_more(&options.output, options.verbose)?;
+        }
+    }
+    let judged = report.evaluation();
+    warn_of_incomparable(judged)?;
+    let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
+    if !options.quiet {
+        warn_of_inconclusive(gate_status, on_inconclusive)?;
+    }
+    let is_sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
+    Ok(RunResult {
+        interrupted: false,
+        incomplete: !is_sound,
+        gate_status,
+        switch: judged.switch_outcome(),
+        on_inconclusive,
+    }
+    .code())
+}
+
+fn to_failure(error: MergeError) -> Failure {
+    match error {
+        MergeError::Run(error) => error.into(),
+        MergeError::Double { .. } => Failure::usage(format!(
+            "{error}\n  a task that was started again sends its shard again: merge the complete one"
+        )),
+        error => Failure::usage(error.to_string()),
+    }
+}
