@@ -15,7 +15,7 @@ use crate::command::merge::Options;
     The shards are those of `bakeoff run --shard`. The merged run has every report and its gates are judged;\n\
     while shards are missing it is incomplete (exit code 4).")]
 pub(super) struct MergeArgs {
-    /// Run folders of the shards
+    /// Run folders of the shards, or the folder of a suite that holds them
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// Folder of the merged run; must not exist

@@ -4,9 +4,10 @@
 //! merged run that lacks something is never taken for a whole one.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::record::{MergeError, Run, Shares, Status};
+use crate::input::Walk;
+use crate::record::{MergeError, Run, RunError, Shares, Status};
 use crate::verdict::exit_code::{RunResult, enough_was_answered};
 
 use super::base::failure::Failure;
@@ -42,8 +43,10 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             options.output.display()
         )));
     }
-    let runs = options.runs.iter().map(|path| Run::open(path));
-    let runs = runs.collect::<Result<Vec<Run>, _>>()?;
+    let mut runs = Vec::new();
+    for path in &options.runs {
+        runs.extend(shards_at(path)?);
+    }
     let shares = Shares::new(runs).map_err(to_failure)?;
     let merged = shares.merge_into(&options.output).map_err(to_failure)?;
     let manifest = &merged.manifest;
@@ -85,6 +88,30 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         on_inconclusive,
     }
     .code())
+}
+
+/// The run at `path`, or the shards in it if it is the folder of a suite's runs: a container may have no shell that
+/// lists them.
+fn shards_at(path: &Path) -> Result<Vec<Run>, Failure> {
+    let not_a_run = match Run::open(path) {
+        Ok(run) => return Ok(vec![run]),
+        Err(error @ RunError::NotARun { .. }) if path.is_dir() => error,
+        Err(error) => return Err(error.into()),
+    };
+    let entries = Walk::default().entries(path).unwrap_or_default();
+    let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
+    let mut paths: Vec<PathBuf> = folders.map(|entry| entry.path).collect();
+    paths.sort();
+    let runs = paths.iter().filter_map(|path| Run::open(path).ok());
+    let is_shard = |run: &Run| {
+        run.manifest()
+            .is_ok_and(|manifest| manifest.shard.is_some())
+    };
+    let shards: Vec<Run> = runs.filter(is_shard).collect();
+    if shards.is_empty() {
+        return Err(not_a_run.into());
+    }
+    Ok(shards)
 }
 
 fn to_failure(error: MergeError) -> Failure {

@@ -423,6 +423,9 @@ pub struct JournalReader<R, E> {
     entry: PhantomData<fn() -> E>,
 }
 
+/// Reads a journal from a file.
+pub(super) type FileReader<E> = JournalReader<BufReader<File>, E>;
+
 /// The end of a line.
 enum LineEnd {
     Newline,

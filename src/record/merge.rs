@@ -5,22 +5,21 @@
 //! their own share an instant.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::plan::{Plan, Shard};
 use crate::units::{Nanos, digest, plural};
 
-use super::journal::{JournalError, JournalReader, JournalWriter};
-use super::run::{temporary_sibling, to_run_error};
+use super::journal::{JournalError, JournalWriter};
 use super::{
-    Amendment, EstimateRecord, Judging, Manifest, Run, RunError, RunPart, Sample, Status, Warming,
-    run_name,
+    Amendment, EstimateRecord, Judging, Manifest, Run, RunError, RunPart, Status, Warming, run_name,
 };
 
-/// Samples written at once.
-const BATCH: usize = 256;
+mod differences;
+mod samples;
+
+use differences::differences;
+use samples::{SampleWriter, join, lost_line, open_journal};
 
 /// The reason why runs cannot be merged.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +70,7 @@ impl From<JournalError> for MergeError {
 
 /// A run that sent a share of a plan.
 #[derive(Debug)]
-struct Share {
+struct ShardRun {
     run: Run,
     manifest: Manifest,
     shard: Shard,
@@ -81,7 +80,7 @@ struct Share {
 #[derive(Debug)]
 pub struct Shares {
     /// At least one, by index.
-    shares: Vec<Share>,
+    shares: Vec<ShardRun>,
 }
 
 /// A merged run.
@@ -107,7 +106,7 @@ impl Shares {
             let Some(shard) = manifest.shard else {
                 return Err(MergeError::Whole(run.folder().to_owned()));
             };
-            shares.push(Share {
+            shares.push(ShardRun {
                 run,
                 manifest,
                 shard,
@@ -150,26 +149,17 @@ impl Shares {
     /// # Errors
     /// If a share cannot be read or has samples of another one, or the run cannot be written; `out` does not exist then.
     pub fn merge_into(&self, out: &Path) -> Result<MergedRun, MergeError> {
-        if let Some(above) = out.parent() {
-            fs::create_dir_all(above).map_err(to_run_error("make the folder", above))?;
-        }
-        // Where the program is killed, nothing that looks like a run is left.
-        let temporary = temporary_sibling(out);
-        let run = Run::create_at(&temporary)?;
-        let merged = self.write(&run).and_then(|(manifest, lost)| {
-            fs::rename(&temporary, out).map_err(to_run_error("make the folder", out))?;
-            let run = Run::open(out)?;
-            Ok(MergedRun {
-                run,
-                manifest,
-                lost,
-            })
-        });
-        if merged.is_err() {
-            // The error is the relevant one.
-            let _ = fs::remove_dir_all(&temporary);
-        }
-        merged
+        let mut written = None;
+        let run = Run::create_whole(out, |run| {
+            written = Some(self.write(run)?);
+            Ok::<_, MergeError>(())
+        })?;
+        let (manifest, lost) = written.expect("it was written, or an error was returned");
+        Ok(MergedRun {
+            run,
+            manifest,
+            lost,
+        })
     }
 
     fn write(&self, run: &Run) -> Result<(Manifest, Vec<String>), MergeError> {
@@ -202,8 +192,8 @@ impl Shares {
 
     /// The shares by the clock of their instants. A process has a clock of its own, so that only shares that were cut from
     /// one recorded run have a common one: they have its name.
-    fn clocks(&self) -> Vec<Vec<&Share>> {
-        let mut clocks: Vec<Vec<&Share>> = Vec::new();
+    fn clocks(&self) -> Vec<Vec<&ShardRun>> {
+        let mut clocks: Vec<Vec<&ShardRun>> = Vec::new();
         for share in &self.shares {
             let mut known = clocks.iter_mut();
             match known.find(|clock| clock[0].manifest.run == share.manifest.run) {
@@ -286,7 +276,7 @@ impl Shares {
 
 /// The manifest of the shares of these clocks, joined.
 fn merged_manifest(
-    clocks: &[Vec<&Share>],
+    clocks: &[Vec<&ShardRun>],
     whole: &Plan,
     parts: Vec<RunPart>,
     status: Status,
@@ -341,7 +331,7 @@ fn sum_warming<'m>(manifests: impl Iterator<Item = &'m Manifest>) -> Vec<Warming
 }
 
 /// The parts of the shares of one clock, which begins at `begins` on that of the merged run.
-fn parts_of(clock: &[&Share], begins: Nanos) -> Vec<RunPart> {
+fn parts_of(clock: &[&ShardRun], begins: Nanos) -> Vec<RunPart> {
     let share = clock[0];
     let mut parts = share.manifest.parts.clone();
     if parts.is_empty() {
@@ -352,246 +342,6 @@ fn parts_of(clock: &[&Share], begins: Nanos) -> Vec<RunPart> {
         part.start_ns = Nanos(part.start_ns.0.saturating_add(begins.0));
     }
     parts
-}
-
-/// Differences between two shares, each as a line.
-fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut differs = |what: &str, one: &str, other: &str| {
-        if one != other {
-            found.push(format!("{what}: {one} and {other}"));
-        }
-    };
-    let count = |manifest: &Manifest| {
-        let count = manifest.shard.map_or(1, Shard::count);
-        count.to_string()
-    };
-    differs("version", &one.tool, &other.tool);
-    differs(
-        "record format",
-        &one.version.to_string(),
-        &other.version.to_string(),
-    );
-    differs("number of shards", &count(one), &count(other));
-    differs("suite", &one.suite.name, &other.suite.name);
-    differs(
-        "seed",
-        &one.suite.seed.to_string(),
-        &other.suite.seed.to_string(),
-    );
-    differs(
-        "digest of the suite",
-        &suite_digest(one),
-        &suite_digest(other),
-    );
-    differs("order of the plan", &one.plan_digest, &other.plan_digest);
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
-    differs(
-        "environment",
-        &or_none(&one.environment),
-        &or_none(&other.environment),
-    );
-    let (a, b) = (&one.endpoint, &other.endpoint);
-    differs("endpoint", &a.name, &b.name);
-    differs("base URL", &or_none(&a.base_url), &or_none(&b.base_url));
-    differs(
-        "variable of the key",
-        &or_none(&a.key_variable),
-        &or_none(&b.key_variable),
-    );
-    differs("scenario", &or_none(&a.scenario), &or_none(&b.scenario));
-    for setting in &one.client {
-        let mut others = other.client.iter();
-        let same = others.find(|other| other.name == setting.name);
-        let value = same.map_or("none", |same| same.value.as_str());
-        differs(
-            &format!("client setting `{}`", setting.name),
-            &setting.value,
-            value,
-        );
-    }
-    differs(
-        "number of client settings",
-        &one.client.len().to_string(),
-        &other.client.len().to_string(),
-    );
-    let prices = |manifest: &Manifest| {
-        let prices = manifest.prices.as_ref();
-        prices.map_or_else(Vec::new, |prices| prices.models.clone())
-    };
-    if prices(one) != prices(other) {
-        found.push("prices: not the same for every model".to_owned());
-    }
-    found
-}
-
-/// The digest of the suite as it stands in the manifest, whatever the manifest says.
-fn suite_digest(manifest: &Manifest) -> String {
-    digest(&serde_json::to_vec(&manifest.suite).expect("a suite is always JSON"))
-}
-
-/// Opens a journal; `None` if there is none.
-fn open_journal<E: super::Entry>(
-    folder: &Path,
-) -> Result<Option<JournalReader<BufReader<fs::File>, E>>, JournalError> {
-    match JournalReader::open(folder) {
-        Ok(reader) => Ok(Some(reader)),
-        Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn lost_line<T>(share: &Share, problem: &Result<T, JournalError>) -> String {
-    let problem = problem.as_ref().err().map(ToString::to_string);
-    format!(
-        "{}/{}",
-        share.run.folder().display(),
-        problem.unwrap_or_default()
-    )
-}
-
-/// Joins the samples of one clock, in the order of their ends; those of a single share keep theirs.
-fn join(
-    clock: &[&Share],
-    whole: &Plan,
-    begins: Nanos,
-    writer: &mut SampleWriter,
-    lost: &mut Vec<String>,
-) -> Result<(), MergeError> {
-    let mut readers = Vec::with_capacity(clock.len());
-    for share in clock {
-        readers.push(ShareReader::open(share, *whole)?);
-    }
-    loop {
-        let heads = readers.iter().enumerate();
-        let heads = heads.filter_map(|(index, reader)| {
-            let head = reader.head.as_ref()?;
-            Some((head.end(), head.trial, index))
-        });
-        let Some((_, _, index)) = heads.min() else {
-            break;
-        };
-        let Some(mut sample) = readers[index].advance()? else {
-            break;
-        };
-        sample.move_by(begins);
-        writer.append(sample)?;
-    }
-    lost.extend(readers.into_iter().flat_map(|reader| reader.lost));
-    Ok(())
-}
-
-/// The samples of a share, checked.
-struct ShareReader<'s> {
-    share: &'s Share,
-    whole: Plan,
-    reader: Option<JournalReader<BufReader<fs::File>, Sample>>,
-    /// The next sample; `None` at the end.
-    head: Option<Sample>,
-    /// Lines that cannot be read.
-    lost: Vec<String>,
-}
-
-impl<'s> ShareReader<'s> {
-    fn open(share: &'s Share, whole: Plan) -> Result<Self, MergeError> {
-        let mut reader = Self {
-            share,
-            whole,
-            // A share that was killed before its first sample has no file.
-            reader: open_journal(share.run.folder())?,
-            head: None,
-            lost: Vec::new(),
-        };
-        reader.advance()?;
-        Ok(reader)
-    }
-
-    /// Returns the next sample, and reads the one after it.
-    fn advance(&mut self) -> Result<Option<Sample>, MergeError> {
-        let mut next = None;
-        while let Some(read) = self.reader.as_mut().and_then(Iterator::next) {
-            match read {
-                Ok(sample) => {
-                    self.check(&sample)?;
-                    next = Some(sample);
-                    break;
-                }
-                Err(JournalError::Line { .. }) => self.lost.push(lost_line(self.share, &read)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(std::mem::replace(&mut self.head, next))
-    }
-
-    /// Refuses a sample of a trial that the share does not have.
-    fn check(&self, sample: &Sample) -> Result<(), MergeError> {
-        let shard = self.share.shard;
-        let variants = self.share.manifest.suite.variants.len() as u64;
-        let is_own = sample.trial < self.whole.trial_count()
-            && sample.trial.checked_div(variants) == Some(sample.slot)
-            && shard.has_slot(sample.slot);
-        if is_own {
-            return Ok(());
-        }
-        Err(MergeError::Foreign {
-            folder: self.share.run.folder().to_owned(),
-            shard,
-            trial: sample.trial,
-        })
-    }
-}
-
-/// The samples of a merged run as they are written.
-struct SampleWriter {
-    journal: JournalWriter<Sample>,
-    batch: Vec<Sample>,
-    /// Whether each trial of the plan has ended.
-    ended: Vec<bool>,
-    /// The first instant after all samples and parts so far.
-    next_free: Nanos,
-}
-
-impl SampleWriter {
-    fn new(journal: JournalWriter<Sample>, whole: &Plan) -> Self {
-        Self {
-            journal,
-            batch: Vec::new(),
-            ended: vec![false; usize::try_from(whole.trial_count()).unwrap_or(usize::MAX)],
-            next_free: Nanos::ZERO,
-        }
-    }
-
-    fn append(&mut self, sample: Sample) -> Result<(), JournalError> {
-        self.reserve_until(sample.end());
-        if !sample.outcome.is_abandoned() {
-            let trial = usize::try_from(sample.trial).ok();
-            if let Some(ended) = trial.and_then(|trial| self.ended.get_mut(trial)) {
-                *ended = true;
-            }
-        }
-        self.batch.push(sample);
-        if self.batch.len() == BATCH {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), JournalError> {
-        self.journal.append_all(&self.batch)?;
-        self.batch.clear();
-        Ok(())
-    }
-
-    /// No later share begins at or before this instant.
-    fn reserve_until(&mut self, instant: Nanos) {
-        self.next_free = self.next_free.max(Nanos(instant.0.saturating_add(1)));
-    }
-
-    fn ended(&self) -> u64 {
-        self.ended.iter().filter(|ended| **ended).count() as u64
-    }
 }
 
 #[cfg(test)]

@@ -144,12 +144,29 @@ impl Run {
         Ok(Self { folder })
     }
 
-    /// Creates the folder of a run at this path.
+    /// Creates the run at `folder` with what `fill` writes: whole, or not at all.
     ///
     /// # Errors
-    /// If it cannot be made or is there already.
-    pub(super) fn create_at(folder: &Path) -> Result<Self, RunError> {
-        fs::create_dir(folder).map_err(to_run_error("make the folder", folder))?;
+    /// If the folder is there already or cannot be made, or `fill` fails.
+    pub(super) fn create_whole<E: From<RunError>>(
+        folder: &Path,
+        fill: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        if let Some(above) = folder.parent() {
+            fs::create_dir_all(above).map_err(to_run_error("make the folder", above))?;
+        }
+        let temporary = temporary_sibling(folder);
+        fs::create_dir(&temporary).map_err(to_run_error("make the folder", &temporary))?;
+        let run = Self { folder: temporary };
+        let filled = fill(&run).and_then(|()| {
+            let made = fs::rename(&run.folder, folder);
+            Ok(made.map_err(to_run_error("make the folder", folder))?)
+        });
+        if let Err(error) = filled {
+            // The error is the relevant one.
+            let _ = fs::remove_dir_all(&run.folder);
+            return Err(error);
+        }
         let folder = folder.to_owned();
         Ok(Self { folder })
     }
@@ -514,7 +531,7 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
 }
 
 /// A name in the same folder that no other process uses, so that the file can be renamed to `path`.
-pub(super) fn temporary_sibling(path: &Path) -> PathBuf {
+fn temporary_sibling(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }

@@ -56,7 +56,7 @@ fn run_shards(home: &Home, flags: &str, indices: impl IntoIterator<Item = u32>) 
     }
 }
 
-/// What a sample says of its trial, whoever sent it.
+/// What a sample says of its trial, whichever process sent it.
 fn key(sample: &Value) -> Value {
     json!([
         sample["trial"],
@@ -72,7 +72,7 @@ fn key(sample: &Value) -> Value {
 
 #[test]
 fn shards_cover_the_plan_once_and_their_caps_add_up() {
-    // Eight machines that together send a trial twice, or none, or more than the cap, make a run that nobody asked for.
+    // Eight machines that together send a trial twice, or none, or more than the cap, make another run than the plan.
     let home = Home::new().with(
         "suite.toml",
         &suite("max_cost = 0.070000000001\nwarmup = 1"),
@@ -333,6 +333,12 @@ fn missing_shards_are_named_until_they_are_there() {
         .map(|sample| sample["trial"].as_u64().unwrap())
         .collect();
     assert!(trials.into_iter().eq(0..TRIALS));
+    // Where there is no shell to list them, the folder will do; other runs in it are left alone.
+    home.bakeoff("run suite.toml --quiet --scenario world.toml")
+        .run();
+    home.bakeoff("merge reports/load -o by-folder --quiet")
+        .run();
+    assert_eq!(manifest(&home, "all"), manifest(&home, "by-folder"));
     merge(&home, "all")
         .exits(2)
         .complains("`all` exists already")

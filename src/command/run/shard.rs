@@ -11,7 +11,7 @@ const KUBERNETES: &str = "JOB_COMPLETION_INDEX";
 /// Begins the variables of a task in a Slurm array.
 const SLURM: &str = "SLURM_ARRAY_TASK_";
 /// The variables of the environment of this process.
-type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+type SchedulerVariables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A share as chosen on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl ShardChoice {
         Ok(shard)
     }
 
-    fn of_variables(self, variable: Variables<'_>) -> Result<Shard, String> {
+    fn of_variables(self, variable: SchedulerVariables<'_>) -> Result<Shard, String> {
         match self {
             Self::This(shard) => {
                 // Where the scheduler counts as the user does, it must mean the same share.
@@ -90,7 +90,10 @@ impl ShardChoice {
 }
 
 /// The index (from 1) that a scheduler gives, and its variable; `None` without a scheduler.
-fn found_index(count: u32, variable: Variables<'_>) -> Result<Option<(u32, String)>, String> {
+fn found_index(
+    count: u32,
+    variable: SchedulerVariables<'_>,
+) -> Result<Option<(u32, String)>, String> {
     let slurm = format!("{SLURM}ID");
     match (variable(KUBERNETES), variable(&slurm)) {
         (None, None) => Ok(None),
@@ -115,7 +118,11 @@ fn found_index(count: u32, variable: Variables<'_>) -> Result<Option<(u32, Strin
 /// The index of a task in a Slurm array. The ids of the array are in no variable, so that they must follow from those
 /// that there are: `--array=0-2:2,3,6` has three evenly spread ids by its COUNT, MIN, MAX and STEP, but 3 is none of
 /// them.
-fn slurm_index(count: u32, id: &str, variable: Variables<'_>) -> Result<(u32, String), String> {
+fn slurm_index(
+    count: u32,
+    id: &str,
+    variable: SchedulerVariables<'_>,
+) -> Result<(u32, String), String> {
     let read = |name: &str| {
         let name = format!("{SLURM}{name}");
         let value = variable(&name).ok_or_else(|| format!("{name} is not set"))?;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::{Slot, plan};
-use crate::record::{Outcome, example};
+use crate::record::{Outcome, Sample, example};
 
 /// A stored share in `folder`: of the trials of its slots, each sample sent at `sent(trial)`.
 fn store(

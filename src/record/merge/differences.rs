@@ -1,0 +1,84 @@
+//! Differences between two shards that keep them from being one run.
+//!
+//! Owns which of them matter, and their sentences. Must not know shards that lack something. Invariant: shards without a
+//! difference sent shares of the same requests in the same order, to the same endpoint at the same prices.
+
+use crate::plan::Shard;
+use crate::record::Manifest;
+use crate::units::digest;
+
+/// Differences between two shares, each as a line.
+pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut differs = |what: &str, one: &str, other: &str| {
+        if one != other {
+            found.push(format!("{what}: {one} and {other}"));
+        }
+    };
+    let count = |manifest: &Manifest| {
+        let count = manifest.shard.map_or(1, Shard::count);
+        count.to_string()
+    };
+    differs("version", &one.tool, &other.tool);
+    differs(
+        "record format",
+        &one.version.to_string(),
+        &other.version.to_string(),
+    );
+    differs("number of shards", &count(one), &count(other));
+    differs("suite", &one.suite.name, &other.suite.name);
+    differs(
+        "seed",
+        &one.suite.seed.to_string(),
+        &other.suite.seed.to_string(),
+    );
+    differs(
+        "digest of the suite",
+        &suite_digest(one),
+        &suite_digest(other),
+    );
+    differs("order of the plan", &one.plan_digest, &other.plan_digest);
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    differs(
+        "environment",
+        &or_none(&one.environment),
+        &or_none(&other.environment),
+    );
+    let (a, b) = (&one.endpoint, &other.endpoint);
+    differs("endpoint", &a.name, &b.name);
+    differs("base URL", &or_none(&a.base_url), &or_none(&b.base_url));
+    differs(
+        "variable of the key",
+        &or_none(&a.key_variable),
+        &or_none(&b.key_variable),
+    );
+    differs("scenario", &or_none(&a.scenario), &or_none(&b.scenario));
+    for setting in &one.client {
+        let mut others = other.client.iter();
+        let same = others.find(|other| other.name == setting.name);
+        let value = same.map_or("none", |same| same.value.as_str());
+        differs(
+            &format!("client setting `{}`", setting.name),
+            &setting.value,
+            value,
+        );
+    }
+    differs(
+        "number of client settings",
+        &one.client.len().to_string(),
+        &other.client.len().to_string(),
+    );
+    let prices = |manifest: &Manifest| {
+        let prices = manifest.prices.as_ref();
+        prices.map_or_else(Vec::new, |prices| prices.models.clone())
+    };
+    if prices(one) != prices(other) {
+        found.push("prices: not the same for every model".to_owned());
+    }
+    found
+}
+
+/// The digest of the suite as it stands in the manifest, whatever the manifest says.
+fn suite_digest(manifest: &Manifest) -> String {
+    digest(&serde_json::to_vec(&manifest.suite).expect("a suite is always JSON"))
+}
