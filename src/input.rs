@@ -7,6 +7,7 @@
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Folders that one walk visits: a large checkout with its dependencies has fewer.
 pub const WALK_FOLDERS: usize = 20_000;
@@ -55,9 +56,13 @@ pub fn open_regular_to_write(path: &Path, options: &OpenOptions) -> io::Result<F
 /// process such as `/dev/stdin` or what a shell puts in place of `<(command)`.
 ///
 /// # Errors
-/// Those of [`open_regular`].
+/// Those of [`open_regular`]; also where standard input is named by `-` a second time.
 pub fn open_named(path: &Path) -> io::Result<File> {
     if path == Path::new(STANDARD_INPUT) {
+        if STANDARD_INPUT_IS_READ.swap(true, Ordering::Relaxed) {
+            let message = "it was read already, and can be named by `-` only once: name a file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         return standard_input();
     }
     if is_descriptor(path) {
@@ -68,6 +73,9 @@ pub fn open_named(path: &Path) -> io::Result<File> {
 
 /// The path that names standard input, as most tools spell it.
 pub const STANDARD_INPUT: &str = "-";
+
+/// Whether standard input was opened: what it held is not there a second time.
+static STANDARD_INPUT_IS_READ: AtomicBool = AtomicBool::new(false);
 
 #[cfg(unix)]
 fn standard_input() -> io::Result<File> {

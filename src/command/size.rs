@@ -117,6 +117,8 @@ fn pilot(suite: &Suite, run_options: &run::Options, json: bool) -> Result<u8, Fa
         prompts: ids.map(|prompt| prompt.id.clone()).collect(),
         repetitions: Some(PILOT_REPETITIONS),
         aside: json,
+        // Standard input cannot be read again.
+        read_suite: Some(Box::new(suite.clone())),
         ..run_options.clone()
     };
     run::execute(&options)

@@ -483,3 +483,59 @@ fn a_variable_stands_for_a_flag() {
         .complains("the value is that of the variable BAKEOFF_MAX_COST")
         .run();
 }
+
+#[test]
+fn a_variable_stands_for_a_flag_without_a_value() {
+    // A job that wants quiet runs says so once; a word that is no boolean is an error, and not a yes.
+    let home = Home::new().with("suite.toml", SUITE);
+    let run = |name: &str, value: &str| {
+        home.bakeoff("run suite.toml --scenario world.toml")
+            .env(name, value)
+    };
+    for value in ["1", "true", "yes", "ON"] {
+        assert_eq!(run("BAKEOFF_QUIET", value).run().err, "", "{value}");
+    }
+    for value in ["0", "false", "no", "off", ""] {
+        run("BAKEOFF_QUIET", value).complains("note: ").run();
+    }
+    run("BAKEOFF_QUIET", "perhaps")
+        .exits(2)
+        .complains("the value is that of the variable BAKEOFF_QUIET")
+        .run();
+    let document = run("BAKEOFF_JSON", "1").run().out;
+    serde_json::from_str::<serde_json::Value>(&document).unwrap();
+    // Where a flag excludes what a variable sets, the message leads to the variable.
+    run("BAKEOFF_HISTORY", "absent.jsonl").run();
+    home.bakeoff("run suite.toml --verify")
+        .env("BAKEOFF_HISTORY", "absent.jsonl")
+        .exits(2)
+        .complains("BAKEOFF_HISTORY is set: unset it for this command")
+        .run();
+}
+
+#[test]
+fn a_pilot_has_the_endpoint_of_the_variable() {
+    // The endpoint of `size` is that of its pilot: without one the variable of the other commands must not be in the way.
+    let home = Home::new().with("suite.toml", SUITE);
+    home.bakeoff("size suite.toml --detect 60%")
+        .env("BAKEOFF_ENDPOINT", "elsewhere")
+        .run();
+    home.bakeoff("size suite.toml --detect 60% --pilot")
+        .env("BAKEOFF_ENDPOINT", "elsewhere")
+        .exits(2)
+        .complains("`elsewhere`")
+        .run();
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    // The second reader of a pipe finds nothing in it: a pilot run was refused for an empty suite.
+    let home = Home::new().with("suite.toml", SUITE);
+    home.shell("cat suite.toml | bakeoff size - --detect 60% --pilot --scenario world.toml")
+        .complains("trials")
+        .run();
+    home.shell("cat suite.toml | bakeoff suite check - -")
+        .exits(2)
+        .complains("`standard input` could not be read: it was read already, and can be named by `-` only once")
+        .run();
+}

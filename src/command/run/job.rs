@@ -47,6 +47,8 @@ use super::until_decided::looks;
 pub struct Options {
     /// Absent: a suite of `models`, and of `prompts` as texts.
     pub suite: Option<PathBuf>,
+    /// The suite of that file, if it was read already; no flag.
+    pub read_suite: Option<Box<Suite>>,
     pub endpoint: Option<String>,
     pub models: Vec<String>,
     pub prompts: Vec<String>,
@@ -142,7 +144,10 @@ impl ResolvedRun {
     /// Reads the suite and lays the flags over it.
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
         let (mut suite, selection) = if let Some(file) = &options.suite {
-            let suite = files::suite(file, Reach::from_flag(options.allow_outside))?;
+            let suite = match &options.read_suite {
+                Some(suite) => (**suite).clone(),
+                None => files::suite(file, Reach::from_flag(options.allow_outside))?,
+            };
             let selection = CliSelection {
                 models: options.models.clone(),
                 prompts: options.prompts.clone(),
