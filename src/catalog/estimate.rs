@@ -16,20 +16,37 @@ use super::{Catalog, TokenPrices};
 
 /// Share of runs that stay below the bound.
 const BOUND_LEVEL: f64 = 0.9;
-/// Expected tokens of an answer without reasoning, without a limit and without past answers.
-const UNLIMITED_ANSWER: u64 = 300;
+/// Mean tokens of an answer without reasoning, without a limit and without past answers.
+const UNLIMITED_ANSWER: u32 = 300;
 
-/// The expectation of an answer without past answers: the eighths of its token limit that it uses, and the
-/// tokens of reasoning where there is no limit. A quarter of the limit where no effort was set.
-const fn expected_by_effort(effort: Option<ReasoningEffort>) -> (u64, u64) {
-    match effort {
-        None | Some(ReasoningEffort::None | ReasoningEffort::Minimal) => (2, 0),
-        Some(ReasoningEffort::Low) => (3, 500),
-        Some(ReasoningEffort::Medium) => (4, 1_500),
-        Some(ReasoningEffort::High) => (6, 4_000),
-        Some(ReasoningEffort::Xhigh) => (7, 8_000),
-        Some(ReasoningEffort::Max) => (8, 16_000),
-    }
+/// Mean tokens of an answer without a limit, reasoning included, at this effort.
+const fn unlimited_answer(effort: Option<ReasoningEffort>) -> u32 {
+    let reasoning = match effort {
+        None | Some(ReasoningEffort::None | ReasoningEffort::Minimal) => 0,
+        Some(ReasoningEffort::Low) => 500,
+        Some(ReasoningEffort::Medium) => 1_500,
+        Some(ReasoningEffort::High) => 4_000,
+        Some(ReasoningEffort::Xhigh) => 8_000,
+        Some(ReasoningEffort::Max) => 16_000,
+    };
+    UNLIMITED_ANSWER + reasoning
+}
+
+/// The mean length of an answer under a limit, in tokens, if unlimited ones have this mean.
+///
+/// Lengths are taken as exponential, which assumes the least of all distributions with that mean (maximum entropy). Then the
+/// mean of the smaller of length and limit is `mean x (1 - exp(-limit / mean))`: nine tenths of a limit of 60 tokens, a twelfth of one
+/// of 3,600, and the mean itself without a limit.
+fn limited_answer(mean: u32, limit: u64) -> u64 {
+    let mean = f64::from(mean);
+    let expected = mean * -(-(limit as f64) / mean).exp_m1();
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and a mean that has 32 bits"
+    )]
+    let expected = expected.ceil() as u64;
+    expected.min(limit)
 }
 
 /// The inputs of an estimate.
@@ -99,7 +116,7 @@ pub enum AnswerBasis {
     SameTags,
     /// Past answers to other prompts of the suite.
     OtherPrompts,
-    /// A share of the token limit that depends on the reasoning effort; a quarter without one.
+    /// The token limit and the reasoning effort.
     TokenLimit,
     /// An assumption: there is neither a limit nor a past answer.
     Assumed,
@@ -273,16 +290,13 @@ impl EstimateInputs<'_> {
         let variant_key = (variant.label.as_str(), &variant.model);
         let digest = &self.prompt_digests[number];
         let effort = |of: &crate::suite::Parameters| of.reasoning_effort;
-        let (eighths, reasoning) = expected_by_effort(levels.into_iter().find_map(effort));
+        let unlimited = unlimited_answer(levels.into_iter().find_map(effort));
         let (tokens, basis) = match (medians.answer(variant_key, digest, &prompt.tags), limit) {
             (Some((tokens, AnswerMatch::Prompt)), _) => (tokens, AnswerBasis::SamePrompt),
             (Some((tokens, AnswerMatch::Tags)), _) => (tokens, AnswerBasis::SameTags),
             (Some((tokens, AnswerMatch::Any)), _) => (tokens, AnswerBasis::OtherPrompts),
-            (None, Some(limit)) => (
-                limit.saturating_mul(eighths).div_ceil(8),
-                AnswerBasis::TokenLimit,
-            ),
-            (None, None) => (UNLIMITED_ANSWER + reasoning, AnswerBasis::Assumed),
+            (None, Some(limit)) => (limited_answer(unlimited, limit), AnswerBasis::TokenLimit),
+            (None, None) => (unlimited.into(), AnswerBasis::Assumed),
         };
         (limit.map_or(tokens, |limit| tokens.min(limit)), basis)
     }

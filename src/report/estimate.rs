@@ -334,9 +334,7 @@ impl EstimateView<'_> {
                 AnswerBasis::SamePrompt => "from past answers to the same prompt",
                 AnswerBasis::SameTags => "from past answers to prompts with the same tags",
                 AnswerBasis::OtherPrompts => "from past answers to other prompts",
-                AnswerBasis::TokenLimit => {
-                    "a share of max_tokens by reasoning effort, a quarter without one"
-                }
+                AnswerBasis::TokenLimit => "from max_tokens and the reasoning effort",
                 AnswerBasis::Assumed => "assumed, without max_tokens or a past run",
             };
             format!("{words} ({requests} requests)")

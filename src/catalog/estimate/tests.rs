@@ -92,8 +92,8 @@ fn run(past: &mut CostHistory, estimate: &CostEstimate, cost: Usd) {
 
 #[test]
 fn an_answer_is_as_long_as_the_most_similar_past_ones() {
-    // The same prompt is the best basis, then its tags, then the suite; without any of it a quarter of the
-    // limit is a guess that later runs correct.
+    // The same prompt is the best basis, then its tags, then the suite; without any of it the
+    // limit gives a guess that later runs correct.
     let plain = suite(4, 1, Some(400));
     let bases = |past: &CostHistory, suite: &Suite| {
         let estimate = estimated(suite, past, Usd(Usd::PICO));
@@ -105,7 +105,7 @@ fn an_answer_is_as_long_as_the_most_similar_past_ones() {
     };
     let mut past = CostHistory::default();
     assert_eq!(bases(&past, &suite(1, 1, None)), "300 assumed");
-    assert_eq!(bases(&past, &suite(1, 1, Some(402))), "101 token_limit");
+    assert_eq!(bases(&past, &suite(1, 1, Some(402))), "222 token_limit");
     answer(&mut past, 0, 10);
     assert_eq!(
         bases(&past, &plain),
@@ -122,7 +122,21 @@ fn an_answer_is_as_long_as_the_most_similar_past_ones() {
     // Another label of the same model may have other parameters.
     let mut renamed = plain.clone();
     renamed.variants[0].label = "thinking".to_owned();
-    assert!(bases(&past, &renamed).starts_with("100 token_limit"));
+    assert!(bases(&past, &renamed).starts_with("221 token_limit"));
+}
+
+#[test]
+fn small_limits_are_expected_to_be_reached_and_large_ones_not() {
+    // A quarter of a small limit was half of what answers cost, and a quarter of a large one many times as much.
+    let expected = |limit: Option<u64>| {
+        estimated(&suite(1, 1, limit), &CostHistory::default(), Usd(Usd::PICO))
+            .total
+            .completion_tokens
+    };
+    assert_eq!([1, 60, 200].map(|limit| expected(Some(limit))), [1, 55, 146]);
+    assert_eq!(expected(Some(u64::MAX >> 1)), expected(None));
+    let rising: Vec<u64> = (0..40).map(|power| expected(Some(1 << power))).collect();
+    assert!(rising.is_sorted(), "{rising:?}");
 }
 
 #[test]

@@ -312,11 +312,17 @@ pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure
             Usd::ZERO => String::new(),
             before => format!(" on top of the ${before} of the parts before"),
         };
-        return Err(Failure::incomplete(format!(
+        let message = format!(
             "the cap of {} does not hold the warm-up and the first slot, which can cost {needed} at most{earlier}\n  \
              {remedy}",
             cap.words()
-        )));
+        );
+        // A run whose requests were sent is incomplete; one that never began is not.
+        return Err(if job.earlier.is_some() {
+            Failure::incomplete(message)
+        } else {
+            Failure::usage(message)
+        });
     }
     Ok(Arc::new(cap))
 }

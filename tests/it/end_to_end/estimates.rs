@@ -85,7 +85,7 @@ fn an_estimate_sends_nothing() {
     total          12            150           1200    $0.600           –
 
     Prices of 2026-08-21: snapshot shipped with bakeoff, put together from public copies of the Vercel AI Gateway's model list; own prices of 1 model.
-    Output tokens: a share of max_tokens by reasoning effort, a quarter without one (12 requests).
+    Output tokens: from max_tokens and the reasoning effort (12 requests).
     No bound that nine runs of ten stay below: it needs 9 complete past runs with a forecast of the output length, and there are 0.
     The total leaves out 1 of 2 models, because they have no price.
     Prompt tokens of other makers than OpenAI are counted with its vocabulary, and corrected by past runs.
