@@ -12,19 +12,32 @@ use crate::units::{ModelId, Usd};
 use super::price::{Rates, TokenCounts, cost};
 use super::pricing::{IMAGE, Treatment};
 use super::tokens::max_text_tokens;
-use super::{Catalog, Offers, TokenPrices};
+use super::{Catalog, Offers, ServiceTiers, TokenPrices, requested_service_tier};
 
 /// The key by which a body states the lifetime of a cache. Inside a string the quotes would be escaped.
 const LIFETIME: &[u8] = br#""ttl":"#;
-/// The shortest lifetime, whose price is the list's `input_cache_write`.
-const SHORT_LIFETIME: &[u8] = br#""5m""#;
+/// The shortest lifetimes, Anthropic's and `OpenAI`'s, whose price is the list's `input_cache_write`.
+const SHORT_LIFETIMES: [&[u8]; 2] = [br#""5m""#, br#""30m""#];
+/// The lifetime of an hour.
+const HOUR: &[u8] = br#""1h""#;
+/// The lifetime of twelve hours.
+const HALF_DAY: &[u8] = br#""12h""#;
 /// A token written to a longer-lived cache, in halves of the input price, where no list has a price for it: 2.5 is the highest
 /// factor of any maker (12 hours of `OpenAI`'s gpt-6 family, by `LiteLLM`'s price table of November 2026; Anthropic's hour costs 2).
 const UNLISTED_WRITE_HALF_INPUTS: u64 = 5;
 /// A surcharge that stands in an example, if no list has a price.
 const EXAMPLE_SURCHARGE: Usd = Usd(Usd::PICO / 100);
 /// Keys of `extra` by which a request can cost more than its model's tokens.
-const COSTLY_EXTRA: [&str; 6] = ["audio", "best_of", "modalities", "models", "n", "plugins"];
+const COSTLY_EXTRA: [&str; 8] = [
+    "audio",
+    "best_of",
+    "context_management",
+    "fallbacks",
+    "modalities",
+    "models",
+    "n",
+    "plugins",
+];
 /// Keys that do so at any depth of `extra` or `provider_options`, in lower case without `_`: tiers and
 /// regions that cost more, and tools that the provider runs.
 const COSTLY_ANYWHERE: [&str; 7] = [
@@ -32,10 +45,12 @@ const COSTLY_ANYWHERE: [&str; 7] = [
     "container",
     "inferencegeo",
     "mcpservers",
-    "servicetier",
+    SERVICE_TIER,
     "speed",
     "tools",
 ];
+/// The key of a service tier, which is no more costly than its prices where these are known.
+const SERVICE_TIER: &str = "servicetier";
 /// Parts of keys that request a search, at any depth: `web_search_options`, `searchParameters`, `useSearchGrounding`.
 const SEARCHES: [&str; 2] = ["search", "grounding"];
 /// Keys that do so within `provider_options.gateway`.
@@ -56,12 +71,24 @@ pub struct PriceBound {
     model: ModelId,
     /// Prices of every endpoint and region that may answer; at least one.
     lists: Vec<TokenPrices>,
+    /// Prices of service tiers: the list's and those of each provider that may answer.
+    service_tiers: Vec<ServiceTiers>,
     per_request: Option<Usd>,
     per_image: Option<Usd>,
     /// The highest listed price of a prompt token written to a cache of a stated lifetime.
     long_write: Option<Usd>,
     /// The highest price of an image in any list, input or output.
     listed_image: Option<Usd>,
+    /// The most tokens of one answer by any list, where one says so.
+    max_answer: Option<u64>,
+    /// True if answers may be as long as that, whatever their token limit.
+    has_ignored_limit: bool,
+}
+
+/// Returns true if an answer of so many tokens shows that its route ignores token limits. Servers that count a few tokens of
+/// their own (a closing mark, a chat format) do not.
+pub const fn is_above_limit(written: u64, limit: u64) -> bool {
+    written > limit.saturating_add(limit / 10).saturating_add(16)
 }
 
 /// One request as it would be sent.
@@ -118,6 +145,12 @@ pub enum UnboundedCost {
         /// The key, with its parameter.
         key: String,
     },
+    /// Its route ignores token limits, and no list says how long an answer can be.
+    #[error("`{model}` ignores max_tokens, and no list has its longest answer")]
+    IgnoredLimit {
+        /// The model.
+        model: ModelId,
+    },
     /// The bound is beyond the range of [`Usd`].
     #[error("a request to `{model}` has no finite upper bound of its cost")]
     TooLarge {
@@ -172,6 +205,9 @@ impl UnboundedCost {
             }
             Self::NoTokenLimit { .. } | Self::TooLarge { .. } => {
                 "add max_tokens = 1000 to [parameters] of the suite".to_owned()
+            }
+            Self::IgnoredLimit { model } => {
+                format!("leave `{model}` out, or run it without a cap")
             }
             Self::OtherPrices { model, image, .. } => surcharge(model, "usd_per_request", *image),
             Self::CostlyKey { model, .. } => surcharge(model, "usd_per_request", None),
@@ -232,6 +268,24 @@ impl PriceBound {
             listed_image = listed_image.max(price.image_price());
             long_write = long_write.max(price.of_write());
         }
+        let by_lifetime = lists.iter().flat_map(TokenPrices::tiers);
+        let by_lifetime = by_lifetime
+            .flat_map(|tier| [tier.rates.cache_write_1h, tier.rates.cache_write_12h])
+            .max()
+            .flatten();
+        long_write = long_write.max(by_lifetime);
+        // A model that no list limits otherwise writes no more than its context holds.
+        let of_list = listed.max_tokens.max(listed.context_window);
+        let of_offers = provider_offers
+            .iter()
+            .map(|offer| offer.max_tokens.max(offer.context_window));
+        let max_answer = of_offers.fold(of_list, Option::max);
+        // At certain hours and in certain regions their prices are not known.
+        let has_tiers = listed.regional.is_empty() && listed.hourly.is_empty();
+        let service_tiers = std::iter::once(&listed.service_tiers)
+            .chain(provider_offers.iter().map(|offer| &offer.service_tiers))
+            .filter(|_| has_tiers);
+        let service_tiers = service_tiers.cloned().collect();
         let per_request = surcharge.and_then(|surcharge| surcharge.per_request);
         let image = listed_image.filter(|_| names.iter().any(|name| name == IMAGE));
         if per_request.is_none() && !names.is_empty() {
@@ -247,12 +301,27 @@ impl PriceBound {
         Ok(Self {
             model: model.clone(),
             lists,
+            service_tiers,
             // A surcharge declared below the list's own price is no bound.
             per_request: per_request.map(|max| image.map_or(max, |image| max.max(image))),
             per_image: surcharge.and_then(|surcharge| surcharge.per_image),
             long_write,
             listed_image,
+            max_answer,
+            has_ignored_limit: false,
         })
+    }
+
+    /// The same for a route that ignores token limits, if it does.
+    #[must_use]
+    pub fn with_ignored_limit(mut self, is_ignored: bool) -> Self {
+        self.has_ignored_limit = is_ignored;
+        self
+    }
+
+    /// Returns true if answers may be longer than their token limit.
+    pub const fn has_ignored_limit(&self) -> bool {
+        self.has_ignored_limit
     }
 
     /// The maximum bill of one attempt of this request. A retry is another attempt.
@@ -261,11 +330,19 @@ impl PriceBound {
     /// Returns the missing limit, or the part of the request that has no bound.
     pub fn max_attempt_cost(&self, request: &Request<'_>) -> Result<Usd, UnboundedCost> {
         let model = || self.model.clone();
-        let Some(completion) = request.parameters.max_tokens else {
+        let Some(limit) = request.parameters.max_tokens else {
             return Err(UnboundedCost::NoTokenLimit { model: model() });
         };
+        let completion = match (self.has_ignored_limit, self.max_answer) {
+            (false, _) => limit,
+            (true, Some(most)) => most.max(limit),
+            (true, None) => return Err(UnboundedCost::IgnoredLimit { model: model() }),
+        };
+        let tier = requested_service_tier(request.parameters);
+        let tier_lists = tier.map(|tier| self.service_tier_prices(tier));
+        let has_priced_tier = tier_lists.as_ref().is_some_and(|lists| !lists.is_empty());
         if self.per_request.is_none()
-            && let Some(key) = costly_key(request.parameters)
+            && let Some(key) = costly_key(request.parameters, tier.filter(|_| has_priced_tier))
         {
             let model = model();
             return Err(UnboundedCost::CostlyKey { model, key });
@@ -286,8 +363,9 @@ impl PriceBound {
         let tools = request.parameters.tools.as_ref().map_or(0, Vec::len);
         let body_bytes = request.body.len() as u64;
         let prompt = max_text_tokens(body_bytes, request.messages, tools);
+        let tier_lists = tier_lists.unwrap_or_default();
         let sum = self
-            .max_token_cost(prompt, completion, has_long_lifetime(request.body))
+            .max_token_cost(prompt, completion, request.body, &tier_lists)
             .zip(for_images)
             .and_then(|(tokens, images)| tokens.plus(images))
             .and_then(|sum| sum.plus(self.per_request.unwrap_or(Usd::ZERO)));
@@ -317,9 +395,16 @@ impl PriceBound {
 
     /// The maximum over all lists and over every tier that a prompt of up to `prompt` tokens can reach: a
     /// shorter prompt may be in a more expensive tier.
-    fn max_token_cost(&self, prompt: u64, completion: u64, long_lifetime: bool) -> Option<Usd> {
-        let unlisted = long_lifetime && self.long_write.is_none();
-        let tiers = self.lists.iter().flat_map(TokenPrices::tiers);
+    fn max_token_cost(
+        &self,
+        prompt: u64,
+        completion: u64,
+        body: &[u8],
+        service_tier: &[&TokenPrices],
+    ) -> Option<Usd> {
+        let unlisted = self.has_unlisted_lifetime(body);
+        let lists = self.lists.iter().chain(service_tier.iter().copied());
+        let tiers = lists.flat_map(TokenPrices::tiers);
         let reached = tiers.filter(|tier| tier.from_prompt_tokens <= prompt);
         let costs = reached.map(|tier| {
             let most =
@@ -329,6 +414,49 @@ impl PriceBound {
         });
         costs.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
+}
+
+impl PriceBound {
+    /// The price lists of a service tier; empty if one of those who may answer has such tiers without a price for this one.
+    fn service_tier_prices(&self, tier: &str) -> Vec<&TokenPrices> {
+        let (list, offers) = match self.service_tiers.split_first() {
+            Some((list, offers)) => (list.get(tier), offers),
+            None => return Vec::new(),
+        };
+        let offered = offers
+            .iter()
+            .filter(|tiers| **tiers != ServiceTiers::default());
+        let all = std::iter::once(list).chain(offered.map(|tiers| tiers.get(tier)));
+        let priced: Option<Vec<&TokenPrices>> = all
+            .map(|prices| prices.filter(|prices| is_whole(prices)))
+            .collect();
+        priced.unwrap_or_default()
+    }
+
+    /// Returns true if a body states a lifetime of a cache that no list has a price for.
+    fn has_unlisted_lifetime(&self, body: &[u8]) -> bool {
+        let has_price = |rate: fn(&Rates) -> Option<Usd>| {
+            let mut tiers = self.lists.iter().flat_map(TokenPrices::tiers);
+            tiers.any(|tier| rate(&tier.rates).is_some())
+        };
+        memchr::memmem::find_iter(body, LIFETIME).any(|at| {
+            let value = &body[at + LIFETIME.len()..];
+            if SHORT_LIFETIMES.iter().any(|short| value.starts_with(short)) {
+                return false;
+            }
+            match value {
+                value if value.starts_with(HOUR) => !has_price(|rates| rates.cache_write_1h),
+                value if value.starts_with(HALF_DAY) => !has_price(|rates| rates.cache_write_12h),
+                _ => self.long_write.is_none(),
+            }
+        })
+    }
+}
+
+/// Returns true if every tier has the two prices that a request cannot do without.
+fn is_whole(prices: &TokenPrices) -> bool {
+    let mut tiers = prices.tiers().iter();
+    tiers.all(|tier| tier.rates.input.is_some() && tier.rates.output.is_some())
 }
 
 /// The highest listed price of a prompt token: plain, read from a cache or written to it. `unlisted`: it may be written to a
@@ -348,22 +476,24 @@ fn highest_input(rates: &Rates, unlisted: bool) -> Option<Usd> {
     classes.into_iter().flatten().chain([input]).max()
 }
 
-/// Returns true if a body states a lifetime of a cache other than the shortest.
-fn has_long_lifetime(body: &[u8]) -> bool {
-    memchr::memmem::find_iter(body, LIFETIME)
-        .any(|at| !body[at + LIFETIME.len()..].starts_with(SHORT_LIFETIME))
-}
-
 /// A key by which a request can cost more than its model's tokens, if it has one.
-fn costly_key(parameters: &Parameters) -> Option<String> {
+/// `priced_tier`: the service tier that it may name, because its prices are known.
+fn costly_key(parameters: &Parameters, priced_tier: Option<&str>) -> Option<String> {
+    let is_priced = |key: &str, value: &Json| {
+        priced_tier.is_some() && plain_key(key) == SERVICE_TIER && value.as_str() == priced_tier
+    };
     let is_present = |key: &&&str| parameters.extra.contains_key(**key);
     let in_extra = COSTLY_EXTRA.iter().find(is_present);
     let anywhere = || {
-        let extra = costly_key_in("extra", &parameters.extra);
-        extra.or_else(|| costly_key_in("provider_options", &parameters.provider_options))
+        let extra = costly_key_in("extra", &parameters.extra, &is_priced);
+        extra
+            .or_else(|| costly_key_in("provider_options", &parameters.provider_options, &is_priced))
     };
     let gateway = parameters.provider_options.get("gateway");
-    let is_present = |key: &&&str| gateway.is_some_and(|gateway| gateway.get(**key).is_some());
+    let is_present = |key: &&&str| {
+        let value = gateway.and_then(|gateway| gateway.get(**key));
+        value.is_some_and(|value| !is_priced(key, value))
+    };
     let in_gateway = || COSTLY_GATEWAY.iter().find(is_present);
     let named = in_extra.map(|key| format!("extra.{key}")).or_else(|| {
         let key = in_gateway()?;
@@ -372,25 +502,42 @@ fn costly_key(parameters: &Parameters) -> Option<String> {
     named.or_else(anywhere)
 }
 
-/// Returns the path of the first costly key of a table, at any depth; a key that is switched off is
+/// A key in lower case without `_`.
+fn plain_key(key: &str) -> String {
+    key.replace('_', "").to_lowercase()
+}
+
+/// Returns the path of the first costly key of a table, at any depth; a key that is switched off, or that `is_priced` knows, is
 /// skipped.
-fn costly_key_in(path: &str, table: &Map<String, Json>) -> Option<String> {
+fn costly_key_in(
+    path: &str,
+    table: &Map<String, Json>,
+    is_priced: &impl Fn(&str, &Json) -> bool,
+) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let path = format!("{path}.{key}");
-        let plain = key.replace('_', "").to_lowercase();
+        let plain = plain_key(key);
         let is_costly = COSTLY_ANYWHERE.contains(&plain.as_str())
             || SEARCHES.iter().any(|search| plain.contains(search));
-        if is_costly && !matches!(value, Json::Null | Json::Bool(false)) {
+        let is_off = matches!(value, Json::Null | Json::Bool(false));
+        if is_costly && !is_off && !is_priced(key, value) {
             return Some(path);
         }
-        costly_key_within(&path, value)
+        costly_key_within(&path, value, is_priced)
     })
 }
 
-fn costly_key_within(path: &str, value: &Json) -> Option<String> {
+fn costly_key_within(
+    path: &str,
+    value: &Json,
+    is_priced: &impl Fn(&str, &Json) -> bool,
+) -> Option<String> {
     match value {
-        Json::Object(table) => costly_key_in(path, table),
-        Json::Array(items) => items.iter().find_map(|item| costly_key_within(path, item)),
+        Json::Object(table) => costly_key_in(path, table, is_priced),
+        Json::Array(items) => {
+            let mut items = items.iter();
+            items.find_map(|item| costly_key_within(path, item, is_priced))
+        }
         _ => None,
     }
 }

@@ -12,7 +12,7 @@ use super::bound::UnboundedCost;
 use super::past::{AnswerMatch, CostHistory, Medians};
 use super::price::{TokenCounts, cost};
 use super::tokens::TokenCounter;
-use super::{Catalog, TokenPrices};
+use super::{Catalog, TokenPrices, requested_service_tier};
 
 /// Share of runs that stay below the bound.
 const BOUND_LEVEL: f64 = 0.9;
@@ -195,8 +195,7 @@ impl EstimateInputs<'_> {
         counter: &mut TokenCounter<'s>,
         medians: &Medians,
     ) -> VariantEstimate {
-        let prices = self.catalog.get(&variant.model);
-        let prices = prices.and_then(|model| model.prices.as_ref());
+        let listed = self.catalog.get(&variant.model);
         let correction = self.past.correction(&variant.model);
         let (mut counted_prompt_tokens, mut own_vocabulary) = (0, true);
         let mut prompts = Vec::with_capacity(self.suite.prompts.len());
@@ -218,6 +217,11 @@ impl EstimateInputs<'_> {
                 completion,
                 ..TokenCounts::default()
             };
+            let parameters = self.suite.parameters_of(prompt, variant);
+            let prices = listed.and_then(|model| match requested_service_tier(&parameters) {
+                Some(tier) => model.service_tiers.get(tier),
+                None => model.prices.as_ref(),
+            });
             let worst = (self.bound)(prompt, index);
             let sums = self.prompt_sums((number, &counts), prices, worst, variant);
             prompts.push(PromptEstimate {
@@ -357,9 +361,9 @@ fn median(ratios: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, *upper))
 }
 
-/// Multiplies an estimate by a factor, rounded up to a pico-dollar: it is no bill, and need not be exact.
+/// Multiplies an estimate by a factor, to the nearest pico-dollar: it is no bill, and need not be exact.
 fn times(usd: Usd, factor: f64) -> Option<Usd> {
-    let product = (usd.0 as f64 * factor).ceil();
+    let product = (usd.0 as f64 * factor).round();
     #[allow(
         clippy::cast_possible_truncation,
         reason = "checked to be far within the range of the type"

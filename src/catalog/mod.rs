@@ -18,6 +18,7 @@ mod price;
 mod pricing;
 mod retirement;
 mod search;
+mod service_tier;
 mod tokens;
 
 use std::collections::btree_map::Entry;
@@ -29,7 +30,7 @@ use serde_json::value::RawValue;
 use crate::suite::OwnPrice;
 use crate::units::{ModelId, Usd, digest, plural};
 
-pub use bound::{PriceBound, Request, UnboundedCost};
+pub use bound::{PriceBound, Request, UnboundedCost, is_above_limit};
 pub use cache::{CachedList, ListCache};
 pub use diff::{Fact, FactChange, FactValue, ListDiff, ModelPair};
 pub use estimate::{
@@ -42,6 +43,7 @@ pub use price::{Rates, Tier, TiersError, TokenCounts, TokenPrices, cost};
 pub use pricing::{OtherPrice, Treatment};
 pub use retirement::Retirement;
 pub use search::{QueryError, Sort};
+pub use service_tier::{ServiceTiers, requested_service_tier};
 pub use tokens::{TokenCounter, TokenEstimate, max_text_tokens, prompt_tokens};
 
 /// Maximum number of ids that are suggested for one that is not known.
@@ -207,21 +209,23 @@ impl Catalog {
             digest: digest(digested.as_bytes()),
             ..self.source
         };
-        for price in own {
-            let rates = Rates {
-                input: Some(price.input_usd),
-                output: Some(price.output_usd),
-                cache_read: price.cache_read_usd,
-                cache_write: price.cache_write_usd,
-                ..Rates::default()
-            };
+        // The standard prices of a model, which replace all others, before those of its service tiers.
+        let (tiers, standard): (Vec<_>, Vec<_>) =
+            own.iter().partition(|price| price.service_tier.is_some());
+        for price in standard.into_iter().chain(tiers) {
+            let prices = TokenPrices::flat(price.into());
             let model = self
                 .models
                 .entry(price.model.clone())
                 .or_insert_with(|| ListedModel::from_id(price.model.clone()));
-            model.prices = Some(TokenPrices::flat(rates));
+            if let Some(tier) = &price.service_tier {
+                model.service_tiers.insert(tier, prices);
+                continue;
+            }
+            model.prices = Some(prices);
             model.regional.clear();
             model.hourly.clear();
+            model.service_tiers.clear();
             model.other_prices.clear();
             self.duplicate_ids.remove(&price.model);
         }
@@ -324,14 +328,27 @@ impl Catalog {
 /// Formats an own price as one line of text, for the digest.
 fn price_line(price: &OwnPrice) -> String {
     let optional = |usd: Option<Usd>| usd.map_or_else(|| "-".to_owned(), |usd| usd.to_string());
-    format!(
+    let mut line = format!(
         "{} {} {} {} {}",
         price.model,
         price.input_usd,
         price.output_usd,
         optional(price.cache_read_usd),
         optional(price.cache_write_usd),
-    )
+    );
+    // Absent in prices of older projects, whose digests stay as they were.
+    let lifetimes = [price.cache_write_1h_usd, price.cache_write_12h_usd];
+    if lifetimes.iter().any(Option::is_some) {
+        line = format!(
+            "{line} {} {}",
+            optional(lifetimes[0]),
+            optional(lifetimes[1])
+        );
+    }
+    if let Some(tier) = &price.service_tier {
+        line = format!("{line} {tier}");
+    }
+    line
 }
 
 /// The similarity of two ids, 0 to 1. Jaro-Winkler because ids share their beginnings (`gpt-5-...`)

@@ -15,9 +15,11 @@ use crate::units::{ModelId, is_unsafe_char};
 use super::listed::{lenient, sanitize_word};
 use super::price::TokenPrices;
 use super::pricing::{
-    OVERRIDES, OtherPrice, REGIONAL, Treatment, read_hourly, read_pricing, read_regional,
+    OVERRIDES, OtherPrice, PEAK, REGIONAL, Treatment, read_hourly, read_pricing, read_regional,
+    read_service_tiers,
 };
 use super::retirement::listed_day;
+use super::service_tier::ServiceTiers;
 
 /// Maximum tags of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
@@ -49,6 +51,8 @@ pub struct ListedModel {
     /// Prices per token of certain hours, if the list has them. A cost by tokens excludes them, a bound
     /// does not.
     pub hourly: Vec<TokenPrices>,
+    /// Prices per token of requests that name a service tier.
+    pub service_tiers: ServiceTiers,
     /// Further prices (per image, per search, by region, ...), which a cost by tokens excludes, and
     /// invalid prices per token; by name.
     pub other_prices: Vec<OtherPrice>,
@@ -187,6 +191,7 @@ impl WireModel<'_> {
         let (prices, other_prices) = read_pricing(self.pricing);
         let regional = read_regional(self.pricing).unwrap_or_default();
         let hourly = read_hourly(self.pricing).unwrap_or_default();
+        let service_tiers = read_service_tiers(self.pricing);
         let answers_in_tokens = matches!(kind, ModelKind::Language | ModelKind::Other);
         let created = self.created.filter(|_| self.canonical_slug.is_some());
         let top_max = self.top_provider.and_then(|top| top.max_completion_tokens);
@@ -202,6 +207,7 @@ impl WireModel<'_> {
             prices,
             regional,
             hourly,
+            service_tiers,
             other_prices,
             released: self.released.or(created).and_then(day),
             retires: [
@@ -240,6 +246,7 @@ impl ListedModel {
             prices: None,
             regional: Vec::new(),
             hourly: Vec::new(),
+            service_tiers: ServiceTiers::default(),
             other_prices: Vec::new(),
             released: None,
             retires: None,
@@ -250,7 +257,7 @@ impl ListedModel {
     /// The treatment of a further price of its list.
     pub fn treatment(&self, price: &OtherPrice) -> Treatment {
         if (price.name == REGIONAL && !self.regional.is_empty())
-            || (price.name == OVERRIDES && !self.hourly.is_empty())
+            || ([OVERRIDES, PEAK].contains(&&*price.name) && !self.hourly.is_empty())
         {
             return Treatment::Bounded;
         }
@@ -263,11 +270,13 @@ impl ListedModel {
             &self.prices,
             &self.regional,
             &self.hourly,
+            &self.service_tiers,
             &self.other_prices,
         ) == (
             &other.prices,
             &other.regional,
             &other.hourly,
+            &other.service_tiers,
             &other.other_prices,
         )
     }

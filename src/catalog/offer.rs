@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::listed::{lenient, sanitize_word};
 use super::price::{Rates, TokenPrices};
-use super::pricing::{OtherPrice, read_pricing};
+use super::pricing::{OtherPrice, read_pricing, read_service_tiers};
+use super::service_tier::ServiceTiers;
 use super::{ListError, MAX_LIST_BYTES};
 
 /// Maximum providers of one model: real responses have fewer than twenty.
@@ -31,6 +32,8 @@ pub struct Offer {
     pub max_tokens: Option<u64>,
     /// Prices per token.
     pub prices: Option<TokenPrices>,
+    /// Prices per token of requests that name a service tier.
+    pub service_tiers: ServiceTiers,
     /// Further prices, which a cost by tokens excludes; by name.
     pub other_prices: Vec<OtherPrice>,
     /// Time to first token in ms, as the gateway measured it.
@@ -134,6 +137,7 @@ impl Offers {
 impl WireOffer<'_> {
     fn validate(self) -> Offer {
         let (prices, other_prices) = read_pricing(self.pricing);
+        let service_tiers = read_service_tiers(self.pricing);
         let hourly = self.latency_last_1h.is_some()
             || self.throughput_last_1h.is_some()
             || self.uptime_last_1h.is_some();
@@ -161,6 +165,7 @@ impl WireOffer<'_> {
             context_window: self.context_length,
             max_tokens: self.max_completion_tokens,
             prices,
+            service_tiers,
             other_prices,
             latency_ms: latency.and_then(Percentiles::validate),
             throughput: throughput.and_then(Percentiles::validate),

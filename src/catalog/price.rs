@@ -3,6 +3,7 @@
 //! Owns the cost formula. Must not know the source of prices or token counts. Invariant: costs are
 //! exact integers; a cost that is not known is absent, never 0.
 
+use crate::suite::OwnPrice;
 use crate::units::Usd;
 
 /// Prices in USD per token of each kind; absent if not listed.
@@ -20,6 +21,19 @@ pub struct Rates {
     pub cache_write_1h: Option<Usd>,
     /// A prompt token written to the prompt cache for twelve hours; absent: unknown.
     pub cache_write_12h: Option<Usd>,
+}
+
+impl From<&OwnPrice> for Rates {
+    fn from(price: &OwnPrice) -> Self {
+        Self {
+            input: Some(price.input_usd),
+            output: Some(price.output_usd),
+            cache_read: price.cache_read_usd,
+            cache_write: price.cache_write_usd,
+            cache_write_1h: price.cache_write_1h_usd,
+            cache_write_12h: price.cache_write_12h_usd,
+        }
+    }
 }
 
 /// Rates for requests of a certain size.

@@ -13,6 +13,7 @@ use crate::units::Usd;
 
 use super::listed::{sanitize, sanitize_word};
 use super::price::{Rates, Tier, TokenPrices};
+use super::service_tier::ServiceTiers;
 
 /// Maximum tiers of one price: real lists have two.
 const MAX_TIERS: usize = 64;
@@ -29,6 +30,17 @@ const HOURS: [&str; 3] = ["utc_start", "utc_end", "utc_days"];
 const DISCOUNT: &str = "discount";
 /// Most overrides of one model: real lists have two.
 const MAX_OVERRIDES: usize = 64;
+/// Prices of requests that name a service tier, by its word (Vercel).
+const SERVICE_TIERS: &str = "service_tiers";
+/// Most service tiers of one model: real lists have two.
+const MAX_SERVICE_TIERS: usize = 16;
+/// Prices of a service tier for long prompts, and the size above which they apply.
+const LONG_CONTEXT: &str = "long_context";
+const THRESHOLD: &str = "threshold";
+/// The factor of all prices at certain hours (Vercel, for `DeepSeek`'s models): the list states those outside of them.
+pub(super) const PEAK: &str = "peak_pricing";
+/// The largest factor that is believed: the known one is 2.
+const MAX_PEAK_FACTOR: Usd = Usd(100 * Usd::PICO);
 /// The price of an image: of an input image, or, if the model makes images, of an output image.
 pub(super) const IMAGE: &str = "image";
 /// The beginning of the names of prices of an hour-long cache write in bounds, that are written to a cache of a stated lifetime:
@@ -52,6 +64,8 @@ pub enum Treatment {
     /// Billed only for input images: under a cap, requests with images are refused until a surcharge declares
     /// the maximum price of one.
     Images,
+    /// Included in list costs and caps of what uses it: a service tier, a lifetime of a cache write.
+    Counted,
     /// Not included: under a cap the model is refused until a surcharge declares its maximum.
     Declare,
     /// An invalid price per token: the model has no prices until the user declares
@@ -67,6 +81,7 @@ impl Treatment {
             Self::Images => {
                 "billed for images alone: caps refuse images until `usd_per_image` declares it"
             }
+            Self::Counted => "counted in the costs of what uses it, and in caps",
             Self::Declare => {
                 "not supported: caps refuse the model until `surcharges` declares its maximum"
             }
@@ -99,6 +114,8 @@ impl OtherPrice {
     pub(super) fn treatment(&self, makes_images: bool) -> Treatment {
         match self.name.as_str() {
             IMAGE if !makes_images => Treatment::Images,
+            SERVICE_TIERS => Treatment::Counted,
+            name if is_write_by_lifetime(name) && self.is_readable_write() => Treatment::Counted,
             _ if self.of_write().is_some() => Treatment::Bounded,
             DISCOUNT => Treatment::Unbelieved,
             name if name == PRICING || is_per_token(name) => Treatment::Unbelieved,
@@ -110,6 +127,18 @@ impl OtherPrice {
     pub(super) fn image_price(&self) -> Option<Usd> {
         let price = (self.name == IMAGE).then(|| self.value.parse().ok());
         price.flatten().filter(|price| *price > Usd::ZERO)
+    }
+
+    /// Returns true if it is the price of a cache write by lifetime, or a list of such prices, that can be believed.
+    fn is_readable_write(&self) -> bool {
+        let tiers = || {
+            let raw = RawValue::from_string(self.value.clone()).ok()?;
+            let pricing = BTreeMap::from([(self.name.clone(), &*raw)]);
+            let mut known = WRITES_BY_LIFETIME.iter();
+            let price = known.find(|price| price.tiers.contains(&self.name.as_str()))?;
+            steps(&pricing, price).ok()
+        };
+        self.of_write().is_some() || tiers().is_some()
     }
 
     /// The price of a prompt token that is written to a cache of a stated lifetime, USD, where this is one that can be believed.
@@ -145,7 +174,73 @@ pub(super) fn read_hourly(raw: Option<&RawValue>) -> Option<Vec<TokenPrices>> {
         let applies = |other: &PriceOverride| !other.is_timed || std::ptr::eq(other, entry);
         with_overrides(&pricing, overrides.iter().filter(|other| applies(other))).ok()?
     });
-    lists.collect()
+    let peak = pricing.get(PEAK).filter(|raw| !is_blank(raw));
+    let peak = peak.map(|raw| peak_prices(&token_prices(&pricing).ok()??, raw));
+    lists.chain(peak).collect()
+}
+
+/// The prices times the factor of peak hours; `None` if it is no factor of 1 or more.
+fn peak_prices(prices: &TokenPrices, peak: &RawValue) -> Option<TokenPrices> {
+    let fields: WirePricing<'_> = serde_json::from_str(peak.get()).ok()?;
+    let factor: Usd = fields
+        .get("multiplier")?
+        .get()
+        .trim_matches('"')
+        .parse()
+        .ok()?;
+    if !(Usd(Usd::PICO)..=MAX_PEAK_FACTOR).contains(&factor) {
+        return None;
+    }
+    let tiers = prices.tiers().iter().map(|tier| {
+        let mut rates = tier.rates;
+        for field in RATE_FIELDS {
+            if let Some(price) = field(&mut rates) {
+                // At most 10^10 x 10^14, far below the range of the type.
+                price.0 = (price.0 * factor.0 + Usd::PICO - 1).div_euclid(Usd::PICO);
+            }
+        }
+        Tier { rates, ..*tier }
+    });
+    TokenPrices::tiered(tiers.collect()).ok()
+}
+
+/// Reads the prices of service tiers; a tier that cannot be read in full has none.
+pub(super) fn read_service_tiers(raw: Option<&RawValue>) -> ServiceTiers {
+    let tiers = raw.and_then(|raw| {
+        let pricing: WirePricing<'_> = serde_json::from_str(raw.get()).ok()?;
+        let tiers = pricing.get(SERVICE_TIERS)?;
+        serde_json::from_str::<WirePricing<'_>>(tiers.get()).ok()
+    });
+    let mut read = ServiceTiers::default();
+    for (tier, raw) in tiers
+        .unwrap_or_default()
+        .into_iter()
+        .take(MAX_SERVICE_TIERS)
+    {
+        if let Ok(Some(prices)) = service_tier_prices(raw) {
+            read.insert(&tier, prices);
+        }
+    }
+    read
+}
+
+/// The prices of one service tier, those for long prompts included.
+fn service_tier_prices(raw: &RawValue) -> Result<Option<TokenPrices>, Unreadable> {
+    let mut pricing: WirePricing<'_> = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
+    let long = pricing.remove(LONG_CONTEXT).filter(|raw| !is_blank(raw));
+    if !other_prices(&pricing)
+        .iter()
+        .all(|price| price.of_write().is_some())
+    {
+        return Err(Unreadable);
+    }
+    let long = long.map(|raw| {
+        let mut entry: WirePricing<'_> = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
+        let threshold = entry.remove(THRESHOLD).ok_or(Unreadable)?;
+        entry.insert(MIN_PROMPT_TOKENS.to_owned(), threshold);
+        read_override(&entry)
+    });
+    with_overrides(&pricing, long.transpose()?.iter())
 }
 
 /// Reads the prices of regions; `None` if one of them cannot be read in full.
@@ -208,10 +303,18 @@ const TOKEN_PRICES: [TokenPrice; 4] = [
 /// A field of [`Rates`].
 type RateField = fn(&mut Rates) -> &mut Option<Usd>;
 
-/// Prices of cache writes of a stated lifetime: they are in list costs, and (by their name) in bounds.
-const WRITES_BY_LIFETIME: [(&str, RateField); 2] = [
-    ("input_cache_write_1h", |rates| &mut rates.cache_write_1h),
-    ("input_cache_write_12h", |rates| &mut rates.cache_write_12h),
+/// Prices of cache writes of a stated lifetime, and of the same by the size of the prompt: they are in list costs, and in bounds.
+const WRITES_BY_LIFETIME: [TokenPrice; 2] = [
+    TokenPrice {
+        flat: &["input_cache_write_1h"],
+        tiers: &["input_cache_write_1h_tiers"],
+        field: |rates| &mut rates.cache_write_1h,
+    },
+    TokenPrice {
+        flat: &["input_cache_write_12h"],
+        tiers: &["input_cache_write_12h_tiers"],
+        field: |rates| &mut rates.cache_write_12h,
+    },
 ];
 
 /// Every field of [`Rates`].
@@ -243,6 +346,12 @@ impl TokenPrice {
 /// Returns true if this is the name of a price per token.
 fn is_per_token(name: &str) -> bool {
     (TOKEN_PRICES.iter()).any(|price| price.flat.contains(&name) || price.tiers.contains(&name))
+}
+
+/// Returns true if this is the name of prices of a cache write of a lifetime that costs know.
+fn is_write_by_lifetime(name: &str) -> bool {
+    let mut known = WRITES_BY_LIFETIME.iter();
+    known.any(|price| price.flat.contains(&name) || price.tiers.contains(&name))
 }
 
 /// Error for a price list that cannot be read in full: then no price is known, because a cost
@@ -280,11 +389,11 @@ fn read_override(entry: &WirePricing<'_>) -> Result<PriceOverride, Unreadable> {
     for (name, raw) in entry {
         let name = name.as_str();
         let price = TOKEN_PRICES.iter().find(|price| price.flat.contains(&name));
-        let lifetime = WRITES_BY_LIFETIME.iter().find(|(write, _)| *write == name);
-        if let Some(price) = price {
+        let lifetime = WRITES_BY_LIFETIME
+            .iter()
+            .find(|price| price.flat.contains(&name));
+        if let Some(price) = price.or(lifetime) {
             *(price.field)(&mut read.rates) = Some(usd(raw)?);
-        } else if let Some((_, field)) = lifetime {
-            *field(&mut read.rates) = Some(usd(raw)?);
         } else if raw.get() == "null" {
         } else if name == MIN_PROMPT_TOKENS {
             let min: u64 = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
@@ -325,17 +434,20 @@ fn with_overrides<'o>(
 ) -> Result<Option<TokenPrices>, Unreadable> {
     let overrides: Vec<&PriceOverride> = overrides.collect();
     let share = paid_share(pricing)?;
-    let flat_writes = WRITES_BY_LIFETIME.map(|(name, field)| {
-        let listed = pricing.get(name).filter(|raw| !is_blank(raw));
-        (field, listed.and_then(|raw| usd(raw).ok()))
-    });
-    let lists = TOKEN_PRICES
+    let mut lists = TOKEN_PRICES
         .iter()
         .map(|price| Ok((price.field, steps(pricing, price)?)))
         .collect::<Result<Vec<_>, Unreadable>>()?;
     if lists.iter().all(|(_, steps)| steps.is_empty()) {
         return Ok(None);
     }
+    // A price of 0 or one that cannot be read is not one of a lifetime: such writes have no cost.
+    let writes = WRITES_BY_LIFETIME.iter().filter_map(|price| {
+        let (_, raw) = price.find(pricing)?;
+        let steps = steps(pricing, price).ok().filter(|_| !is_blank(raw))?;
+        Some((price.field, steps))
+    });
+    lists.extend(writes);
     // Each price has boundaries of its own; a tier begins at each of them.
     let boundaries: BTreeSet<u64> = (lists.iter())
         .flat_map(|(_, steps)| steps.iter().map(|(from, _)| *from))
@@ -348,9 +460,6 @@ fn with_overrides<'o>(
             for (field, steps) in &lists {
                 let reached = steps.iter().rfind(|(from, _)| *from <= from_prompt_tokens);
                 *field(&mut rates) = reached.map(|(_, usd)| *usd);
-            }
-            for (field, price) in flat_writes {
-                *field(&mut rates) = price;
             }
             let reached = |entry: &&&PriceOverride| entry.from_prompt_tokens <= from_prompt_tokens;
             for entry in overrides.iter().filter(reached) {

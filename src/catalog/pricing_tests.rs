@@ -139,6 +139,70 @@ fn cache_writes_are_priced_by_lifetime() {
     assert_eq!(write(11, 0), None);
 }
 
+#[test]
+fn service_tiers_have_prices_of_their_own() {
+    // Vercel's list: flex costs half; a tier with a price that is not understood must not pass for one without it.
+    let listed = r#"{"input":"0.000002","output":"0.000008","service_tiers":{
+        "Flex":{"input":"0.000001","output":"0.000004","input_cache_read":"0.0000001",
+          "long_context":{"threshold":272000,"input":"0.000002","output":"0.000006"}},
+        "priority":{"input":"0.000004","output":"0.000016","request":"0.01"},
+        "scale":{"input":"0.000004","output":"0.000016","long_context":{"input":"0.00001"}},
+        "batch":"half"}}"#;
+    let raw: Box<RawValue> = serde_json::from_str(listed).unwrap();
+    let tiers = read_service_tiers(Some(&raw));
+    let flex = tiers.get("FLEX").unwrap();
+    let of = |prompt: u64| {
+        let counts = TokenCounts {
+            prompt,
+            completion: 10,
+            cached: 10,
+            ..TokenCounts::default()
+        };
+        cost(flex, &counts).unwrap().to_string()
+    };
+    // Exactly the threshold is not above it; the cache's price is inherited.
+    assert_eq!(of(272_000), "0.272031");
+    assert_eq!(of(272_001), "0.544043");
+    for unread in ["priority", "scale", "batch", "standard"] {
+        assert!(tiers.get(unread).is_none(), "{unread}");
+    }
+    // None of them is the price of a request that names no tier.
+    assert_eq!(cost_of(listed, 1, 1), "0.00001");
+}
+
+#[test]
+fn peak_hours_are_in_bounds_alone() {
+    // Vercel lists DeepSeek's models at their price outside of peak hours, and the factor of these.
+    let hourly = |peak: &str| {
+        let listed =
+            format!(r#"{{"input":"0.00000015","output":"0.0000006","peak_pricing":{peak}}}"#);
+        let raw: Box<RawValue> = serde_json::from_str(&listed).unwrap();
+        assert_eq!(cost_of(&listed, 1, 1), "0.00000075");
+        read_hourly(Some(&raw))
+    };
+    let peak = hourly(r#"{"multiplier":2,"windows":[{"start":60}]}"#).unwrap();
+    assert_eq!(peak.len(), 1);
+    assert_eq!(peak[0].rates(0).output, Some("0.0000012".parse().unwrap()));
+    assert_eq!(
+        hourly(r#"{"multiplier":"1.5"}"#).unwrap()[0].rates(0).input,
+        Some(Usd(225_000))
+    );
+    for unread in [r#"{"multiplier":0.5}"#, r#"{"factor":2}"#, r#""twice""#] {
+        assert_eq!(hourly(unread), None, "{unread}");
+    }
+    assert_eq!(hourly("null"), Some(Vec::new()));
+}
+
+#[test]
+fn long_prompts_have_their_own_price_of_a_long_lifetime() {
+    // gpt-6-luna: twelve hours cost 2.5 times the input price, above 272,000 tokens as below.
+    let listed = r#"{"input":"1e-7","output":"5e-7","input_cache_write_12h":"2.5e-7",
+        "input_cache_write_12h_tiers":[{"cost":"2.5e-7","min":0,"max":272001},{"cost":"5e-7","min":272001}]}"#;
+    let prices = prices(listed).unwrap();
+    assert_eq!(prices.rates(272_000).cache_write_12h, Some(Usd(250_000)));
+    assert_eq!(prices.rates(272_001).cache_write_12h, Some(Usd(500_000)));
+}
+
 proptest! {
     // A model's price at any size is that of the last override that applies.
     #[test]

@@ -45,8 +45,10 @@ fn long_prompts_have_their_own_prices_in_the_snapshot() {
         tiered.collect::<Vec<_>>(),
         [
             "alibaba/qwen3.7-plus 256000",
+            "anthropic/claude-sonnet-4.5 200001",
             "google/gemini-2.5-pro 200001",
             "google/gemini-3.1-pro-preview 200001",
+            "minimax/minimax-m3 512001",
             "openai/gpt-5.4 272001",
             "openai/gpt-5.5 272001",
             "openai/gpt-5.6-luna 272001",
@@ -89,12 +91,33 @@ fn an_entry_becomes_a_model() {
     assert_eq!(model.context_window, Some(200_000));
     assert_eq!(model.max_tokens, Some(64_000));
     assert!(model.tags.contains(&"reasoning".to_owned()));
-    assert_eq!(names(model), ["regional"]);
+    assert_eq!(names(model), ["input_cache_write_1h", "regional"]);
     let rates = *model.prices.as_ref().unwrap().rates(0);
     assert_eq!(rates.input, usd("0.000001"));
     assert_eq!(rates.output, usd("0.000005"));
     assert_eq!(rates.cache_read, usd("0.0000001"));
     assert_eq!(rates.cache_write, usd("0.00000125"));
+    assert_eq!(rates.cache_write_1h, usd("0.000002"));
+}
+
+#[test]
+fn the_snapshot_has_prices_of_service_tiers_and_lifetimes() {
+    // Without them flex would be priced at twice its cost, or not at all.
+    let catalog = Catalog::snapshot();
+    let tiers = |tier: &str| {
+        let models = catalog.models();
+        models
+            .filter(|model| model.service_tiers.get(tier).is_some())
+            .count()
+    };
+    assert_eq!((tiers("flex"), tiers("priority")), (17, 17));
+    let luna = catalog.get(&id("openai/gpt-6-luna")).unwrap();
+    let rates = |tier: &str, prompt| *luna.service_tiers.get(tier).unwrap().rates(prompt);
+    assert_eq!(rates("flex", 0).output, usd("0.00000025"));
+    assert_eq!(rates("priority", 272_001).input, usd("0.0000004"));
+    let standard = luna.prices.as_ref().unwrap();
+    assert_eq!(standard.rates(0).cache_write_12h, usd("0.00000025"));
+    assert_eq!(standard.rates(272_001).cache_write_12h, usd("0.0000005"));
 }
 
 #[test]
@@ -156,6 +179,9 @@ fn invalid_prices_are_reported() {
             output_usd: Usd(2),
             cache_read_usd: None,
             cache_write_usd: None,
+            cache_write_1h_usd: None,
+            cache_write_12h_usd: None,
+            service_tier: None,
         };
         assert!(catalog.with_own_prices(&[own]).price_warnings().is_empty());
     }
@@ -203,9 +229,10 @@ fn further_prices_are_shown_as_the_list_spells_them() {
     // A region whose prices cannot be read bounds nothing; one that can does.
     let catalog = Catalog::snapshot();
     let haiku = catalog.get(&id("anthropic/claude-haiku-4.5")).unwrap();
-    assert_eq!(haiku.treatment(&haiku.other_prices[0]), Treatment::Bounded);
+    assert_eq!(haiku.treatment(&haiku.other_prices[0]), Treatment::Counted);
+    assert_eq!(haiku.treatment(&haiku.other_prices[1]), Treatment::Bounded);
     assert!(
-        haiku.other_prices[0]
+        haiku.other_prices[1]
             .value
             .contains(r#""input_cache_write": "0.000001375""#)
     );
@@ -436,6 +463,9 @@ fn own_prices_win_and_are_named() {
         output_usd: Usd(2),
         cache_read_usd: None,
         cache_write_usd: Some(Usd(3)),
+        cache_write_1h_usd: None,
+        cache_write_12h_usd: None,
+        service_tier: None,
     };
     let listed = Catalog::snapshot();
     let catalog = Catalog::snapshot().with_own_prices(&[own("openai/gpt-4.1", 1), own("mine", 5)]);

@@ -6,7 +6,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{Catalog, Rates, Source, TokenPrices};
+use crate::catalog::{Catalog, Source, TokenPrices, requested_service_tier};
 use crate::record::{JournalError, Manifest, PriceSource, Run};
 use crate::report::ForecastView;
 use crate::suite::{OwnPrice, Profile, Suite, Variant, named};
@@ -149,7 +149,7 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
     let suite = &manifest.suite;
     let recorded = |variant: &Variant| {
         let prices = manifest.prices_of(&variant.model);
-        prices.filter(|_| !options.prices_now)
+        prices.filter(|_| !options.prices_now && service_tier(suite, variant).is_none())
     };
     let looked_up = by_tokens
         && suite
@@ -161,7 +161,7 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
         .map(|variant| match (recorded(variant), &catalog) {
             _ if !by_tokens => Pricing::Recorded,
             (Some(prices), _) => Pricing::Custom(prices),
-            (None, Some(catalog)) => by_list(catalog, variant),
+            (None, Some(catalog)) => by_list(catalog, suite, variant),
             (None, None) => Pricing::Unknown,
         })
         .collect();
@@ -175,7 +175,7 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
                     before.model, price.model
                 )));
             }
-            pricing[place] = Pricing::Custom(flat(price));
+            pricing[place] = Pricing::Custom(TokenPrices::flat(price.into()));
         }
     }
     let source = match catalog {
@@ -230,9 +230,19 @@ fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
     Ok(known.prices.with_own_prices(&own))
 }
 
-fn by_list(catalog: &Catalog, variant: &Variant) -> Pricing {
+/// The service tier that requests of the variant name, if it is not the standard one.
+fn service_tier(suite: &Suite, variant: &Variant) -> Option<String> {
+    let levels = [&variant.parameters, &suite.parameters];
+    let tiers = levels.into_iter().find_map(requested_service_tier);
+    tiers.map(str::to_owned)
+}
+
+fn by_list(catalog: &Catalog, suite: &Suite, variant: &Variant) -> Pricing {
     let listed = catalog.get(&variant.model);
-    let prices = listed.and_then(|model| model.prices.clone());
+    let prices = listed.and_then(|model| match service_tier(suite, variant) {
+        Some(tier) => model.service_tiers.get(&tier).cloned(),
+        None => model.prices.clone(),
+    });
     prices.map_or(Pricing::Unknown, Pricing::Custom)
 }
 
@@ -248,14 +258,4 @@ fn variants_of(price: &OwnPrice, suite: &Suite) -> Result<Vec<usize>, Failure> {
     let places = suite.variants.iter().enumerate();
     let meant = places.filter(|(_, variant)| is_meant(variant));
     Ok(meant.map(|(place, _)| place).collect())
-}
-
-fn flat(price: &OwnPrice) -> TokenPrices {
-    TokenPrices::flat(Rates {
-        input: Some(price.input_usd),
-        output: Some(price.output_usd),
-        cache_read: price.cache_read_usd,
-        cache_write: price.cache_write_usd,
-        ..Rates::default()
-    })
 }

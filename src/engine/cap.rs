@@ -35,7 +35,7 @@ pub struct Cap {
 #[derive(Debug)]
 struct CapState {
     budget: CostBudget,
-    /// A bill that was above its bound, as text.
+    /// A bill that was above its bound, or an answer above its token limit, as text.
     overrun: Option<String>,
 }
 
@@ -279,6 +279,18 @@ impl Drop for TrialReservation {
 }
 
 impl AttemptReservation {
+    /// Notes that an answer of so many tokens was above its limit: no bound of this route holds.
+    pub(super) fn report_ignored_limit(&self, written: u64, limit: u64) {
+        let mut state = self.cap.state();
+        state.overrun.get_or_insert_with(|| {
+            format!(
+                "{}: an answer has {written} tokens at a limit of {limit}: a cap does not hold where max_tokens is ignored; \
+                 `ignores_max_tokens` of the endpoint in bakeoff.toml makes it count the longest answer",
+                self.cap.labels[self.variant]
+            )
+        });
+    }
+
     /// Replaces the reservation by the attempt's cost.
     pub(super) fn settle(mut self, bill: ActualCost) {
         let Some(reservation) = self.reservation.take() else {

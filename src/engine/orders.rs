@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::catalog::{PriceBound, TokenPrices};
+use crate::catalog::{Catalog, PriceBound};
 use crate::gateway::{OutgoingRequest, Recording, Transport};
 use crate::grade::Grader;
 use crate::plan::Plan;
@@ -77,8 +77,8 @@ pub struct RunContext {
     pub plan: Plan,
     /// Content digest of each prompt, in the suite's order.
     pub prompt_digests: Vec<String>,
-    /// List prices of each variant's model, in the suite's order.
-    pub prices: Vec<Option<TokenPrices>>,
+    /// The list of models and their prices.
+    pub catalog: Arc<Catalog>,
     /// Price bounds of each variant's model, in the suite's order, by which a cap settles answers without a
     /// bill; may be empty where there is no cap.
     pub bounds: Vec<Option<PriceBound>>,
@@ -90,6 +90,8 @@ pub struct RunContext {
     pub looks: Vec<u32>,
     /// The cap; absent: no limit.
     pub cap: Option<Arc<Cap>>,
+    /// True if the requests find out whether token limits are honoured: an answer above its limit does not end the run.
+    pub is_probing: bool,
     /// The record of warm prompt caches.
     pub cache_uses: CacheUses,
     /// The log of requests, written before they are sent; absent: no log.

@@ -4,6 +4,7 @@
 //! everything that costs time (building the request, reading the answer) happens before the first stamp or after the
 //! last.
 
+use crate::catalog::{PriceBound, is_above_limit};
 use crate::gateway::request::path;
 use crate::gateway::{OutgoingRequest, Reading, Recording, read};
 use crate::plan::{Load, Trial, reserved_tokens};
@@ -136,7 +137,7 @@ impl PreparedTrial {
             .reservation
             .as_ref()
             .map(TrialReservation::reserve_attempt);
-        let target = (self.trial.variant, self.size);
+        let target = (self.trial.variant, &self.size);
         answer(
             client,
             context,
@@ -217,7 +218,7 @@ pub(super) fn prepare_slot(
 pub(super) async fn answer<A: Client>(
     client: &A,
     context: &RunContext,
-    (variant, size): (usize, PromptSize),
+    (variant, size): (usize, &PromptSize),
     outgoing: OutgoingRequest,
     attempt_reservation: Option<AttemptReservation>,
     until: impl Future<Output = ()>,
@@ -235,12 +236,24 @@ pub(super) async fn answer<A: Client>(
         (recording, reading)
     });
     let (recording, reading) = reading.await.expect("reading a recording never panics");
+    let listed = context.catalog.get(&context.suite.variants[variant].model);
     let prices = VariantPrices {
-        list: context.prices[variant].as_ref(),
+        list: listed.and_then(|model| model.prices.as_ref()),
+        service_tiers: listed.map(|model| &model.service_tiers),
+        catalog: Some(&context.catalog),
         bound: context.bounds.get(variant).and_then(Option::as_ref),
     };
     let cost = AttemptCost::new(&reading, size, prices);
     if let Some(attempt_reservation) = attempt_reservation {
+        let bound = context.bounds.get(variant).and_then(Option::as_ref);
+        let is_expected = context.is_probing || bound.is_some_and(PriceBound::has_ignored_limit);
+        let written = cost.usage.known().and_then(|usage| usage.completion_tokens);
+        if let Some((written, limit)) = written.zip(size.max_tokens)
+            && is_above_limit(written, limit)
+            && !is_expected
+        {
+            attempt_reservation.report_ignored_limit(written, limit);
+        }
         attempt_reservation.settle(cost.bill);
     }
     FinishedExchange {

@@ -3,12 +3,14 @@
 //! Owns the amount at which an attempt is settled. Must not know reservations. Invariant: nothing is settled
 //! below the list cost of any reading of the reported token counts; counts without a reading settle nothing.
 
-use crate::catalog::{PriceBound, TokenCounts, TokenPrices, cost};
-use crate::gateway::Reading;
+use crate::catalog::{
+    Catalog, PriceBound, ServiceTiers, TokenCounts, TokenPrices, cost, requested_service_tier,
+};
+use crate::gateway::{Reading, UsagePart, same_model};
 use crate::record::{
     ExchangeSize, Flag, Outcome, ReportedUsage, UsageBound, UsageDialect, UsageReading, check_usage,
 };
-use crate::suite::{Message, Parameters};
+use crate::suite::{Message, Parameters, is_standard_tier};
 use crate::units::Usd;
 
 use super::budget::ActualCost;
@@ -29,14 +31,16 @@ pub(super) struct AttemptCost {
 }
 
 /// The size of a conversation that is sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct PromptSize {
     /// Characters of contents, and of names and arguments of tool calls.
     pub(super) chars: u64,
     /// The number of images.
     pub(super) images: u64,
-    /// True if its request names a service tier with prices of its own.
-    pub(super) has_service_tier: bool,
+    /// The service tier that its request names, if that has prices of its own.
+    pub(super) service_tier: Option<String>,
+    /// The token limit of its answer.
+    pub(super) max_tokens: Option<u64>,
 }
 
 /// The prices of a variant's model.
@@ -44,6 +48,10 @@ pub(super) struct PromptSize {
 pub(super) struct VariantPrices<'a> {
     /// Its list prices.
     pub(super) list: Option<&'a TokenPrices>,
+    /// Its prices by service tier.
+    pub(super) service_tiers: Option<&'a ServiceTiers>,
+    /// The list of all models, for answers of which another one wrote a part.
+    pub(super) catalog: Option<&'a Catalog>,
     /// The most expensive of all providers that may answer, surcharges included, where it is known.
     pub(super) bound: Option<&'a PriceBound>,
 }
@@ -62,35 +70,44 @@ impl PromptSize {
                 .iter()
                 .map(|message| message.images.len() as u64)
                 .sum(),
-            has_service_tier: requested_tier(parameters).is_some(),
+            service_tier: requested_service_tier(parameters).map(str::to_owned),
+            max_tokens: parameters.max_tokens,
         }
     }
 }
 
-/// The service tier that the parameters name, on any route, if its prices are not the list's.
-fn requested_tier(parameters: &Parameters) -> Option<&str> {
-    let options = parameters.provider_options.values();
-    let options = options.filter_map(serde_json::Value::as_object);
-    let tables = std::iter::once(&parameters.extra).chain(options);
-    let tiers = tables.flat_map(|table| {
-        let named = ["service_tier", "serviceTier"].map(|key| table.get(key));
-        named.into_iter().flatten()
-    });
-    let mut words = tiers.filter_map(serde_json::Value::as_str);
-    words.find(|word| !is_standard_tier(word))
-}
+impl VariantPrices<'_> {
+    /// The list cost of an answer that several models wrote, each part at its model's price; `own` are the prices of the requested
+    /// model. `None` if a part cannot be read, or its model has no price.
+    fn parts_cost(&self, parts: &[UsagePart], own: &TokenPrices) -> Option<Usd> {
+        parts.iter().try_fold(Usd::ZERO, |sum, part| {
+            let prices = match &part.model {
+                Some(model) => self.served_prices(model)?,
+                None => own,
+            };
+            sum.plus(cost(prices, &part.counts?)?)
+        })
+    }
 
-/// Returns true if the list prices are those of this service tier: `OpenAI`'s, Anthropic's and Groq's words for the usual one.
-fn is_standard_tier(word: &str) -> bool {
-    let words = ["default", "auto", "standard", "standard_only", "on_demand"];
-    words
-        .iter()
-        .any(|standard| word.eq_ignore_ascii_case(standard))
+    /// The prices of a model by the server's name of it. `None` if the list has no such model, or several with different prices.
+    fn served_prices(&self, served: &str) -> Option<&TokenPrices> {
+        let catalog = self.catalog?;
+        let exact = served.parse().ok().and_then(|id| catalog.get(&id));
+        if let Some(model) = exact {
+            return model.prices.as_ref();
+        }
+        let same = catalog
+            .models()
+            .filter(|model| same_model(model.id.as_str(), served));
+        let mut prices = same.map(|model| model.prices.as_ref());
+        let first = prices.next()??;
+        prices.all(|other| other == Some(first)).then_some(first)
+    }
 }
 
 impl AttemptCost {
     /// The cost of an answer to a conversation of this size, at these prices.
-    pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: VariantPrices<'_>) -> Self {
+    pub(super) fn new(reading: &Reading, prompt: &PromptSize, prices: VariantPrices<'_>) -> Self {
         let size = ExchangeSize {
             prompt_chars: prompt.chars,
             answer_chars: (reading.answer_chars.unwrap_or(0)).saturating_add(reading.unread_chars),
@@ -105,12 +122,23 @@ impl AttemptCost {
             dialect: reading.usage_dialect,
         };
         // The tier that served is the one that is paid; one that the answer does not name may be the requested one.
-        let is_standard = match &reading.service_tier {
-            Some(tier) => is_standard_tier(tier),
-            None => !prompt.has_service_tier,
+        let tier = reading
+            .service_tier
+            .as_ref()
+            .or(prompt.service_tier.as_ref());
+        let tier = tier.filter(|tier| !is_standard_tier(tier));
+        let is_standard = tier.is_none();
+        let list = match tier {
+            Some(tier) => prices.service_tiers.and_then(|tiers| tiers.get(tier)),
+            None => prices.list,
         };
-        let list = prices.list.filter(|_| is_standard);
-        let at_list = |counts: &TokenCounts| cost(list?, counts);
+        let at_list = |counts: &TokenCounts| {
+            if reading.usage_parts.is_empty() {
+                return cost(list?, counts);
+            }
+            // The counts of its parts are the server's own; nothing is decided about them.
+            prices.parts_cost(&reading.usage_parts, list.filter(|_| is_standard)?)
+        };
         let surcharge = reading.surcharge_usd.unwrap_or(Usd::ZERO);
         let inference = reading.billed_usd.map(|usd| Usd(usd.0 - surcharge.0));
         let is_evidence = reading.usage_dialect != UsageDialect::Recounting;
@@ -126,8 +154,14 @@ impl AttemptCost {
         let has_bill = reading.billed_usd.max(reading.market_usd) > Some(Usd::ZERO);
         let bound = prices.bound.filter(|_| !has_bill);
         let at_most = |counts: &TokenCounts| match bound {
-            _ if !is_standard => None,
-            Some(bound) => bound.of_counts(counts, prompt.images),
+            Some(bound) if is_standard && reading.usage_parts.is_empty() => {
+                bound.of_counts(counts, prompt.images)
+            }
+            // The bound does not know the prices of another tier, or of a model that wrote a part.
+            Some(bound) => {
+                let list = at_list(counts)?;
+                Some(list.max(bound.of_counts(counts, prompt.images)?))
+            }
             None => at_list(counts),
         };
         let bill = bill(reading, &usage, &size, at_list, at_most);
@@ -135,7 +169,7 @@ impl AttemptCost {
         let is_known = |most: &Usd| !impossible && (list.is_some() || *most > Usd::ZERO);
         let reported = list.max(reading.billed_usd).filter(is_known);
         let mut flags = usage.flags().to_vec();
-        if !is_standard && prices.list.is_some() && usage.known().is_some() {
+        if !is_standard && list.is_none() && prices.list.is_some() && usage.known().is_some() {
             flags.push(Flag::UnpricedTier);
         }
         Self {

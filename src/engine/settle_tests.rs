@@ -46,14 +46,15 @@ fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
     let prices = prices();
     let variant_prices = VariantPrices {
         list: Some(&prices),
-        bound: None,
+        ..VariantPrices::default()
     };
     let prompt = PromptSize {
         chars: 40,
         images: 0,
-        has_service_tier: false,
+        service_tier: None,
+        max_tokens: None,
     };
-    let cost = AttemptCost::new(&reading(content, finish, usage), prompt, variant_prices);
+    let cost = AttemptCost::new(&reading(content, finish, usage), &prompt, variant_prices);
     let list = cost
         .list
         .map_or_else(|| "-".to_owned(), |usd| usd.to_string());
@@ -132,14 +133,15 @@ fn at_vercel(usage: &str, has_service_tier: bool, tier: &str) -> (String, Option
     let reading = reading_of(&body_text, "google/gemini-2.5-flash");
     let list = VariantPrices {
         list: Some(&prices),
-        bound: None,
+        ..VariantPrices::default()
     };
     let prompt = PromptSize {
         chars: 40,
         images: 0,
-        has_service_tier,
+        service_tier: has_service_tier.then(|| "flex".to_owned()),
+        max_tokens: None,
     };
-    let cost = AttemptCost::new(&reading, prompt, list);
+    let cost = AttemptCost::new(&reading, &prompt, list);
     let usd = cost
         .list
         .map_or_else(|| "-".to_owned(), |usd| usd.to_string());
@@ -196,7 +198,11 @@ fn another_service_tier_is_never_priced_as_the_standard_one() {
         extra: serde_json::from_str(text).unwrap(),
         ..Parameters::default()
     };
-    let has_tier = |text: &str| PromptSize::new(&[], &parameters(text)).has_service_tier;
+    let has_tier = |text: &str| {
+        PromptSize::new(&[], &parameters(text))
+            .service_tier
+            .is_some()
+    };
     assert!(
         has_tier(r#"{"service_tier":"flex"}"#)
             && !has_tier(r#"{"service_tier":"auto"}"#)
@@ -207,7 +213,131 @@ fn another_service_tier_is_never_priced_as_the_standard_one() {
             .unwrap(),
         ..Parameters::default()
     };
-    assert!(PromptSize::new(&[], &options).has_service_tier);
+    assert!(PromptSize::new(&[], &options).service_tier.is_some());
+}
+
+/// A list of a model with tiers, a fallback and one without a price.
+fn catalog() -> Catalog {
+    let list = r#"{"data":[
+        {"id":"maker/model-5","pricing":{"input":"0.000001","output":"0.00001","input_cache_read":"0.0000001",
+          "service_tiers":{"flex":{"input":"0.0000005","output":"0.000005"}}}},
+        {"id":"maker/other-4.8","pricing":{"input":"0.000002","output":"0.00002"}},
+        {"id":"maker/unpriced-1"}]}"#;
+    Catalog::read(list, String::new(), String::new()).unwrap()
+}
+
+/// The list cost of a whole answer of `maker/model-5`, with the settled amount; `-` is unknown.
+fn by_catalog(body: &str, tier: Option<&str>) -> (String, String, Vec<Flag>) {
+    let catalog = catalog();
+    let listed = catalog.get(&"maker/model-5".parse().unwrap()).unwrap();
+    let prices = VariantPrices {
+        list: listed.prices.as_ref(),
+        service_tiers: Some(&listed.service_tiers),
+        catalog: Some(&catalog),
+        bound: None,
+    };
+    let prompt = PromptSize {
+        chars: 40,
+        images: 0,
+        service_tier: tier.map(str::to_owned),
+        max_tokens: None,
+    };
+    let cost = AttemptCost::new(&reading_of(body, "maker/model-5"), &prompt, prices);
+    let list = cost
+        .list
+        .map_or_else(|| "-".to_owned(), |usd| usd.to_string());
+    let settled = match cost.bill {
+        ActualCost::Known(usd) => usd.to_string(),
+        ActualCost::Unknown => "-".to_owned(),
+    };
+    (list, settled, cost.flags)
+}
+
+#[test]
+fn a_service_tier_with_known_prices_is_priced() {
+    // Flex at half the price is no reason to leave the cost out; a tier without a price is.
+    let body = |tier: &str| {
+        format!(
+            r#"{{"choices":[{{"message":{{"content":"Moin!"}},"finish_reason":"stop"}}],{tier}
+                "usage":{{"prompt_tokens":100,"completion_tokens":40}}}}"#
+        )
+    };
+    for (requested, served, list, is_unpriced) in [
+        (None, "", "0.0005", false),
+        (Some("flex"), "", "0.00025", false),
+        (None, r#""service_tier":"FLEX","#, "0.00025", false),
+        (
+            Some("flex"),
+            r#""service_tier":"default","#,
+            "0.0005",
+            false,
+        ),
+        (Some("flex"), r#""service_tier":"priority","#, "-", true),
+        (Some("scale"), "", "-", true),
+    ] {
+        let got = by_catalog(&body(served), requested);
+        assert_eq!(
+            (got.0.as_str(), got.1.as_str()),
+            (list, list),
+            "{requested:?} {served}"
+        );
+        assert_eq!(
+            got.2.contains(&Flag::UnpricedTier),
+            is_unpriced,
+            "{requested:?} {served}"
+        );
+    }
+}
+
+#[test]
+fn parts_of_other_models_are_paid_at_their_own_price() {
+    // Anthropic's iterations: a fallback wrote the answer, an advisor was asked, the context was compacted.
+    let body = |iterations: &str| {
+        format!(
+            r#"{{"type":"message","content":[{{"type":"text","text":"Moin!"}}],"stop_reason":"end_turn",
+                "usage":{{"input_tokens":100,"output_tokens":40,"iterations":[{iterations}]}}}}"#
+        )
+    };
+    let part = |kind: &str, model: &str, input: u32, output: u32| {
+        let model = match model {
+            "" => String::new(),
+            model => format!(r#""model":"{model}","#),
+        };
+        format!(
+            r#"{{"type":"{kind}",{model}"input_tokens":{input},"output_tokens":{output},
+                "cache_read_input_tokens":0,"cache_creation_input_tokens":0}}"#
+        )
+    };
+    let of = |parts: &[String]| by_catalog(&body(&parts.join(",")), None);
+    let own = part("message", "", 100, 40);
+    // Turns of the requested model alone: the block has their sum.
+    assert_eq!(of(&[]).0, "0.0005");
+    assert_eq!(of(&[own.clone(), own.clone()]).0, "0.0005");
+    // The fallback's price is twice as high, and the declined turn is paid, too.
+    let fallback = part("fallback_message", "other-4-8-20260801", 100, 40);
+    assert_eq!(of(std::slice::from_ref(&fallback)).0, "0.001");
+    assert_eq!(
+        of(&[part("message", "model-5", 100, 1), fallback.clone()]).0,
+        "0.00111"
+    );
+    let advisor = part("advisor_message", "maker/other-4.8", 10, 1);
+    assert_eq!(of(&[own.clone(), advisor]).0, "0.00054");
+    // The tokens of a compaction are in no other count.
+    assert_eq!(
+        of(&[part("compaction", "", 1_000, 10), own.clone()]).0,
+        "0.0016"
+    );
+    // A model without a price, an unknown one, and a part without a model or counts: no cost, and the reservation is kept.
+    for part in [
+        part("fallback_message", "unpriced-1", 1, 1),
+        part("fallback_message", "elsewhere-9", 1, 1),
+        part("advisor_message", "", 1, 1),
+        r#"{"type":"compaction","input_tokens":"many"}"#.to_owned(),
+        "7".to_owned(),
+    ] {
+        let got = of(&[own.clone(), part.clone()]);
+        assert_eq!((got.0.as_str(), got.1.as_str()), ("-", "-"), "{part}");
+    }
 }
 
 #[test]
@@ -289,15 +419,16 @@ fn check_false_counts(body: &str, chars: (u64, u64, u64)) {
     let prompt = PromptSize {
         chars: 40,
         images: 0,
-        has_service_tier: false,
+        service_tier: None,
+        max_tokens: None,
     };
     let prices = prices();
     let cost = AttemptCost::new(
         &reading,
-        prompt,
+        &prompt,
         VariantPrices {
             list: Some(&prices),
-            bound: None,
+            ..VariantPrices::default()
         },
     );
     assert!(matches!(cost.bill, ActualCost::Unknown), "{body} {cost:?}");

@@ -64,7 +64,7 @@ pub(super) async fn warm_up<A: Client>(
             let body = request::body(&context.suite, &prompt, variant, &messages, context.wording);
             let load = load(context, &prompt, index);
             let parameters = context.suite.parameters_of(&prompt, variant);
-            let target = (index, PromptSize::new(&messages, &parameters));
+            let size = PromptSize::new(&messages, &parameters);
             let reservation = reservations.next();
             let mut stop = stop.clone();
             async move {
@@ -103,7 +103,7 @@ pub(super) async fn warm_up<A: Client>(
                     let exchange = answer(
                         &**client,
                         context,
-                        target,
+                        (index, &size),
                         outgoing,
                         attempt_reservation,
                         until,

@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use super::bill::ReportedBill;
 use super::fault::ApiError;
 use super::lenient::Object;
-use super::usage::{UsageBlock, UsageMeaning, UsageRoute, is_unreadable, merge_usage, newer_count};
+use super::usage::{
+    UsageBlock, UsageMeaning, UsagePart, UsageRoute, is_unreadable, merge_usage, newer_count,
+};
 use super::wire::{
     WireGateway, WireMetadata, WireOpenRouter, WireProviderAttempt, WireRouting, usd,
 };
@@ -57,6 +59,8 @@ pub struct Chunk<'a> {
     pub has_ticks: bool,
     /// The model of a fallback on the server's side, which wrote the answer.
     pub fallback_model: Option<String>,
+    /// The parts of the answer by model, where its counts are not those of one model.
+    pub usage_parts: Vec<UsagePart>,
     /// The service tier that served the answer.
     pub service_tier: Option<Cow<'a, str>>,
     /// Paths of positive numbers in usage blocks that have no known meaning.
@@ -184,6 +188,7 @@ pub(super) fn add_usage(chunk: &mut Chunk<'_>, block: Option<UsageBlock>, route:
     }
     chunk.has_ticks |= count(UsageMeaning::Ticks).is_some();
     chunk.fallback_model = block.fallback_model().or(chunk.fallback_model.take());
+    chunk.usage_parts = block.parts();
     if chunk.service_tier.is_none() {
         chunk.service_tier = block.service_tier().map(std::borrow::Cow::Owned);
     }

@@ -89,11 +89,11 @@ const fn phrase(
 }
 
 /// Servers of no particular vendor.
-const OTHERS: &str = "gateways";
+const OTHERS: &str = "unverified";
 
 /// Every word that is known. General ones (`invalid_request_error`, `api_error`) are none of them: they come with
 /// statuses that are more specific.
-pub const ERROR_WORDS: [ErrorWord; 57] = [
+pub const ERROR_WORDS: [ErrorWord; 58] = [
     word("429", ErrorCause::RateLimit),
     word("rate_limit", ErrorCause::RateLimit),
     word("rate_limited", ErrorCause::RateLimit),
@@ -140,6 +140,7 @@ pub const ERROR_WORDS: [ErrorWord; 57] = [
     word("content_filter", ErrorCause::Policy),
     word("moderation", ErrorCause::Policy),
     word("prohibited_content", ErrorCause::Policy),
+    word("data_inspection_failed", ErrorCause::Policy),
     word("invalid_prompt", ErrorCause::Policy),
     word("base_resp 1026", ErrorCause::Policy),
     word("base_resp 1027", ErrorCause::Policy),
@@ -154,138 +155,207 @@ pub const ERROR_WORDS: [ErrorWord; 57] = [
 ];
 
 /// Every phrase that is known, in the order in which they are searched: the narrower ones first.
-pub const ERROR_PHRASES: [ErrorPhrase; 62] = [
+pub const ERROR_PHRASES: [ErrorPhrase; 63] = [
     phrase(
         &["maximum context length"],
         ErrorCause::ContextLength,
-        "OpenAI, DeepSeek, OpenRouter, vLLM",
+        "OpenAI, DeepSeek, OpenRouter, vLLM (recorded body)",
     ),
     phrase(
         &["exceeds the context window"],
         ErrorCause::ContextLength,
-        "OpenAI Responses",
+        "OpenAI Responses (public clients)",
     ),
     phrase(
         &["prompt is too long"],
         ErrorCause::ContextLength,
-        "Anthropic",
+        "Anthropic (recorded body)",
     ),
     phrase(
         &["exceed context limit"],
         ErrorCause::ContextLength,
-        "Anthropic",
+        "Anthropic (litellm 1.110.2)",
     ),
-    phrase(&["context size"], ErrorCause::ContextLength, "llama.cpp"),
+    phrase(
+        &["context size"],
+        ErrorCause::ContextLength,
+        "llama.cpp (recorded body)",
+    ),
     phrase(
         &["contextwindowexceedederror"],
         ErrorCause::ContextLength,
-        "LiteLLM",
+        "LiteLLM (recorded body)",
     ),
-    phrase(&["too many tokens"], ErrorCause::ContextLength, "Cohere"),
+    phrase(
+        &["too many tokens"],
+        ErrorCause::ContextLength,
+        "Cohere (recorded body)",
+    ),
     phrase(
         &["input tokens exceed"],
         ErrorCause::ContextLength,
-        "Perplexity",
+        "Perplexity (recorded body)",
     ),
     phrase(
         &["input token count", "exceeds"],
         ErrorCause::ContextLength,
-        "Gemini",
+        "Gemini (public clients)",
     ),
-    phrase(&["maximum prompt length"], ErrorCause::ContextLength, "xAI"),
+    phrase(
+        &["maximum prompt length"],
+        ErrorCause::ContextLength,
+        "xAI (pydantic-ai-slim 2.68.0)",
+    ),
     phrase(
         &["reduce the length of the messages"],
         ErrorCause::ContextLength,
-        "OpenAI, Groq",
+        "OpenAI, Groq (pydantic-ai-slim 2.68.0)",
     ),
     phrase(
         &["too large for model with", "context length"],
         ErrorCause::ContextLength,
-        "Mistral",
+        "Mistral (public clients)",
     ),
     phrase(
         &["input is too long for requested model"],
         ErrorCause::ContextLength,
-        "Amazon Bedrock",
+        "Amazon Bedrock (public clients)",
     ),
     phrase(
         &["exceeds the context length"],
         ErrorCause::ContextLength,
-        "Ollama",
+        "Ollama (unverified)",
+    ),
+    phrase(
+        &["context window exceeds limit"],
+        ErrorCause::ContextLength,
+        "MiniMax (public clients)",
     ),
     phrase(
         &["exceeded model token limit"],
         ErrorCause::ContextLength,
-        "Moonshot",
+        "Moonshot (public clients)",
     ),
-    phrase(&["maximum model length"], ErrorCause::ContextLength, "vLLM"),
+    phrase(
+        &["maximum model length"],
+        ErrorCause::ContextLength,
+        "vLLM (unverified)",
+    ),
     phrase(
         &["insufficient balance"],
         ErrorCause::Money,
-        "DeepSeek, Moonshot, MiniMax",
+        "DeepSeek, Moonshot, MiniMax (unverified)",
     ),
-    phrase(&["insufficient credit"], ErrorCause::Money, "OpenRouter"),
-    phrase(&["insufficient funds"], ErrorCause::Money, "Vercel"),
+    phrase(
+        &["insufficient credit"],
+        ErrorCause::Money,
+        "OpenRouter (openrouter 1.3.84)",
+    ),
+    phrase(
+        &["insufficient funds"],
+        ErrorCause::Money,
+        "Vercel (unverified)",
+    ),
     phrase(
         &["credit balance is too low"],
         ErrorCause::Money,
-        "Anthropic",
+        "Anthropic (pydantic-ai-slim 2.68.0)",
     ),
     phrase(&["out of credit"], ErrorCause::Money, OTHERS),
-    phrase(&["requires more credits"], ErrorCause::Money, "OpenRouter"),
+    phrase(
+        &["requires more credits"],
+        ErrorCause::Money,
+        "OpenRouter (public clients)",
+    ),
     phrase(
         &["purchase", "credits"],
         ErrorCause::Money,
-        "OpenRouter, xAI",
+        "OpenRouter, xAI (unverified)",
     ),
-    phrase(&["used all available credits"], ErrorCause::Money, "xAI"),
-    phrase(&["spending limit"], ErrorCause::Money, "xAI, Anthropic"),
-    phrase(&["billing hard limit"], ErrorCause::Money, "OpenAI"),
-    phrase(&["budget has been exceeded"], ErrorCause::Money, "LiteLLM"),
+    phrase(
+        &["used all available credits"],
+        ErrorCause::Money,
+        "xAI (public clients)",
+    ),
+    phrase(
+        &["spending limit"],
+        ErrorCause::Money,
+        "xAI, Anthropic (public clients)",
+    ),
+    phrase(
+        &["billing hard limit"],
+        ErrorCause::Money,
+        "OpenAI (public clients)",
+    ),
+    phrase(
+        &["budget has been exceeded"],
+        ErrorCause::Money,
+        "LiteLLM (litellm 1.110.2)",
+    ),
     phrase(
         &["account is suspended", "billing"],
         ErrorCause::Money,
-        "Moonshot",
+        "Moonshot (unverified)",
     ),
     phrase(
         &["incorrect api key"],
         ErrorCause::Key,
-        "OpenAI, xAI (with 400)",
+        "OpenAI, xAI (with 400; recorded body)",
     ),
-    phrase(&["invalid api key"], ErrorCause::Key, "Groq, Vercel"),
-    phrase(&["invalid x-api-key"], ErrorCause::Key, "Anthropic"),
-    phrase(&["api key not valid"], ErrorCause::Key, "Gemini (with 400)"),
-    phrase(&["api key not found"], ErrorCause::Key, "Gemini (with 400)"),
-    phrase(&["api key expired"], ErrorCause::Key, "Gemini (with 400)"),
+    phrase(
+        &["invalid api key"],
+        ErrorCause::Key,
+        "Groq, Vercel (pydantic-ai-slim 2.68.0)",
+    ),
+    phrase(
+        &["invalid x-api-key"],
+        ErrorCause::Key,
+        "Anthropic (unverified)",
+    ),
+    phrase(
+        &["api key not valid"],
+        ErrorCause::Key,
+        "Gemini (with 400; litellm 1.110.2)",
+    ),
+    phrase(
+        &["api key not found"],
+        ErrorCause::Key,
+        "Gemini (with 400; unverified)",
+    ),
+    phrase(
+        &["api key expired"],
+        ErrorCause::Key,
+        "Gemini (with 400; unverified)",
+    ),
     phrase(
         &["no endpoints found matching your data policy"],
         ErrorCause::AccountSetting,
-        "OpenRouter (with 404)",
+        "OpenRouter (with 404; recorded body)",
     ),
     phrase(
         &["no endpoints available matching your guardrail"],
         ErrorCause::AccountSetting,
-        "OpenRouter (with 404)",
+        "OpenRouter (with 404; unverified)",
     ),
     phrase(
         &["no endpoints found that"],
         ErrorCause::Parameter,
-        "OpenRouter (with 404)",
+        "OpenRouter (with 404; recorded body)",
     ),
     phrase(
         &["no allowed providers are available"],
         ErrorCause::Parameter,
-        "OpenRouter (with 404)",
+        "OpenRouter (with 404; public clients)",
     ),
     phrase(
         &["is not supported in this model"],
         ErrorCause::Parameter,
-        "OpenAI (with 404)",
+        "OpenAI (with 404; recorded body)",
     ),
     phrase(
         &["is not supported with this model"],
         ErrorCause::Parameter,
-        "OpenAI",
+        "OpenAI (unverified)",
     ),
     phrase(
         &["is not supported by this model"],
@@ -295,79 +365,99 @@ pub const ERROR_PHRASES: [ErrorPhrase; 62] = [
     phrase(
         &["model does not support"],
         ErrorCause::Parameter,
-        "OpenAI, vLLM",
+        "OpenAI, vLLM (unverified)",
     ),
-    phrase(&["does not support tools"], ErrorCause::Parameter, "Ollama"),
+    phrase(
+        &["does not support tools"],
+        ErrorCause::Parameter,
+        "Ollama (unverified)",
+    ),
     phrase(
         &["no endpoints found for"],
         ErrorCause::Model,
-        "OpenRouter (with 404)",
+        "OpenRouter (with 404; recorded body)",
     ),
     phrase(
         &["is not a valid model id"],
         ErrorCause::Model,
-        "OpenRouter (with 400)",
+        "OpenRouter (with 400; recorded body)",
     ),
-    phrase(&["model not found"], ErrorCause::Model, "xAI (with 400)"),
+    phrase(
+        &["model not found"],
+        ErrorCause::Model,
+        "xAI (with 400; recorded body)",
+    ),
     phrase(
         &["supported api model names"],
         ErrorCause::Model,
-        "DeepSeek (with 400)",
+        "DeepSeek (with 400; recorded body)",
     ),
     phrase(
         &["model not exist"],
         ErrorCause::Model,
-        "DeepSeek (with 400)",
+        "DeepSeek (with 400; public clients)",
     ),
     phrase(
         &["model", "decommissioned"],
         ErrorCause::Model,
-        "Groq (with 400)",
+        "Groq (with 400; recorded body)",
     ),
     phrase(&["model", "has been retired"], ErrorCause::Model, OTHERS),
     phrase(
         &["model", "has been deprecated"],
         ErrorCause::Model,
-        "OpenAI",
+        "OpenAI (unverified)",
     ),
     phrase(
         &["invalid model name"],
         ErrorCause::Model,
-        "LiteLLM (with 400)",
+        "LiteLLM (with 400; litellm 1.110.2)",
     ),
-    phrase(&["invalid model:"], ErrorCause::Model, "Mistral (with 400)"),
+    phrase(
+        &["invalid model:"],
+        ErrorCause::Model,
+        "Mistral (with 400; unverified)",
+    ),
     phrase(
         &["the model `", "does not exist"],
         ErrorCause::Model,
-        "OpenAI, vLLM",
+        "OpenAI, vLLM (litellm 1.110.2)",
     ),
     phrase(&["unknown model"], ErrorCause::Model, OTHERS),
     phrase(
         &["content violates usage guidelines"],
         ErrorCause::Policy,
-        "xAI (with 403)",
+        "xAI (with 403; public clients)",
     ),
     phrase(
         &["input was flagged"],
         ErrorCause::Policy,
-        "OpenRouter (with 403)",
+        "OpenRouter (with 403; recorded body)",
     ),
     phrase(
         &["flagged as potentially violating"],
         ErrorCause::Policy,
-        "OpenAI",
+        "OpenAI (public clients)",
     ),
-    phrase(&["violat", "usage polic"], ErrorCause::Policy, "OpenAI"),
+    phrase(
+        &["violat", "usage polic"],
+        ErrorCause::Policy,
+        "OpenAI (public clients)",
+    ),
     phrase(
         &["requires moderation"],
         ErrorCause::Policy,
-        "OpenRouter (with 403)",
+        "OpenRouter (with 403; unverified)",
     ),
-    phrase(&["content management policy"], ErrorCause::Policy, "Azure"),
+    phrase(
+        &["content management policy"],
+        ErrorCause::Policy,
+        "Azure (unverified)",
+    ),
     phrase(
         &["content exists risk"],
         ErrorCause::Policy,
-        "DeepSeek (with 400)",
+        "DeepSeek (with 400; public clients)",
     ),
 ];
 

@@ -25,17 +25,17 @@ const fn word(word: &'static str, outcome: Outcome, source: &'static str) -> Fin
 }
 
 const ANTHROPIC: &str = "Anthropic Messages (anthropic 2.14.0)";
-const BEDROCK: &str = "Amazon Bedrock Converse";
-const COHERE: &str = "Cohere (its own words)";
+const BEDROCK: &str = "Amazon Bedrock Converse (types-boto3-bedrock-runtime 1.43.62)";
+const COHERE: &str = "Cohere (cohere 7.3.1)";
 const GEMINI: &str = "Gemini's own words, seen on compatible routes (litellm 1.110.2)";
 const OPENAI: &str = "OpenAI Chat Completions (openai 3.57.0)";
-/// Words of servers that document no list of them.
-const OTHERS: &str = "gateways without a list of words";
+/// Words that no documentation or package was found to have: precautions.
+const OTHERS: &str = "unverified";
 const RESPONSES: &str = "OpenAI Responses (openai 3.57.0)";
 const VLLM: &str = "vLLM 0.33.0, SGLang 0.5.23";
 
 /// Every finish reason that is known.
-pub const FINISH_WORDS: [FinishWord; 73] = [
+pub const FINISH_WORDS: [FinishWord; 75] = [
     word("stop", Outcome::Complete, OPENAI),
     word("tool_calls", Outcome::Complete, OPENAI),
     word("function_call", Outcome::Complete, OPENAI),
@@ -45,13 +45,21 @@ pub const FINISH_WORDS: [FinishWord; 73] = [
     word("tool_use", Outcome::Complete, ANTHROPIC),
     word("tool_call", Outcome::Complete, COHERE),
     word("complete", Outcome::Complete, COHERE),
-    word("eos", Outcome::Complete, "Together, Fireworks"),
-    word("eos_token", Outcome::Complete, "Text Generation Inference"),
+    word("eos", Outcome::Complete, "Together (litellm 1.110.2)"),
+    word(
+        "eos_token",
+        Outcome::Complete,
+        "Hugging Face (litellm 1.110.2)",
+    ),
     word("end", Outcome::Complete, OTHERS),
     word("end_of_turn", Outcome::Complete, OTHERS),
-    word("done", Outcome::Complete, "Ollama's own route, passed on"),
-    word("finished", Outcome::Complete, BEDROCK),
-    word("normal", Outcome::Complete, "Baidu Qianfan"),
+    word(
+        "done",
+        Outcome::Complete,
+        "Ollama's own route, passed on (unverified)",
+    ),
+    word("finished", Outcome::Complete, "Amazon Titan (unverified)"),
+    word("normal", Outcome::Complete, "Baidu Qianfan (unverified)"),
     word("length", Outcome::Length, OPENAI),
     word("max_output_tokens", Outcome::Length, RESPONSES),
     word("max_tokens", Outcome::Length, ANTHROPIC),
@@ -59,6 +67,7 @@ pub const FINISH_WORDS: [FinishWord; 73] = [
     word("context_window_exceeded", Outcome::Length, OTHERS),
     word("model_length", Outcome::Length, "Mistral (mistralai 3.7.0)"),
     word("error_limit", Outcome::Length, COHERE),
+    word("continuation", Outcome::Length, GEMINI),
     word("token_limit", Outcome::Length, OTHERS),
     word("max_length", Outcome::Length, OTHERS),
     word("refusal", Outcome::Refused, ANTHROPIC),
@@ -81,6 +90,7 @@ pub const FINISH_WORDS: [FinishWord; 73] = [
     word("image_prohibited_content", Outcome::Filtered, GEMINI),
     word("image_recitation", Outcome::Filtered, GEMINI),
     word("error_toxic", Outcome::Filtered, COHERE),
+    word("escalation", Outcome::Filtered, GEMINI),
     word("blocked", Outcome::Filtered, OTHERS),
     word("moderation", Outcome::Filtered, OTHERS),
     word("incomplete", Outcome::Incomplete, RESPONSES),
@@ -88,7 +98,7 @@ pub const FINISH_WORDS: [FinishWord; 73] = [
     word("max_tool_calls", Outcome::Incomplete, RESPONSES),
     word("pause_turn", Outcome::Incomplete, ANTHROPIC),
     word("compaction", Outcome::Incomplete, ANTHROPIC),
-    word("repetition", Outcome::Incomplete, "vLLM 0.33.0"),
+    word("repetition", Outcome::Incomplete, "unverified"),
     word(
         "interrupted",
         Outcome::Incomplete,
@@ -109,7 +119,7 @@ pub const FINISH_WORDS: [FinishWord; 73] = [
     word(
         "insufficient_system_resource",
         Outcome::StreamError,
-        "DeepSeek",
+        "DeepSeek (public clients)",
     ),
     word("timeout", Outcome::StreamError, OTHERS),
     word("overloaded", Outcome::StreamError, OTHERS),

@@ -63,6 +63,7 @@ pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
 pub use endpoint::{Endpoint, OpenError};
 pub use explain::{Explanation, FailureContext, explain};
+pub use model_name::same_model;
 #[cfg(feature = "otel")]
 pub use otlp::OtlpSender;
 pub use proxy::{Proxy, ProxyError, percent_decode};
@@ -72,4 +73,5 @@ pub use recording::{
 };
 pub use settings::settings;
 pub use transport::{OutgoingRequest, Transport};
+pub use usage::UsagePart;
 pub use waits::{HONOURED_WAIT_MAX, RetryAfter};

@@ -16,7 +16,7 @@ pub(super) fn file_name(served: &str) -> Option<&str> {
 /// True if two ids name one model: apart from a provider's prefix, and from a date or version at the end
 /// (`gpt-4o` is served as `gpt-4o-2024-08-06`, `claude-haiku-4.5` as `claude-haiku-4-5-20251001`; `gpt-5` is
 /// not `gpt-5.4` nor `gpt-5-mini`).
-pub(super) fn same_model(requested: &str, served: &str) -> bool {
+pub fn same_model(requested: &str, served: &str) -> bool {
     let bare = |id: &str| {
         let name = id.rsplit('/').next().unwrap_or(id).to_ascii_lowercase();
         // `:free` and the like are variants of serving, not models.

@@ -10,6 +10,7 @@ use super::decode::DecodeError;
 use super::listing::FetchError;
 use super::reading::Reading;
 use super::recording::ExchangeEnd;
+use super::usage::UsagePart;
 
 /// Most characters of a stored error message: enough for a provider's own error inside a gateway's, too few for
 /// a page of HTML or an echoed prompt to fill the records.
@@ -27,6 +28,7 @@ impl Redact for Reading {
             reasoning,
             tool_calls,
             unread_usage,
+            usage_parts,
             service_tier,
             usage_dialect: _,
             outcome: _,
@@ -65,6 +67,9 @@ impl Redact for Reading {
         }
         error.redact(redactor);
         unread_usage.redact(redactor);
+        for UsagePart { model, counts: _ } in usage_parts {
+            model.redact(redactor);
+        }
         tool_calls.redact(redactor);
     }
 }

@@ -15,6 +15,7 @@ use super::response_cache;
 use super::sse::{self, SseEvent};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
+use super::usage::UsagePart;
 use super::usage_dialect::usage_dialect;
 use super::waits::{self, RetryAfter};
 use super::{proxy_page, reasoning_tags, route};
@@ -66,6 +67,8 @@ pub struct Reading {
     pub usage_dialect: UsageDialect,
     /// Paths of positive numbers in usage blocks that have no known meaning; sorted, no duplicates.
     pub unread_usage: Vec<String>,
+    /// The parts of the answer by the model that wrote each, where its counts are not those of the requested one.
+    pub usage_parts: Vec<UsagePart>,
     /// The service tier that served the answer, in the server's word.
     pub service_tier: Option<String>,
     /// The finish reason, verbatim.
@@ -160,6 +163,7 @@ fn new_reading(recording: &Recording) -> Reading {
         total_tokens: None,
         usage_dialect: UsageDialect::default(),
         unread_usage: Vec::new(),
+        usage_parts: Vec::new(),
         service_tier: None,
         finish_reason: None,
         billed_usd: None,
@@ -441,6 +445,7 @@ fn fill_reading(
     reading.largest_usage = transcript.largest_usage;
     reading.total_tokens = transcript.total_tokens;
     reading.unread_usage = transcript.unread_usage.into_iter().collect();
+    reading.usage_parts = transcript.usage_parts;
     reading.service_tier = transcript.service_tier;
     reading.finish_reason = transcript.finish_reason;
     reading.billed_usd = transcript.bill.billed().or(header_cost);

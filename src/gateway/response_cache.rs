@@ -18,25 +18,25 @@ pub struct CacheHeader {
 
 /// Every known header, in the order of the documents.
 pub const CACHE_HEADERS: [CacheHeader; 8] = [
-    header(
-        "x-openrouter-cache-status",
-        "OpenRouter",
-        "OpenRouter's guide to response caching",
-    ),
+    header("x-openrouter-cache-status", "OpenRouter", "public clients"),
     header(
         "cf-aig-cache-status",
         "Cloudflare AI Gateway",
-        "Cloudflare's guide to caching",
+        "public clients",
+    ),
+    header("x-portkey-cache-status", "Portkey", "public clients"),
+    header("helicone-cache", "Helicone", "unverified"),
+    header(
+        "x-ai-cache-status",
+        "Apache APISIX",
+        "plugin ai-cache (unverified)",
     ),
     header(
-        "x-portkey-cache-status",
-        "Portkey",
-        "Portkey's response schema",
+        "x-cache-status",
+        "Kong",
+        "plugin ai-semantic-cache (unverified)",
     ),
-    header("helicone-cache", "Helicone", "Helicone's guide to caching"),
-    header("x-ai-cache-status", "Apache APISIX", "plugin ai-cache"),
-    header("x-cache-status", "Kong", "plugin ai-semantic-cache"),
-    header("x-cache", "HTTP caches", "Fastly's and Varnish's manuals"),
+    header("x-cache", "HTTP caches", "Fastly, Varnish (unverified)"),
     CacheHeader {
         is_hit_alone: true,
         ..header("x-litellm-cache-key", "LiteLLM", "PyPI litellm 1.110.2")

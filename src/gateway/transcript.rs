@@ -9,7 +9,7 @@ use super::bill::ReportedBill;
 use super::chunk::{Chunk, ChunkPiece, Route, ToolFragment};
 use super::fault::ApiError;
 use super::surrogates;
-use super::usage::{merge_usage, newer_count};
+use super::usage::{UsagePart, merge_usage, newer_count};
 use crate::record::{ToolCall, Usage};
 
 /// Most tool calls of one answer. Real answers have a few; each is searched in this list.
@@ -54,6 +54,8 @@ pub(super) struct Transcript {
     pub(super) unread_usage: BTreeSet<String>,
     /// The model of a fallback on the server's side.
     pub(super) fallback_model: Option<String>,
+    /// The parts of the answer by model.
+    pub(super) usage_parts: Vec<UsagePart>,
     pub(super) route: Option<Route>,
     pub(super) provider: Option<String>,
     /// The model that the server names.
@@ -195,6 +197,9 @@ impl Transcript {
         }
         self.has_ticks |= chunk.has_ticks;
         self.fallback_model = chunk.fallback_model.or(self.fallback_model.take());
+        if !chunk.usage_parts.is_empty() {
+            self.usage_parts = chunk.usage_parts;
+        }
         if let Some(tier) = chunk.service_tier {
             self.service_tier = Some(own(tier));
         }

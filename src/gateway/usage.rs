@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::bill::ReportedBill;
 use super::lenient::{Count, LenientBool, List, Text};
+use crate::catalog::TokenCounts;
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -19,6 +20,8 @@ use crate::units::Usd;
 const MAX_FIELDS: usize = 256;
 /// Most levels of objects inside a block: no vendor has more than three.
 const MAX_DEPTH: usize = 4;
+/// Most parts of one answer: turns of a tool loop on the server's side, of which real answers have a dozen.
+const MAX_PARTS: usize = 64;
 /// xAI's unit of money: ticks in a pico-dollar are a hundredth, because 10^10 ticks are a dollar.
 const PICO_USD_PER_TICK: i128 = Usd::PICO / 10_000_000_000;
 
@@ -124,7 +127,7 @@ places! {
     "reasoning_tokens" Reasoning "SGLang" "PyPI sglang 0.5.23"
     "cached_tokens" Cached "Moonshot" "npm @ai-sdk/moonshotai 3.0.60"
     "num_cached_tokens" Cached "Mistral" "npm @ai-sdk/mistral 4.0.87"
-    "prompt_cache_hit_tokens" Cached "DeepSeek" "DeepSeek's API reference"
+    "prompt_cache_hit_tokens" Cached "DeepSeek" "PyPI litellm 1.110.2"
     "cache_read_input_tokens" Cached "Anthropic, Databricks" "PyPI anthropic 2.14.0"
     "cache_creation_input_tokens" CacheWrite "Anthropic, Vercel, Databricks" "PyPI anthropic 2.14.0"
     "prompt_tokens_details.cache_creation_input_tokens" CacheWrite "Alibaba" "npm @ai-sdk/alibaba 2.0.58"
@@ -140,7 +143,7 @@ places! {
     "input_tokens_details.cache_write_tokens_details.ttl_30m_tokens" CacheWriteShort "OpenAI Responses" "PyPI openai 3.57.0"
     "input_tokens_details.cache_write_tokens_details.ttl_12h_tokens" CacheWriteHalfDay "OpenAI Responses" "PyPI openai 3.57.0"
     "cost" Cost "OpenRouter, Vercel" "PyPI openrouter 1.3.84"
-    "cost.total_cost" Cost "Perplexity" "Perplexity's API reference"
+    "cost.total_cost" Cost "Perplexity" "PyPI litellm 1.110.2"
     "cost_in_usd_ticks" Ticks "xAI" "npm @ai-sdk/xai 5.0.12"
     "market_cost" MarketCost "Vercel" "npm @ai-sdk/gateway 4.0.146"
     "gateway_cost" GatewayCost "Vercel" "npm @ai-sdk/gateway 4.0.146"
@@ -149,13 +152,13 @@ places! {
     "cost_details.upstream_inference_completions_cost" Unused "OpenRouter, Vercel" "PyPI openrouter 1.3.84"
     "cost_details.upstream_inference_input_cost" Unused "OpenRouter Responses" "PyPI openrouter 1.3.84"
     "cost_details.upstream_inference_output_cost" Unused "OpenRouter Responses" "PyPI openrouter 1.3.84"
-    "cost.input_tokens_cost" Unused "Perplexity" "Perplexity's API reference"
-    "cost.output_tokens_cost" Unused "Perplexity" "Perplexity's API reference"
-    "cost.reasoning_tokens_cost" Unused "Perplexity" "Perplexity's API reference"
-    "cost.citation_tokens_cost" Unused "Perplexity" "Perplexity's API reference"
-    "cost.search_queries_cost" Unused "Perplexity" "Perplexity's API reference"
-    "cost.request_cost" Unused "Perplexity" "Perplexity's API reference"
-    "prompt_cache_miss_tokens" Unused "DeepSeek" "DeepSeek's API reference"
+    "cost.input_tokens_cost" Unused "Perplexity" "PyPI litellm 1.110.2"
+    "cost.output_tokens_cost" Unused "Perplexity" "PyPI litellm 1.110.2"
+    "cost.reasoning_tokens_cost" Unused "Perplexity" "PyPI litellm 1.110.2"
+    "cost.citation_tokens_cost" Unused "Perplexity" "PyPI litellm 1.110.2"
+    "cost.search_queries_cost" Unused "Perplexity" "PyPI litellm 1.110.2"
+    "cost.request_cost" Unused "Perplexity" "PyPI litellm 1.110.2"
+    "prompt_cache_miss_tokens" Unused "DeepSeek" "PyPI litellm 1.110.2"
     "prompt_tokens_details.audio_tokens" Unused "OpenAI and compatible" "PyPI openai 3.57.0"
     "prompt_tokens_details.text_tokens" Unused "OpenAI, xAI" "PyPI openai 3.57.0"
     "prompt_tokens_details.image_tokens" Unused "OpenAI, xAI" "PyPI openai 3.57.0"
@@ -197,6 +200,15 @@ struct WireIteration<'a> {
     kind: Text<'a>,
     #[serde(borrow)]
     model: Text<'a>,
+}
+
+/// A part of an answer that one model wrote, as the server counts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsagePart {
+    /// The model, in the server's spelling; absent: the requested one.
+    pub model: Option<String>,
+    /// Its tokens; absent if they cannot be read.
+    pub counts: Option<TokenCounts>,
 }
 
 /// A usage block: its fields by their path.
@@ -310,6 +322,69 @@ impl UsageBlock {
         let fallback = iterations.0.into_iter();
         let mut fallback = fallback.filter(|iteration| iteration.kind.0 == "fallback_message");
         Some(fallback.next_back()?.model.some()?.into_owned())
+    }
+
+    /// The parts of the answer by the model that wrote each (Anthropic's `iterations`), where the counts of the block are not those of
+    /// one model: a fallback or an advisor wrote a part, or the context was compacted, which the block does not count.
+    pub(super) fn parts(&self) -> Vec<UsagePart> {
+        let Some(raw) = self.field("iterations") else {
+            return Vec::new();
+        };
+        let iterations = serde_json::from_str::<Vec<Box<RawValue>>>(raw.get()).unwrap_or_default();
+        let is_message = |raw: &Box<RawValue>| {
+            serde_json::from_str::<WireIteration<'_>>(raw.get())
+                .is_ok_and(|iteration| iteration.kind.0 == "message")
+        };
+        if iterations.iter().all(is_message) {
+            return Vec::new();
+        }
+        let part = |raw: &Box<RawValue>| {
+            let counts = serde_json::from_str::<Self>(raw.get()).ok()?;
+            let named = serde_json::from_str::<WireIteration<'_>>(raw.get()).ok()?;
+            let model = named.model.some().map(std::borrow::Cow::into_owned);
+            // Only the model that was requested may be left out.
+            let is_known = model.is_some() || matches!(&*named.kind.0, "message" | "compaction");
+            Some(UsagePart {
+                model,
+                counts: counts.message_counts().filter(|_| is_known),
+            })
+        };
+        let unknown = || UsagePart {
+            model: None,
+            counts: None,
+        };
+        let parts = iterations.iter().take(MAX_PARTS + 1);
+        let mut parts: Vec<UsagePart> =
+            parts.map(|raw| part(raw).unwrap_or_else(unknown)).collect();
+        if parts.len() > MAX_PARTS {
+            parts = vec![unknown()];
+        }
+        parts
+    }
+
+    /// The counts of a block of the Messages route; `None` without those of fresh prompt and completion tokens.
+    fn message_counts(&self) -> Option<TokenCounts> {
+        let count = |meaning| self.count(meaning).unwrap_or(0);
+        let lifetimes = [
+            count(UsageMeaning::CacheWriteShort),
+            count(UsageMeaning::CacheWriteHour),
+            count(UsageMeaning::CacheWriteHalfDay),
+        ];
+        let by_lifetime = lifetimes
+            .into_iter()
+            .reduce(u64::saturating_add)
+            .unwrap_or(0);
+        let cached = count(UsageMeaning::Cached);
+        let cache_write = count(UsageMeaning::CacheWrite).max(by_lifetime);
+        let fresh = self.count(UsageMeaning::Input)?;
+        Some(TokenCounts {
+            prompt: fresh.saturating_add(cached).saturating_add(cache_write),
+            cached,
+            cache_write,
+            cache_write_1h: lifetimes[1],
+            cache_write_12h: lifetimes[2],
+            completion: self.count(UsageMeaning::Output)?,
+        })
     }
 
     /// The service tier that the block names (Anthropic).

@@ -99,14 +99,22 @@ const fn field(name: &'static str, unit: WaitUnit, source: &'static str) -> Wait
 
 /// Headers that demand a wait, the most exact first. They count with every failure.
 pub const DEMANDS: [WaitHeader; 4] = [
-    demand("retry-after-ms", WaitUnit::Milliseconds, "OpenAI, Azure"),
-    demand("x-ms-retry-after-ms", WaitUnit::Milliseconds, "Azure"),
+    demand(
+        "retry-after-ms",
+        WaitUnit::Milliseconds,
+        "OpenAI, Azure (groq 1.7.0 has it, too)",
+    ),
+    demand(
+        "x-ms-retry-after-ms",
+        WaitUnit::Milliseconds,
+        "Azure (unverified)",
+    ),
     demand(
         "retry-after",
         WaitUnit::Seconds,
         "RFC 9110: seconds or a date",
     ),
-    demand("x-retry-after", WaitUnit::SecondsOrEpoch, "gateways"),
+    demand("x-retry-after", WaitUnit::SecondsOrEpoch, "unverified"),
 ];
 
 /// Headers that say when a limit is lifted. They stand on answers as well, and count with a rate limit only.
@@ -114,47 +122,47 @@ pub const RESETS: [WaitHeader; 10] = [
     reset(
         "x-ratelimit-reset-requests",
         "x-ratelimit-remaining-requests",
-        "OpenAI (`6m0s`), Groq (`2m59.56s`)",
+        "OpenAI (`6m0s`), Groq (`2m59.56s`; litellm 1.110.2)",
     ),
     reset(
         "x-ratelimit-reset-tokens",
         "x-ratelimit-remaining-tokens",
-        "OpenAI (`120ms`), Groq",
+        "OpenAI (`120ms`), Groq (litellm 1.110.2)",
     ),
     reset(
         "anthropic-ratelimit-requests-reset",
         "anthropic-ratelimit-requests-remaining",
-        "Anthropic (RFC 3339)",
+        "Anthropic (RFC 3339; unverified)",
     ),
     reset(
         "anthropic-ratelimit-tokens-reset",
         "anthropic-ratelimit-tokens-remaining",
-        "Anthropic (RFC 3339)",
+        "Anthropic (RFC 3339; unverified)",
     ),
     reset(
         "anthropic-ratelimit-input-tokens-reset",
         "anthropic-ratelimit-input-tokens-remaining",
-        "Anthropic (RFC 3339)",
+        "Anthropic (RFC 3339; unverified)",
     ),
     reset(
         "anthropic-ratelimit-output-tokens-reset",
         "anthropic-ratelimit-output-tokens-remaining",
-        "Anthropic (RFC 3339)",
+        "Anthropic (RFC 3339; unverified)",
     ),
     reset(
         "ratelimitbysize-reset",
         "ratelimitbysize-remaining",
-        "Mistral (seconds)",
+        "Mistral (seconds; unverified)",
     ),
     reset(
         "x-ratelimit-reset-after",
         "x-ratelimit-remaining",
-        "gateways (seconds)",
+        "seconds (unverified)",
     ),
     reset(
         "x-ratelimit-reset",
         "x-ratelimit-remaining",
-        "OpenRouter (ms since 1970), gateways",
+        "OpenRouter (ms since 1970; unverified)",
     ),
     reset(
         "ratelimit-reset",
@@ -165,26 +173,34 @@ pub const RESETS: [WaitHeader; 10] = [
 
 /// Fields of error bodies that demand a wait.
 pub const FIELDS: [WaitField; 9] = [
-    field("retry_after_ms", WaitUnit::Milliseconds, "gateways"),
+    field("retry_after_ms", WaitUnit::Milliseconds, "unverified"),
     field(
         "retry_after_seconds",
         WaitUnit::Seconds,
-        "OpenRouter `metadata`",
+        "OpenRouter `metadata` (recorded body)",
     ),
-    field("retry_after_secs", WaitUnit::Seconds, "gateways"),
-    field("retry_after", WaitUnit::Seconds, "gateways"),
+    field("retry_after_secs", WaitUnit::Seconds, "unverified"),
+    field("retry_after", WaitUnit::Seconds, "unverified"),
     field(
         "retryDelay",
         WaitUnit::Seconds,
-        "Gemini `details[]` (`3.2s`)",
+        "Gemini `details[]` (`3.2s`; pydantic-ai-slim 2.68.0)",
     ),
-    field("reset_after", WaitUnit::Seconds, "gateways"),
-    field("resets_in_seconds", WaitUnit::Seconds, "OpenAI Codex"),
-    field("resets_at", WaitUnit::SecondsOrEpoch, "OpenAI Codex"),
+    field("reset_after", WaitUnit::Seconds, "unverified"),
+    field(
+        "resets_in_seconds",
+        WaitUnit::Seconds,
+        "OpenAI Codex (unverified)",
+    ),
+    field(
+        "resets_at",
+        WaitUnit::SecondsOrEpoch,
+        "OpenAI Codex (unverified)",
+    ),
     field(
         "X-RateLimit-Reset",
         WaitUnit::SecondsOrEpoch,
-        "OpenRouter `metadata.headers`",
+        "OpenRouter `metadata.headers` (recorded body)",
     ),
 ];
 

@@ -93,7 +93,10 @@ pub use terminal::Style;
 pub use text::ascii;
 pub use trends::{Trends, TrendsDocument};
 pub use verdicts::{ComparisonText, LimitText, Section, Verdicts};
-pub use verification::{IgnoredParameter, IncompleteTrial, VerificationDocument};
+pub use verification::{
+    IgnoredParameter, IncompleteTrial, PROBE_RULES, ParameterCheck, ParameterVerdict, ProbeCost,
+    VerificationDocument, parameter_lines,
+};
 pub use view::{View, judging_line};
 
 /// Name of the file with one row per sample, which [`Report::read`] writes while it reads samples.

@@ -6,6 +6,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::units::{Usd, one_line};
+
 /// Version of the document.
 const VERSION: u32 = 1;
 
@@ -22,8 +24,175 @@ pub struct VerificationDocument {
     answered: u64,
     /// Trials that did not complete, in the order of the plan.
     incomplete: Vec<IncompleteTrial>,
-    /// Request parameters that answers show to be ignored.
+    /// Request parameters that the suite's own answers show to be ignored.
     ignored: Vec<IgnoredParameter>,
+    /// What probes show of request parameters, for each variant that answered a trial.
+    parameters: Vec<ParameterCheck>,
+    /// The probes and their cost; absent if none was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probes: Option<ProbeCost>,
+}
+
+/// What probes show of one request parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ParameterCheck {
+    /// Label of the variant.
+    pub variant: String,
+    /// Name of the parameter in the suite.
+    pub parameter: &'static str,
+    /// What the route makes of it.
+    pub verdict: ParameterVerdict,
+    /// The evidence, or the reason why there is none.
+    pub detail: String,
+}
+
+/// What a route makes of a request parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterVerdict {
+    /// The answers are as without it.
+    Ignored,
+    /// The server rejects the request.
+    Refused,
+    /// The answers do not show it.
+    Unknown,
+    /// The route has no such parameter.
+    NotSent,
+    /// The answers have its effect.
+    Honoured,
+}
+
+/// The probes of a verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ProbeCost {
+    /// Planned requests, without retries.
+    pub requests: u64,
+    /// Their known cost, USD.
+    #[schemars(with = "String")]
+    pub spent_usd: Usd,
+    /// Requests whose cost is not known.
+    pub unknown: u64,
+    /// The most that they can cost, USD; absent if one has no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub at_most_usd: Option<Usd>,
+}
+
+/// How a probe shows what a route makes of a parameter, for the documents.
+#[derive(Debug, Clone, Copy)]
+pub struct ProbeRule {
+    /// Name of the parameter in the suite.
+    pub parameter: &'static str,
+    /// The requests.
+    pub probe: &'static str,
+    /// The answers that show its effect.
+    pub honoured: &'static str,
+    /// The answers that show that it has none.
+    pub ignored: &'static str,
+}
+
+/// The rule of each parameter.
+pub const PROBE_RULES: [ProbeRule; 5] = [
+    ProbeRule {
+        parameter: "max_tokens",
+        probe: "a count to 40 with a limit of 16",
+        honoured: "ends with `length`",
+        ignored: "more than 33 tokens, or the whole count",
+    },
+    ProbeRule {
+        parameter: "stop",
+        probe: "the same count, to stop at `7`",
+        honoured: "ends between 6 and 7",
+        ignored: "has a 7",
+    },
+    ProbeRule {
+        parameter: "response_format",
+        probe: "a question, to be answered by a JSON schema",
+        honoured: "is JSON by the schema",
+        ignored: "is anything else",
+    },
+    ProbeRule {
+        parameter: "seed",
+        probe: "an invention, twice with one seed, once with another",
+        honoured: "the first two are equal, the third is not",
+        ignored: "the first two differ",
+    },
+    ProbeRule {
+        parameter: "reasoning_effort",
+        probe: "a riddle, twice at `low`, twice at `high`",
+        honoured: "three times as much reasoning at `high`, or more",
+        ignored: "at most one and a half times as much",
+    },
+];
+
+impl ParameterCheck {
+    /// Returns true if the route writes more than the token limit allows: then no cap holds.
+    pub fn is_ignored_limit(&self) -> bool {
+        self.parameter == "max_tokens" && self.verdict == ParameterVerdict::Ignored
+    }
+}
+
+impl ParameterVerdict {
+    /// The verdict in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::NotSent => "not sent",
+            Self::Honoured => "honoured",
+        }
+    }
+}
+
+/// The lines about probed parameters for a terminal: one for each variant and verdict, and the cost.
+pub fn parameter_lines(checks: &[ParameterCheck], cost: Option<&ProbeCost>) -> Vec<String> {
+    let mut groups: Vec<(&str, ParameterVerdict, Vec<String>)> = Vec::new();
+    let mut sorted: Vec<(usize, &ParameterCheck)> = Vec::new();
+    for check in checks {
+        let known = sorted
+            .iter()
+            .find(|(_, other)| other.variant == check.variant);
+        let place = known.map_or(sorted.len(), |(place, _)| *place);
+        sorted.push((place, check));
+    }
+    sorted.sort_by_key(|(place, check)| (*place, check.verdict));
+    for (_, check) in sorted {
+        let is_plain = matches!(
+            check.verdict,
+            ParameterVerdict::Honoured | ParameterVerdict::NotSent
+        );
+        let named = if is_plain || check.detail.is_empty() {
+            format!("`{}`", check.parameter)
+        } else {
+            format!("`{}` ({})", check.parameter, one_line(&check.detail))
+        };
+        match groups.last_mut() {
+            Some((variant, verdict, names))
+                if *variant == check.variant && *verdict == check.verdict =>
+            {
+                names.push(named);
+            }
+            _ => groups.push((&check.variant, check.verdict, vec![named])),
+        }
+    }
+    let lines = groups.into_iter().map(|(variant, verdict, names)| {
+        format!("{variant}: {} {}", verdict.words(), names.join(", "))
+    });
+    let cost = cost.map(|cost| {
+        let most = cost
+            .at_most_usd
+            .map_or_else(String::new, |most| format!(", at most ${most}"));
+        let unknown = match cost.unknown {
+            0 => String::new(),
+            unknown => format!(" and an unknown amount for {unknown} of them"),
+        };
+        format!(
+            "parameters were probed by {} requests for ${}{unknown}{most}",
+            cost.requests, cost.spent_usd
+        )
+    });
+    lines.chain(cost).collect()
 }
 
 /// A request parameter that answers of a variant show to be ignored.
@@ -59,14 +228,14 @@ pub struct IncompleteTrial {
 }
 
 impl VerificationDocument {
-    /// Creates the document of a suite with `planned` trials, `answered` of them answered, the incomplete ones, and the
-    /// parameters that were ignored.
+    /// Creates the document of a suite with so many planned and answered trials, the incomplete ones, the parameters that were
+    /// ignored, and what probes showed and cost.
     pub fn new(
         suite: &str,
-        planned: u64,
-        answered: u64,
+        (planned, answered): (u64, u64),
         incomplete: Vec<IncompleteTrial>,
         ignored: Vec<IgnoredParameter>,
+        (parameters, probes): (Vec<ParameterCheck>, Option<ProbeCost>),
     ) -> Self {
         Self {
             version: VERSION,
@@ -75,6 +244,45 @@ impl VerificationDocument {
             answered,
             incomplete,
             ignored,
+            parameters,
+            probes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_grouped_by_variant_and_the_bad_ones_come_first() {
+        // Ten models have fifty verdicts: what breaks a program must not stand among what works.
+        let check = |variant: &str, parameter, verdict, detail: &str| ParameterCheck {
+            variant: variant.to_owned(),
+            parameter,
+            verdict,
+            detail: detail.to_owned(),
+        };
+        let checks = [
+            check("b", "stop", ParameterVerdict::Honoured, "x"),
+            check("b", "seed", ParameterVerdict::Ignored, "two\nanswers"),
+            check("a", "stop", ParameterVerdict::Refused, ""),
+            check("b", "max_tokens", ParameterVerdict::Honoured, "y"),
+        ];
+        let cost = ProbeCost {
+            requests: 10,
+            spent_usd: "0.001".parse().unwrap(),
+            unknown: 2,
+            at_most_usd: "0.01".parse().ok(),
+        };
+        assert_eq!(
+            parameter_lines(&checks, Some(&cost)),
+            [
+                "b: ignored `seed` (two answers)",
+                "b: honoured `stop`, `max_tokens`",
+                "a: refused `stop`",
+                "parameters were probed by 10 requests for $0.001 and an unknown amount for 2 of them, at most $0.01",
+            ]
+        );
     }
 }

@@ -158,6 +158,45 @@ pub fn seed(
     ])
 }
 
+/// Returns the seed of the words and the lengths: with a seed in the request, the same for every repetition.
+fn content_seed(
+    seed: Seed,
+    scenario: &Scenario,
+    model: &SimulatedModel,
+    request: &ChatRequest,
+    moment: &Moment,
+) -> Seed {
+    if request.seed.is_none() {
+        return seed;
+    }
+    let first = Moment {
+        ordinal: 0,
+        ..*moment
+    };
+    self::seed(scenario, model, request, &first)
+}
+
+/// Returns the request as a route understands it that ignores some of its parameters.
+fn without_ignored(request: &ChatRequest, faults: &FaultSet) -> ChatRequest {
+    let mut request = request.clone();
+    if faults.has(Fault::IgnoresLimit) {
+        request.max_tokens = None;
+    }
+    if faults.has(Fault::IgnoresStop) {
+        request.stop.clear();
+    }
+    if faults.has(Fault::IgnoresFormat) {
+        request.schema = None;
+    }
+    if faults.has(Fault::IgnoresSeed) {
+        request.seed = None;
+    }
+    if faults.has(Fault::IgnoresEffort) {
+        request.thinking = 1.0;
+    }
+    request
+}
+
 impl Answer {
     /// Draws the answer.
     pub fn draw(
@@ -167,6 +206,7 @@ impl Answer {
         moment: &Moment,
         faults: &FaultSet,
     ) -> Self {
+        let request = &without_ignored(request, faults);
         let seed = seed(scenario, model, request, moment);
         let effect = PromptFactors::new(scenario, model, request);
         let (attempts, price_per_mille) = providers(&seed, &model.profile, request, faults);
@@ -176,12 +216,14 @@ impl Answer {
         let first_at = Nanos(ttft.0 + failed * FALLBACK_DELAY.0);
         let headers_at =
             nanos_of_millis(first_at.as_millis_f64() * model.profile.headers_share.get());
+        let content = content_seed(seed, scenario, model, request, moment);
         let scripted = ScriptedAnswer::draw(scenario, model, request, &seed);
-        let script = scripted.as_ref();
-        let plan = Lengths::draw(&seed, model, request, faults, (effect.tokens, script));
+        let formatted = ScriptedAnswer::in_format(request);
+        let script = scripted.as_ref().or(formatted.as_ref());
+        let plan = Lengths::draw(&content, model, request, faults, (effect.tokens, script));
         let mut writer = PieceWriter {
             timing,
-            text: seed.generator("text"),
+            text: content.generator("text"),
             model,
             at: first_at,
             completed: 0,

@@ -166,6 +166,18 @@ faults! {
     ToolCallLate "tool-late" "a tool call whose arguments /v1/responses tells only when it is done"
     ThinkTags "think-tags" "reasoning as <think> text inside the content"
 
+    // Parameters.
+    IgnoresLimit "ignores-max-tokens" "the answer is as long as the model likes, whatever the token limit"
+    IgnoresStop "ignores-stop" "the answer goes on behind a stop text"
+    IgnoresFormat "ignores-format" "prose, whatever response_format asks for"
+    IgnoresSeed "ignores-seed" "another answer to every request, whatever the seed"
+    IgnoresEffort "ignores-effort" "as much reasoning at every effort"
+    RefusesLimit "refuses-max-tokens" "400 for a token limit"
+    RefusesStop "refuses-stop" "400 for a stop text"
+    RefusesFormat "refuses-format" "400 for a response_format"
+    RefusesSeed "refuses-seed" "400 for a seed"
+    RefusesEffort "refuses-effort" "400 for a reasoning effort"
+
     // Routing and money.
     Fallback "fallback" "the first provider fails with 429, another answers"
     FallbackModel "fallback-model" "the model fails, another model answers"

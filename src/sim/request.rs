@@ -89,6 +89,14 @@ pub struct ChatRequest {
     pub old_limit_name: bool,
     /// The token limit, under any of its names.
     pub max_tokens: Option<u64>,
+    /// Texts before which the answer ends.
+    pub stop: Vec<String>,
+    /// The schema of an answer in JSON; an empty one for any object.
+    pub schema: Option<Value>,
+    /// The seed of the answer's text.
+    pub seed: Option<i64>,
+    /// True if a reasoning effort was named.
+    pub has_effort: bool,
     /// The factor of the reasoning tokens: from the effort.
     pub thinking: f64,
     /// The limit of reasoning, in tokens.
@@ -131,6 +139,16 @@ impl ChatRequest {
             ChatRoute::Responses => Self::from_chat(&translation::responses_to_chat(&json)?)?,
         };
         request.api = api;
+        request.stop = stop(&json);
+        request.schema = schema(&json);
+        request.seed = json["seed"].as_i64();
+        request.has_effort = [
+            &json["reasoning_effort"],
+            &json["reasoning"]["effort"],
+            &json["output_config"]["effort"],
+        ]
+        .into_iter()
+        .any(Value::is_string);
         request.digest = digest(body);
         request.draw_digest = request.meaning(&json);
         Ok(request)
@@ -172,6 +190,10 @@ impl ChatRequest {
             parsed_reasoning: json["reasoning_format"] == "parsed",
             old_limit_name: !json["max_tokens"].is_null(),
             max_tokens: max_tokens(json)?,
+            stop: Vec::new(),
+            schema: None,
+            seed: None,
+            has_effort: false,
             thinking,
             max_thinking,
             hide_thinking,
@@ -295,6 +317,35 @@ fn thinking(json: &Value) -> (f64, Option<u64>, bool) {
         factor,
         nested["max_tokens"].as_u64(),
         nested["exclude"] == true,
+    )
+}
+
+/// Returns the stop texts of a chat (one or a list) or of a message.
+fn stop(json: &Value) -> Vec<String> {
+    let texts = [&json["stop"], &json["stop_sequences"]];
+    let texts = texts.into_iter().flat_map(|value| match value.as_str() {
+        Some(text) => vec![text.to_owned()],
+        None => strings(value),
+    });
+    texts.filter(|text| !text.is_empty()).collect()
+}
+
+/// Returns the schema of the requested format, on any route; `None` for text.
+fn schema(json: &Value) -> Option<Value> {
+    let formats = [
+        &json["response_format"],
+        &json["text"]["format"],
+        &json["output_config"]["format"],
+    ];
+    let format = formats
+        .into_iter()
+        .find(|format| matches!(format["type"].as_str(), Some("json_schema" | "json_object")))?;
+    let schemas = [&format["json_schema"]["schema"], &format["schema"]];
+    let schema = schemas.into_iter().find(|schema| schema.is_object());
+    Some(
+        schema
+            .cloned()
+            .unwrap_or_else(|| Value::Object(serde_json::Map::new())),
     )
 }
 

@@ -118,6 +118,7 @@ impl Script {
             .iter()
             .find_map(|fault| ErrorResponse::from_fault(fault, &context));
         let refused = refused.or_else(|| unsupported(model, request, faults.dialect));
+        let refused = refused.or_else(|| refused_parameter(request, &faults));
         if let Some(refused) = refused {
             let refused = Self::from_error(refused.in_dialect(faults.dialect, request.api));
             return Self { faults, ..refused };
@@ -157,6 +158,29 @@ fn unsupported(
     let old = request.api == ChatRoute::Chat && request.old_limit_name;
     (strict && o_series && old)
         .then(|| ErrorResponse::unsupported("max_tokens", "max_completion_tokens"))
+}
+
+/// The refusal of a parameter that the faults name, if the request has it.
+fn refused_parameter(request: &ChatRequest, faults: &FaultSet) -> Option<ErrorResponse> {
+    let parameters = [
+        (
+            Fault::RefusesLimit,
+            "max_tokens",
+            request.max_tokens.is_some(),
+        ),
+        (Fault::RefusesStop, "stop", !request.stop.is_empty()),
+        (
+            Fault::RefusesFormat,
+            "response_format",
+            request.schema.is_some(),
+        ),
+        (Fault::RefusesSeed, "seed", request.seed.is_some()),
+        (Fault::RefusesEffort, "reasoning_effort", request.has_effort),
+    ];
+    let mut refused = parameters.into_iter();
+    let (_, name, _) = refused.find(|(fault, _, is_present)| *is_present && faults.has(*fault))?;
+    let message = format!("Unsupported parameter: '{name}' is not supported with this model.");
+    Some(ErrorResponse::bad_request(&message, name))
 }
 
 /// Collects the faults of a request: those its model id names, those of every answer of the model, and one

@@ -4,6 +4,7 @@
 //! over all draws an answer is right with exactly its model's share, however much of it the prompt decides.
 
 use rand::RngExt;
+use serde_json::{Value, json};
 
 use super::answer_script::AnswerScript;
 use super::draw::{Seed, happens};
@@ -11,6 +12,8 @@ use super::request::ChatRequest;
 use super::words;
 use super::world::{Scenario, SimulatedModel};
 
+/// Most levels of an answer in JSON: schemas of clients have fewer.
+const MAX_DEPTH: usize = 8;
 /// The words in which a scripted answer refuses.
 const REFUSAL: &str = "I'm sorry, but I can't help with that.";
 
@@ -62,10 +65,43 @@ impl ScriptedAnswer {
         };
         let right = drawn < share;
         let text = if right { &script.right } else { &script.wrong };
+        let end = request.stop.iter().filter_map(|stop| text.find(stop)).min();
+        let text = &text[..end.unwrap_or(text.len())];
         Some(Self {
             right,
             pieces: words::cut(text),
             tool: script.tool.clone(),
         })
+    }
+
+    /// Returns an answer of the requested format, which is neither right nor wrong; absent if text was requested.
+    pub fn in_format(request: &ChatRequest) -> Option<Self> {
+        let value = instance(request.schema.as_ref()?, 0);
+        Some(Self {
+            right: false,
+            pieces: words::cut(&value.to_string()),
+            tool: None,
+        })
+    }
+}
+
+/// Returns a value that a schema allows, as far as it has types, enumerations and properties.
+fn instance(schema: &Value, depth: usize) -> Value {
+    if let Some(first) = schema["enum"].get(0) {
+        return first.clone();
+    }
+    match schema["type"].as_str() {
+        Some("string") => json!("The answer"),
+        Some("integer" | "number") => json!(1),
+        Some("boolean") => json!(true),
+        Some("array") => json!([]),
+        Some("null") => Value::Null,
+        _ if depth < MAX_DEPTH => {
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            let fields =
+                properties.map(|(name, schema)| (name.clone(), instance(schema, depth + 1)));
+            Value::Object(fields.collect())
+        }
+        _ => json!({}),
     }
 }

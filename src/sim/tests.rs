@@ -50,6 +50,15 @@ fn bytes(script: &Script) -> Vec<u8> {
     steps.flat_map(|step| step.bytes.iter().copied()).collect()
 }
 
+/// Returns the text of a streamed answer; empty for a refusal.
+fn content(script: &Script) -> String {
+    let deltas = chunks(script);
+    let texts = deltas
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+    texts.collect()
+}
+
 /// Returns the JSON of each event of a script without framing faults.
 fn chunks(script: &Script) -> Vec<Value> {
     let text = String::from_utf8(bytes(script)).unwrap();
@@ -101,7 +110,9 @@ proptest! {
         prop_assert!(script.head_at.is_some() || script.steps.is_empty());
         if let Some(account) = &script.account {
             let usage = &account.usage;
-            prop_assert!(usage.completion <= limit && usage.reasoning <= usage.completion);
+            let is_limited = ![fault, other].contains(&Fault::IgnoresLimit);
+            prop_assert!(usage.completion <= limit || !is_limited);
+            prop_assert!(usage.reasoning <= usage.completion);
         }
     }
 
@@ -168,9 +179,54 @@ fn every_fault_changes_its_script_and_is_documented() {
             // `reasoning_tokens_are_reported_elsewhere`.
             continue;
         }
+        if fault.name().starts_with("ignores-") || fault.name().starts_with("refuses-") {
+            // This request has none of their parameters: see `parameters_are_ignored_and_refused`.
+            continue;
+        }
         let named = shape(&format!("+{fault}"));
         assert!(named != plain, "{fault} does nothing");
         assert!(usual.faults.iter().next().is_none());
+    }
+}
+
+#[test]
+fn parameters_are_ignored_and_refused() {
+    // A verdict on a route is compared with what these faults do: they must do it, each to its parameter alone.
+    let counting = json!([{ "role": "user", "content": "Count from 1 to 40" }]);
+    let city = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
+    let format = json!({ "type": "json_schema", "json_schema": { "schema": city } });
+    let text = |fault: &str, changes: &[(&str, Value)], ordinal: u64| {
+        let body = body(&format!("openai/gpt-5-mini{fault}"), "Why?", changes);
+        let moment = Moment { ordinal, ..MOMENT };
+        let script = write_in_scenario(&Scenario::built_in(), &body, &moment);
+        (script.status, content(&script))
+    };
+    let stop = [("messages", counting.clone()), ("stop", json!(["7"]))];
+    assert_eq!(text("", &stop, 0).1, "1 2 3 4 5 6 ");
+    assert!(text("+ignores-stop", &stop, 0).1.ends_with("39 40"));
+    let formatted = [("response_format", format)];
+    assert_eq!(text("", &formatted, 0).1, r#"{"city":"The answer"}"#);
+    assert!(!text("+ignores-format", &formatted, 0).1.contains('{'));
+    let seeded = [("seed", json!(5))];
+    assert_eq!(text("", &seeded, 0).1, text("", &seeded, 1).1);
+    let unseeded = |ordinal| text("+ignores-seed", &seeded, ordinal).1;
+    assert_ne!(unseeded(0), unseeded(1));
+    let limited = [("messages", counting), ("max_tokens", json!(1))];
+    assert!(
+        text("+ignores-max-tokens", &limited, 0)
+            .1
+            .ends_with("39 40")
+    );
+    let effort = [("reasoning_effort", json!("low"))];
+    for (fault, changes) in [
+        ("+refuses-stop", &stop[..]),
+        ("+refuses-format", &formatted),
+        ("+refuses-seed", &seeded),
+        ("+refuses-max-tokens", &limited),
+        ("+refuses-effort", &effort),
+    ] {
+        assert_eq!(text(fault, changes, 0).0, 400, "{fault}");
+        assert_eq!(text(fault, &[("top_p", json!(1))], 0).0, 200, "{fault}");
     }
 }
 

@@ -41,6 +41,6 @@ pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;
 pub use value::pattern::compile_pattern;
 pub use value::percent::parse_percent;
-pub use value::price::{OwnPrice, parse_own_price};
+pub use value::price::{OwnPrice, is_standard_tier, parse_own_price};
 pub use value::redactor::{REDACTED, Redact, Redacted, Redactor};
 pub use value::{defaults, limits};

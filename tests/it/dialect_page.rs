@@ -10,6 +10,7 @@ use bakeoff::gateway::finish::FINISH_WORDS;
 use bakeoff::gateway::proxy_page::PROXIES;
 use bakeoff::gateway::reasoning_tags::REASONING_TAGS;
 use bakeoff::gateway::waits::{DEMANDS, FIELDS, PHRASES, RESETS, UPSTREAM_PREFIX, WaitUnit};
+use bakeoff::report::PROBE_RULES;
 
 const PAGE: &str = "docs/dialects.md";
 
@@ -137,6 +138,14 @@ fn tables() -> Vec<(&'static str, String)> {
     let tags =
         REASONING_TAGS.map(|tag| vec![code(tag.open), code(tag.close), tag.source.to_owned()]);
     let waits = demands.into_iter().chain(resets);
+    let probes = PROBE_RULES.map(|rule| {
+        vec![
+            code(rule.parameter),
+            rule.probe.to_owned(),
+            rule.honoured.to_owned(),
+            rule.ignored.to_owned(),
+        ]
+    });
     vec![
         (
             "finish-reasons",
@@ -172,6 +181,18 @@ fn tables() -> Vec<(&'static str, String)> {
                     "time-out",
                 ],
                 proxies,
+            ),
+        ),
+        (
+            "probes",
+            table(
+                &[
+                    "parameter",
+                    "probe",
+                    "honoured: the answer",
+                    "ignored: the answer",
+                ],
+                probes,
             ),
         ),
         ("reasoning-tags", table(&["begin", "end", "source"], tags)),

@@ -9,6 +9,7 @@ mod browser;
 mod caching;
 mod cap;
 mod ci;
+mod conformance;
 mod csv_fractions;
 mod dialect_page;
 mod dialects;

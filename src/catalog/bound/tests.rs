@@ -126,6 +126,9 @@ fn a_missing_declaration_is_named_with_its_line() {
         output_usd: Usd(2),
         cache_read_usd: None,
         cache_write_usd: None,
+        cache_write_1h_usd: None,
+        cache_write_12h_usd: None,
+        service_tier: None,
     };
     let priced = catalog(&searching).with_own_prices(&[own]);
     let bound = PriceBound::new(&model(), &priced, None, &[]).unwrap();
@@ -338,6 +341,150 @@ fn an_unlisted_write_to_a_long_lived_cache_costs_what_any_maker_takes() {
 }
 
 #[test]
+fn a_service_tier_with_prices_is_bounded_and_one_without_is_refused() {
+    // Priority costs twice as much: a bound at standard prices would be crossed, and a route may serve flex as standard.
+    let pricing = json!({ "input": "0.000001", "output": "0.000002", "service_tiers": {
+        "flex": { "input": "0.0000005", "output": "0.000001" },
+        "priority": { "input": "0.000002", "output": "0.000004" } } });
+    let naming = |extra: serde_json::Value, options: serde_json::Value| Parameters {
+        extra: serde_json::from_value(extra).unwrap(),
+        provider_options: serde_json::from_value(options).unwrap(),
+        ..limited(100)
+    };
+    let offers = |tiers: serde_json::Value| {
+        let mut pricing = json!({ "prompt": "0.000001", "completion": "0.000002" });
+        pricing["service_tiers"] = tiers;
+        let answer =
+            json!({ "data": { "endpoints": [{ "provider_name": "p", "pricing": pricing }] } });
+        Offers::read(&answer.to_string()).unwrap()
+    };
+    let of = |offers: Option<&Offers>, parameters: &Parameters| {
+        let bound = PriceBound::new(&model(), &catalog(&pricing), offers, &[]).unwrap();
+        bound_of(&bound, 84, parameters).map_err(|refused| refused.to_string())
+    };
+    let extra = |tier: &str| naming(json!({ "service_tier": tier }), json!({}));
+    assert_eq!(of(None, &limited(100)).as_deref(), Ok("0.0003"));
+    assert_eq!(of(None, &extra("flex")).as_deref(), Ok("0.0003"));
+    assert_eq!(of(None, &extra("priority")).as_deref(), Ok("0.0006"));
+    let gateway = naming(
+        json!({}),
+        json!({ "gateway": { "serviceTier": "priority" } }),
+    );
+    assert_eq!(of(None, &gateway).as_deref(), Ok("0.0006"));
+    let refused = |offers: Option<&Offers>, parameters: &Parameters| {
+        let refused = of(offers, parameters).unwrap_err();
+        assert!(
+            refused.contains("can cost more than its tokens"),
+            "{refused}"
+        );
+    };
+    refused(None, &extra("scale"));
+    // Two tiers in one request: which of them counts is the server's affair.
+    let two = naming(
+        json!({ "service_tier": "flex" }),
+        json!({ "gateway": { "serviceTier": "priority" } }),
+    );
+    refused(None, &two);
+    // A provider with tiers of its own, but not this one.
+    refused(
+        Some(&offers(
+            json!({ "flex": { "prompt": "1e-6", "completion": "1e-6" } }),
+        )),
+        &extra("priority"),
+    );
+    let dear = offers(json!({ "priority": { "prompt": "0.000009", "completion": "0" } }));
+    assert_eq!(of(Some(&dear), &extra("priority")).as_deref(), Ok("0.0009"));
+    assert_eq!(
+        of(Some(&offers(json!({}))), &extra("priority")).as_deref(),
+        Ok("0.0006")
+    );
+    // Another model may answer, or the server may ask it once more.
+    for key in ["fallbacks", "context_management"] {
+        refused(
+            None,
+            &naming(json!({ key: [{ "model": "other" }] }), json!({})),
+        );
+    }
+}
+
+#[test]
+fn a_route_that_ignores_token_limits_is_bounded_by_what_its_model_can_write() {
+    // A limit that is not honoured bounds nothing: 100 tokens were asked for, and 5,000 can come.
+    let of = |more: serde_json::Value, offers: Option<&Offers>| {
+        let mut entry =
+            json!({ "id": MODEL, "pricing": { "input": "0.000001", "output": "0.000002" } });
+        for (name, value) in more.as_object().unwrap() {
+            entry[name] = value.clone();
+        }
+        let list = json!({ "data": [entry] }).to_string();
+        let list = Catalog::read(&list, String::new(), String::new()).unwrap();
+        let bound = PriceBound::new(&model(), &list, offers, &[]).unwrap();
+        let of = |is_ignored| {
+            bound_of(
+                &bound.clone().with_ignored_limit(is_ignored),
+                84,
+                &limited(100),
+            )
+        };
+        assert_eq!(of(false).as_deref(), Ok("0.0003"));
+        of(true)
+    };
+    assert_eq!(
+        of(json!({ "max_tokens": 5_000 }), None).as_deref(),
+        Ok("0.0101")
+    );
+    assert_eq!(
+        of(json!({ "max_tokens": 5 }), None).as_deref(),
+        Ok("0.0003")
+    );
+    assert_eq!(
+        of(json!({ "context_window": 9_000 }), None).as_deref(),
+        Ok("0.0181")
+    );
+    let refused = of(json!({}), None).unwrap_err();
+    assert_eq!(refused, UnboundedCost::IgnoredLimit { model: model() });
+    // A provider may allow more than the list says.
+    let answer = json!({ "data": { "endpoints": [{ "provider_name": "p", "max_completion_tokens": 50_000,
+        "pricing": { "prompt": "0.000001", "completion": "0.000002" } }] } });
+    let offers = Offers::read(&answer.to_string()).unwrap();
+    assert_eq!(
+        of(json!({ "max_tokens": 5_000 }), Some(&offers)).as_deref(),
+        Ok("0.1001")
+    );
+    // A few tokens above a limit are a server's own; half as many again are none.
+    assert!(!is_above_limit(100, 100) && !is_above_limit(126, 100) && is_above_limit(127, 100));
+    assert!(is_above_limit(34, 16) && !is_above_limit(33, 16));
+    assert!(!is_above_limit(u64::MAX, u64::MAX));
+}
+
+#[test]
+fn a_listed_lifetime_is_bounded_by_its_price_and_not_by_another() {
+    // The price of an hour says nothing of twelve.
+    let of = |more: serde_json::Value, ttl: &str| {
+        let mut pricing = json!({ "input": "0.000001", "output": "0" });
+        for (name, price) in more.as_object().unwrap() {
+            pricing[name] = price.clone();
+        }
+        let bound = PriceBound::new(&model(), &catalog(&pricing), None, &[]).unwrap();
+        let body = json!({ "cache_control": { "ttl": ttl } }).to_string();
+        let request = Request {
+            body: body.as_bytes(),
+            messages: &[],
+            parameters: &limited(100),
+        };
+        bound.max_attempt_cost(&request).unwrap().0 / (body.len() as i128 + 16)
+    };
+    let hour = || json!({ "input_cache_write_1h": "0.000002" });
+    assert_eq!(of(hour(), "1h"), 2_000_000);
+    assert_eq!(of(hour(), "12h"), 2_500_000);
+    assert_eq!(
+        of(json!({ "input_cache_write_12h": "0.000003" }), "12h"),
+        3_000_000
+    );
+    assert_eq!(of(json!({}), "30m"), 1_000_000);
+}
+
+#[test]
 fn the_highest_listed_write_price_is_the_bound_of_a_prompt_token() {
     // A gateway may choose the lifetime itself, and a maker's factor is no constant: 12 hours cost 2.5 inputs, or more.
     let of = |more: &[(&str, &str)], offers: Option<&Offers>| {
@@ -420,6 +567,9 @@ proptest! {
             per_request: None,
             per_image: None,
             long_write: long_write.map(Usd),
+            service_tiers: Vec::new(),
+            max_answer: None,
+            has_ignored_limit: false,
             listed_image: None,
         };
         let body = vec![b' '; bytes];

@@ -37,6 +37,9 @@ fn catalog() -> Catalog {
         output_usd: Usd(10_000_000),
         cache_read_usd: None,
         cache_write_usd: None,
+        cache_write_1h_usd: None,
+        cache_write_12h_usd: None,
+        service_tier: None,
     };
     Catalog::read(
         "{\"data\":[]}",
@@ -133,9 +136,12 @@ fn small_limits_are_expected_to_be_reached_and_large_ones_not() {
             .total
             .completion_tokens
     };
-    assert_eq!([1, 60, 200].map(|limit| expected(Some(limit))), [1, 55, 146]);
-    assert_eq!(expected(Some(u64::MAX >> 1)), expected(None));
-    let rising: Vec<u64> = (0..40).map(|power| expected(Some(1 << power))).collect();
+    assert_eq!(
+        [1, 60, 200].map(|limit| expected(Some(limit))),
+        [1, 55, 146]
+    );
+    assert_eq!(expected(Some(10_000_000)), expected(None));
+    let rising: Vec<u64> = (0..20).map(|power| expected(Some(1 << power))).collect();
     assert!(rising.is_sorted(), "{rising:?}");
 }
 
@@ -270,7 +276,7 @@ proptest! {
         let mut past = CostHistory::default();
         run(&mut past, &guess, Usd(list.0 * 5));
         for prompt in 0..prompts {
-            answer(&mut past, prompt, 100);
+            answer(&mut past, prompt, 221);
         }
         let first = estimated(&suite, &past, bound);
         prop_assert_eq!((first.total.expected, first.total.past_runs), (Some(list), 0));

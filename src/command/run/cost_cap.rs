@@ -4,6 +4,7 @@
 //! Invariant: under a cap nothing is sent before every request has a bound, and under a daily limit not before
 //! the ledger shows it to other processes.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -23,6 +24,9 @@ use crate::command::base::closing;
 use crate::command::base::failure::Failure;
 use crate::command::base::locks::LockPatience;
 use crate::command::base::stdio::stderr;
+
+/// The least token limit that a cap counts for a probe: three times the longest answer that its prompt asks for.
+const PROBED_LIMIT: u64 = 256;
 
 /// The source of the limit of a resumed run without `--max-cost`.
 const EARLIER_CAP: &str = "the cap of its earlier parts";
@@ -338,10 +342,16 @@ pub(super) fn worst(job: &Job) -> Result<WorstCase, Vec<(UnboundedCost, String)>
         job.resolved.profile.wording,
         |request| {
             let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
+            let mut parameters = Cow::Borrowed(request.parameters);
+            if job.is_probing && parameters.max_tokens.is_some() {
+                // Whether this limit is honoured is the question.
+                let limit = parameters.max_tokens.max(Some(PROBED_LIMIT));
+                parameters.to_mut().max_tokens = limit;
+            }
             bound.max_attempt_cost(&Request {
                 body: request.body,
                 messages: request.messages,
-                parameters: request.parameters,
+                parameters: &parameters,
             })
         },
     )

@@ -123,6 +123,8 @@ pub(in crate::command) struct Job {
     pub(in crate::command) cap: Option<Arc<Cap>>,
     /// The parts before this one, if the run is resumed.
     pub(super) earlier: Option<EarlierParts>,
+    /// True if its requests find out whether token limits are honoured.
+    pub(super) is_probing: bool,
 }
 
 /// The parts of a resumed run before this one.
@@ -284,6 +286,7 @@ impl Job {
             offered: BTreeMap::new(),
             cap: None,
             earlier: None,
+            is_probing: false,
         }
     }
 
@@ -379,6 +382,7 @@ impl Job {
                 offers,
                 &self.resolved.profile.surcharges,
             )
+            .map(|bound| bound.with_ignored_limit(self.resolved.profile.ignores_max_tokens(model)))
         };
         let variants = self.resolved.suite.variants.iter();
         variants.map(|variant| bound(&variant.model)).collect()
@@ -404,7 +408,6 @@ impl Job {
 
     pub(super) fn orders(&self, run: &str, requests: Option<RequestWriter>) -> RunContext {
         let suite = &self.resolved.suite;
-        let prices = |variant: &Variant| self.known.prices.get(&variant.model)?.prices.clone();
         let profile = &self.resolved.profile;
         RunContext {
             run: run.to_owned(),
@@ -416,12 +419,13 @@ impl Job {
             suite: suite.clone(),
             plan: self.resolved.plan,
             prompt_digests: self.prompt_digests(),
-            prices: suite.variants.iter().map(prices).collect(),
+            catalog: Arc::new(self.known.prices.clone()),
             bounds: self.price_bounds().into_iter().map(Result::ok).collect(),
             wording: profile.wording,
             pacer: Arc::new(Pacer::new(suite, self.rates())),
             looks: self.resolved.looks.clone(),
             cap: self.cap.clone(),
+            is_probing: self.is_probing,
             cache_uses: CacheUses::default(),
             requests,
             grader: Grader::new(suite).map(Arc::new),
@@ -551,7 +555,7 @@ impl Job {
             let prices = self.known.prices.get(model)?.prices.as_ref()?;
             let own = self.resolved.profile.prices_of([model]);
             Some(ModelPrices {
-                own: own.iter().any(|own| own.model == *model),
+                own: (own.iter()).any(|own| own.model == *model && own.service_tier.is_none()),
                 ..ModelPrices::new(model.clone(), prices)
             })
         });

@@ -15,6 +15,7 @@ mod failure_hints;
 pub(super) mod job;
 mod limit_abort;
 mod part;
+mod probes;
 mod progress;
 pub(super) mod provider_prices;
 mod remaining;
@@ -23,37 +24,30 @@ mod sample_store;
 mod session;
 pub(crate) mod shard;
 mod until_decided;
+mod verify;
 
 use std::io::{self, BufWriter, Write};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::engine::{RunEnd, RunEvent};
-use crate::gateway::Explanation;
-use crate::record::ledger::{self, Spending};
-use crate::record::{Manifest, RequestLog, Run, Status, run_name, shard_run_name};
-use crate::report::{IgnoredParameter, IncompleteTrial, VerificationDocument};
+use crate::record::ledger::Spending;
+use crate::record::{Run, run_name, shard_run_name};
 use crate::units::Nanos;
 
 use super::base::endpoint::{self, OpenEndpoint, read_scenario};
 use super::base::exit;
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::locks::LockPatience;
 use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::preflight::{self, Preflight};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
-use abandoned::Abandoned;
 use baseline::open_baseline;
 use cost_cap::LedgerClaim;
-use failure_hints::{FailureHints, TrialFailure};
 use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
 use part::{OpenPart, RunTally};
-use progress::{Progress, ProgressMode};
 use sample_store::SampleStore;
-use session::{Session, SessionEnd};
+use session::Session;
 
 /// Carries out `bakeoff run`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
@@ -89,7 +83,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         print_preflight(&job, options)?;
     }
     match options.mode {
-        Mode::Verify => verify(&mut job, &opened, options),
+        Mode::Verify => verify::verify(&mut job, &opened, options),
         _ => measure(&mut job, &opened, options),
     }
 }
@@ -157,122 +151,6 @@ fn list(resolved: &ResolvedRun, json: bool) -> Result<u8, Failure> {
     }
     out.flush()?;
     Ok(exit::DONE)
-}
-
-/// Sends one trial per prompt and variant and prints those that did not complete, without records.
-fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8, Failure> {
-    let session = Session::open(job, opened)?;
-    let (mut entry, requests) = begin_verified(job, opened, options)?.unzip();
-    let requests = requests.flatten().map(Arc::new);
-    let mut progress = Progress::new(
-        &job.resolved.suite,
-        job.resolved.suite.trials(),
-        Nanos::ZERO,
-        ProgressMode::new(options.quiet),
-    );
-    let mut samples = Vec::new();
-    let mut spending = Spending::default();
-    let mut abandoned = Abandoned::default();
-    let ending = session.carry_out(job, "verify", requests.clone(), |event| {
-        job.count(&event, &mut spending);
-        abandoned.note(&event, &job.resolved.suite);
-        progress.update(&event, &mut stderr());
-        if let RunEvent::Finished(sample) = event {
-            samples.push(*sample);
-        }
-        Ok(ControlFlow::Continue(()))
-    });
-    progress.end();
-    if let Some(manifest) = &mut entry {
-        manifest.status = Status::Incomplete("--verify".to_owned());
-        let mut patience = LockPatience::default();
-        ledger::append(
-            &options.output,
-            &job.ledger_line(manifest, spending),
-            &mut |lock| patience.wait(lock),
-        )?;
-        drop(requests);
-        ledger::remove_verified(&options.output, &manifest.run);
-    }
-    abandoned.print(job, options.quiet)?;
-    let SessionEnd { ending, .. } = ending?;
-    samples.sort_by_key(|sample| sample.trial);
-    let mut out = stdout();
-    let mut hints = FailureHints::default();
-    for sample in &samples {
-        hints.add(sample);
-    }
-    let incomplete = samples.iter().filter_map(|sample| {
-        let others_answer = hints.others_answer(&sample.model);
-        let failure = TrialFailure::new(sample);
-        let Explanation { what, remedy } = job.explain(&failure, others_answer, opened)?;
-        Some(IncompleteTrial {
-            prompt: sample.prompt.clone(),
-            variant: sample.variant.clone(),
-            model: sample.model.to_string(),
-            outcome: sample.outcome.word(),
-            text: what,
-            remedy,
-        })
-    });
-    let incomplete: Vec<IncompleteTrial> = incomplete.collect();
-    let all_complete = incomplete.is_empty();
-    let planned = job.resolved.suite.trials();
-    let answered = samples
-        .iter()
-        .filter(|sample| sample.outcome.answered())
-        .count() as u64;
-    let ignored = conformance::ignored_parameters(&job.resolved.suite, &samples);
-    if options.json {
-        let name = &job.resolved.suite.name;
-        let document = VerificationDocument::new(name, planned, answered, incomplete, ignored);
-        print_json(&mut out, &document)?;
-    } else {
-        for trial in incomplete {
-            let (prompt, variant) = (trial.prompt, trial.variant);
-            writeln!(
-                out,
-                "{prompt} on {variant}: {} {}",
-                trial.text, trial.remedy
-            )?;
-        }
-        for IgnoredParameter {
-            variant,
-            parameter,
-            ignored,
-            answers,
-        } in ignored
-        {
-            writeln!(
-                out,
-                "{variant}: `{parameter}` ignored by {ignored} of {answers} answers"
-            )?;
-        }
-        writeln!(out, "{answered} of {planned} trials completed")?;
-    }
-    Ok(match ending {
-        RunEnd::Interrupted => exit::INTERRUPTED,
-        _ if answered == planned && all_complete => exit::DONE,
-        _ => exit::INCOMPLETE,
-    })
-}
-
-/// Opens the ledger's entry of a verification that costs real money: it leaves nothing else, except the log of
-/// its requests while it goes on.
-fn begin_verified(
-    job: &mut Job,
-    opened: &OpenEndpoint,
-    options: &Options,
-) -> Result<Option<(Manifest, Option<RequestLog>)>, Failure> {
-    if opened.record.scenario.is_some() {
-        return Ok(None);
-    }
-    let LedgerClaim { ledger, began } = cost_cap::claim_ledger(job, options, false)?;
-    let manifest = job.manifest(opened, run_name(began, random_number()?), began);
-    let folder = Run::create(&options.output, ledger::VERIFY_FOLDER, &manifest.run)?;
-    let requests = folder.new_requests()?;
-    ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
-    Ok(Some((manifest, requests)))
 }
 
 /// Carries out the whole run: requests, records, reports.

@@ -47,9 +47,10 @@ fn context(suite: Suite) -> RunContext {
         finished: super::FinishedTrials::default(),
         plan: plan(&suite),
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
-        prices: vec![None; suite.variants.len()],
+        catalog: Arc::new(crate::catalog::fixture::read(r#"{"data":[]}"#)),
         bounds: Vec::new(),
         wording: Wording::default(),
+        is_probing: false,
         looks: Vec::new(),
         pacer: Arc::new(Pacer::new(
             &suite,

@@ -30,6 +30,8 @@ pub struct Profile {
     pub prices: Vec<OwnPrice>,
     /// Possible charges in addition to tokens; the first that matches a model applies.
     pub surcharges: Vec<Surcharge>,
+    /// Models, as ids or globs, whose route ignores `max_tokens`.
+    pub ignoring_max_tokens: Vec<String>,
     /// Retirement dates of its models; the first that matches a model applies, before those of lists.
     pub retirements: Vec<OwnRetirement>,
     /// Rate limits of the endpoint, per minute.
@@ -72,21 +74,41 @@ pub enum Api {
 }
 
 impl Profile {
-    /// The declared price of each of these models: of the first table whose id or glob matches, and of every id that is no glob.
+    /// Returns true if the route of this model was declared to ignore `max_tokens`.
+    pub fn ignores_max_tokens(&self, model: &ModelId) -> bool {
+        let mut patterns = self.ignoring_max_tokens.iter();
+        patterns.any(|pattern| pattern == model.as_str() || fits(pattern, model))
+    }
+
+    /// The declared prices of each of these models: of the first table of each service tier whose id or glob matches, and of every id
+    /// that is no glob.
     pub fn prices_of<'a>(&'a self, models: impl IntoIterator<Item = &'a ModelId>) -> Vec<OwnPrice> {
         let exact = self.prices.iter().map(|price| &price.model);
         let exact = exact.filter(|id| !is_pattern(id.as_str()));
         let models: BTreeSet<&ModelId> = models.into_iter().chain(exact).collect();
-        let price_of = |model: &ModelId| {
+        let tiers: BTreeSet<Option<&str>> = self
+            .prices
+            .iter()
+            .map(|price| price.service_tier.as_deref())
+            .collect();
+        let price_of = |model: &ModelId, tier: Option<&str>| {
             let is_meant =
                 |price: &&OwnPrice| price.model == *model || fits(price.model.as_str(), model);
-            let first = self.prices.iter().find(is_meant)?;
+            let mut of_tier = self
+                .prices
+                .iter()
+                .filter(|price| price.service_tier.as_deref() == tier);
+            let first = of_tier.find(is_meant)?;
             Some(OwnPrice {
                 model: model.clone(),
                 ..first.clone()
             })
         };
-        models.into_iter().filter_map(price_of).collect()
+        let prices = models.into_iter().flat_map(|model| {
+            let tiers = tiers.iter();
+            tiers.filter_map(move |tier| price_of(model, *tier))
+        });
+        prices.collect()
     }
 }
 
@@ -229,6 +251,7 @@ impl Profile {
             headers: Vec::new(),
             prices: Vec::new(),
             surcharges: Vec::new(),
+            ignoring_max_tokens: Vec::new(),
             retirements: Vec::new(),
             limits: RateLimits::default(),
             wording: Wording::default(),

@@ -19,7 +19,7 @@ use crate::suite::model::select::Pattern;
 use crate::suite::model::suite::TokenLimitName;
 use crate::suite::value::base_url::{BadUrl, BaseUrl, is_url};
 use crate::suite::value::limits;
-use crate::suite::value::price::{OwnPrice, PriceError, usd_per_token};
+use crate::suite::value::price::{OwnPrice, PriceError, is_standard_tier, usd_per_token};
 use crate::suite::value::secret::{looks_like_key, names_a_key};
 use crate::suite::value::text::{nearest, quoted};
 
@@ -245,11 +245,16 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         Some(value) => surcharges(&value),
         None => Some(Vec::new()),
     };
+    let ignoring_max_tokens = match table.field("ignores_max_tokens") {
+        Some(value) => model_patterns(&value),
+        None => Some(Vec::new()),
+    };
     let retirements = match table.field("retires") {
         Some(value) => retirements(&value),
         None => Some(Vec::new()),
     };
     Some(Profile {
+        ignoring_max_tokens: ignoring_max_tokens?,
         retirements: retirements?,
         name: name.to_owned(),
         base_url: base_url?,
@@ -436,6 +441,24 @@ fn header<'a>(
     Some((name, text.to_owned()))
 }
 
+/// Ids of models, or globs.
+fn model_patterns(value: &Value<'_>) -> Option<Vec<String>> {
+    let items = value.items(
+        limits::PRICES,
+        "a list of models, or of patterns such as \"creator/*\"",
+    )?;
+    let patterns = items.iter().map(|item| {
+        let model = model_id(item)?;
+        if let Err(error) = Pattern::new(model.as_str()) {
+            item.report(Code::BadValue, error.to_string(), None);
+            return None;
+        }
+        Some(model.to_string())
+    });
+    let patterns: Vec<_> = patterns.collect();
+    patterns.into_iter().collect()
+}
+
 fn prices(value: &Value<'_>) -> Option<Vec<OwnPrice>> {
     let items = value.items(limits::PRICES, "tables under `[[endpoints.NAME.prices]]`")?;
     let mut first_lines = FirstLines::default();
@@ -457,12 +480,18 @@ fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice
         value.report(Code::BadValue, error.to_string(), None);
         model = None;
     }
-    if let (Some(value), Some(model)) = (&model_value, &model)
-        && let Some(first) = first_lines.note(model.as_str(), value)
-    {
-        let message = format!("the price of {} is duplicate", quoted(model.as_str()));
-        let help = format!("the first is {first}");
-        value.report(Code::Duplicate, message, Some(help));
+    let tier_value = table.field("service_tier");
+    let service_tier = tier_value.as_ref().map(service_tier);
+    if let (Some(value), Some(model)) = (&model_value, &model) {
+        let named = match service_tier.as_ref() {
+            Some(Some(tier)) => format!("{model} {tier}"),
+            _ => model.to_string(),
+        };
+        if let Some(first) = first_lines.note(&named, value) {
+            let message = format!("the price of {} is duplicate", quoted(model.as_str()));
+            let help = format!("the first is {first}");
+            value.report(Code::Duplicate, message, Some(help));
+        }
     }
     let example = "add it in USD per million tokens, such as 0.25";
     let input_usd = table
@@ -471,19 +500,35 @@ fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice
     let output_usd = table
         .required("output_usd_per_mtok", example)
         .and_then(|value| amount(&value));
-    let cache_read_usd = table
-        .field("cache_read_usd_per_mtok")
-        .and_then(|value| amount(&value));
-    let cache_write_usd = table
-        .field("cache_write_usd_per_mtok")
-        .and_then(|value| amount(&value));
+    let mut optional = |key| table.field(key).and_then(|value| amount(&value));
     Some(OwnPrice {
+        cache_read_usd: optional("cache_read_usd_per_mtok"),
+        cache_write_usd: optional("cache_write_usd_per_mtok"),
+        cache_write_1h_usd: optional("cache_write_1h_usd_per_mtok"),
+        cache_write_12h_usd: optional("cache_write_12h_usd_per_mtok"),
         model: model?,
         input_usd: input_usd?,
         output_usd: output_usd?,
-        cache_read_usd,
-        cache_write_usd,
+        service_tier: match service_tier {
+            Some(tier) => Some(tier?),
+            None => None,
+        },
     })
+}
+
+/// The word of a service tier, in lower case.
+fn service_tier(value: &Value<'_>) -> Option<String> {
+    let text = value.string()?;
+    if !is_identifier(text) || is_standard_tier(text) {
+        let expected = "the word of a service tier other than the standard one, such as \"flex\"";
+        value.report_wrong(
+            Code::BadValue,
+            expected,
+            Some("leave it out for standard prices".to_owned()),
+        );
+        return None;
+    }
+    Some(text.to_ascii_lowercase())
 }
 
 /// An amount per million tokens, as one per token.

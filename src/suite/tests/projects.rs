@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use proptest::prelude::*;
 
 use super::*;
-use crate::units::ModelId;
+use crate::units::{ModelId, Usd};
 
 /// A project file that uses every key.
 const PROJECT: &str = r#"
@@ -57,6 +57,7 @@ fn endpoints_are_resolved() {
     assert_eq!(
         staging,
         Profile {
+            ignoring_max_tokens: Vec::new(),
             retirements: Vec::new(),
             name: "staging".to_owned(),
             base_url: Some("https://staging.example.org/v1".to_owned()),
@@ -71,6 +72,9 @@ fn endpoints_are_resolved() {
                 output_usd: usd("0.0000006"),
                 cache_read_usd: Some(usd("0.000000015")),
                 cache_write_usd: None,
+                cache_write_1h_usd: None,
+                cache_write_12h_usd: None,
+                service_tier: None,
             }],
             surcharges: vec![Surcharge {
                 model: "m/*".to_owned(),
@@ -161,6 +165,62 @@ fn an_endpoint_says_how_its_requests_are_worded() {
     let anthropic = project.resolve("anthropic").unwrap();
     assert_eq!(anthropic.wording.api, Api::Messages);
     assert_eq!(anthropic.key_header.as_deref(), Some("x-api-key"));
+}
+
+#[test]
+fn own_prices_have_service_tiers_and_lifetimes() {
+    // A price of flex replaces none of the standard tier, and twelve hours cost more than minutes.
+    let table = |model: &str, input: u32, more: &str| {
+        format!(
+            "[[endpoints.own.prices]]\nmodel = \"{model}\"\ninput_usd_per_mtok = {input}\noutput_usd_per_mtok = 9\n{more}\n"
+        )
+    };
+    let project = |tables: &[String]| {
+        parse_project(&format!(
+            "[endpoints.own]\nbase_url = \"https://x.example.org/v1\"\n{}",
+            tables.concat()
+        ))
+    };
+    let text = [
+        table(
+            "a/*",
+            2,
+            "cache_write_1h_usd_per_mtok = 4\ncache_write_12h_usd_per_mtok = 5",
+        ),
+        table("a/*", 1, "service_tier = \"Flex\""),
+    ];
+    let profile = project(&text).unwrap().resolve("own").unwrap();
+    let prices = profile.prices_of(&["a/one".parse().unwrap()]);
+    let written: Vec<String> = prices
+        .iter()
+        .map(|price| {
+            let million = |usd: Option<Usd>| usd.map(|usd| usd.0 / 1_000_000);
+            format!(
+                "{} {:?} {:?} {:?}",
+                price.input_usd.0 / 1_000_000,
+                price.service_tier,
+                million(price.cache_write_1h_usd),
+                million(price.cache_write_12h_usd)
+            )
+        })
+        .collect();
+    assert_eq!(
+        written,
+        ["2 None Some(4) Some(5)", "1 Some(\"flex\") None None"]
+    );
+    let problems = |tables: &[String]| format!("{:?}", project(tables).unwrap_err());
+    let twice = [text[1].clone(), text[1].clone()];
+    assert!(
+        problems(&twice).contains("duplicate"),
+        "{}",
+        problems(&twice)
+    );
+    let standard = [table("a/*", 1, "service_tier = \"default\"")];
+    assert!(
+        problems(&standard).contains("other than the standard one"),
+        "{}",
+        problems(&standard)
+    );
 }
 
 #[test]

@@ -19,8 +19,24 @@ pub struct OwnPrice {
     pub output_usd: Usd,
     /// A prompt token read from the prompt cache; absent: as input.
     pub cache_read_usd: Option<Usd>,
-    /// A prompt token written to the prompt cache; absent: as input.
+    /// A prompt token written to the prompt cache for the shortest lifetime; absent: as input.
     pub cache_write_usd: Option<Usd>,
+    /// A prompt token written to the prompt cache for an hour; absent: unknown.
+    pub cache_write_1h_usd: Option<Usd>,
+    /// A prompt token written to the prompt cache for twelve hours; absent: unknown.
+    pub cache_write_12h_usd: Option<Usd>,
+    /// The service tier that has these prices; absent: the standard one.
+    pub service_tier: Option<String>,
+}
+
+/// Words of the service tier whose prices are the list's: `OpenAI`'s, Anthropic's and Groq's.
+const STANDARD_TIERS: [&str; 5] = ["default", "auto", "standard", "standard_only", "on_demand"];
+
+/// Returns true if the list prices are those of the service tier with this word.
+pub fn is_standard_tier(word: &str) -> bool {
+    STANDARD_TIERS
+        .iter()
+        .any(|standard| word.eq_ignore_ascii_case(standard))
 }
 
 /// The reason why a text is not a price.
@@ -77,12 +93,19 @@ pub(in crate::suite) fn usd_per_token(text: &str) -> Result<Usd, PriceError> {
 }
 
 /// A model's prices as they are typed: `MODEL:input=0.25,output=2,cache_read=0.025`, USD per million tokens.
-/// `cache_read` and `cache_write` may be left out.
+/// Prices of the cache (`cache_read`, `cache_write`, `cache_write_1h`, `cache_write_12h`) may be left out.
 ///
 /// # Errors
 /// Returns what is wrong with the text, and what to write.
 pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
-    const NAMES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
+    const NAMES: [&str; 6] = [
+        "input",
+        "output",
+        "cache_read",
+        "cache_write",
+        "cache_write_1h",
+        "cache_write_12h",
+    ];
     // An id may hold colons; prices do not.
     let (model, listed) = text.rsplit_once(':').ok_or_else(|| {
         "write MODEL:input=0.25,output=2 (USD per million tokens; cache_read and cache_write too)"
@@ -119,7 +142,14 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
             return Err(format!("`{name}` is duplicate"));
         }
     }
-    let [input, output, cache_read_usd, cache_write_usd] = prices;
+    let [
+        input,
+        output,
+        cache_read_usd,
+        cache_write_usd,
+        cache_write_1h_usd,
+        cache_write_12h_usd,
+    ] = prices;
     let needed = |price: Option<Usd>, name: &str| {
         price.ok_or_else(|| format!("`{name}` is missing: add {name}=USD, per million tokens"))
     };
@@ -129,6 +159,9 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
         output_usd: needed(output, "output")?,
         cache_read_usd,
         cache_write_usd,
+        cache_write_1h_usd,
+        cache_write_12h_usd,
+        service_tier: None,
     })
 }
 

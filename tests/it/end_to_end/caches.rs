@@ -243,7 +243,8 @@ fn a_try_of_every_pair_warms_nothing() {
     home.bakeoff(&format!("run suite.toml --verify --endpoint {url}"))
         .says("2 of 2 trials completed")
         .run();
-    assert_eq!(running.trace().len(), 2);
+    // One trial of each variant, and ten probes of its parameters.
+    assert_eq!(running.trace().len(), 2 + 2 * 10);
 }
 
 #[test]

@@ -80,9 +80,9 @@ fn an_estimate_sends_nothing() {
         .run();
     insta::assert_snapshot!(output.out, @r#"
     model    requests  prompt tokens  output tokens  expected  worst case
-    mine            6             75            600    $0.600       $7.60
-    unknown         6             75            600         –           –
-    total          12            150           1200    $0.600           –
+    mine            6             75           1326     $1.33       $7.60
+    unknown         6             75           1326         –           –
+    total          12            150           2652     $1.33           –
 
     Prices of 2026-08-21: snapshot shipped with bakeoff, put together from public copies of the Vercel AI Gateway's model list; own prices of 1 model.
     Output tokens: from max_tokens and the reasoning effort (12 requests).

@@ -15,7 +15,7 @@ use bakeoff::gateway::{Authorities, Endpoint, Transport};
 use bakeoff::plan::{RatePacer, plan};
 use bakeoff::sim::dialect::Dialect;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
-use bakeoff::suite::{RateLimits, Suite, Wording, parse_suite};
+use bakeoff::suite::{OwnPrice, RateLimits, Suite, Wording, parse_suite};
 use bakeoff::units::Usd;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -217,6 +217,27 @@ fn worst(suite: &Suite, bounds: &[PriceBound]) -> WorstCase {
     worst.unwrap()
 }
 
+/// The listed prices of the variants' models, under the ids that name their faults, too.
+fn list_prices(suite: &Suite) -> Vec<OwnPrice> {
+    let catalog = Catalog::snapshot();
+    let prices = suite.variants.iter().map(|variant| {
+        let plain = variant.model.as_str().split('+').next().unwrap();
+        let listed = catalog.get(&plain.parse().unwrap()).unwrap();
+        let rates = listed.prices.as_ref().unwrap().rates(0);
+        OwnPrice {
+            model: variant.model.clone(),
+            input_usd: rates.input.unwrap(),
+            output_usd: rates.output.unwrap(),
+            cache_read_usd: rates.cache_read,
+            cache_write_usd: rates.cache_write,
+            cache_write_1h_usd: rates.cache_write_1h,
+            cache_write_12h_usd: rates.cache_write_12h,
+            service_tier: None,
+        }
+    });
+    prices.collect()
+}
+
 async fn carry_out(
     suite: Suite,
     bounds: Vec<PriceBound>,
@@ -235,15 +256,7 @@ async fn carry_out(
         finished: FinishedTrials::default(),
         plan: plan(&suite),
         prompt_digests: vec![String::new(); suite.prompts.len()],
-        prices: (suite.variants.iter())
-            .map(|variant| {
-                let plain = variant.model.as_str().split('+').next().unwrap();
-                Catalog::snapshot()
-                    .get(&plain.parse().unwrap())?
-                    .prices
-                    .clone()
-            })
-            .collect(),
+        catalog: Arc::new(Catalog::snapshot().with_own_prices(&list_prices(&suite))),
         bounds: bounds.into_iter().map(Some).collect(),
         wording: Wording::default(),
         pacer: Arc::new(Pacer::new(
@@ -252,6 +265,7 @@ async fn carry_out(
         )),
         looks: Vec::new(),
         cap: Some(Arc::clone(cap)),
+        is_probing: false,
         cache_uses: CacheUses::default(),
         requests: None,
         grader: None,

@@ -82,6 +82,10 @@ pub struct EndpointTable {
     /// first that matches a model applies to it. Worst cases depend on it.
     #[schemars(length(max = limits::SURCHARGES))]
     pub surcharges: Option<Vec<SurchargeTable>>,
+    /// Models, by their id or a glob such as `creator/*`, whose route ignores `max_tokens`. Under a cap their answers count with the most
+    /// that the model can write. Default: none.
+    #[schemars(length(max = limits::PRICES))]
+    pub ignores_max_tokens: Option<Vec<String>>,
     /// The day from which a model is no longer served, such as `"2027-01-14"`, or `"never"`, by its id or a glob
     /// such as `creator/*`. Dates of the endpoint's list and of the program are not used for it. Default: these.
     pub retires: Option<BTreeMap<String, String>>,
@@ -128,6 +132,13 @@ pub struct PriceTable {
     pub output_usd_per_mtok: Decimal,
     /// A million prompt tokens read from the prompt cache. Default: as input.
     pub cache_read_usd_per_mtok: Option<Decimal>,
-    /// A million prompt tokens written to the prompt cache. Default: as input.
+    /// A million prompt tokens written to the prompt cache for its shortest lifetime. Default: as input.
     pub cache_write_usd_per_mtok: Option<Decimal>,
+    /// A million prompt tokens written to the prompt cache for an hour. Default: unknown, and such answers have no cost.
+    pub cache_write_1h_usd_per_mtok: Option<Decimal>,
+    /// A million prompt tokens written to the prompt cache for twelve hours. Default: unknown, and such answers have no cost.
+    pub cache_write_12h_usd_per_mtok: Option<Decimal>,
+    /// Service tier that has these prices, such as `"flex"`. Default: the standard one.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub service_tier: Option<String>,
 }
