@@ -268,18 +268,11 @@ impl PriceBound {
             listed_image = listed_image.max(price.image_price());
             long_write = long_write.max(price.of_write());
         }
-        let by_lifetime = lists.iter().flat_map(TokenPrices::tiers);
-        let by_lifetime = by_lifetime
-            .flat_map(|tier| [tier.rates.cache_write_1h, tier.rates.cache_write_12h])
-            .max()
-            .flatten();
-        long_write = long_write.max(by_lifetime);
-        // A model that no list limits otherwise writes no more than its context holds.
-        let of_list = listed.max_tokens.max(listed.context_window);
-        let of_offers = provider_offers
-            .iter()
-            .map(|offer| offer.max_tokens.max(offer.context_window));
-        let max_answer = of_offers.fold(of_list, Option::max);
+        // A model without a limit of its own writes no more than its context holds.
+        let offered_limits = provider_offers.iter().map(|offer| offer.max_tokens);
+        let contexts = provider_offers.iter().map(|offer| offer.context_window);
+        let max_answer = offered_limits.fold(listed.max_tokens, Option::max);
+        let max_answer = max_answer.or_else(|| contexts.fold(listed.context_window, Option::max));
         // At certain hours and in certain regions their prices are not known.
         let has_tiers = listed.regional.is_empty() && listed.hourly.is_empty();
         let service_tiers = std::iter::once(&listed.service_tiers)
@@ -402,13 +395,14 @@ impl PriceBound {
         body: &[u8],
         service_tier: &[&TokenPrices],
     ) -> Option<Usd> {
+        let is_stated = long_lifetimes(body).next().is_some();
         let unlisted = self.has_unlisted_lifetime(body);
         let lists = self.lists.iter().chain(service_tier.iter().copied());
         let tiers = lists.flat_map(TokenPrices::tiers);
         let reached = tiers.filter(|tier| tier.from_prompt_tokens <= prompt);
         let costs = reached.map(|tier| {
-            let most =
-                highest_input(&tier.rates, unlisted)?.max(self.long_write.unwrap_or(Usd::ZERO));
+            let most = highest_input(&tier.rates, is_stated, unlisted)?
+                .max(self.long_write.unwrap_or(Usd::ZERO));
             let input = most.times(prompt)?;
             input.plus(tier.rates.output?.times(completion)?)
         });
@@ -439,18 +433,21 @@ impl PriceBound {
             let mut tiers = self.lists.iter().flat_map(TokenPrices::tiers);
             tiers.any(|tier| rate(&tier.rates).is_some())
         };
-        memchr::memmem::find_iter(body, LIFETIME).any(|at| {
-            let value = &body[at + LIFETIME.len()..];
-            if SHORT_LIFETIMES.iter().any(|short| value.starts_with(short)) {
-                return false;
-            }
-            match value {
-                value if value.starts_with(HOUR) => !has_price(|rates| rates.cache_write_1h),
-                value if value.starts_with(HALF_DAY) => !has_price(|rates| rates.cache_write_12h),
-                _ => self.long_write.is_none(),
-            }
+        long_lifetimes(body).any(|value| match value {
+            value if value.starts_with(HOUR) => !has_price(|rates| rates.cache_write_1h),
+            value if value.starts_with(HALF_DAY) => !has_price(|rates| rates.cache_write_12h),
+            _ => self.long_write.is_none(),
         })
     }
+}
+
+/// The lifetimes of caches that a body states, other than the shortest, each to the end of the body.
+fn long_lifetimes(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let values = memchr::memmem::find_iter(body, LIFETIME).map(|at| &body[at + LIFETIME.len()..]);
+    values.filter(|value| {
+        let mut short = SHORT_LIFETIMES.iter();
+        !short.any(|short| value.starts_with(short))
+    })
 }
 
 /// Returns true if every tier has the two prices that a request cannot do without.
@@ -459,9 +456,9 @@ fn is_whole(prices: &TokenPrices) -> bool {
     tiers.all(|tier| tier.rates.input.is_some() && tier.rates.output.is_some())
 }
 
-/// The highest listed price of a prompt token: plain, read from a cache or written to it. `unlisted`: it may be written to a
-/// longer-lived cache, which no list has a price for.
-fn highest_input(rates: &Rates, unlisted: bool) -> Option<Usd> {
+/// The highest listed price of a prompt token: plain, read from a cache or written to it. `is_stated`: the request states a longer
+/// lifetime of the cache, and `unlisted`: one that no list has a price for.
+fn highest_input(rates: &Rates, is_stated: bool, unlisted: bool) -> Option<Usd> {
     let input = rates.input?;
     let long_write = if unlisted {
         Some(Usd(input
@@ -472,8 +469,15 @@ fn highest_input(rates: &Rates, unlisted: bool) -> Option<Usd> {
     } else {
         None
     };
+    let stated =
+        [rates.cache_write_1h, rates.cache_write_12h].map(|rate| rate.filter(|_| is_stated));
     let classes = [rates.cache_read, rates.cache_write, long_write];
-    classes.into_iter().flatten().chain([input]).max()
+    classes
+        .into_iter()
+        .chain(stated)
+        .flatten()
+        .chain([input])
+        .max()
 }
 
 /// A key by which a request can cost more than its model's tokens, if it has one.

@@ -303,7 +303,9 @@ const TOKEN_PRICES: [TokenPrice; 4] = [
 /// A field of [`Rates`].
 type RateField = fn(&mut Rates) -> &mut Option<Usd>;
 
-/// Prices of cache writes of a stated lifetime, and of the same by the size of the prompt: they are in list costs, and in bounds.
+/// Prices of cache writes of a stated lifetime: they are in list costs. A price of a gateway's list is in every bound, because the
+/// gateway may choose the lifetime; those by the size of the prompt, which the compiled-in list alone has, are in bounds of requests that
+/// state a lifetime: they are of makers that write so on demand alone.
 const WRITES_BY_LIFETIME: [TokenPrice; 2] = [
     TokenPrice {
         flat: &["input_cache_write_1h"],

@@ -91,7 +91,7 @@ fn an_entry_becomes_a_model() {
     assert_eq!(model.context_window, Some(200_000));
     assert_eq!(model.max_tokens, Some(64_000));
     assert!(model.tags.contains(&"reasoning".to_owned()));
-    assert_eq!(names(model), ["input_cache_write_1h", "regional"]);
+    assert_eq!(names(model), ["input_cache_write_1h_tiers", "regional"]);
     let rates = *model.prices.as_ref().unwrap().rates(0);
     assert_eq!(rates.input, usd("0.000001"));
     assert_eq!(rates.output, usd("0.000005"));

@@ -176,27 +176,6 @@ fn content_seed(
     self::seed(scenario, model, request, &first)
 }
 
-/// Returns the request as a route understands it that ignores some of its parameters.
-fn without_ignored(request: &ChatRequest, faults: &FaultSet) -> ChatRequest {
-    let mut request = request.clone();
-    if faults.has(Fault::IgnoresLimit) {
-        request.max_tokens = None;
-    }
-    if faults.has(Fault::IgnoresStop) {
-        request.stop.clear();
-    }
-    if faults.has(Fault::IgnoresFormat) {
-        request.schema = None;
-    }
-    if faults.has(Fault::IgnoresSeed) {
-        request.seed = None;
-    }
-    if faults.has(Fault::IgnoresEffort) {
-        request.thinking = 1.0;
-    }
-    request
-}
-
 impl Answer {
     /// Draws the answer.
     pub fn draw(
@@ -206,7 +185,7 @@ impl Answer {
         moment: &Moment,
         faults: &FaultSet,
     ) -> Self {
-        let request = &without_ignored(request, faults);
+        let request = &request.without_ignored(faults);
         let seed = seed(scenario, model, request, moment);
         let effect = PromptFactors::new(scenario, model, request);
         let (attempts, price_per_mille) = providers(&seed, &model.profile, request, faults);

@@ -8,6 +8,7 @@
 use serde_json::Value;
 
 use super::draw::digest;
+use super::fault::{Fault, FaultSet};
 use super::translation::{self, BadRequest};
 
 /// The maximum length of a model id, in bytes: it is repeated in every chunk of the answer.
@@ -213,6 +214,28 @@ impl ChatRequest {
 }
 
 impl ChatRequest {
+    /// Returns the request as a route understands it that ignores some of its parameters.
+    #[must_use]
+    pub fn without_ignored(&self, faults: &FaultSet) -> Self {
+        let mut request = self.clone();
+        if faults.has(Fault::IgnoresLimit) {
+            request.max_tokens = None;
+        }
+        if faults.has(Fault::IgnoresStop) {
+            request.stop.clear();
+        }
+        if faults.has(Fault::IgnoresFormat) {
+            request.schema = None;
+        }
+        if faults.has(Fault::IgnoresSeed) {
+            request.seed = None;
+        }
+        if faults.has(Fault::IgnoresEffort) {
+            request.thinking = 1.0;
+        }
+        request
+    }
+
     /// Computes the digest of the meaning: the conversation and its limits by their meaning, every other field
     /// (temperature, seed, provider options, ...) as it was written.
     fn meaning(&self, json: &Value) -> u64 {

@@ -154,7 +154,7 @@ always = [\"ignores-max-tokens\"]
             "suite.toml",
             &suite(
                 std::slice::from_ref(&model),
-                "[parameters]\nmax_tokens = 20",
+                "concurrency = 1\n[parameters]\nmax_tokens = 20",
             ),
         )
     };

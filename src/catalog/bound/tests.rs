@@ -474,7 +474,15 @@ fn a_listed_lifetime_is_bounded_by_its_price_and_not_by_another() {
         };
         bound.max_attempt_cost(&request).unwrap().0 / (body.len() as i128 + 16)
     };
+    let tier = |cost: &str| json!([{ "cost": cost, "min": 0 }]);
     let hour = || json!({ "input_cache_write_1h": "0.000002" });
+    // What the maker writes on demand alone is in no other bound.
+    let on_demand = || json!({ "input_cache_write_1h_tiers": tier("0.000002") });
+    assert_eq!(
+        (of(on_demand(), "1h"), of(on_demand(), "5m")),
+        (2_000_000, 1_000_000)
+    );
+    assert_eq!(of(on_demand(), "12h"), 2_500_000);
     assert_eq!(of(hour(), "1h"), 2_000_000);
     assert_eq!(of(hour(), "12h"), 2_500_000);
     assert_eq!(
