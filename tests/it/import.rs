@@ -312,6 +312,8 @@ prompts: ["Capital of {{country}}?"]
 providers: [openai:gpt-5-mini]
 defaultTest:
   threshold: 0.5
+  options:
+    provider: { text: "openai:chat:gpt-5.6-terra", embedding: "openai:embedding:text-embedding-3-large" }
   assert:
     - { type: not-icontains, value: "{{country}}" }
 tests:
@@ -326,7 +328,10 @@ tests:
       - { type: latency, threshold: 2000 }
       - { type: cost, threshold: 0.002 }
       - { type: regex, value: "(?=look)" }
-      - { type: llm-rubric, value: polite }
+      - { type: llm-rubric, value: "names {{city}}", threshold: 0.8 }
+      - { type: not-llm-rubric, value: rude, provider: "openai:gpt-5-mini" }
+      - { type: similar, value: "The city is {{city}}.", threshold: 0.7 }
+      - { type: factuality, value: x }
       - { type: python, value: "len(output) > 1" }
       - { type: contains, value: file://x.txt }
       - { type: contains, value: x, transform: output.trim() }
@@ -334,7 +339,14 @@ tests:
 "#;
     let (suite, notes) = imported("promptfoo", "p.yaml", config);
     let read = parse_suite(&suite).unwrap();
-    assert_eq!(read.prompts[0].asserts.as_slice().len(), 8);
+    assert_eq!(read.prompts[0].asserts.as_slice().len(), 11);
+    let graders = suite
+        .lines()
+        .filter(|line| line.contains("judge") || line.contains("embedding"));
+    insta::assert_snapshot!(graders.take(2).collect::<Vec<_>>().join("\n"), @r#"
+    judge = "openai/gpt-5.6-terra"
+    embedding_model = "openai/text-embedding-3-large"
+    "#);
     assert_eq!(read.prompts[0].pass_threshold, Some(0.5));
     let asserts = suite.split("assert = [").nth(1).unwrap();
     insta::assert_snapshot!(asserts.split("\n]").next().unwrap(), @r##"
@@ -346,14 +358,18 @@ tests:
       { type = "levenshtein", value = "Paris", threshold = 3 },
       { type = "latency", threshold = 2000 },
       { type = "cost", threshold = 0.002 },
+      { type = "judge", rubric = "names Paris", threshold = 0.8 },
+      { type = "not-judge", rubric = "rude" },
+      { type = "similar", value = "The city is Paris.", threshold = 0.7 },
     "##);
     insta::assert_snapshot!(notes, @r##"
-    p.yaml:19: assertion `regex` is not carried over: the assert `regex`: the pattern is not valid: look-around, including look-ahead and look-behind, is not supported
-    p.yaml:20: assertion `llm-rubric` is not carried over: no model is asked to grade
-    p.yaml:21: assertion `python` is not carried over: code is not run
-    p.yaml:22: assertion `contains` is not carried over: its value lies in a file
-    p.yaml:23: assertion `contains` is not carried over: `transform` of an assertion is not carried over
-    p.yaml:24: assertion `perplexity` is not carried over: `perplexity` is no type of assert
+    p.yaml:21: assertion `regex` is not carried over: the assert `regex`: the pattern is not valid: look-around, including look-ahead and look-behind, is not supported
+    p.yaml:23: a suite has one grader of a kind: `openai/gpt-5.6-terra`, not `openai/gpt-5-mini`
+    p.yaml:25: assertion `factuality` is not carried over: of graders that are models, only `llm-rubric` and `similar` are
+    p.yaml:26: assertion `python` is not carried over: code is not run
+    p.yaml:27: assertion `contains` is not carried over: its value lies in a file
+    p.yaml:28: assertion `contains` is not carried over: `transform` of an assertion is not carried over
+    p.yaml:29: assertion `perplexity` is not carried over: `perplexity` is no type of assert
     "##);
 }
 

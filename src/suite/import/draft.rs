@@ -21,6 +21,9 @@ use crate::suite::value::text::quoted;
 /// The model of a suite whose source names none.
 const ANY_MODEL: &str = "openai/gpt-5.6-luna";
 
+/// The embedding model of a suite whose source names none.
+const ANY_EMBEDDING_MODEL: &str = "openai/text-embedding-3-small";
+
 /// The content of the source that was understood so far.
 #[derive(Default)]
 pub(super) struct SuiteDraft {
@@ -35,8 +38,21 @@ pub(super) struct SuiteDraft {
     pub(super) within: Option<(String, usize)>,
     /// The reason why there is no prompt, if it is known.
     pub(super) empty_reason: Option<String>,
+    /// The model that grades by rubrics; the inner value is absent where the source names none.
+    judge: Option<Option<String>>,
+    /// The same for the model whose embeddings are compared.
+    embedding_model: Option<Option<String>>,
     slots: Option<u64>,
     left_out: BTreeSet<SkippedItem>,
+}
+
+/// A model that grades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GraderKind {
+    /// By rubrics.
+    Judge,
+    /// By its embeddings.
+    EmbeddingModel,
 }
 
 /// A model of the source.
@@ -90,6 +106,22 @@ impl SuiteDraft {
         };
         let line = self.line_of(line);
         self.left_out.insert(SkippedItem { line, what });
+    }
+
+    /// Records that an assert on this line needs a model that grades; a suite has one of each kind.
+    pub(super) fn need(&mut self, grader: GraderKind, id: Option<String>, line: usize) {
+        let known = match grader {
+            GraderKind::Judge => self.judge.get_or_insert_default(),
+            GraderKind::EmbeddingModel => self.embedding_model.get_or_insert_default(),
+        };
+        match (&known, id) {
+            (None, Some(id)) => *known = Some(id),
+            (Some(known), Some(id)) if *known != id => {
+                let what = format!("a suite has one grader of a kind: `{known}`, not `{id}`");
+                self.skip(line, what);
+            }
+            _ => {}
+        }
     }
 
     /// The line of the source for a line of the file that is being read.
@@ -184,6 +216,24 @@ impl SuiteDraft {
             if let Some(number) = number {
                 let _ = writeln!(out, "{key} = {number}");
             }
+        }
+        let graders = [
+            ("judge", &self.judge, ANY_MODEL),
+            (
+                "embedding_model",
+                &self.embedding_model,
+                ANY_EMBEDDING_MODEL,
+            ),
+        ];
+        for (key, named, any) in graders {
+            let Some(named) = named else {
+                continue;
+            };
+            if named.is_none() {
+                let _ = writeln!(out, "# The source names no grader: set the one to use.");
+            }
+            let model = text(named.as_deref().unwrap_or(any));
+            let _ = writeln!(out, "{key} = {model}");
         }
         let mut taken = HashSet::new();
         let cases = std::mem::take(&mut self.cases);

@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 
+use super::ids::grader_id;
 use super::nunjucks::{Vars, render};
 use super::yaml::{Node, Yaml};
-use crate::suite::import::draft::text;
+use crate::suite::import::draft::{GraderKind, text};
 use crate::suite::parse::assert::TYPES;
 use crate::suite::parse::suite::parse_suite;
 use crate::suite::value::template::escape_places;
@@ -15,9 +16,16 @@ use crate::suite::value::text::quoted;
 
 /// Types of promptfoo that run code.
 const CODE: [&str; 4] = ["javascript", "python", "ruby", "webhook"];
-/// Types that ask a model.
+/// Types that ask a model, and are carried over: their names here, and the models that grade.
+const GRADED_BY: [(&str, &str, GraderKind); 3] = [
+    ("llm-rubric", "judge", GraderKind::Judge),
+    ("similar", "similar", GraderKind::EmbeddingModel),
+    ("similar:cosine", "similar", GraderKind::EmbeddingModel),
+];
+/// Types that ask a model in ways that are not carried over.
 const MODELS: [&str; 16] = [
-    "llm-rubric",
+    "similar:dot",
+    "similar:euclidean",
     "agent-rubric",
     "search-rubric",
     "model-graded-closedqa",
@@ -31,25 +39,48 @@ const MODELS: [&str; 16] = [
     "g-eval",
     "select-best",
     "pi",
-    "similar",
     "classifier",
 ];
 
-/// One assert as an inline table of a suite, with the variables of its test; or the reason why it is none.
-pub(super) fn carried_over(assert: &Node, vars: &Vars) -> Result<String, String> {
+/// An assert of a suite.
+pub(super) struct CarriedAssert {
+    /// An inline table.
+    pub(super) table: String,
+    /// The model that grades, if it is none of the assert's own: as the source names it, or absent where it does not.
+    pub(super) grader: Option<(GraderKind, Option<String>)>,
+}
+
+/// One assert with the variables of its test; or the reason why it is none.
+pub(super) fn carried_over(assert: &Node, vars: &Vars) -> Result<CarriedAssert, String> {
     let kind = assert.get("type").and_then(Node::text).unwrap_or_default();
     let plain = kind.strip_prefix("not-").unwrap_or(kind);
     if CODE.contains(&plain) {
         return Err("code is not run".to_owned());
     }
     if MODELS.contains(&plain) {
-        return Err("no model is asked to grade".to_owned());
+        return Err("of graders that are models, only `llm-rubric` and `similar` are".to_owned());
     }
-    let mut keys = vec![format!("type = {}", text(kind))];
+    let graded = GRADED_BY.iter().find(|(theirs, ..)| *theirs == plain);
+    let mut grader = graded.map(|(_, _, grader)| (*grader, None));
+    let ours = graded.map_or(plain, |(_, ours, _)| ours);
+    let not = if plain.len() < kind.len() { "not-" } else { "" };
+    let mut keys = vec![format!("type = {}", text(&format!("{not}{ours}")))];
     for (key, node) in assert.entries() {
         match key.as_str() {
             "type" => {}
-            "value" => keys.extend(value_key(plain, node, vars)?),
+            "value" if ours == "judge" => {
+                let rubric = node.text().ok_or("its rubric is not a string")?;
+                if rubric.starts_with("file://") {
+                    return Err("its value lies in a file".to_owned());
+                }
+                keys.push(format!("rubric = {}", filled(rubric, vars)?));
+            }
+            "value" => keys.extend(value_key(ours, node, vars)?),
+            "provider" if grader.is_some() => {
+                let own = grader_id(node);
+                let own = own.ok_or("its `provider` is no model of a gateway")?;
+                grader = grader.map(|(grader, _)| (grader, Some(own)));
+            }
             "threshold" => keys.push(format!("threshold = {}", number(node)?)),
             "weight" => keys.push(format!("weight = {}", number(node)?)),
             "metric" => {
@@ -61,21 +92,24 @@ pub(super) fn carried_over(assert: &Node, vars: &Vars) -> Result<String, String>
     }
     let table = format!("{{ {} }}", keys.join(", "));
     check(&format!("assert = [{table}]"))?;
-    Ok(table)
+    Ok(CarriedAssert { table, grader })
 }
 
 /// Returns true for the type of an assert, ours or not, with or without its prefix.
 pub(super) fn is_type(kind: &str) -> bool {
     let plain = kind.strip_prefix("not-").unwrap_or(kind);
-    [&TYPES[..], &CODE, &MODELS]
-        .iter()
-        .any(|types| types.contains(&plain))
+    let graded = GRADED_BY.iter().any(|(theirs, ..)| *theirs == plain);
+    graded
+        || [&TYPES[..], &CODE, &MODELS]
+            .iter()
+            .any(|types| types.contains(&plain))
 }
 
 /// Reads keys of a prompt as a suite would.
 pub(super) fn check(keys: &str) -> Result<(), String> {
-    let suite =
-        format!("name = \"x\"\nmodels = [\"x\"]\n[[prompts]]\nid = \"x\"\nuser = \"x\"\n{keys}\n");
+    let suite = format!(
+        "name = \"x\"\nmodels = [\"x\"]\njudge = \"x\"\nembedding_model = \"x\"\n[[prompts]]\nid = \"x\"\nuser = \"x\"\n{keys}\n"
+    );
     let Err(problems) = parse_suite(&suite) else {
         return Ok(());
     };

@@ -6,17 +6,19 @@
 mod asserts;
 mod cases;
 mod forms;
+mod ids;
 mod nunjucks;
 mod providers;
 mod yaml;
 
 use serde_json::Value;
 
-use super::draft::{DraftGrading, DraftPrompt, DraftPromptFile, SuiteDraft};
+use super::draft::{DraftGrading, DraftPrompt, DraftPromptFile, GraderKind, SuiteDraft};
 use super::{ImportError, OpenFiles};
-use asserts::carried_over;
+use asserts::{CarriedAssert, carried_over};
 use cases::{TestFile, products, test_files};
 use forms::{PromptForm, add_forms, named_file};
+use ids::grader_id;
 use nunjucks::Vars;
 use providers::{add_model, add_options};
 use yaml::Node;
@@ -231,7 +233,13 @@ impl Config<'_> {
             let asserts = level.get("assert");
             for assert in asserts.map(Node::items).unwrap_or_default() {
                 match carried_over(assert, vars) {
-                    Ok(table) => grading.asserts.push(table),
+                    Ok(CarriedAssert { table, grader }) => {
+                        if let Some((grader, id)) = grader {
+                            let id = id.or_else(|| self.default_grader(test, grader));
+                            draft.need(grader, id, assert.line);
+                        }
+                        grading.asserts.push(table);
+                    }
                     Err(reason) => {
                         let kind = assert.get("type").and_then(Node::text).unwrap_or("?");
                         let value = assert.get("value").and_then(Node::text).unwrap_or_default();
@@ -243,6 +251,26 @@ impl Config<'_> {
             }
         }
         grading
+    }
+}
+
+impl Config<'_> {
+    /// The model that grades a test by the options of the test or of every test.
+    fn default_grader(&self, test: Option<&Node>, grader: GraderKind) -> Option<String> {
+        let levels = [test, self.defaults].into_iter().flatten();
+        let mut providers = levels.filter_map(|level| level.get("options")?.get("provider"));
+        providers.find_map(|provider| {
+            let (own, other) = match grader {
+                GraderKind::Judge => ("text", "embedding"),
+                GraderKind::EmbeddingModel => ("embedding", "text"),
+            };
+            match (provider.get(own), provider.get(other)) {
+                (Some(own), _) => grader_id(own),
+                (None, Some(_)) => None,
+                (None, None) if grader == GraderKind::Judge => grader_id(provider),
+                (None, None) => None,
+            }
+        })
     }
 }
 
@@ -259,7 +287,8 @@ fn id_of(description: Option<&str>, form: &PromptForm, forms: usize) -> Option<S
 fn skip_rest(test: &Node, whose: &str, draft: &mut SuiteDraft) {
     const KNOWN: [&str; 4] = ["vars", "description", "assert", "threshold"];
     for (key, node) in test.entries() {
-        if !KNOWN.contains(&key.as_str()) {
+        let is_grader = key == "options" && node.entries().iter().all(|(key, _)| key == "provider");
+        if !KNOWN.contains(&key.as_str()) && !is_grader {
             draft.skip(node.line, format!("{whose}`{key}` is not carried over"));
         }
     }

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::asserts::{check, toml};
+use super::ids::gateway_id;
 use super::yaml::Node;
 use crate::suite::import::draft::{DraftModel, SuiteDraft};
 use crate::suite::value::limits;
@@ -104,32 +105,6 @@ fn parameter(name: &str, node: &Node) -> Result<String, String> {
     let value = toml(&value)?;
     check(&format!("parameters = {{ {name} = {value} }}"))?;
     Ok(value)
-}
-
-/// `openai:chat:gpt-4o` as `openai/gpt-4o`. An id that names its creator stands as it is: it is what promptfoo
-/// sends.
-fn gateway_id(id: &str) -> Option<String> {
-    let (host, rest) = id.split_once(':')?;
-    let routes = ["chat:", "responses:", "messages:", "completion:"];
-    let model = routes
-        .iter()
-        .find_map(|route| rest.strip_prefix(route))
-        .unwrap_or(rest);
-    if model.is_empty() || model.contains("{{") || model.contains(char::is_whitespace) {
-        return None;
-    }
-    match host {
-        "openrouter" | "vercel" | "litellm" => Some(model.to_owned()),
-        "openai" | "anthropic" | "google" | "mistral" | "deepseek" | "xai" | "cohere" => {
-            let has_creator = model.contains('/');
-            Some(if has_creator {
-                model.to_owned()
-            } else {
-                format!("{host}/{model}")
-            })
-        }
-        _ => None,
-    }
 }
 
 /// Reads repetitions and concurrency.
