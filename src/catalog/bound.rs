@@ -456,6 +456,49 @@ fn is_whole(prices: &TokenPrices) -> bool {
     tiers.all(|tier| tier.rates.input.is_some() && tier.rates.output.is_some())
 }
 
+/// The maximum bill of a request with this many bytes of text to a model that writes no tokens, such as one of embeddings.
+///
+/// # Errors
+/// Returns an error if the list has no price of its prompt tokens, or prices for more than tokens and no surcharge was declared.
+pub fn max_input_cost(
+    model: &ModelId,
+    catalog: &Catalog,
+    surcharges: &[Surcharge],
+    bytes: u64,
+) -> Result<Usd, UnboundedCost> {
+    let no_price = || UnboundedCost::NoPrice {
+        model: model.clone(),
+        provider: None,
+    };
+    let listed = catalog.get(model).ok_or_else(no_price)?;
+    let prices = listed.prices.as_ref().ok_or_else(no_price)?;
+    let surcharge = surcharges.iter().find(|surcharge| surcharge.fits(model));
+    let per_request = surcharge.and_then(|surcharge| surcharge.per_request);
+    let others = listed.other_prices.iter();
+    let others = others.filter(|price| listed.treatment(price) == Treatment::Declare);
+    let mut names: Vec<String> = others.map(|price| price.name.clone()).collect();
+    if per_request.is_none() && !names.is_empty() {
+        names.sort();
+        return Err(UnboundedCost::OtherPrices {
+            model: model.clone(),
+            names,
+            image: None,
+        });
+    }
+    let lists = std::iter::once(prices)
+        .chain(&listed.regional)
+        .chain(&listed.hourly);
+    let rates = lists.flat_map(TokenPrices::tiers);
+    let rates = rates.map(|tier| tier.rates.input.ok_or_else(no_price));
+    let rates = rates.collect::<Result<Vec<Usd>, _>>()?;
+    let most = rates.into_iter().max().ok_or_else(no_price)?;
+    let sum = most.times(bytes);
+    let sum = sum.and_then(|sum| sum.plus(per_request.unwrap_or(Usd::ZERO)));
+    sum.ok_or_else(|| UnboundedCost::TooLarge {
+        model: model.clone(),
+    })
+}
+
 /// The highest listed price of a prompt token: plain, read from a cache or written to it. `is_stated`: the request states a longer
 /// lifetime of the cache, and `unlisted`: one that no list has a price for.
 fn highest_input(rates: &Rates, is_stated: bool, unlisted: bool) -> Option<Usd> {

@@ -49,6 +49,11 @@ fn limited_answer(mean: u32, limit: u64) -> u64 {
     expected.min(limit)
 }
 
+/// The expected tokens of reasoning of an answer without a token limit.
+pub const fn expected_reasoning(effort: Option<ReasoningEffort>) -> u64 {
+    expected_by_effort(effort).1
+}
+
 /// The inputs of an estimate.
 #[derive(Clone, Copy)]
 pub struct EstimateInputs<'a> {
@@ -77,6 +82,29 @@ pub struct CostEstimate {
     pub total: Sums,
     /// Number of variants without a price: they are not in the total.
     pub unpriced: usize,
+    /// The models that grade answers after the run: they are not in the total.
+    pub graders: Vec<GraderEstimate>,
+}
+
+/// The estimated cost of a model that grades answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraderEstimate {
+    /// The key of the suite that names it: `judge` or `embedding_model`.
+    pub key: &'static str,
+    /// The model.
+    pub model: ModelId,
+    /// Number of gradings if no two answers are the same: of an earlier run's answers they cost nothing.
+    pub gradings: u64,
+    /// Expected cost; absent without a price.
+    pub expected: Option<Usd>,
+}
+
+impl CostEstimate {
+    /// The expected cost of grading, as far as it is known.
+    pub fn grading(&self) -> Usd {
+        let known = self.graders.iter().filter_map(|grader| grader.expected);
+        known.sum()
+    }
 }
 
 /// The estimated cost of one variant.
@@ -185,6 +213,7 @@ impl EstimateInputs<'_> {
             variants,
             total,
             unpriced,
+            graders: Vec::new(),
         }
     }
 

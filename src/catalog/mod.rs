@@ -30,11 +30,12 @@ use serde_json::value::RawValue;
 use crate::suite::OwnPrice;
 use crate::units::{ModelId, Usd, digest, plural};
 
-pub use bound::{PriceBound, Request, UnboundedCost, is_above_limit};
+pub use bound::{PriceBound, Request, UnboundedCost, is_above_limit, max_input_cost};
 pub use cache::{CachedList, ListCache};
 pub use diff::{Fact, FactChange, FactValue, ListDiff, ModelPair};
 pub use estimate::{
-    AnswerBasis, CostEstimate, EstimateInputs, PromptEstimate, Sums, VariantEstimate,
+    AnswerBasis, CostEstimate, EstimateInputs, GraderEstimate, PromptEstimate, Sums,
+    VariantEstimate, expected_reasoning,
 };
 pub use model::{ListedModel, ModelKind};
 pub use offer::{Offer, Offers, Percentiles, Window};

@@ -170,6 +170,7 @@ fn grade_deferred(
         quiet: false,
     })?;
     manifest.judging = Judging::sum(manifest.judging.take(), graded.judging.clone());
+    manifest.embeddings = Judging::sum(manifest.embeddings.take(), graded.embeddings.clone());
     run.write_manifest(manifest)?;
     let lines = ledger::read(&reports)?.lines.into_iter();
     // A run that was copied here has no line.

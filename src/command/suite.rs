@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::report::history_power;
 use crate::report::suite_check::{self, SuiteCheck};
+use crate::report::{grader_lines, history_power};
 use crate::suite::{ProblemDocument, Suite, needs_toml_1_1};
 use crate::units::plural;
 use crate::verdict::{Lint, TYPICAL_NOISE, power};
@@ -18,6 +18,7 @@ use super::base::boundary::Reach;
 use super::base::endpoint::read_scenario;
 use super::base::failure::Failure;
 use super::base::files::{self, BadSuite, CheckedSuite};
+use super::base::grader_cost::graders_before_runs;
 use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
 use super::base::model_list::ModelListState;
@@ -154,6 +155,8 @@ fn foreseen(suite: &Suite, text: &str, history: Option<&Path>) -> Result<SuiteCh
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
+    let graders = graders_before_runs(suite, &catalog);
+    found.findings.extend(grader_lines(&graders));
     found.warnings = warnings(suite, text, catalog)?;
     if let Some(path) = history {
         let accepted = accepted(&open_for_suite(path, &suite.name)?);

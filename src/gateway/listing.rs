@@ -40,7 +40,10 @@ pub enum FetchError {
     /// The request could not be set up.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The connection failed or broke; the client's message.
+    /// No connection could be opened; the client's message.
+    #[error("{0}")]
+    NotConnected(String),
+    /// The connection broke; the client's message.
     #[error("{0}")]
     Connection(String),
     /// The time limit passed.
@@ -89,6 +92,35 @@ pub async fn fetch(
         .map_err(|error| redactor.apply(error))
 }
 
+/// Posts a JSON body to a path of the endpoint (`embeddings`) and returns the text of the response, as [`fetch`] does.
+pub(super) async fn post(
+    endpoint: &Endpoint,
+    path: &str,
+    request_id: &str,
+    body: Vec<u8>,
+    time_limit: Duration,
+) -> Result<Redacted<String>, Redacted<FetchError>> {
+    let redactor = endpoint.redactor();
+    let sent = async {
+        let mut url = base_url(endpoint)?;
+        let location = Location::new(&url);
+        let client = new_client(&location, endpoint, time_limit).await?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(path);
+        }
+        let mut headers = headers(endpoint)?;
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert("x-request-id", id);
+        }
+        receive(client.post(url).headers(headers).body(body), time_limit).await
+    };
+    let response = timeout(time_limit, sent).await;
+    let response = response.unwrap_or(Err(FetchError::TimedOut(time_limit)));
+    let text = response.and_then(|response| text_of(&response));
+    text.map(|text| redactor.apply(text))
+        .map_err(|error| redactor.apply(error))
+}
+
 /// The text of the response, unfiltered.
 async fn fetch_text(
     endpoint: &Endpoint,
@@ -126,14 +158,24 @@ async fn send_query(
     }
     let mut headers = headers(endpoint)?;
     headers.remove("content-type");
+    receive(client.get(url).headers(headers), time_limit).await
+}
+
+/// Sends a request and reads its whole response.
+async fn receive(
+    request: reqwest::RequestBuilder,
+    time_limit: Duration,
+) -> Result<Response, FetchError> {
     let lost = |error: reqwest::Error| {
-        if error.is_timeout() {
+        if error.is_connect() {
+            FetchError::NotConnected(message_of(&error))
+        } else if error.is_timeout() {
             FetchError::TimedOut(time_limit)
         } else {
             FetchError::Connection(message_of(&error))
         }
     };
-    let mut answered = (client.get(url).headers(headers).send().await).map_err(lost)?;
+    let mut answered = request.send().await.map_err(lost)?;
     let mut body = Body::default();
     while let Some(bytes) = answered.chunk().await.map_err(lost)? {
         if bytes.len() > MAX_LIST_BYTES - body.bytes().len() {

@@ -18,6 +18,7 @@ mod connect;
 mod connection;
 pub mod decode;
 mod descriptors;
+pub mod embeddings;
 mod ending;
 mod endpoint;
 pub mod error_class;

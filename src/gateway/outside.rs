@@ -117,7 +117,8 @@ impl Redact for ExchangeEnd {
 impl Redact for FetchError {
     fn redact(&mut self, redactor: &Redactor) {
         match self {
-            Self::Connection(words)
+            Self::NotConnected(words)
+            | Self::Connection(words)
             | Self::Page(words)
             | Self::Status { message: words, .. }
             | Self::Encoding(DecodeError::Unknown(words)) => {

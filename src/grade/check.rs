@@ -140,6 +140,7 @@ impl CompiledAssert {
             Check::Bleu { values, threshold } => scored("BLEU", bleu(text, values), *threshold),
             Check::IsRefusal
             | Check::Judge { .. }
+            | Check::Similar { .. }
             | Check::Exec { .. }
             | Check::ToolCall { .. }
             | Check::FinishReason { .. }

@@ -1,4 +1,4 @@
-//! Checks that need more than the sample: a judge's verdict, or a command.
+//! Checks that need more than the sample: a judge's verdict, embeddings, or a command.
 //!
 //! Owns what each of them is shown, and how its result becomes a finding. Must not send or start anything. Invariant: a
 //! sample whose deferred checks have no result has no grades at all, because half of them would count as the whole.
@@ -8,12 +8,20 @@ use crate::suite::{Check, Prompt};
 use crate::units::Nanos;
 
 use super::judge::{JudgeRequest, judge_request};
+use super::similarity::SimilarityRequest;
 
 /// The work of a deferred check.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DeferredTask {
-    /// The judge's answer to this request.
-    Judge(JudgeRequest),
+    /// The judge's answer to a request.
+    Judge {
+        /// The request.
+        request: JudgeRequest,
+        /// Least score that passes.
+        threshold: f64,
+    },
+    /// The similarity of the answer to the most similar one of some texts.
+    Similar(SimilarityRequest),
     /// The output of a command that reads the sample.
     Exec {
         /// The program and its arguments.
@@ -41,9 +49,16 @@ impl DeferredTask {
         answer: Result<&str, String>,
     ) -> Option<Result<Self, String>> {
         match check {
-            Check::Judge { rubric, .. } => Some(
-                answer.map(|answer| Self::Judge(judge_request(system, prompt, answer, rubric))),
-            ),
+            Check::Judge { rubric, threshold } => Some(answer.map(|answer| Self::Judge {
+                request: judge_request(system, prompt, answer, rubric),
+                threshold: *threshold,
+            })),
+            Check::Similar { values, .. } => Some(answer.map(|answer| {
+                Self::Similar(SimilarityRequest {
+                    answer: answer.to_owned(),
+                    values: values.clone(),
+                })
+            })),
             Check::Exec {
                 command,
                 timeout_ns,
@@ -60,7 +75,10 @@ impl DeferredTask {
 impl DeferredGrade {
     /// The finding of a check that passes from its threshold on.
     pub(super) fn finding(&self, check: &Check) -> CheckFinding {
-        let (Check::Judge { threshold, .. } | Check::Exec { threshold, .. }) = check else {
+        let (Check::Judge { threshold, .. }
+        | Check::Similar { threshold, .. }
+        | Check::Exec { threshold, .. }) = check
+        else {
             return CheckFinding::Unknown("this check is not deferred".to_owned());
         };
         match self {

@@ -28,7 +28,7 @@ pub struct JudgeRequest {
 }
 
 /// The request that shows a judge an answer to this prompt.
-pub(super) fn judge_request(
+pub fn judge_request(
     system: Option<&str>,
     prompt: &Prompt,
     answer: &str,

@@ -13,9 +13,11 @@ mod json;
 mod judge;
 mod overlap;
 mod refusal;
+mod similarity;
 #[cfg(test)]
 mod tests;
 
 pub use deferred::{DeferredGrade, DeferredTask};
 pub use grader::Grader;
-pub use judge::{JudgeRequest, read_verdict};
+pub use judge::{JudgeRequest, judge_request, read_verdict};
+pub use similarity::{SimilarityRequest, cosine_similarity};

@@ -53,6 +53,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         system: None,
         parameters: Parameters::default(),
         judge: None,
+        embedding_model: None,
         prompts: (0..prompts).map(prompt).collect(),
     }
 }

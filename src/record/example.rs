@@ -111,6 +111,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         until_decided: None,
         warming: Vec::new(),
         judging: None,
+        embeddings: None,
         parts: Vec::new(),
         estimate: None,
         shard: None,

@@ -235,6 +235,18 @@ impl Spending {
         add_reported(&mut model.market_usd, amendment.market_usd);
     }
 
+    /// Adds the requests of `other`.
+    pub fn absorb(&mut self, other: Self) {
+        for (key, later) in other.0 {
+            match self.0.get_mut(&key) {
+                Some(sums) => sums.add(&later),
+                None => {
+                    self.0.insert(key, later);
+                }
+            }
+        }
+    }
+
     /// The known cost of all models.
     pub fn total(&self) -> Usd {
         self.0.values().map(|model| model.spent_usd).sum()

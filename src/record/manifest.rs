@@ -62,6 +62,9 @@ pub struct Manifest {
     /// The requests to the judge, whose costs are in no figure of a variant; absent if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judging: Option<Judging>,
+    /// The requests for embeddings, of `similar` asserts, in the same form; absent if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<Judging>,
     /// The parts of a run that was resumed or merged, in order, the first one included; empty for a run in one piece.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<RunPart>,
@@ -84,6 +87,62 @@ pub struct Judging {
     pub unknown: u64,
     /// The known cost of the requests.
     pub spent_usd: Usd,
+    /// Verdicts that were requested twice; absent if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<JudgeRepeats>,
+}
+
+/// Verdicts that a judge was asked for twice: how many answers passed by both, by one, by neither.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgeRepeats {
+    /// Passed twice.
+    pub both: u64,
+    /// Passed the first time alone.
+    pub first: u64,
+    /// Passed the second time alone.
+    pub second: u64,
+    /// Failed twice.
+    pub neither: u64,
+}
+
+impl JudgeRepeats {
+    /// Adds an answer that passed or failed the first and the second time.
+    pub fn add(&mut self, first: bool, second: bool) {
+        *match (first, second) {
+            (true, true) => &mut self.both,
+            (true, false) => &mut self.first,
+            (false, true) => &mut self.second,
+            (false, false) => &mut self.neither,
+        } += 1;
+    }
+
+    /// The pairs, one for each answer.
+    pub fn pairs(self) -> Vec<(bool, bool)> {
+        let counts = [
+            ((true, true), self.both),
+            ((true, false), self.first),
+            ((false, true), self.second),
+            ((false, false), self.neither),
+        ];
+        let pairs = counts.into_iter().flat_map(|(pair, count)| {
+            // No run repeats as many.
+            let count = usize::try_from(count).unwrap_or(0).min(1_000_000);
+            std::iter::repeat_n(pair, count)
+        });
+        pairs.collect()
+    }
+
+    fn sum(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
+        let (Some(one), Some(other)) = (earlier, later) else {
+            return earlier.or(later);
+        };
+        Some(Self {
+            both: one.both + other.both,
+            first: one.first + other.first,
+            second: one.second + other.second,
+            neither: one.neither + other.neither,
+        })
+    }
 }
 
 impl Judging {
@@ -95,6 +154,7 @@ impl Judging {
             cached: 0,
             unknown: 0,
             spent_usd: Usd::ZERO,
+            repeats: None,
         }
     }
 
@@ -109,6 +169,7 @@ impl Judging {
             cached: earlier.cached + later.cached,
             unknown: earlier.unknown + later.unknown,
             spent_usd: [earlier.spent_usd, later.spent_usd].into_iter().sum(),
+            repeats: JudgeRepeats::sum(earlier.repeats, later.repeats),
         })
     }
 }

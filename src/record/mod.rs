@@ -47,8 +47,8 @@ pub use journal::{
     MAX_LINE_BYTES, TruncatedLine, move_truncated_line,
 };
 pub use manifest::{
-    CliSelection, ClientSetting, EndpointRecord, Judging, Manifest, PriceSource, RunPart, Status,
-    UntilDecided, Warming,
+    CliSelection, ClientSetting, EndpointRecord, JudgeRepeats, Judging, Manifest, PriceSource,
+    RunPart, Status, UntilDecided, Warming,
 };
 pub use merge::{MergeError, MergedRun, Shares};
 pub use outcome::{FailureKind, Outcome};

@@ -1,4 +1,4 @@
-//! Verdicts of judges on disk, so that the same answer is not judged, and paid for, twice.
+//! Verdicts of judges and similarities on disk, so that the same answer is not graded, and paid for, twice.
 //!
 //! Owns the stored form. Must not know what was judged: a digest of the whole request names it. Invariant: a line that cannot
 //! be read counts as absent.
@@ -20,7 +20,7 @@ pub struct StoredVerdict {
     pub request: String,
     /// From 0 to 1.
     pub score: f64,
-    /// The judge's reason.
+    /// The judge's reason; empty for a similarity.
     pub reason: String,
 }
 

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::{
-    AnswerBasis, CostEstimate, PromptEstimate, Source, Sums, UnboundedCost, VariantEstimate,
+    AnswerBasis, CostEstimate, GraderEstimate, PromptEstimate, Source, Sums, UnboundedCost,
+    VariantEstimate,
 };
 use crate::record::{EstimateRecord, PriceSource};
 use crate::suite::{CacheMode, Suite};
@@ -63,6 +64,25 @@ pub struct EstimateDocument<'a> {
     total: SumsDocument,
     /// One entry per variant, in the order of the suite.
     variants: Vec<VariantEstimateDocument<'a>>,
+    /// The models that grade answers after the run, excluded from the total; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    graders: Vec<GraderDocument<'a>>,
+}
+
+/// The estimate of a model that grades answers.
+#[derive(Serialize, JsonSchema)]
+struct GraderDocument<'a> {
+    /// The key of the suite that names it: `judge` or `embedding_model`.
+    key: &'static str,
+    /// The model.
+    #[schemars(with = "String")]
+    model: &'a ModelId,
+    /// Gradings, if no two answers are the same.
+    gradings: u64,
+    /// Expected cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    expected_usd: Option<Usd>,
 }
 
 /// Source of list prices.
@@ -239,6 +259,14 @@ impl EstimateView<'_> {
             unpriced: self.estimate.unpriced,
             total: (&self.estimate.total).into(),
             variants: variants.collect(),
+            graders: (self.estimate.graders.iter())
+                .map(|grader| GraderDocument {
+                    key: grader.key,
+                    model: &grader.model,
+                    gradings: grader.gradings,
+                    expected_usd: grader.expected,
+                })
+                .collect(),
         };
         serde_json::to_writer_pretty(&mut out, &document)?;
         writeln!(out)
@@ -271,7 +299,13 @@ impl EstimateView<'_> {
         } else {
             ""
         };
-        format!("expected to cost about {expected}{bound}{worst}{left_out} (prices of {date}{own})")
+        let grading = match self.estimate.grading() {
+            Usd::ZERO => String::new(),
+            usd => format!("; grading about {} more", money(usd)),
+        };
+        format!(
+            "expected to cost about {expected}{bound}{worst}{left_out}{grading} (prices of {date}{own})"
+        )
     }
 
     /// The assumptions behind the figures, and what they exclude.
@@ -312,6 +346,7 @@ impl EstimateView<'_> {
             );
         }
         notes.extend(self.unbounded());
+        notes.extend(grader_lines(&self.estimate.graders));
         notes.push(NOT_COVERED.to_owned());
         if self.suite.cache == CacheMode::Warm {
             notes.push(
@@ -362,6 +397,23 @@ impl EstimateView<'_> {
         }
         lines
     }
+}
+
+/// The expected cost of each model that grades, one sentence each.
+pub fn grader_lines(graders: &[GraderEstimate]) -> Vec<String> {
+    let line = |grader: &GraderEstimate| {
+        let cost = grader.expected.map_or_else(
+            || "a cost that is not known".to_owned(),
+            |usd| format!("about {}", money(usd)),
+        );
+        format!(
+            "The {} `{}` grades after the run: {cost} for up to {}, not in the figures above; under a cap it uses what is left.",
+            grader.key.replace('_', " "),
+            grader.model,
+            plural(grader.gradings, "answer")
+        )
+    };
+    graders.iter().map(line).collect()
 }
 
 /// Compares the cost of a run with its estimate, in one line; `None` if no cost is known.

@@ -66,7 +66,7 @@ pub use alerts::Alert;
 pub use answers::{AnswerOptions, AnswerPages};
 pub use caching::CachingSection;
 pub use compared::ComparisonReport;
-pub use estimate::{EstimateDocument, EstimateView, actual_cost_line};
+pub use estimate::{EstimateDocument, EstimateView, actual_cost_line, grader_lines};
 pub use figure::{Figure, FigureCell, Probability, Thousandths};
 pub use forecast::{ForecastDocument, ForecastView};
 pub use html::{IndexEntry, PageAnswers, history_page, index_page};
@@ -97,7 +97,7 @@ pub use verification::{
     IgnoredParameter, IncompleteTrial, PROBE_RULES, ParameterCheck, ParameterVerdict, ProbeCost,
     VerificationDocument, parameter_lines,
 };
-pub use view::{View, judging_line};
+pub use view::{View, embeddings_line, judging_line};
 
 /// Name of the file with one row per sample, which [`Report::read`] writes while it reads samples.
 pub const SAMPLES_CSV: &str = "samples.csv";

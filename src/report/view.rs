@@ -4,6 +4,8 @@
 //! pure function of manifest and summary; every format is rendered from it and adds no number.
 
 use crate::record::{Judging, Manifest, Status, UntilDecided};
+use crate::stats::interval::Alpha;
+use crate::stats::kappa::agreement;
 use crate::stats::quantile::Percentile;
 use crate::suite::{CacheMode, Suite};
 use crate::units::plural;
@@ -295,6 +297,7 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
         ("selected", selection(manifest)),
         ("delay before sending", delay(summary)),
         ("judge", manifest.judging.as_ref().map(judge)),
+        ("embeddings", manifest.embeddings.as_ref().map(embeddings)),
     ];
     let known = |(name, value): (&'static str, Option<String>)| Some((name, value?));
     method.extend(optional.into_iter().filter_map(known));
@@ -303,28 +306,53 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
 
 /// The verdicts of a judge and their known cost.
 pub fn judging_line(judging: &Judging) -> String {
-    let cached = match judging.cached {
+    counted(judging, "verdict")
+}
+
+/// The comparisons of embeddings and their known cost.
+pub fn embeddings_line(found: &Judging) -> String {
+    counted(found, "comparison")
+}
+
+fn counted(of: &Judging, noun: &str) -> String {
+    let cached = match of.cached {
         0 => String::new(),
         cached => format!(" ({cached} from the cache)"),
     };
     format!(
         "{}{cached}, {}",
-        plural(judging.verdicts, "verdict"),
-        Figure::Money(judging.spent_usd).shown()
+        plural(of.verdicts, noun),
+        Figure::Money(of.spent_usd).shown()
     )
 }
 
-/// The judge, its verdicts and their cost.
+/// The judge, its verdicts and their cost, and its agreement with itself.
 fn judge(judging: &Judging) -> String {
-    let unknown = match judging.unknown {
+    let repeats = judging.repeats.map(|repeats| repeats.pairs());
+    let agreed = repeats.and_then(|pairs| agreement(&[pairs], Alpha::FIVE_PERCENT));
+    let agreed = agreed.map_or_else(String::new, |found| {
+        let kappa = found
+            .kappa
+            .map_or_else(String::new, |kappa| format!(" (kappa {kappa:.2})"));
+        format!(
+            "; asked twice, it agreed with itself on {} of {}{kappa}",
+            Figure::from_option(Some(found.agreed), Figure::Share).shown(),
+            plural(found.answers, "verdict")
+        )
+    });
+    with_cost(judging, &judging_line(judging)) + &agreed
+}
+
+fn embeddings(found: &Judging) -> String {
+    with_cost(found, &embeddings_line(found))
+}
+
+fn with_cost(of: &Judging, line: &str) -> String {
+    let unknown = match of.unknown {
         0 => String::new(),
         unknown => format!(", and {} of unknown cost", plural(unknown, "request")),
     };
-    format!(
-        "{}, {}{unknown}, in no figure of a variant",
-        judging.model,
-        judging_line(judging)
-    )
+    format!("{}, {line}{unknown}, in no figure of a variant", of.model)
 }
 
 /// The longest delay of requests caused by this program or by a rate limit, over all variants; it is in no

@@ -18,6 +18,7 @@ pub mod character;
 pub mod chat;
 pub mod dialect;
 pub mod draw;
+pub mod embeddings;
 pub mod ending;
 pub mod envelope;
 pub mod fault;

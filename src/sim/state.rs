@@ -132,15 +132,19 @@ impl SimulatorState {
         self.total_spent
     }
 
-    /// Charges an answer and stores it.
-    pub fn charge(&mut self, key: u64, arrived: Nanos, account: GenerationRecord) {
+    /// Charges an amount to a key.
+    pub fn spend(&mut self, key: u64, charged: Usd) {
         if self.spent.len() >= MAX_KEYS && !self.spent.contains_key(&key) {
             self.spent.clear();
         }
-        let charged = account.bill.gateway;
         let spent = self.spent.entry(key).or_default();
         *spent = spent.plus(charged).unwrap_or(*spent);
         self.total_spent = self.total_spent.plus(charged).unwrap_or(self.total_spent);
+    }
+
+    /// Charges an answer and stores it.
+    pub fn charge(&mut self, key: u64, arrived: Nanos, account: GenerationRecord) {
+        self.spend(key, account.bill.gateway);
         if self.generations.len() >= MAX_GENERATIONS {
             self.generations.pop_front();
         }

@@ -15,9 +15,10 @@ use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
     EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
-    Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Judging, Level, Manifest,
-    ModelPrices, ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine,
-    RunPart, RunStanding, Sample, Splice, Status, ToolCall, UntilDecided, Usage, Warming,
+    Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, JudgeRepeats, Judging,
+    Level, Manifest, ModelPrices, ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent,
+    RequestLine, RunPart, RunStanding, Sample, Splice, Status, ToolCall, UntilDecided, Usage,
+    Warming,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -289,6 +290,7 @@ fn suite() -> Suite {
             system: None,
             parameters: Parameters::default(),
         }),
+        embedding_model: Some("m".parse().unwrap()),
         prompts: vec![Prompt {
             id: "p".to_owned(),
             system: Some("be brief".to_owned()),
@@ -383,7 +385,17 @@ fn manifest(status: Status) -> Manifest {
             cached: 2,
             unknown: 1,
             spent_usd: "0.004".parse().unwrap(),
+            repeats: Some(JudgeRepeats {
+                both: 1,
+                first: 1,
+                second: 1,
+                neither: 1,
+            }),
             ..Judging::new("maker/judge".parse().unwrap())
+        }),
+        embeddings: Some(Judging {
+            unknown: 1,
+            ..Judging::new("maker/embeddings".parse().unwrap())
         }),
         warming: vec![Warming {
             variant: "v".to_owned(),
@@ -791,9 +803,16 @@ fn the_json_comparison_has_the_documented_keys() {
 #[test]
 fn estimates_have_the_documented_keys() {
     // The same of what a run would cost: one of a model with a price, and of one without.
+    let graded = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("graded.toml");
+    let judge = "judge = \"anthropic/claude-haiku-4.5\"\nassert = [{ type = \"judge\", rubric = \"Right.\" }]\nmodels";
+    let suite =
+        include_str!("../../suites/quickstart.toml").replacen("\nmodels", &format!("\n{judge}"), 1);
+    std::fs::write(&graded, suite).unwrap();
     let estimate = |form: &str| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_bakeoff"))
-            .args(["estimate", "suites/quickstart.toml", "-m", "no/price"])
+            .arg("estimate")
+            .arg(&graded)
+            .args(["-m", "no/price"])
             .args(["-m", "openai/gpt-5-mini", "--output", "no-past", form])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()

@@ -237,3 +237,178 @@ fn commands_grade_where_the_user_allows_them() {
         .complains("bad.csv:2")
         .run();
 }
+
+/// The suite with another assert in the place of the judge's.
+fn with_assert(assert: &str) -> String {
+    let judge = "{ type = \"judge\", rubric = \"States the limit.\", threshold = 0.7 }";
+    let keys = "embedding_model = \"openai/text-embedding-3-small\"\nrepetitions";
+    SUITE
+        .replace(judge, assert)
+        .replacen("repetitions", keys, 1)
+}
+
+#[test]
+fn similar_answers_are_found_by_their_embeddings() {
+    // The simulator's embeddings count words: the right answer has five of seven words of the text, the wrong one none.
+    let gateway = gateway(JUDGE);
+    let suite = with_assert(
+        "{ type = \"similar\", value = [\"unrelated words\", \"Return them within 14 days, please!\"], threshold = 0.7 }",
+    );
+    let home = home(&gateway, &suite);
+    let cache = home.path("cache");
+    let model = "openai/text-embedding-3-small";
+    home.bakeoff("estimate suite.toml")
+        .says("The embedding model `openai/text-embedding-3-small` grades after the run: about $")
+        .run();
+    home.bakeoff("run suite.toml --max-cost 1")
+        .env("BAKEOFF_CACHE_DIR", &cache)
+        .complains("embeddings openai/text-embedding-3-small: 2 comparisons, $0")
+        .run();
+    let truth = gateway.trace();
+    let amendments = home.read("reports/judged/latest/amendments.jsonl");
+    let mut graded = 0;
+    for sample in home.samples("judged") {
+        let trial = format!("\"trial\":{},", sample["trial"]);
+        let Some(line) = amendments.lines().find(|line| line.contains(&trial)) else {
+            continue;
+        };
+        let line: Value = serde_json::from_str(line).unwrap();
+        let id = sample["request_id"].as_str();
+        let mut records = truth.iter();
+        let record = records.find(|one| one.request_id.as_deref() == id).unwrap();
+        let grade = &line["grades"][0];
+        assert_eq!(grade["pass"].as_bool(), record.right, "{line}");
+        // Seven words of the answer, six of the text, five in common.
+        let expected = if record.right == Some(true) {
+            5.0 / 42.0_f64.sqrt()
+        } else {
+            0.0
+        };
+        let score = grade["score"].as_f64().unwrap();
+        assert!((score - expected).abs() < 1e-9, "{score} {expected}");
+        graded += 1;
+    }
+    assert_eq!(graded, 8);
+    // One request for four texts, whose bill is that of the trace, in the ledger and in the manifest.
+    let records: Vec<_> = truth
+        .iter()
+        .filter(|one| one.model.as_deref() == Some(model))
+        .collect();
+    assert_eq!(records.len(), 1);
+    let cost = records[0].cost_usd.unwrap().to_string();
+    assert_eq!(spending(&home, model).unwrap(), (1, cost.clone()));
+    let manifest: Value =
+        serde_json::from_str(&home.read("reports/judged/latest/manifest.json")).unwrap();
+    assert_eq!(manifest["embeddings"]["spent_usd"].as_str(), Some(&*cost));
+    // What was compared is not sent again.
+    home.bakeoff("score reports/judged/latest --suite suite.toml")
+        .env("BAKEOFF_CACHE_DIR", &cache)
+        .complains(
+            "embeddings openai/text-embedding-3-small: 2 comparisons (2 from the cache), $0\n",
+        )
+        .run();
+    assert_eq!(gateway.trace().len(), truth.len());
+}
+
+#[test]
+fn embeddings_that_do_not_come_leave_answers_ungraded() {
+    let gateway = gateway(JUDGE);
+    let similar = with_assert("{ type = \"similar\", value = \"within 14 days\" }");
+    for (suite, cap, problem) in [
+        (
+            similar.replace("openai/text-embedding-3-small", "openai/gpt-5-mini"),
+            "1",
+            "no embeddings of `openai/gpt-5-mini`: HTTP 400",
+        ),
+        (
+            similar.replace("openai/text-embedding-3-small", "maker/none"),
+            "1",
+            "under a cap nothing is sent whose cost is unbounded: `maker/none` has no price",
+        ),
+        (
+            similar,
+            "0.9",
+            "the cap of $0.9 (the cap of the run) does not hold the next request for embeddings, which can cost $1.0",
+        ),
+    ] {
+        let project = format!(
+            "[endpoints.own]\nbase_url = \"{}\"\n[[endpoints.own.surcharges]]\nmodel = \"openai/text-*\"\n\
+             usd_per_request = 1\n",
+            gateway.base_url()
+        );
+        let home = Home::new()
+            .with("suite.toml", &format!("endpoint = \"own\"\n{suite}"))
+            .with("bakeoff.toml", &project);
+        home.bakeoff(&format!("run suite.toml --max-cost {cap}"))
+            .exits(4)
+            .complains(problem)
+            .run();
+        let amendments = home.read("reports/judged/latest/amendments.jsonl");
+        assert_eq!(amendments.matches("\"grades\"").count(), 0, "{amendments}");
+    }
+    let missing = SUITE.replace(
+        "{ type = \"judge\", rubric = \"States the limit.\", threshold = 0.7 }",
+        "{ type = \"similar\", value = \"x\" }",
+    );
+    home(&gateway, &missing)
+        .bakeoff("suite check suite.toml")
+        .exits(2)
+        .complains("embedding_model")
+        .run();
+}
+
+#[test]
+fn a_judge_is_asked_twice_for_a_tenth_of_its_verdicts() {
+    // Forty rubrics; the judge draws each verdict anew, so that it contradicts itself as often as chance says.
+    let scripted = r#"
+[[answers]]
+when = "<rubric "
+right = "{\"score\": 1}"
+wrong = "{\"score\": 0}"
+[models."anthropic/claude-haiku-4.5"]
+right_share = 0.5
+"#;
+    let world = Scenario::parse(&format!("{FAST_WORLD}{scripted}")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gateway = Simulator::start(world, listener, None, 5).unwrap();
+    let mut suite = "name = \"judged\"\nmodels = [\"openai/gpt-5-mini\"]\njudge = \"anthropic/claude-haiku-4.5\"\n\
+                     repetitions = 1\nwarmup = 0\n[parameters]\nmax_tokens = 50\n"
+        .to_owned();
+    for index in 0..40 {
+        write!(suite, "[[prompts]]\nid = \"p{index}\"\nuser = \"Question {index}?\"\nassert = [{{ type = \"judge\", rubric = \"Polite.\" }}]\n").unwrap();
+    }
+    let home = home(&gateway, &suite);
+    home.bakeoff("run suite.toml")
+        .complains("40 verdicts")
+        .run();
+    let manifest: Value =
+        serde_json::from_str(&home.read("reports/judged/latest/manifest.json")).unwrap();
+    let judging = &manifest["judging"];
+    let counts =
+        ["both", "first", "second", "neither"].map(|key| judging["repeats"][key].as_u64().unwrap());
+    assert_eq!(counts.iter().sum::<u64>(), 4, "{judging}");
+    assert_eq!(judging["verdicts"], 40);
+    // The two verdicts on a request, by the digest of its body, are those of the server's trace.
+    let truth = gateway.trace();
+    let judge = truth
+        .iter()
+        .filter(|one| one.model.as_deref() == Some("anthropic/claude-haiku-4.5"));
+    let mut by_body = std::collections::BTreeMap::new();
+    for record in judge {
+        let body = record.body_digest.clone().unwrap();
+        by_body
+            .entry(body)
+            .or_insert_with(Vec::new)
+            .push(record.right.unwrap());
+    }
+    let twice: Vec<&Vec<bool>> = by_body.values().filter(|all| all.len() == 2).collect();
+    let agreed = twice.iter().filter(|all| all[0] == all[1]).count() as u64;
+    assert_eq!((by_body.len(), twice.len()), (40, 4));
+    assert_eq!(agreed, counts[0] + counts[3]);
+    assert_eq!(spending(&home, "anthropic/claude-haiku-4.5").unwrap().0, 44);
+    let report = home.read("reports/judged/latest/report.md");
+    assert!(
+        report.contains("asked twice, it agreed with itself on "),
+        "{report}"
+    );
+}

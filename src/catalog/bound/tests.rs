@@ -136,6 +136,25 @@ fn a_missing_declaration_is_named_with_its_line() {
 }
 
 #[test]
+fn a_request_without_output_is_bounded_by_its_bytes() {
+    // An embedding model lists no price of output, and every byte may be a token.
+    let bound = |pricing: &serde_json::Value, surcharges: &[Surcharge], bytes| {
+        max_input_cost(&model(), &catalog(pricing), surcharges, bytes)
+            .map(|usd| usd.to_string())
+            .map_err(|error| error.to_string())
+    };
+    let plain = json!({ "input": "0.00000002" });
+    assert_eq!(bound(&plain, &[], 1_000).unwrap(), "0.00002");
+    let fee = [surcharge(Some("0.5"), None)];
+    assert_eq!(bound(&plain, &fee, 1_000).unwrap(), "0.50002");
+    assert!(bound(&plain, &[], u64::MAX).is_ok());
+    assert_eq!(
+        bound(&json!({}), &[], 1).unwrap_err(),
+        "`maker/model` has no price"
+    );
+}
+
+#[test]
 fn searches_and_tiers_are_found_at_any_depth() {
     // Each provider has its own keys for them, and none of them is in the price of a token.
     let pricing = json!({ "input": "0.000001", "output": "0.000002" });

@@ -11,6 +11,7 @@ pub(super) mod exposed;
 pub(super) mod failure;
 pub(super) mod files;
 pub(super) mod github;
+pub(super) mod grader_cost;
 pub(super) mod history;
 pub(super) mod json;
 pub(super) mod locks;

@@ -1,22 +1,23 @@
-//! Deferred checks: the judge's verdicts and the user's commands, after the requests of a run.
+//! Deferred checks: the judge's verdicts, similarities and the user's commands, after the requests of a run.
 //!
 //! Owns their order and their place in the records. Must not know how a check is made. Invariants: nothing here runs while a
 //! request of the run is timed; an answer whose checks have no result has no grades, and is counted and reported.
 
+mod embeddings;
 mod exec;
 mod judge;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write as _;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream;
 
-use crate::grade::{DeferredGrade, DeferredTask, Grader, JudgeRequest};
+use crate::grade::{DeferredGrade, DeferredTask, Grader, JudgeRequest, SimilarityRequest};
 use crate::record::ledger::Spending;
-use crate::record::{Amendment, Grade, Judging, RequestLog, Run, Sample};
-use crate::report::judging_line;
+use crate::record::{Amendment, Grade, JudgeRepeats, Judging, RequestLog, Run, Sample};
+use crate::report::{embeddings_line, judging_line};
 use crate::suite::{Check, Prompt, Suite, Variant};
 use crate::units::{Usd, plural};
 
@@ -26,6 +27,7 @@ use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::failure::Failure;
 use crate::command::base::runtime::{interrupted, runtime};
 use crate::command::base::stdio::stderr;
+use embeddings::EmbeddingsRun;
 use judge::JudgeRun;
 
 /// The results of the deferred checks of a run.
@@ -33,7 +35,9 @@ use judge::JudgeRun;
 pub(in crate::command) struct DeferredGrades {
     /// The verdicts and their cost, if there is a judge.
     pub(in crate::command) judging: Option<Judging>,
-    /// The cost of the judge's requests.
+    /// The similarities and their cost, if there were any.
+    pub(in crate::command) embeddings: Option<Judging>,
+    /// The cost of these requests.
     pub(in crate::command) spending: Spending,
     /// Under a limit: the most that its requests of unknown cost can cost.
     pub(in crate::command) reserved: Usd,
@@ -103,21 +107,30 @@ pub(in crate::command) fn grade(inputs: &DeferredInputs<'_>) -> Result<DeferredG
         return Ok(DeferredGrades::default());
     };
     let mut pending = pending(inputs, &grader)?;
-    let stopped = run_commands(&mut pending)?;
-    let judged = if stopped {
-        JudgeRun::default()
-    } else {
-        ask_judge(inputs, &mut pending)?
-    };
     let mut outcome = DeferredGrades {
-        judging: judged.judging,
-        spending: judged.spending,
-        reserved: judged.reserved,
-        interrupted: stopped || judged.interrupted,
+        interrupted: run_commands(&mut pending)?,
         ..DeferredGrades::default()
     };
+    let mut problem = None;
+    if !outcome.interrupted {
+        let compared = compare(inputs, &mut pending)?;
+        outcome.embeddings = compared.embeddings;
+        outcome.reserved = compared.reserved;
+        outcome.spending = compared.spending;
+        outcome.interrupted = compared.interrupted;
+        problem = compared.problem;
+    }
+    if !outcome.interrupted {
+        let spent = [outcome.spending.total(), outcome.reserved];
+        let judged = ask_judge(inputs, &mut pending, spent.into_iter().sum())?;
+        outcome.judging = judged.judging;
+        outcome.reserved = Usd(outcome.reserved.0 + judged.reserved.0);
+        outcome.spending.absorb(judged.spending);
+        outcome.interrupted = judged.interrupted;
+        problem = problem.or(judged.problem);
+    }
     store(inputs, &grader, &pending, &mut outcome)?;
-    print_counts(inputs, &outcome, judged.problem.as_deref())?;
+    print_counts(inputs, &outcome, problem.as_deref())?;
     Ok(outcome)
 }
 
@@ -179,22 +192,55 @@ fn run_commands(pending: &mut [Pending]) -> Result<bool, Failure> {
     }))
 }
 
-/// The request to the judge that a check needs, if it needs one.
-fn request(task: &Result<DeferredTask, String>) -> Option<&JudgeRequest> {
+/// The comparison that a check needs, if it needs one.
+fn comparison(task: &Result<DeferredTask, String>) -> Option<&SimilarityRequest> {
     match task {
-        Ok(DeferredTask::Judge(request)) => Some(request),
+        Ok(DeferredTask::Similar(request)) => Some(request),
         _ => None,
     }
 }
 
-/// Requests the verdicts that the checks need.
-fn ask_judge(inputs: &DeferredInputs<'_>, pending: &mut [Pending]) -> Result<JudgeRun, Failure> {
+/// Makes the comparisons that the checks need.
+fn compare(inputs: &DeferredInputs<'_>, pending: &mut [Pending]) -> Result<EmbeddingsRun, Failure> {
     let checks = pending.iter().flat_map(|one| &one.checks);
-    let requests: BTreeSet<&JudgeRequest> = checks.filter_map(|(task, _)| request(task)).collect();
-    let Some(judge) = inputs.suite.judge.as_ref().filter(|_| !requests.is_empty()) else {
+    let requests = checks.filter_map(|(task, _)| comparison(task).cloned());
+    let compared = embeddings::compare(inputs, &requests.collect())?;
+    for (task, grade) in pending.iter_mut().flat_map(|one| &mut one.checks) {
+        let found = comparison(task).and_then(|request| compared.similarities.get(request));
+        if let Some(similarity) = found {
+            let reason = format!("the similarity is {similarity:.3}");
+            *grade = Some(DeferredGrade::Score(*similarity, reason));
+        }
+    }
+    Ok(compared)
+}
+
+/// The request to the judge that a check needs, if it needs one, and the score from which it passes.
+fn request(task: &Result<DeferredTask, String>) -> Option<(&JudgeRequest, f64)> {
+    match task {
+        Ok(DeferredTask::Judge { request, threshold }) => Some((request, *threshold)),
+        _ => None,
+    }
+}
+
+/// Requests the verdicts that the checks need. `spent`: by the checks before them.
+fn ask_judge(
+    inputs: &DeferredInputs<'_>,
+    pending: &mut [Pending],
+    spent: Usd,
+) -> Result<JudgeRun, Failure> {
+    let checks = pending.iter().flat_map(|one| &one.checks);
+    let thresholds: BTreeMap<&JudgeRequest, f64> =
+        checks.filter_map(|(task, _)| request(task)).collect();
+    let Some(judge) = inputs
+        .suite
+        .judge
+        .as_ref()
+        .filter(|_| !thresholds.is_empty())
+    else {
         return Ok(JudgeRun::default());
     };
-    let requests: Vec<JudgeRequest> = requests.into_iter().cloned().collect();
+    let requests: Vec<JudgeRequest> = thresholds.keys().copied().cloned().collect();
     let base_url = inputs.opened.record.base_url.as_deref();
     let cached = judge::cached(base_url, judge, &requests);
     let new: Vec<JudgeRequest> = requests
@@ -204,18 +250,11 @@ fn ask_judge(inputs: &DeferredInputs<'_>, pending: &mut [Pending]) -> Result<Jud
     let mut judged = if new.is_empty() {
         JudgeRun::default()
     } else {
-        let suite = judge::suite_of(inputs.suite, judge, &new);
-        let limit = inputs.limit.clone();
-        match judge::job(inputs.job, suite, inputs.opened, (inputs.name, limit)) {
-            Ok(job) => {
-                let log = (inputs.name, inputs.log.clone());
-                judge::send(&job, inputs.opened, &new, log, inputs.quiet)?
-            }
-            Err(refused) => JudgeRun {
-                problem: Some(refused.message),
-                ..JudgeRun::default()
-            },
+        let mut judged = send(inputs, judge, &new, spent)?;
+        if judged.problem.is_none() && !judged.interrupted {
+            repeat(inputs, judge, &thresholds, spent, &mut judged)?;
         }
+        judged
     };
     let hits = cached.len() as u64;
     judged.verdicts.extend(cached);
@@ -225,12 +264,70 @@ fn ask_judge(inputs: &DeferredInputs<'_>, pending: &mut [Pending]) -> Result<Jud
     judging.verdicts += hits;
     judging.cached += hits;
     for (task, grade) in pending.iter_mut().flat_map(|one| &mut one.checks) {
-        let verdict = request(task).and_then(|request| judged.verdicts.get(request));
+        let verdict = request(task).and_then(|(request, _)| judged.verdicts.get(request));
         if let Some((score, reason)) = verdict {
             *grade = Some(DeferredGrade::Score(*score, reason.clone()));
         }
     }
     Ok(judged)
+}
+
+/// Sends requests to the judge.
+fn send(
+    inputs: &DeferredInputs<'_>,
+    judge: &Variant,
+    requests: &[JudgeRequest],
+    spent: Usd,
+) -> Result<JudgeRun, Failure> {
+    let suite = judge::suite_of(inputs.suite, judge, requests);
+    let limit = inputs.limit.clone();
+    let limit = limit.map(|(limit, before)| (limit, Usd(before.0 + spent.0)));
+    match judge::job(inputs.job, suite, inputs.opened, (inputs.name, limit)) {
+        Ok(job) => {
+            let log = (inputs.name, inputs.log.clone());
+            judge::send(&job, inputs.opened, requests, log, inputs.quiet)
+        }
+        Err(refused) => Ok(JudgeRun {
+            problem: Some(refused.message),
+            ..JudgeRun::default()
+        }),
+    }
+}
+
+/// Requests a share of the new verdicts again, which the seed of the suite selects, and counts where both agree. The first
+/// verdict stays; one that does not come again is no problem.
+fn repeat(
+    inputs: &DeferredInputs<'_>,
+    judge: &Variant,
+    thresholds: &BTreeMap<&JudgeRequest, f64>,
+    spent: Usd,
+    judged: &mut JudgeRun,
+) -> Result<(), Failure> {
+    let again = judge::repeated(&judged.verdicts, inputs.suite.seed);
+    if again.is_empty() {
+        return Ok(());
+    }
+    let before = [spent, judged.spending.total(), judged.reserved];
+    let later = send(inputs, judge, &again, before.into_iter().sum())?;
+    let mut repeats = JudgeRepeats::default();
+    for (request, (second, _)) in &later.verdicts {
+        let first = judged.verdicts.get(request);
+        if let Some(((first, _), threshold)) = first.zip(thresholds.get(request)) {
+            repeats.add(first >= threshold, second >= threshold);
+        }
+    }
+    let judging = judged
+        .judging
+        .get_or_insert_with(|| Judging::new(judge.model.clone()));
+    judging.repeats = Some(repeats);
+    judging.spent_usd = [judging.spent_usd, later.spending.total()]
+        .into_iter()
+        .sum();
+    judging.unknown += later.judging.map_or(0, |judging| judging.unknown);
+    judged.reserved = Usd(judged.reserved.0 + later.reserved.0);
+    judged.spending.absorb(later.spending);
+    judged.interrupted = later.interrupted;
+    Ok(())
 }
 
 /// Stores the grades of each sample whose checks all have a result; an earlier grade of the others goes away.
@@ -271,6 +368,10 @@ fn print_counts(
     let mut err = stderr();
     if let Some(judging) = outcome.judging.as_ref().filter(|_| !inputs.quiet) {
         writeln!(err, "judge {}: {}", judging.model, judging_line(judging))?;
+    }
+    if let Some(found) = outcome.embeddings.as_ref().filter(|_| !inputs.quiet) {
+        let line = embeddings_line(found);
+        writeln!(err, "embeddings {}: {line}", found.model)?;
     }
     if outcome.ungraded > 0 {
         let answers = plural(outcome.ungraded, "answer");

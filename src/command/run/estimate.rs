@@ -16,6 +16,7 @@ use crate::units::Usd;
 
 use super::job::{self, Job, ResolvedRun};
 use crate::command::base::failure::Failure;
+use crate::command::base::grader_cost::graders;
 use crate::command::base::stdio::stderr;
 use crate::command::base::worst_case;
 
@@ -34,14 +35,30 @@ pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<Estimat
     if !options.quiet {
         writeln!(err, "{}", noted(job, &estimate))?;
     }
+    if let Some(cap) = job.cap.as_ref().filter(|_| !options.quiet)
+        && let Some(expected) = estimate.total.expected
+        && estimate.grading() > Usd::ZERO
+        && expected
+            .plus(estimate.grading())
+            .is_none_or(|sum| sum > cap.limit())
+    {
+        writeln!(
+            err,
+            "warning: grading is expected to cost {} more, and the cap of {} may not hold it: answers without grades can be graded \
+             later, with `bakeoff score`",
+            rounded(estimate.grading()),
+            cap.words()
+        )?;
+    }
     let limit = job.resolved.confirm_above.unwrap_or(CONFIRM_ABOVE);
     let asks = CostPrompt {
         real: job.resolved.profile.base_url.is_some(),
         person: io::stdin().is_terminal() && io::stderr().is_terminal(),
         agreed: options.yes,
     };
-    if asks.about(&estimate.total, limit).is_some() {
-        let question = question(&estimate.total, limit);
+    let grading = estimate.grading();
+    if asks.about(&estimate.total, grading, limit).is_some() {
+        let question = question(&estimate.total, grading, limit);
         if !agreed(&question, io::stdin().lock(), &mut err)? {
             writeln!(err, "nothing was sent")?;
             return Ok(None);
@@ -80,18 +97,19 @@ struct CostPrompt {
 
 impl CostPrompt {
     /// The cost that the question names, if there is a question: the bound of nine runs of ten if known, else
-    /// the worst case, else the expected cost.
-    fn about(self, total: &Sums, limit: Usd) -> Option<Usd> {
+    /// the worst case, else the expected cost; with the expected cost of grading.
+    fn about(self, total: &Sums, grading: Usd, limit: Usd) -> Option<Usd> {
         let asks = self.real && self.person && !self.agreed;
         let worst = || total.worst.as_ref().ok().copied();
         let cost = total.bound_90.or_else(worst).or(total.expected)?;
+        let cost = Usd(cost.0.saturating_add(grading.0));
         (asks && cost > limit).then_some(cost)
     }
 }
 
 /// The question before a run whose cost is above the limit: `expected $0.09, at most $1.26, above your limit of
 /// $1: continue?`.
-fn question(total: &Sums, limit: Usd) -> String {
+fn question(total: &Sums, grading: Usd, limit: Usd) -> String {
     let mut parts: Vec<String> = Vec::new();
     if let Some(expected) = total.expected {
         parts.push(format!("expected {}", rounded(expected)));
@@ -103,6 +121,9 @@ fn question(total: &Sums, limit: Usd) -> String {
         Ok(worst) => format!("at most {}", rounded(*worst)),
         Err(_) => "without an upper limit".to_owned(),
     });
+    if grading > Usd::ZERO {
+        parts.push(format!("with about {} for grading", rounded(grading)));
+    }
     format!(
         "{}, above your limit of ${limit}: continue? [y/N] ",
         parts.join(", ")
@@ -149,7 +170,7 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     let bound = |prompt: &Prompt, place: usize| {
         worst_case::max_attempt_cost(&bounds[place], suite, profile.wording, (prompt, place))
     };
-    EstimateInputs {
+    let mut estimate = EstimateInputs {
         suite,
         prompt_digests: &job.prompt_digests(),
         repetitions: &plan.prompt_repetitions(suite.repetitions),
@@ -158,7 +179,12 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
         warm_up: &warm_up_prompt(suite),
         bound: &bound,
     }
-    .estimate()
+    .estimate();
+    let models = suite.judge.iter().map(|judge| &judge.model);
+    let own = profile.prices_of(models.chain(&suite.embedding_model));
+    let prices = job.prices().clone().with_own_prices(&own);
+    estimate.graders = graders(suite, &prices, &estimate);
+    estimate
 }
 
 /// The lessons of the newest runs of the suite at this endpoint. An unreadable run is skipped.
@@ -252,18 +278,27 @@ mod tests {
         };
         let limit = Usd(100);
         let dear = total(Some(Usd(101)), None);
-        assert_eq!(asks.about(&dear, limit), Some(Usd(101)));
-        assert_eq!(asks.about(&total(Some(Usd(100)), None), limit), None);
-        assert_eq!(asks.about(&total(None, None), limit), None);
+        assert_eq!(asks.about(&dear, Usd::ZERO, limit), Some(Usd(101)));
+        assert_eq!(
+            asks.about(&total(Some(Usd(100)), None), Usd::ZERO, limit),
+            None
+        );
+        assert_eq!(asks.about(&total(None, None), Usd::ZERO, limit), None);
         let may_be = total(Some(Usd(99)), Some(Usd(150)));
-        assert_eq!(asks.about(&may_be, limit), Some(Usd(150)));
+        assert_eq!(asks.about(&may_be, Usd::ZERO, limit), Some(Usd(150)));
         // Nothing was learned yet: the worst case counts.
         let at_worst = |bound_90| Sums {
             worst: Ok(Usd(1_000)),
             ..total(Some(Usd(99)), bound_90)
         };
-        assert_eq!(asks.about(&at_worst(None), limit), Some(Usd(1_000)));
-        assert_eq!(asks.about(&at_worst(Some(Usd(100))), limit), None);
+        assert_eq!(
+            asks.about(&at_worst(None), Usd::ZERO, limit),
+            Some(Usd(1_000))
+        );
+        assert_eq!(
+            asks.about(&at_worst(Some(Usd(100))), Usd::ZERO, limit),
+            None
+        );
         for unattended in [
             CostPrompt {
                 real: false,
@@ -278,7 +313,11 @@ mod tests {
                 ..asks
             },
         ] {
-            assert_eq!(unattended.about(&dear, limit), None, "{unattended:?}");
+            assert_eq!(
+                unattended.about(&dear, Usd::ZERO, limit),
+                None,
+                "{unattended:?}"
+            );
         }
     }
 
@@ -313,13 +352,42 @@ mod tests {
         // What is expected, what can happen, and the limit that made us ask.
         let cents = |cents: i128| Usd(cents * Usd::PICO / 100);
         assert_eq!(
-            question(&sums(cents(9), None, Some(cents(126))), CONFIRM_ABOVE),
+            question(
+                &sums(cents(9), None, Some(cents(126))),
+                Usd::ZERO,
+                CONFIRM_ABOVE
+            ),
             "expected $0.09, at most $1.26, above your limit of $1: continue? [y/N] "
         );
         assert_eq!(
-            question(&sums(cents(90), Some(cents(110)), None), CONFIRM_ABOVE),
+            question(
+                &sums(cents(90), Some(cents(110)), None),
+                Usd::ZERO,
+                CONFIRM_ABOVE
+            ),
             "expected $0.90, below $1.10 in nine runs of ten, without an upper limit, above your limit of $1: \
              continue? [y/N] "
+        );
+    }
+
+    #[test]
+    fn grading_is_part_of_the_question() {
+        // A judge can cost more than the answers that it grades.
+        let cents = |cents: i128| Usd(cents * Usd::PICO / 100);
+        let total = sums(cents(9), None, Some(cents(60)));
+        let asks = CostPrompt {
+            real: true,
+            person: true,
+            agreed: false,
+        };
+        assert_eq!(asks.about(&total, cents(40), CONFIRM_ABOVE), None);
+        assert_eq!(
+            asks.about(&total, cents(41), CONFIRM_ABOVE),
+            Some(cents(101))
+        );
+        assert_eq!(
+            question(&total, cents(41), CONFIRM_ABOVE),
+            "expected $0.09, at most $0.60, with about $0.41 for grading, above your limit of $1: continue? [y/N] "
         );
     }
 
@@ -327,7 +395,7 @@ mod tests {
     fn only_a_yes_is_a_yes() {
         // A user who presses return by habit, or a script, does not spend money.
         let total = sums(Usd(2_345_000_000_000), None, None);
-        let question = question(&total, CONFIRM_ABOVE);
+        let question = question(&total, Usd::ZERO, CONFIRM_ABOVE);
         for (answer, wanted) in [
             ("y\n", true),
             ("Yes\r\n", true),

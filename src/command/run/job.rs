@@ -527,6 +527,7 @@ impl Job {
             estimate: None,
             warming: Vec::new(),
             judging: None,
+            embeddings: None,
             parts: Vec::new(),
             shard: self.resolved.plan.shard(),
             planned_trials: self.resolved.plan.trial_count(),

@@ -188,6 +188,7 @@ pub(super) fn carry_out(
         Err(failure) => (DeferredGrades::default(), Some(failure)),
     };
     manifest.judging = Judging::sum(manifest.judging.take(), deferred.judging);
+    manifest.embeddings = Judging::sum(manifest.embeddings.take(), deferred.embeddings);
     samples.finish(&manifest);
     // Records come first: a line that cannot be printed is an error at the end.
     let printed = tally.abandoned.print(job, options.quiet);

@@ -4,6 +4,7 @@
 //! Invariant: a request is stamped as arrived once it has been read completely, before anything is computed
 //! from it.
 
+mod embed;
 mod play;
 mod socket;
 
@@ -220,6 +221,7 @@ fn routes(shared: Arc<ServerContext>) -> Router {
         .route("/chat/completions", conversation(ChatRoute::Chat))
         .route("/messages", conversation(ChatRoute::Messages))
         .route("/responses", conversation(ChatRoute::Responses))
+        .route("/embeddings", post(embed::embeddings).head(head))
         .route("/models", get(models).head(head))
         .route("/models/{creator}/{model}", get(model).head(head))
         // SDKs escape the slash of an id: `/models/openai%2Fgpt-5-mini`.

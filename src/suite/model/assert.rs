@@ -152,6 +152,13 @@ pub enum Check {
         /// Least score that passes.
         threshold: f64,
     },
+    /// Cosine similarity of the answer's embedding with that of one of some texts.
+    Similar {
+        /// The texts; the most similar one counts.
+        values: Vec<String>,
+        /// Least similarity that passes.
+        threshold: f64,
+    },
     /// A command of the user scores the sample.
     Exec {
         /// The program and its arguments; no shell reads them.
@@ -200,7 +207,10 @@ impl Check {
 
     /// Returns true if it needs more than the sample, and is made after the requests of a run.
     pub fn is_deferred(&self) -> bool {
-        matches!(self, Self::Judge { .. } | Self::Exec { .. })
+        matches!(
+            self,
+            Self::Judge { .. } | Self::Similar { .. } | Self::Exec { .. }
+        )
     }
 
     /// Every text of it that may hold a row's columns, to be replaced.
@@ -217,7 +227,7 @@ impl Check {
             | Self::RougeN { value, .. }
             | Self::FinishReason { value }
             | Self::Judge { rubric: value, .. } => vec![value],
-            Self::Bleu { values, .. } => values.iter_mut().collect(),
+            Self::Bleu { values, .. } | Self::Similar { values, .. } => values.iter_mut().collect(),
             Self::Exec { command, .. } => command.iter_mut().collect(),
             Self::ToolCall { name, .. } => vec![name],
             Self::EqualsJson { .. }
@@ -252,7 +262,9 @@ impl Assert {
             Check::ContainsAny(texts) | Check::ContainsAll(texts) => {
                 texts.values.iter().find_map(|text| blank(text))
             }
-            Check::Bleu { values, .. } => values.iter().find_map(|text| no_word(text)),
+            Check::Bleu { values, .. } | Check::Similar { values, .. } => {
+                values.iter().find_map(|text| no_word(text))
+            }
             Check::RougeN { value, .. } => no_word(value),
             Check::ToolCall { name: value, .. }
             | Check::FinishReason { value }

@@ -70,6 +70,9 @@ pub struct Suite {
     /// The model that grades answers by rubrics; its label is that of its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<Variant>,
+    /// The model whose embeddings `similar` asserts compare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_model: Option<ModelId>,
     /// At least one, ids unique.
     pub prompts: Vec<Prompt>,
 }

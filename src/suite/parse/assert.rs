@@ -3,6 +3,8 @@
 //! Owns the meaning of each key. Must not know to which prompts it applies. Invariant: a pattern or schema that
 //! does not compile is reported here if no column fills it, and else for the row that filled it.
 
+mod values;
+
 use super::fields::{dollars, identifier, timeout};
 use super::problem::Code;
 use super::reader::{Table, Value};
@@ -13,7 +15,8 @@ use crate::suite::value::duration::parse_duration;
 use crate::suite::value::pattern::compile_pattern;
 use crate::suite::value::text::{nearest, quoted};
 use crate::suite::value::{defaults, limits};
-use crate::units::{Nanos, is_unsafe_char};
+use crate::units::is_unsafe_char;
+use values::{text_list, text_value, time};
 
 /// An assert as the suite writes it: its texts may have places for columns.
 pub(super) struct AssertSource<'a> {
@@ -49,7 +52,7 @@ pub(super) enum AssertFault {
 }
 
 /// Every type, without the prefix `not-`.
-pub(in crate::suite) const TYPES: [&str; 25] = [
+pub(in crate::suite) const TYPES: [&str; 26] = [
     "equals",
     "contains",
     "icontains",
@@ -74,18 +77,12 @@ pub(in crate::suite) const TYPES: [&str; 25] = [
     "ttft",
     "max-output-tokens",
     "judge",
+    "similar",
     "exec",
 ];
 
 /// Types of other tools that need more than the answer.
-const UNSUPPORTED: [&str; 6] = [
-    "llm-rubric",
-    "similar",
-    "javascript",
-    "python",
-    "ruby",
-    "webhook",
-];
+const UNSUPPORTED: [&str; 5] = ["llm-rubric", "javascript", "python", "ruby", "webhook"];
 
 /// The keys beside `type` that belong to some types alone.
 struct Keys<'a> {
@@ -400,12 +397,7 @@ fn check(
             .into()
         }
         "bleu" => {
-            let value = keys.value(kind, "value = \"the expected text\"")?;
-            let values = if value.is_string() {
-                vec![text_value(&value)?]
-            } else {
-                text_list(&value)?
-            };
+            let values = references(kind, keys)?;
             let threshold = keys.share(defaults::BLEU)?;
             Check::Bleu { values, threshold }.into()
         }
@@ -428,6 +420,11 @@ fn check(
         }
         .into(),
         "judge" => judge(kind, keys)?.into(),
+        "similar" => {
+            let values = references(kind, keys)?;
+            let threshold = keys.share(defaults::SIMILAR)?;
+            Check::Similar { values, threshold }.into()
+        }
         "exec" => exec(kind, keys)?.into(),
         _ => {
             let value = keys.value(kind, "value = 200")?;
@@ -476,6 +473,16 @@ fn texts_check(
         ignore_case,
     });
     Some(CheckSource { check, splits })
+}
+
+/// One text or several, to which an answer is compared.
+fn references(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Vec<String>> {
+    let value = keys.value(kind, "value = \"the expected text\"")?;
+    if value.is_string() {
+        Some(vec![text_value(&value)?])
+    } else {
+        text_list(&value)
+    }
 }
 
 fn judge(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Check> {
@@ -543,55 +550,4 @@ fn tool_call(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Check> {
             arguments: arguments.ok()?,
         })
     })?
-}
-
-/// A string, or a number or boolean as the suite spells it.
-fn text_value(value: &Value<'_>) -> Option<String> {
-    let Some(text) = value.as_str() else {
-        let scalar = value
-            .json()
-            .filter(|json| json.is_number() || json.is_boolean());
-        if scalar.is_none() {
-            value.report_if_first(
-                Code::WrongType,
-                format!("{} must be a string", value.name()),
-            );
-        }
-        return scalar.map(|json| json.to_string());
-    };
-    if text.len() > limits::ASSERT_VALUE_BYTES {
-        let most = limits::ASSERT_VALUE_BYTES;
-        let message = format!("{} has more than {most} bytes", value.name());
-        value.report(Code::TooLarge, message, None);
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn text_list(value: &Value<'_>) -> Option<Vec<String>> {
-    let items = value.items(limits::ASSERT_VALUES, "a string or a list of strings")?;
-    if items.is_empty() {
-        let message = format!("{} is empty", value.name());
-        value.report(Code::BadValue, message, None);
-        return None;
-    }
-    let texts: Vec<_> = items.iter().map(text_value).collect();
-    texts.into_iter().collect()
-}
-
-/// A time, also as a number of milliseconds.
-fn time(value: &Value<'_>) -> Option<Nanos> {
-    if value.is_string() {
-        return timeout(value);
-    }
-    let most = limits::TIMEOUT_NS / 1_000_000;
-    let expected = "a time such as \"500ms\" or \"2s\", or milliseconds above 0";
-    let fits = |millis: f64| millis > 0.0 && millis <= most as f64;
-    let millis = value.number(expected, fits)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "above 0 and at most an hour"
-    )]
-    Some(Nanos((millis * 1e6).round() as u64))
 }

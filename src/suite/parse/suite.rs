@@ -106,6 +106,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         .field("cache")
         .and_then(|value| cache_plan(&value, files));
     let judge = table.field("judge").map(|value| judge_of(&value, files));
+    let embedding_model = table.field("embedding_model").map(|value| model_id(&value));
     let (cache, reuse) = cache.unwrap_or_default();
     if let Some(variants) = &variants {
         check_reuse_window(table, cache, variants);
@@ -125,7 +126,8 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         }
     }
     if let Some(prompts) = &prompts {
-        check_deferred(table, prompts, judge.is_some(), keep_answers);
+        let graders = (judge.is_some(), embedding_model.is_some());
+        check_deferred(table, prompts, graders, keep_answers);
     }
     Some(Suite {
         name: name?,
@@ -152,6 +154,10 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
             Some(judge) => Some(judge?),
             None => None,
         },
+        embedding_model: match embedding_model {
+            Some(model) => Some(model?),
+            None => None,
+        },
         prompts: prompts?,
     })
 }
@@ -160,12 +166,14 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
 fn check_deferred(
     table: &mut Table<'_>,
     prompts: &[Prompt],
-    has_judge: bool,
+    (has_judge, has_embedding_model): (bool, bool),
     keep_answers: Option<bool>,
 ) {
     let asserts = prompts.iter().flat_map(|prompt| prompt.asserts.as_slice());
-    let mut deferred = asserts.filter(|assert| assert.check.is_deferred());
-    let Some(first) = deferred.next() else {
+    let deferred: Vec<&Assert> = asserts
+        .filter(|assert| assert.check.is_deferred())
+        .collect();
+    let Some(first) = deferred.first() else {
         return;
     };
     if let Some(keep) = table
@@ -177,10 +185,15 @@ fn check_deferred(
         let help = "remove `keep_answers = false`".to_owned();
         keep.report(Code::Conflict, message, Some(help));
     }
-    let is_judge = |assert: &Assert| matches!(assert.check, Check::Judge { .. });
-    if !has_judge && (is_judge(first) || deferred.any(is_judge)) {
+    let is_judge = |assert: &&Assert| matches!(assert.check, Check::Judge { .. });
+    if !has_judge && deferred.iter().any(is_judge) {
         let help = "add `judge = \"creator/model\"`, the model that grades by rubrics";
         table.missing(&["judge"], help);
+    }
+    let is_similar = |assert: &&Assert| matches!(assert.check, Check::Similar { .. });
+    if !has_embedding_model && deferred.iter().any(is_similar) {
+        let help = "add `embedding_model = \"openai/text-embedding-3-small\"`, whose embeddings are compared";
+        table.missing(&["embedding_model"], help);
     }
 }
 

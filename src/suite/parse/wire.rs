@@ -107,6 +107,8 @@ pub struct SuiteFile {
     pub pass_threshold: Option<f64>,
     /// The model that grades answers by the rubrics of `judge` asserts: an id, or a table as in `models`.
     pub judge: Option<ModelEntry>,
+    /// The model whose embeddings `similar` asserts compare, such as `openai/text-embedding-3-small`.
+    pub embedding_model: Option<String>,
     /// The prompts, each under its own `[[prompts]]`.
     #[schemars(length(min = 1, max = limits::PROMPTS))]
     pub prompts: Option<Vec<PromptTable>>,

@@ -37,6 +37,8 @@ pub const EDITS: u64 = 5;
 pub const ROUGE: f64 = 0.75;
 /// Least score of `judge`.
 pub const JUDGE: f64 = 0.5;
+/// Least similarity of `similar`.
+pub const SIMILAR: f64 = 0.75;
 /// Least score of `exec`.
 pub const EXEC: f64 = 1.0;
 /// The time after which `exec` is stopped.

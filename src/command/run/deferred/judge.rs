@@ -21,12 +21,16 @@ use super::super::provider_prices;
 use super::super::session::Session;
 use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::failure::Failure;
+use crate::command::base::grader_cost::REPEAT_EVERY;
 use crate::command::base::model_list::{CachePolicy, cache_folder};
 use crate::command::base::runtime::random_number;
 use crate::command::base::stdio::stderr;
 
 /// Tokens that a judge may write where its table sets no limit, reasoning included.
 const MAX_TOKENS: u64 = 2_000;
+
+/// Verdicts that are requested twice at most: their agreement is known well enough then.
+const MAX_REPEATS: usize = 100;
 
 /// The verdicts on some requests.
 #[derive(Debug, Default)]
@@ -74,6 +78,7 @@ pub(super) fn suite_of(suite: &Suite, judge: &Variant, requests: &[JudgeRequest]
             ..Parameters::default()
         },
         judge: None,
+        embedding_model: None,
         prompts: prompts.collect(),
         ..suite.clone()
     }
@@ -126,6 +131,27 @@ pub(super) fn cached(
         Some((request.clone(), verdict.clone()))
     });
     found.collect()
+}
+
+/// The requests among those with a verdict that are sent a second time: a tenth, at most [`MAX_REPEATS`].
+pub(super) fn repeated(
+    verdicts: &BTreeMap<JudgeRequest, (f64, String)>,
+    seed: u64,
+) -> Vec<JudgeRequest> {
+    let every = usize::try_from(REPEAT_EVERY).unwrap_or(usize::MAX);
+    let count = (verdicts.len() / every).min(MAX_REPEATS);
+    let mut all: Vec<(String, &JudgeRequest)> = verdicts
+        .keys()
+        .map(|request| {
+            (
+                digest(format!("{seed} {}", request.text).as_bytes()),
+                request,
+            )
+        })
+        .collect();
+    all.sort_unstable();
+    let some = all.into_iter().take(count);
+    some.map(|(_, request)| request.clone()).collect()
 }
 
 /// Sends the requests, the prompts of the job in their order, and reads the verdicts.
