@@ -124,6 +124,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         headers_ns: Some(Nanos(ttft.0 - 1_000_000)),
         ttft_ns: Some(ttft),
         ttfa_ns: Some(ttft),
+        first_unit_ns: Some(ttft),
         last_token_ns: Some(last_token),
         latency_ns: Some(latency),
         experienced_ttft_ns: Some(ttft),

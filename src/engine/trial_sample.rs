@@ -82,6 +82,7 @@ pub(super) fn sample(
         headers_ns: span(reading.headers),
         ttft_ns: span(reading.first_token),
         ttfa_ns: span(reading.first_answer),
+        first_unit_ns: span(reading.first_unit),
         last_token_ns: span(reading.last_token),
         // For an abandoned request it would be our own, not the model's.
         latency_ns: span(Some(reading.end)).filter(|_| !reading.outcome.is_abandoned()),

@@ -6,6 +6,7 @@
 use super::decode::{DecodeError, DecodedBody};
 use super::fault::ApiError;
 use super::finish;
+use super::first_unit::UnitFrames;
 use super::recording::{Deadline, ExchangeEnd};
 use super::transcript::Transcript;
 use crate::record::{ErrorReport, Outcome};
@@ -18,6 +19,8 @@ const NO_TOKEN: &str = "the answer ended without a token";
 #[derive(Default)]
 pub(super) struct AnswerParts {
     pub(super) transcript: Transcript,
+    /// The frames that brought its text and calls.
+    pub(super) unit_frames: UnitFrames,
     /// True after `[DONE]`, another route's last event, or a whole JSON answer.
     pub(super) done: bool,
     /// The instant of the event that ended the answer.

@@ -26,6 +26,7 @@ mod exchange;
 pub mod explain;
 pub mod fault;
 pub mod finish;
+mod first_unit;
 mod http1;
 mod lenient;
 pub mod listing;

@@ -37,6 +37,7 @@ impl Redact for Reading {
             headers: _,
             first_token: _,
             first_answer: _,
+            first_unit: _,
             last_token: _,
             end: _,
             gaps: _,

@@ -42,6 +42,8 @@ pub struct Reading {
     pub first_token: Option<Nanos>,
     /// The instant of the first token that is not reasoning.
     pub first_answer: Option<Nanos>,
+    /// The instant at which the first useful unit of the answer was complete: a sentence, a tool call, or JSON that parses.
+    pub first_unit: Option<Nanos>,
     /// The instant of the last token-bearing chunk.
     pub last_token: Option<Nanos>,
     /// The end of the answer: `[DONE]` or another route's last event, else the end of the body; if a finished
@@ -151,6 +153,7 @@ fn new_reading(recording: &Recording) -> Reading {
         headers: response.map(|response| response.at),
         first_token: None,
         first_answer: None,
+        first_unit: None,
         last_token: None,
         end: recording.end,
         gaps: GapList::default(),
@@ -249,11 +252,21 @@ fn read_answer(
         }
         reading.first_token = stamps.first_token;
         reading.first_answer = stamps.first_answer;
+        reading.first_unit = first_unit(&parts, body, reading.outcome);
         reading.last_token = stamps.last_token;
         reading.first_chunk_chars = stamps.first_chunk_chars;
         reading.gaps = stamps.gaps;
     }
     fill_reading(reading, parts.transcript, requested, response);
+}
+
+/// The instant at which the first useful unit of an answer was complete. A refusal has none.
+fn first_unit(parts: &AnswerParts, body: &Body, outcome: Outcome) -> Option<Nanos> {
+    let is_whole = matches!(outcome, Outcome::Complete | Outcome::Ended);
+    let frame = parts
+        .unit_frames
+        .first(&parts.transcript.content, is_whole)?;
+    Some(body.frames()[frame].at)
 }
 
 /// Reads a stream, up to `[DONE]` (or its equivalent on other routes) or its end.
@@ -340,6 +353,9 @@ fn gather_event(
     let ends = chunk.is_last;
     let added = parts.transcript.add_chunk(chunk);
     stamps.add_chunk(frame, added);
+    let length = parts.transcript.content.len();
+    let has_call = parts.transcript.has_complete_call;
+    parts.unit_frames.add(frame, length, has_call);
     ends
 }
 

@@ -75,6 +75,8 @@ pub(super) struct Transcript {
     pub(super) error: Option<ApiError>,
     /// More tool calls than [`TOOL_CALLS_PER_ANSWER`].
     pub(super) too_many_calls: bool,
+    /// A tool call has all its arguments.
+    pub(super) has_complete_call: bool,
     calls: Vec<Call>,
 }
 
@@ -308,12 +310,14 @@ impl Transcript {
         }
         joined += append(&mut call.joined.arguments, &part.arguments, has_halves);
         call.arguments.add(&part.arguments);
+        self.has_complete_call |= call.arguments.is_complete();
         (chars, joined)
     }
 
     /// Adds the parts of a complete call that its fragments did not have, and returns their characters. It is
     /// the call of its id, else the last one of its index, where the server numbers them.
     fn add_completed_call(&mut self, done: &ToolFragment<'_>) -> u64 {
+        self.has_complete_call = true;
         let same_id =
             |call: &Call| !done.id.is_empty() && call.joined.id.as_deref() == Some(&*done.id);
         let same_index = |call: &Call| {

@@ -63,6 +63,11 @@ impl Sample {
             ("latency_ns", self.latency_ns),
         ])?;
         check_ascending(&[
+            ("ttfa_ns", self.ttfa_ns),
+            ("first_unit_ns", self.first_unit_ns),
+            ("latency_ns", self.latency_ns),
+        ])?;
+        check_ascending(&[
             ("ttft_ns", self.ttft_ns),
             ("experienced_ttft_ns", self.experienced_ttft_ns),
         ])

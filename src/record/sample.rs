@@ -67,6 +67,9 @@ pub struct Sample {
     /// TTFA: the same without reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttfa_ns: Option<Nanos>,
+    /// Time to the first useful unit of the answer: a complete sentence, a complete tool call, or JSON that parses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_unit_ns: Option<Nanos>,
     /// Time to the last token-bearing chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_token_ns: Option<Nanos>,

@@ -7,8 +7,8 @@ use crate::record::{FailureKind, Flag};
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::verdict::{
-    Distribution, Estimate, Figures, MeanIntervals, Ratios, RunSummary, TokenKind, Total,
-    VariantSummary,
+    Distribution, Estimate, Figures, Frontier, FrontierStanding, MeanIntervals, Ratios, RunSummary,
+    TokenKind, Total, VariantSummary,
 };
 
 use super::caching;
@@ -22,11 +22,13 @@ const MIN_REASONING_PERCENT: u64 = 10;
 /// status of the run, and true if its figures were simulated.
 pub(super) fn comparison(
     summary: &RunSummary,
+    frontier: &Frontier,
     prices_date: Option<&str>,
     run: (&'static str, bool),
 ) -> FigureTable {
     let reasoning = any_variant_reasons(summary);
-    FigureTable::from_rows(summary.variants.iter().map(|variant| {
+    let rows = summary.variants.iter().zip(&frontier.standings);
+    FigureTable::from_rows(rows.map(|(variant, standing)| {
         let mut row = FigureRow::default();
         put_identity(&mut row, variant);
         put_counts(&mut row, variant);
@@ -42,6 +44,11 @@ pub(super) fn comparison(
         row.put_figure("status", Figure::Text(run.0.to_owned()));
         row.put_figure("simulated", Figure::Bool(run.1));
         put_quality(&mut row, variant);
+        let dominator = match standing {
+            FrontierStanding::Dominated(by) => Figure::Text(summary.variants[*by].label.clone()),
+            FrontierStanding::OnFrontier | FrontierStanding::Unknown => Figure::Absent,
+        };
+        row.put_figure("dominated_by", dominator);
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);
@@ -172,6 +179,7 @@ fn put_times(row: &mut FigureRow, variant: &VariantSummary) {
     let gaps = &variant.gaps.distribution;
     put_spans(row, "ttft", figures.ttft_ns.as_ref());
     put_spans(row, "ttfa", figures.ttfa_ns.as_ref());
+    put_spans(row, "first_unit", figures.first_unit_ns.as_ref());
     let experienced = figures.experienced_ttft_ns.as_ref();
     put_spans(row, "experienced_ttft", experienced);
     put_spans(row, "latency", figures.latency_ns.as_ref());

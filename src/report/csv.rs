@@ -160,7 +160,7 @@ type WriteField = fn(&Sample, &mut Field);
 /// The columns of `samples.csv`: the names of `samples.jsonl`, nested objects flattened with the
 /// object's name as prefix, and derived values.
 #[rustfmt::skip] // A table reads as a table.
-const SAMPLE_COLUMNS: [(&str, WriteField); 58] = [
+const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
     ("trial", |s, f| f.number(s.trial)),
     ("slot", |s, f| f.number(s.slot)),
     ("round", |s, f| f.number(s.round)),
@@ -185,6 +185,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 58] = [
     ("headers_ns", |s, f| f.span(s.headers_ns)),
     ("ttft_ns", |s, f| f.span(s.ttft_ns)),
     ("ttfa_ns", |s, f| f.span(s.ttfa_ns)),
+    ("first_unit_ns", |s, f| f.span(s.first_unit_ns)),
     ("last_token_ns", |s, f| f.span(s.last_token_ns)),
     ("latency_ns", |s, f| f.span(s.latency_ns)),
     ("experienced_ttft_ns", |s, f| f.span(s.experienced_ttft_ns)),

@@ -22,10 +22,12 @@ use super::terminal::{self, Style};
 use super::wording::percent;
 
 mod document;
+mod passed;
 #[cfg(test)]
 mod tests;
 
 pub use document::ForecastDocument;
+use passed::{PASSED_NOTE, put_passed};
 
 /// Costs that no figure of a forecast includes.
 const NOT_COVERED: &str =
@@ -146,13 +148,30 @@ impl ForecastView<'_> {
             row.show_within("month_usd", "a month, as recorded", 0, 3);
             row.show_within("what_if_month_usd", "a month, what if", 0, 1);
             row.show("what_if_per_1000_usd", "per 1,000", 2);
+            if self.is_graded() {
+                row.show_within("what_if_pass_rate", "pass rate", 1, 3);
+                row.show_within("what_if_per_1000_passed_usd", "per 1,000 passed", 1, 3);
+            }
         } else {
             row.show_within("month_usd", "a month", 0, 1);
             row.show("per_1000_usd", "per 1,000", 2);
+            if self.is_graded() {
+                row.show_within("pass_rate", "pass rate", 1, 3);
+                row.show_within("per_1000_passed_usd", "per 1,000 passed", 1, 3);
+            }
         }
         row.show_within("ratio", "vs reference", 0, 2);
         row.show("prompts", "prompts", 4);
         row.show("answers", "answers", 4);
+    }
+
+    /// Returns true if answers of any variant were graded.
+    fn is_graded(&self) -> bool {
+        let mut variants = self.forecast.variants.iter();
+        variants.any(|of| {
+            of.ranking_forecast()
+                .is_ok_and(|monthly| monthly.passed.is_some())
+        })
     }
 
     /// The assumptions behind the figures, and what they exclude.
@@ -164,6 +183,9 @@ impl ForecastView<'_> {
         notes.push(self.intervals());
         notes.extend(self.prices());
         notes.extend(self.retries());
+        if self.is_graded() {
+            notes.push(PASSED_NOTE.to_owned());
+        }
         for variant in &self.forecast.variants {
             notes.extend(self.variant_notes(variant));
         }
@@ -494,6 +516,7 @@ fn put_monthly(row: &mut FigureRow, prefix: &str, monthly: Option<&MonthlyCost>)
     let request = monthly.map(|monthly| monthly.per_request);
     let ends = monthly.map(|monthly| monthly.per_request_interval);
     row.put(format!("{prefix}per_1000_usd"), cell(request, ends, 1000.0));
+    put_passed(row, prefix, monthly.and_then(|monthly| monthly.passed));
 }
 
 fn times(value: f64) -> Figure {

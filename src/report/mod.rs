@@ -16,6 +16,7 @@ mod csv;
 mod estimate;
 mod figure;
 mod forecast;
+mod frontier;
 pub mod github;
 pub mod history_power;
 mod hlog;

@@ -9,14 +9,15 @@ use crate::stats::kappa::agreement;
 use crate::stats::quantile::Percentile;
 use crate::suite::{CacheMode, Suite};
 use crate::units::plural;
-use crate::verdict::RunSummary;
+use crate::verdict::{RunSummary, frontier};
 
 use super::alerts::Alert;
 use super::caching::{CachingSection, caching};
 use super::columns;
 use super::figure::{Figure, NO_END_MARK};
+use super::frontier::frontier_remark;
 use super::problems::{RunProblem, problems, remarks};
-use super::screen::ResultScreen;
+use super::screen::{ResultScreen, speed_metric};
 use super::table::FigureTable;
 use super::text::push;
 use super::verdicts::{Section, Verdicts};
@@ -75,7 +76,10 @@ impl View {
         }
         let prices_date = manifest.prices.as_ref().map(|prices| prices.date.clone());
         let simulated = manifest.endpoint.scenario.is_some();
-        let comparison = columns::comparison(summary, prices_date.as_deref(), (status, simulated));
+        let speed = speed_metric(summary, evaluation);
+        let frontier = frontier(summary, speed);
+        let run = (status, simulated);
+        let comparison = columns::comparison(summary, &frontier, prices_date.as_deref(), run);
         let prompts = columns::prompts(summary);
         let notes = notes([&comparison, &prompts], &price_source(manifest));
         let verdicts = Verdicts::new(evaluation);
@@ -107,7 +111,10 @@ impl View {
             caching: caching(manifest, summary),
             prompts,
             problems: problems(manifest, summary),
-            remarks: remarks(summary),
+            remarks: frontier_remark(summary, &frontier, speed)
+                .into_iter()
+                .chain(remarks(summary))
+                .collect(),
             errors: columns::errors(summary),
             method: method(manifest, summary),
         }

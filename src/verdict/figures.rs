@@ -17,6 +17,8 @@ pub struct Figures {
     pub ttft_ns: Option<Distribution>,
     /// Time to the first token of the answer; excluded samples left out.
     pub ttfa_ns: Option<Distribution>,
+    /// Time to the first useful unit of the answer; excluded samples left out.
+    pub first_unit_ns: Option<Distribution>,
     /// Time from the first attempt to the first token; excluded samples left out.
     pub experienced_ttft_ns: Option<Distribution>,
     /// Time to the end of the answer.
@@ -44,6 +46,7 @@ impl Figures {
             counts: tally.counts.clone(),
             ttft_ns: Distribution::from_integers(&mut tally.ttft_ns, ends),
             ttfa_ns: Distribution::from_integers(&mut tally.ttfa_ns, ends),
+            first_unit_ns: Distribution::from_integers(&mut tally.first_unit_ns, ends),
             experienced_ttft_ns: Distribution::from_integers(&mut tally.experienced_ttft_ns, ends),
             latency_ns: Distribution::from_integers(&mut tally.latency_ns, ends),
             request_gap_ns: Distribution::from_integers(&mut tally.request_gap_ns, ends),

@@ -94,6 +94,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
         headers_ns: Some(Nanos::from_millis(ttft_ms - 1)),
         ttft_ns: Some(ttft),
         ttfa_ns: Some(ttft),
+        first_unit_ns: Some(Nanos::from_millis(ttft_ms + 30)),
         last_token_ns: Some(Nanos::from_millis(ttft_ms + 100)),
         latency_ns: Some(latency),
         experienced_ttft_ns: Some(ttft),
@@ -160,6 +161,7 @@ pub(crate) fn failed(mut sample: Sample, outcome: Outcome, status: u16, message:
     });
     sample.ttft_ns = None;
     sample.ttfa_ns = None;
+    sample.first_unit_ns = None;
     sample.last_token_ns = None;
     sample.experienced_ttft_ns = None;
     sample.gaps = None;

@@ -7,12 +7,14 @@
 
 mod answers;
 mod mix;
+mod passed;
 #[cfg(test)]
 mod tests;
 mod traffic;
 
 pub use answers::{AnswersFold, CACHED_FROM_TOKENS, Pricing, RunAnswers, WhatIf};
 pub use mix::{Mix, MixError, MixProblem};
+pub use passed::PassedForecast;
 pub use traffic::{MONTH_DAYS, Traffic, TrafficError};
 
 use crate::stats::cost::{CostMean, mean_cost, mean_cost_of_all, ratio, ratio_of_all};
@@ -23,6 +25,7 @@ use crate::suite::{Suite, Variant};
 use crate::units::{ModelId, Usd};
 
 use answers::{AnswerCost, VariantAnswers};
+use passed::passed_forecast;
 
 /// The minimum degrees of freedom of a reported interval: those of three prompts of equal share.
 const MIN_DF: f64 = 2.0;
@@ -87,6 +90,8 @@ pub struct MonthlyCost {
     /// The mean cost of an answer divided by the reference's, on the prompts that both answered, without
     /// retries; absent for the reference itself, and where one has none.
     pub ratio: Option<Ratio>,
+    /// The answers that pass; absent if none was graded.
+    pub passed: Option<PassedForecast>,
     /// The sample behind the forecast.
     pub basis: ForecastBasis,
 }
@@ -207,7 +212,11 @@ pub fn forecast(suite: &Suite, answers: &RunAnswers, options: &ForecastOptions) 
         let retries = Retries::new(&answers.variants[index], options.retry_rate);
         let monthly_cost = |costs: &[VariantCosts]| -> Result<MonthlyCost, NoForecast> {
             let reference = reference.filter(|at| *at != index).map(|at| &costs[at]);
-            monthly_cost(&costs[index], reference, &retries, options)
+            let mut monthly = monthly_cost(&costs[index], reference, &retries, options)?;
+            let terms = (options.mix_complete, options.traffic.middle());
+            let grades = &answers.variants[index].grades;
+            monthly.passed = passed_forecast(&costs[index], grades, &retries, terms);
+            Ok(monthly)
         };
         let what_if = options.what_if.as_ref();
         VariantForecast {
@@ -349,6 +358,7 @@ fn monthly_cost(
             upper: per_request_interval.upper.map(|end| end * traffic.upper()),
         },
         ratio: reference.and_then(|reference| ratio_to(costs, reference, options.mix_complete)),
+        passed: None,
         basis: costs.basis.clone(),
     })
 }

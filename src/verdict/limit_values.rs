@@ -186,6 +186,9 @@ fn measured(measure: Measure, sample: &Sample, prices: Option<&TokenPrices>) -> 
         Measure::Lag => ns(Some(sample.lag())),
         Measure::Connect => ns(sample.connect_ns),
         Measure::Headers => ns(sample.headers_ns).filter(|_| answered),
+        Measure::FirstUnit => {
+            ns(sample.first_unit_ns).filter(|_| answered && !is_excluded_from_ttft(sample))
+        }
         Measure::LastToken => ns(sample.last_token_ns).filter(|_| answered),
         Measure::CacheHitTtft | Measure::CacheMissTtft => {
             let is_hit = cache_usage(sample)?.cached_tokens? > 0;

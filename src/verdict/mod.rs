@@ -16,6 +16,7 @@ mod figures;
 pub(crate) mod fixture;
 mod fold;
 mod forecast;
+mod frontier;
 mod gate;
 mod incomparable;
 mod interleaved;
@@ -52,9 +53,10 @@ pub use figures::Figures;
 pub use fold::FoldedRun;
 pub use forecast::{
     AnswersFold, CACHED_FROM_TOKENS, Forecast, ForecastBasis, ForecastOptions, MONTH_DAYS, Mix,
-    MixError, MixProblem, MonthlyCost, NoForecast, Pricing, Ratio, Retries, RunAnswers, Traffic,
-    TrafficError, UnboundedRatio, VariantForecast, WhatIf, forecast,
+    MixError, MixProblem, MonthlyCost, NoForecast, PassedForecast, Pricing, Ratio, Retries,
+    RunAnswers, Traffic, TrafficError, UnboundedRatio, VariantForecast, WhatIf, forecast,
 };
+pub use frontier::{Frontier, FrontierStanding, frontier};
 pub use gate::{GateStatus, check_limits, gate_status};
 pub use incomparable::{DeclaredChange, IncomparableHistory};
 pub use interleaved::{compare_interleaved, primary_verdicts};

@@ -1,7 +1,7 @@
 //! The fold over the samples of one (prompt, variant).
 //!
 //! Owns which sample counts for which figure. Must not know the figures themselves. Invariant: a sample costs
-//! at most nine numbers of 8 bytes here, whatever it contains; adding is commutative.
+//! at most ten numbers of 8 bytes here, whatever it contains; adding is commutative.
 
 use crate::record::{FailureKind, Flag, Outcome, Sample};
 
@@ -179,6 +179,7 @@ pub(super) struct Tally {
     pub(super) counts: SampleCounts,
     pub(super) ttft_ns: Vec<u64>,
     pub(super) ttfa_ns: Vec<u64>,
+    pub(super) first_unit_ns: Vec<u64>,
     pub(super) experienced_ttft_ns: Vec<u64>,
     pub(super) latency_ns: Vec<u64>,
     pub(super) request_gap_ns: Vec<u64>,
@@ -211,6 +212,8 @@ impl Tally {
         if !is_excluded_from_ttft(sample) {
             self.ttft_ns.extend(sample.ttft_ns.map(|span| span.0));
             self.ttfa_ns.extend(sample.ttfa_ns.map(|span| span.0));
+            self.first_unit_ns
+                .extend(sample.first_unit_ns.map(|span| span.0));
             let experienced = sample.experienced_ttft_ns;
             self.experienced_ttft_ns
                 .extend(experienced.map(|span| span.0));
@@ -249,6 +252,7 @@ impl Tally {
         self.counts.absorb(&other.counts);
         self.ttft_ns.append(&mut other.ttft_ns);
         self.ttfa_ns.append(&mut other.ttfa_ns);
+        self.first_unit_ns.append(&mut other.first_unit_ns);
         self.experienced_ttft_ns
             .append(&mut other.experienced_ttft_ns);
         self.latency_ns.append(&mut other.latency_ns);

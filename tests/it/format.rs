@@ -461,6 +461,7 @@ fn sample() -> Sample {
         headers_ns: time,
         ttft_ns: time,
         ttfa_ns: time,
+        first_unit_ns: time,
         last_token_ns: time,
         latency_ns: time,
         experienced_ttft_ns: time,
@@ -849,6 +850,18 @@ fn forecasts_have_the_documented_keys() {
     };
     let documented = documented("The forecast as JSON and CSV");
     let mut written = paths(&serde_json::from_str(&forecast("--json")).unwrap());
+    // No answer of the example is graded.
+    for side in ["recorded", "what_if"] {
+        let ends = ["", "_lower", "_upper"];
+        let own = ends.map(|end| {
+            [
+                format!("pass_rate{end}"),
+                format!("per_1000_passed_usd{end}"),
+            ]
+        });
+        let own = own.into_iter().flatten().chain(["answers".to_owned()]);
+        written.extend(own.map(|name| format!("variants[].{side}.passed.{name}")));
+    }
     // No file of a mix was read, every model has a price, and no cache was warmed.
     written.insert("mix.file".to_owned());
     written.extend(

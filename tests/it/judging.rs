@@ -412,3 +412,16 @@ right_share = 0.5
         "{report}"
     );
 }
+
+#[test]
+fn a_run_that_may_end_early_refuses_a_pass_rate_that_comes_later() {
+    // At a look no answer has its grade: the run would end without the verdict that it was to find.
+    let gateway = gateway(JUDGE);
+    let gate = "[gate]\nprimary = [\"ttft\", \"pass_rate\"]\n[parameters]";
+    let home = home(&gateway, &SUITE.replacen("[parameters]", gate, 1));
+    home.bakeoff("run suite.toml --until-decided")
+        .exits(2)
+        .complains("`pass_rate` waits for grades that are made after it")
+        .run();
+    assert!(gateway.trace().is_empty());
+}

@@ -212,3 +212,44 @@ fn the_standalone_simulator_writes_its_trace_to_a_file() {
         .collect();
     check(&samples(&home), &truth);
 }
+
+#[test]
+fn a_first_unit_is_never_earlier_than_its_last_chunk() {
+    // Six words, one a chunk, 20 ms apart: the sentence ends with the third.
+    let world = "fixed_sim_seed = true\n[[answers]]\nright = \"One two six. Ten and yes\"\nwrong = \"-\"\n\
+                 [default]\nright_share = 1\nttft = { median_ms = 6, sigma = 0 }\ngap = { median_ms = 20, sigma = 0 }\n";
+    let suite = "name = \"truth\"\nmodels = [\"openai/gpt-4.1-nano\"]\nrepetitions = 8\nwarmup = 0\n\
+                 [[prompts]]\nid = \"a\"\nuser = \"Count.\"\n";
+    let home = Home::new().with("suite.toml", suite);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let running = Simulator::start(Scenario::parse(world).unwrap(), listener, None, 5).unwrap();
+    home.bakeoff(&format!(
+        "run suite.toml --quiet --endpoint {}",
+        running.base_url()
+    ))
+    .run();
+    let truth = running.trace();
+    let samples = samples(&home);
+    for sample in &samples {
+        let mut records = truth.iter();
+        let trace = records
+            .find(|one| one.request_id.as_ref() == Some(&sample.request_id))
+            .unwrap();
+        assert_eq!(trace.chunks, 6, "{trace:?}");
+        assert_not_before(
+            "first unit",
+            sample.first_unit_ns,
+            Some(trace.chunks_ns[2]),
+            trace,
+        );
+        assert!(sample.first_unit_ns.is_some() && sample.first_unit_ns <= sample.last_token_ns);
+    }
+    // On a busy machine some answers may be read in one piece, but not all.
+    assert!(
+        samples
+            .iter()
+            .any(|sample| sample.first_unit_ns < sample.last_token_ns)
+    );
+    let csv = home.read("reports/truth/latest/comparison.csv");
+    assert!(csv.lines().next().unwrap().contains(",first_unit_p50_ms,"));
+}

@@ -7,8 +7,10 @@ use std::ops::ControlFlow;
 
 use crate::command::base::failure::Failure;
 use crate::record::{Manifest, Sample};
-use crate::suite::{Gate, Suite};
+use crate::suite::{Gate, Metric, Suite};
 use crate::verdict::{EvidenceFold, InterimLooks, SequentialState, sequential_state};
+
+use super::deferred::has_deferred;
 
 /// The rounds after which a run of this suite checks for a decision.
 pub(super) fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
@@ -20,6 +22,12 @@ pub(super) fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
         )));
     }
     let gate = suite.gate.clone().unwrap_or_default();
+    if gate.is_primary(Metric::PassRate) && has_deferred(suite) {
+        return Err(Failure::usage(
+            "--until-decided looks at verdicts during the run, and `pass_rate` waits for grades that are made after it (`judge`, \
+             `similar`, `exec`): remove it, or `pass_rate` from `primary`",
+        ));
+    }
     let looks = InterimLooks::new(suite.repetitions, candidates, &gate);
     if looks.rounds().len() < 2 {
         return Err(Failure::usage(format!(

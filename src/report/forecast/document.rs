@@ -179,6 +179,9 @@ struct MonthDocument {
     /// Its upper end.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio_upper: Option<f64>,
+    /// The answers that pass; absent if none was graded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed: Option<PassedDocument>,
     /// Prompts of the mix that have an answer with a cost.
     prompts: usize,
     /// Answers with a cost.
@@ -187,6 +190,33 @@ struct MonthDocument {
     unpriced_answers: u64,
     /// Share of the mix that has no answer with a cost.
     missing_share: f64,
+}
+
+/// The answers of a month that pass.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PassedDocument {
+    /// Share of answers that pass.
+    pass_rate: f64,
+    /// Its lower end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass_rate_lower: Option<f64>,
+    /// Its upper end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass_rate_upper: Option<f64>,
+    /// Passed answers of a month, at the middle of the traffic.
+    answers: f64,
+    /// Cost of a thousand passed answers, retries included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    per_1000_passed_usd: Option<Usd>,
+    /// Its lower end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    per_1000_passed_usd_lower: Option<Usd>,
+    /// Its upper end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    per_1000_passed_usd_upper: Option<Usd>,
 }
 
 impl ForecastView<'_> {
@@ -292,6 +322,15 @@ fn month(monthly: &MonthlyCost) -> MonthDocument {
         ratio: ratio.estimate,
         ratio_lower: ratio.interval.lower,
         ratio_upper: ratio.interval.upper,
+        passed: monthly.passed.as_ref().map(|passed| PassedDocument {
+            pass_rate: passed.pass_rate,
+            pass_rate_lower: passed.pass_rate_interval.lower,
+            pass_rate_upper: passed.pass_rate_interval.upper,
+            answers: passed.month,
+            per_1000_passed_usd: passed.per_passed.and_then(|usd| stored_usd(usd * 1000.0)),
+            per_1000_passed_usd_lower: end(passed.per_passed_interval.lower, 1000.0),
+            per_1000_passed_usd_upper: end(passed.per_passed_interval.upper, 1000.0),
+        }),
         prompts: monthly.basis.prompts,
         answers: monthly.basis.answers,
         unpriced_answers: monthly.basis.unpriced,

@@ -1,15 +1,16 @@
-//! The decision chart: what a model costs against how fast it is, or how good.
+//! The decision charts: what a model costs against how fast it is, and how often it is right.
 //!
-//! Owns the frontier and the marks of the chart. Must not know how costs and times were computed. Invariant: a
+//! Owns the marks of the charts and the frontier within each. Must not know how costs and times were computed. Invariant: a
 //! model without a price or a time is named below the chart, never drawn at 0.
 
 use maud::{Markup, html};
 
-use crate::report::figure::{Figure, FigureCell};
+use crate::report::figure::{Figure, FigureCell, share};
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
+use crate::suite::Metric;
 use crate::units::Usd;
-use crate::verdict::{RunSummary, VariantSummary};
+use crate::verdict::{Frontier, FrontierStanding, RunSummary, VariantSummary};
 
 use super::labels::{Area, place};
 use super::roster::{Roster, RosterEntry, shown_ns, speed_distribution, tick_money, tick_time};
@@ -23,15 +24,52 @@ use super::tables::plain_table;
 /// Size of the names in the chart.
 const NAME_SIZE: f64 = 12.5;
 
-/// A model with both values.
+/// The values of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DecisionAxes {
+    /// Cost of a request against the speed metric.
+    CostAndSpeed,
+    /// Cost of an answer that passed against the speed metric.
+    PassedCostAndSpeed,
+    /// Cost of a request against the share of answers that did not pass.
+    CostAndQuality,
+}
+
+/// A model with both values; less is better in both.
 struct DecisionPoint<'a> {
     model: &'a RosterEntry,
-    /// Mean cost per request, USD.
+    /// Cost, USD.
     cost: f64,
     cost_interval: Interval,
-    /// Median time, ns.
-    time: f64,
-    time_interval: Interval,
+    /// Median time, ns, or a share.
+    value: f64,
+    value_interval: Interval,
+}
+
+/// The words of a chart.
+#[derive(Debug, Clone, Copy)]
+struct DecisionWords<'a> {
+    axes: DecisionAxes,
+    /// `TTFT p50`.
+    value: &'a str,
+    /// `per request`.
+    per: &'static str,
+}
+
+impl DecisionAxes {
+    fn figure(self, value: f64) -> Figure {
+        match self {
+            Self::CostAndQuality => share(value),
+            _ => Figure::from_ns(value),
+        }
+    }
+
+    fn tick(self, value: f64) -> String {
+        match self {
+            Self::CostAndQuality => format!("{:.0} %", value * 100.0),
+            _ => tick_time(value),
+        }
+    }
 }
 
 impl DecisionPoint<'_> {
@@ -43,20 +81,22 @@ impl DecisionPoint<'_> {
         )
     }
 
-    fn time_cell(&self) -> FigureCell {
-        FigureCell::within(
-            Figure::from_ns(self.time),
-            self.time_interval,
-            Figure::from_ns,
-        )
+    fn value_cell(&self, axes: DecisionAxes) -> FigureCell {
+        let figure: fn(f64) -> Figure = match axes {
+            DecisionAxes::CostAndQuality => share,
+            _ => Figure::from_ns,
+        };
+        FigureCell::within(axes.figure(self.value), self.value_interval, figure)
     }
 
-    fn text(&self, speed: &str) -> String {
+    fn text(&self, words: DecisionWords<'_>) -> String {
         format!(
-            "{}: {} per request, {speed} p50 {}",
+            "{}: {} {}, {} {}",
             self.model.marked_name(),
             self.cost_cell().shown(true),
-            self.time_cell().shown(true)
+            words.per,
+            words.value,
+            self.value_cell(words.axes).shown(true)
         )
     }
 }
@@ -74,23 +114,56 @@ pub(super) fn mean_cost(variant: &VariantSummary) -> Option<(f64, Interval)> {
 }
 
 /// Renders the section; nothing for one model.
-pub(super) fn section(roster: &Roster, summary: &RunSummary) -> Markup {
+pub(super) fn section(roster: &Roster, summary: &RunSummary, standings: &Frontier) -> Markup {
     if roster.models.len() < 2 {
         return html! {};
     }
     let speed = roster.speed_name();
-    let (points, missing) = points(roster, summary);
+    let is_graded = standings.has_quality;
+    let axes = if is_graded {
+        DecisionAxes::PassedCostAndSpeed
+    } else {
+        DecisionAxes::CostAndSpeed
+    };
+    let (points, missing) = points(roster, summary, axes);
+    let (graded, _) = if is_graded {
+        self::points(roster, summary, DecisionAxes::CostAndQuality)
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let value = format!("{speed} p50");
+    let words = DecisionWords {
+        axes,
+        value: &value,
+        per: if is_graded {
+            "per passed answer"
+        } else {
+            "per request"
+        },
+    };
+    let quality = DecisionWords {
+        axes: DecisionAxes::CostAndQuality,
+        value: "not passed",
+        per: "per request",
+    };
     html! {
         section aria-labelledby="decision" {
-            h2 id="decision" { "Cost and speed" }
+            h2 id="decision" { @if is_graded { "Quality, cost and speed" } @else { "Cost and speed" } }
             @if points.len() < 2 {
                 p { "Fewer than two models have both a price and a time, so that there is nothing to weigh." }
             } @else {
                 p {
                     "Left costs less, down is faster. Crosses are 95 % intervals; the dotted lines pass through the \
-                     reference. " (frontier_sentence(&points))
+                     reference. "
+                    @if is_graded { "The cost is that of an answer that passed: failures, retries and wrong answers are paid for. " }
+                    (frontier_sentence(&points, "is faster"))
                 }
-                (decision_chart(roster, &points))
+                (decision_chart(roster, &points, words, standings))
+            }
+            @if graded.len() >= 2 {
+                p { "Left costs less, down is right more often. " (frontier_sentence(&graded, "passes more often")) }
+                (decision_chart(roster, &graded, quality, standings))
+                p { (dominated_sentence(roster, standings)) }
             }
             @for (name, what) in &missing { p.note { (name) " is not in the chart: " (what) "." } }
             @if roster.models.iter().all(|model| mean_cost(model.summary(summary)).is_none()) {
@@ -103,26 +176,75 @@ pub(super) fn section(roster: &Roster, summary: &RunSummary) -> Markup {
     }
 }
 
+/// The models that another one beats in quality, speed and cost together.
+fn dominated_sentence(roster: &Roster, standings: &Frontier) -> String {
+    let name = |index: usize| {
+        let mut models = roster.models.iter();
+        models
+            .find(|model| model.index == index)
+            .map_or("", |model| model.name.as_str())
+    };
+    let dominated: Vec<String> = dominators(standings)
+        .map(|(index, by)| format!("{} (by {})", name(index), name(by)))
+        .collect();
+    if dominated.is_empty() {
+        return "By pass rate, speed and cost together no model is dominated by another."
+            .to_owned();
+    }
+    format!(
+        "By pass rate, speed and cost together these are dominated, and drawn faint: {}.",
+        dominated.join(", ")
+    )
+}
+
+/// The dominated variants, each with its dominator.
+fn dominators(standings: &Frontier) -> impl Iterator<Item = (usize, usize)> {
+    let all = standings.standings.iter().enumerate();
+    all.filter_map(|(index, standing)| match standing {
+        FrontierStanding::Dominated(by) => Some((index, *by)),
+        FrontierStanding::OnFrontier | FrontierStanding::Unknown => None,
+    })
+}
+
 /// The models with both values, and the others with what they lack.
 fn points<'a>(
     roster: &'a Roster,
     summary: &RunSummary,
+    axes: DecisionAxes,
 ) -> (Vec<DecisionPoint<'a>>, Vec<(&'a str, &'static str)>) {
     let (mut points, mut missing) = (Vec::new(), Vec::new());
     for model in &roster.models {
         let variant = model.summary(summary);
-        let cost = mean_cost(variant);
-        let distribution = speed_distribution(&variant.figures, roster.speed);
-        let time = distribution.and_then(|all| all.percentile(Percentile::P50));
-        match (cost, time) {
-            (Some((cost, cost_interval)), Some(time)) => points.push(DecisionPoint {
-                model,
-                cost,
-                cost_interval,
-                time: time.value,
-                time_interval: time.interval.unwrap_or(Interval::NONE),
-            }),
-            (None, Some(_)) => missing.push((model.name.as_str(), "its price is not known")),
+        let cost = match axes {
+            DecisionAxes::PassedCostAndSpeed => {
+                let cost = variant.figures.cost_per_passed();
+                cost.map(|cost| (cost, Interval::NONE))
+            }
+            _ => mean_cost(variant),
+        };
+        let value = match axes {
+            DecisionAxes::CostAndQuality => not_passed(variant),
+            _ => median_time(variant, roster.speed),
+        };
+        match (cost, value) {
+            (Some((cost, cost_interval)), Some((value, value_interval))) => {
+                points.push(DecisionPoint {
+                    model,
+                    cost,
+                    cost_interval,
+                    value,
+                    value_interval,
+                });
+            }
+            (None, Some(_)) => missing.push((
+                model.name.as_str(),
+                match axes {
+                    DecisionAxes::PassedCostAndSpeed => {
+                        "its price is not known, or no answer passed"
+                    }
+                    _ => "its price is not known",
+                },
+            )),
             (Some(_), None) => missing.push((model.name.as_str(), "it has too few answers")),
             (None, None) => {
                 missing.push((
@@ -135,45 +257,76 @@ fn points<'a>(
     (points, missing)
 }
 
-/// The models that no other beats in both cost and time, by cost.
+fn median_time(variant: &VariantSummary, speed: Metric) -> Option<(f64, Interval)> {
+    let median = speed_distribution(&variant.figures, speed)?.percentile(Percentile::P50)?;
+    Some((median.value, median.interval.unwrap_or(Interval::NONE)))
+}
+
+/// The share of graded answers that did not pass.
+fn not_passed(variant: &VariantSummary) -> Option<(f64, Interval)> {
+    let rate = variant.means.pass_rate?;
+    let interval = rate.interval.unwrap_or(Interval::NONE);
+    let interval = Interval {
+        lower: interval.upper.map(|upper| 1.0 - upper),
+        upper: interval.lower.map(|lower| 1.0 - lower),
+    };
+    Some((1.0 - rate.value, interval))
+}
+
+/// The models that no other beats in both values, by cost.
 fn frontier<'a, 'b>(points: &'b [DecisionPoint<'a>]) -> Vec<&'b DecisionPoint<'a>> {
     let mut sorted: Vec<&DecisionPoint<'_>> = points.iter().collect();
-    sorted.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.time.total_cmp(&b.time)));
-    let mut fastest = f64::INFINITY;
+    sorted.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.value.total_cmp(&b.value)));
+    let mut best = f64::INFINITY;
     sorted.retain(|point| {
-        let is_faster = point.time < fastest;
-        fastest = fastest.min(point.time);
-        is_faster
+        let is_better = point.value < best;
+        best = best.min(point.value);
+        is_better
     });
     sorted
 }
 
-fn frontier_sentence(points: &[DecisionPoint<'_>]) -> String {
+/// The frontier of a chart; `better`: what one model does better than another beside its cost.
+fn frontier_sentence(points: &[DecisionPoint<'_>], better: &str) -> String {
     let names: Vec<&str> = frontier(points)
         .iter()
         .map(|point| point.model.name.as_str())
         .collect();
+    let most = match better {
+        "is faster" => "is the fastest",
+        _ => "passes most often",
+    };
     match names.as_slice() {
         [name] => format!(
-            "{name} costs least and is the fastest: it is the whole frontier, and every other model lies in the \
+            "{name} costs least and {most}: it is the whole frontier, and every other model lies in the \
              shaded area."
         ),
         names => format!(
-            "The frontier is {}: each other model lies in the shaded area, where one of these costs less and is \
-             faster.",
+            "The frontier is {}: each other model lies in the shaded area, where one of these costs less and {better}.",
             names.join(", ")
         ),
     }
 }
 
-fn decision_chart(roster: &Roster, points: &[DecisionPoint<'_>]) -> Markup {
-    let speed = roster.speed_name();
-    let texts: Vec<String> = points.iter().map(|point| point.text(speed)).collect();
-    let description = format!(
-        "Mean cost per request against median {}, both on logarithmic scales. {}.",
-        roster.speed_words(),
-        texts.join("; ")
-    );
+fn decision_chart(
+    roster: &Roster,
+    points: &[DecisionPoint<'_>],
+    words: DecisionWords<'_>,
+    standings: &Frontier,
+) -> Markup {
+    let texts: Vec<String> = points.iter().map(|point| point.text(words)).collect();
+    let value_words = match words.axes {
+        DecisionAxes::CostAndQuality => "share of answers that did not pass".to_owned(),
+        _ => format!(
+            "median {}, both on logarithmic scales",
+            roster.speed_words()
+        ),
+    };
+    let cost_words = match words.axes {
+        DecisionAxes::PassedCostAndSpeed => "Cost of an answer that passed",
+        _ => "Mean cost per request",
+    };
+    let description = format!("{cost_words} against {value_words}. {}.", texts.join("; "));
     let is_on_frontier = |point: &DecisionPoint<'_>| {
         frontier(points)
             .iter()
@@ -185,26 +338,42 @@ fn decision_chart(roster: &Roster, points: &[DecisionPoint<'_>]) -> Markup {
             vec![
                 point.model.marked_name(),
                 point.cost_cell().shown(true),
-                point.time_cell().shown(true),
+                point.value_cell(words.axes).shown(true),
                 if is_on_frontier(point) { "yes" } else { "no" }.to_owned(),
             ]
         })
         .collect();
-    let time_heading = format!("{speed} p50");
-    let headings = [
-        "model",
-        "cost/request",
-        time_heading.as_str(),
-        "on the frontier",
-    ];
-    let table = plain_table("Cost and speed, with 95 % intervals", &headings, &rows);
+    let (id, title, caption, cost_heading) = match words.axes {
+        DecisionAxes::CostAndSpeed => (
+            "chart-decision",
+            "Cost and speed of each model",
+            "Cost and speed, with 95 % intervals",
+            "cost/request",
+        ),
+        DecisionAxes::PassedCostAndSpeed => (
+            "chart-decision",
+            "Cost of a passed answer and speed of each model",
+            "Cost and speed, with 95 % intervals of times",
+            "cost/passed answer",
+        ),
+        DecisionAxes::CostAndQuality => (
+            "chart-quality",
+            "Cost and quality of each model",
+            "Cost and quality, with 95 % intervals",
+            "cost/request",
+        ),
+    };
+    let headings = ["model", cost_heading, words.value, "on the frontier"];
+    let table = plain_table(caption, &headings, &rows);
     let text = ChartText {
-        id: "chart-decision",
-        title: "Cost and speed of each model",
+        id,
+        title,
         description: &description,
         has_marks: true,
     };
-    chart(&text, &table, |canvas| draw(canvas, points, speed))
+    chart(&text, &table, |canvas| {
+        draw(canvas, points, words, standings)
+    })
 }
 
 /// The plot area of the chart.
@@ -217,7 +386,7 @@ struct Plot {
 }
 
 impl Plot {
-    fn new(canvas: &Canvas, points: &[DecisionPoint<'_>]) -> Option<Self> {
+    fn new(canvas: &Canvas, points: &[DecisionPoint<'_>], axes: DecisionAxes) -> Option<Self> {
         let area = Area {
             left: if canvas.is_narrow { 48.0 } else { 64.0 },
             top: 28.0,
@@ -238,14 +407,19 @@ impl Plot {
         let costs = points
             .iter()
             .flat_map(|point| ends(point.cost, point.cost_interval));
-        let times = points
+        let values = points
             .iter()
-            .flat_map(|point| ends(point.time, point.time_interval));
+            .flat_map(|point| ends(point.value, point.value_interval));
         let x = ValueAxis::log(costs, (from, area.right))
             .or_else(|| ValueAxis::linear([0.0, 1.0], (from, area.right)));
         Some(Self {
             x: x?,
-            y: ValueAxis::log(times, (area.bottom, area.top))?,
+            y: match axes {
+                DecisionAxes::CostAndQuality => {
+                    ValueAxis::from_zero(values, (area.bottom, area.top))
+                }
+                _ => ValueAxis::log(values, (area.bottom, area.top))?,
+            },
             free: has_free.then_some(area.left + 24.0),
             area,
         })
@@ -256,13 +430,18 @@ impl Plot {
             Some(free) if point.cost <= 0.0 => free,
             _ => self.x.at(point.cost),
         };
-        (x, self.y.at(point.time))
+        (x, self.y.at(point.value))
     }
 }
 
-fn draw(canvas: &Canvas, points: &[DecisionPoint<'_>], speed: &str) -> Drawing {
+fn draw(
+    canvas: &Canvas,
+    points: &[DecisionPoint<'_>],
+    words: DecisionWords<'_>,
+    standings: &Frontier,
+) -> Drawing {
     let height = if canvas.is_narrow { 352.0 } else { 400.0 };
-    let Some(plot) = Plot::new(canvas, points) else {
+    let Some(plot) = Plot::new(canvas, points, words.axes) else {
         return Drawing {
             height,
             shapes: html! {},
@@ -278,13 +457,13 @@ fn draw(canvas: &Canvas, points: &[DecisionPoint<'_>], speed: &str) -> Drawing {
     let shapes = html! {
         path.dom d=(dominated) {}
         path.front d=(step) {}
-        (axes(canvas, &plot, speed))
+        (axes(canvas, &plot, words))
         @for point in points.iter().filter(|point| point.model.is_reference) {
             @let (x, y) = plot.at(point);
             (line("refl", (x, top), (x, bottom)))
             (line("refl", (left, y), (right, y)))
         }
-        (marks(&plot, points, speed))
+        (marks(&plot, points, words, standings))
     };
     Drawing { height, shapes }
 }
@@ -305,7 +484,7 @@ fn frontier_paths(plot: &Plot, points: &[DecisionPoint<'_>]) -> (String, String)
     (format!("{step}V{}Z", px(top)), step)
 }
 
-fn axes(canvas: &Canvas, plot: &Plot, speed: &str) -> Markup {
+fn axes(canvas: &Canvas, plot: &Plot, words: DecisionWords<'_>) -> Markup {
     let Area {
         left,
         top,
@@ -313,6 +492,14 @@ fn axes(canvas: &Canvas, plot: &Plot, speed: &str) -> Markup {
         bottom,
     } = plot.area;
     let has_priced = plot.x.ticks(70.0);
+    let cost = match words.axes {
+        DecisionAxes::PassedCostAndSpeed => "cost per passed answer, log scale →",
+        _ => "mean cost per request, log scale →",
+    };
+    let value = match words.axes {
+        DecisionAxes::CostAndQuality => "↑ answers that did not pass".to_owned(),
+        _ => format!("↑ {}, log scale", words.value),
+    };
     html! {
         (line("ax", (left, bottom), (right, bottom)))
         @for tick in has_priced {
@@ -327,15 +514,20 @@ fn axes(canvas: &Canvas, plot: &Plot, speed: &str) -> Markup {
         @for tick in plot.y.ticks(34.0) {
             @let y = plot.y.at(tick);
             (line("grid", (left, y), (right, y)))
-            (label(left - 6.0, y + 4.0, "tick", Anchor::End, &tick_time(tick)))
+            (label(left - 6.0, y + 4.0, "tick", Anchor::End, &words.axes.tick(tick)))
         }
-        (label(if canvas.is_narrow { 0.0 } else { 24.0 }, 14.0, "lab", Anchor::Start, &format!("↑ {speed} p50, log scale")))
-        (label(right, bottom + 38.0, "lab", Anchor::End, "mean cost per request, log scale →"))
+        (label(if canvas.is_narrow { 0.0 } else { 24.0 }, 14.0, "lab", Anchor::Start, &value))
+        (label(right, bottom + 38.0, "lab", Anchor::End, cost))
     }
 }
 
 /// The crosses, marks and names; the reference is named first.
-fn marks(plot: &Plot, points: &[DecisionPoint<'_>], speed: &str) -> Markup {
+fn marks(
+    plot: &Plot,
+    points: &[DecisionPoint<'_>],
+    words: DecisionWords<'_>,
+    standings: &Frontier,
+) -> Markup {
     let mut taken: Vec<Area> = Vec::new();
     for point in points {
         let (x, y) = plot.at(point);
@@ -369,7 +561,9 @@ fn marks(plot: &Plot, points: &[DecisionPoint<'_>], speed: &str) -> Markup {
             @let (across, along) = cross(plot, point);
             @let name = fitted(&point.model.marked_name(), room, NAME_SIZE);
             @let placed = place((x, y), text_width(&name, NAME_SIZE), &plot.area, &mut taken);
-            (focusable(&point.text(speed), &format!("pick {}", point.model.class()), &html! {
+            @let is_dominated = standings.has_quality && dominators(standings).any(|(index, _)| index == point.model.index);
+            @let faint = if is_dominated { " faint" } else { "" };
+            (focusable(&point.text(words), &format!("pick {}{faint}", point.model.class()), &html! {
                 (line("iv", (across.0, y), (across.1, y)))
                 (line("iv", (x, along.0), (x, along.1)))
                 @if let Some(end) = placed.leader { (line("lead", (x, y), end)) }
@@ -394,8 +588,8 @@ fn cross(plot: &Plot, point: &DecisionPoint<'_>) -> ((f64, f64), (f64, f64)) {
         (x, x)
     };
     let along = (
-        end(&plot.y, point.time_interval.lower, y),
-        end(&plot.y, point.time_interval.upper, y),
+        end(&plot.y, point.value_interval.lower, y),
+        end(&plot.y, point.value_interval.upper, y),
     );
     (across, along)
 }

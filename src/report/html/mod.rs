@@ -30,7 +30,7 @@ use maud::{Markup, html};
 use crate::record::Manifest;
 use crate::suite::Metric;
 use crate::units::one_line;
-use crate::verdict::{Evaluation, RunSummary, RunTimings};
+use crate::verdict::{Evaluation, RunSummary, RunTimings, frontier};
 
 use super::view::View;
 
@@ -75,7 +75,7 @@ pub(super) fn run_page(run: &RunPage<'_>) -> String {
         (
             "decision",
             "Cost and speed",
-            decision::section(&roster, summary),
+            decision::section(&roster, summary, &frontier(summary, *speed)),
         ),
         (
             "distribution",

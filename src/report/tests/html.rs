@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::record::Grade;
 use crate::verdict::fixture::plain_run;
 
 use super::*;
@@ -381,4 +382,41 @@ fn colours_can_be_read() {
             }
         }
     }
+}
+
+#[test]
+fn a_graded_run_has_a_chart_of_quality_and_names_what_is_dominated() {
+    // The candidate costs more and is right less often, but is faster: it is on the frontier until it is slower, too.
+    let graded = |ttft_ms: u64| {
+        let run = manifest(&["a/good", "a/bad"], &["p", "q", "r", "s"], 4);
+        let samples = (0..32).map(|trial| {
+            let is_bad = trial % 2 == 1;
+            let mut sample = answered(&run, trial, if is_bad { ttft_ms } else { 400 });
+            let right = !is_bad || trial % 4 == 1;
+            sample.grades = vec![Grade::new("right", f64::from(u8::from(right)), right)];
+            sample.cost_usd = if is_bad { "0.002" } else { "0.001" }.parse().ok();
+            sample
+        });
+        let samples: Vec<Sample> = samples.collect();
+        let page = page(&run, &samples);
+        assert_sound(&page);
+        let csv = render(&read(&run, &samples), ReportFormat::ComparisonCsv);
+        (page, on_its_side(csv.as_bytes()))
+    };
+    let (faster, columns) = graded(200);
+    assert!(faster.contains("id=\"chart-quality\"") && faster.contains("cost per passed answer"));
+    assert!(
+        faster.contains("no model is dominated by another"),
+        "{columns}"
+    );
+    assert!(columns.contains("\ndominated_by:  |\n"), "{columns}");
+    let (slower, columns) = graded(500);
+    assert!(slower.contains("these are dominated, and drawn faint: bad (by good)"));
+    assert!(slower.contains("class=\"pick m1 faint\""));
+    assert!(columns.contains("\ndominated_by:  | a/good\n"), "{columns}");
+    // Half of its answers pass: a passed one costs twice as much.
+    assert!(
+        slower.contains("bad: $0.00400 per passed answer"),
+        "{columns}"
+    );
 }

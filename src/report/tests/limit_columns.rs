@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{Rates, TokenPrices};
 use crate::record::{Grade, ModelPrices, summarize_gaps};
-use crate::suite::{Gate, GateLimit, LimitBound, Quantity, Unit};
+use crate::suite::{Gate, GateLimit, LimitBound, Metric, Quantity, Unit};
 use crate::units::{Nanos, Usd};
 use crate::verdict::fixture::plain_run;
-use crate::verdict::{EvidenceFold, LimitCheck, LimitStatus, hopeless_limit};
+use crate::verdict::{EvidenceFold, LimitCheck, LimitStatus, frontier, hopeless_limit};
 
 use super::*;
 
 #[rustfmt::skip] // A table reads as a table.
 /// Columns of `comparison.csv` without a limit, each with what stands in its place.
-const NO_LIMIT: [(&str, &[&str]); 6] = [
+const NO_LIMIT: [(&str, &[&str]); 7] = [
     (
         "what the row is of",
         &["variant", "model", "reference", "prices_date", "status", "simulated"],
@@ -36,6 +36,7 @@ const NO_LIMIT: [(&str, &[&str]); 6] = [
             "ratio_completion_tokens_mean", "ratio_cost_mean", "ratio_cache_hit_ttft_p50",
         ],
     ),
+    ("a comparison of all variants", &["dominated_by"]),
     ("a property of the price list", &["cache_break_even_reuses"]),
     ("limited as its complement, `error_rate`", &["completed_share"]),
 ];
@@ -51,13 +52,14 @@ fn key_of(column: &str) -> String {
 }
 
 /// A column of `samples.csv` that measures a trial, and the quantity that limits it over trials.
-const OF_SAMPLES: [(&str, &str); 30] = [
+const OF_SAMPLES: [(&str, &str); 31] = [
     ("outcome", "error_rate"),
     ("lag_ns", "lag_p95"),
     ("connect_ns", "connect_p95"),
     ("headers_ns", "headers_p95"),
     ("ttft_ns", "ttft_p95"),
     ("ttfa_ns", "ttfa_p95"),
+    ("first_unit_ns", "first_unit_p95"),
     ("last_token_ns", "last_token_p95"),
     ("latency_ns", "latency_p95"),
     ("experienced_ttft_ns", "experienced_ttft_p95"),
@@ -165,7 +167,8 @@ fn every_metric_of_the_table_can_be_a_limit() {
     // A metric that is shown and cannot be held to anything will not be looked at for long.
     let (run, samples) = limited_run(false);
     let report = read(&run, &samples);
-    let table = columns::comparison(&report.summary, None, ("complete", true));
+    let frontier = frontier(&report.summary, Metric::Ttft);
+    let table = columns::comparison(&report.summary, &frontier, None, ("complete", true));
     let label = &run.suite.variants[0].label;
     let checks: Vec<&LimitCheck> = (report.evaluation.limits.iter())
         .filter(|check| check.variant == *label)

@@ -60,6 +60,15 @@ fn comparison_csv_of_a_small_run() {
     ttfa_p99_ms:  |
     ttfa_min_ms: 400.000 | 201.000
     ttfa_max_ms: 442.000 | 211.000
+    first_unit_n: 7 | 6
+    first_unit_mean_ms: 451.429 | 236.000
+    first_unit_p50_ms: 454.000 | 236.000
+    first_unit_p75_ms: 465.000 | 239.167
+    first_unit_p90_ms:  |
+    first_unit_p95_ms:  |
+    first_unit_p99_ms:  |
+    first_unit_min_ms: 430.000 | 231.000
+    first_unit_max_ms: 472.000 | 241.000
     experienced_ttft_n: 7 | 6
     experienced_ttft_mean_ms: 421.429 | 206.000
     experienced_ttft_p50_ms: 424.000 | 206.000
@@ -177,6 +186,7 @@ fn comparison_csv_of_a_small_run() {
     cost_usd_per_passed:  |
     latency_per_completed_ms: 526.000 | 364.000
     latency_per_passed_ms:  |
+    dominated_by:  |
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -197,6 +207,16 @@ fn comparison_csv_of_a_small_run() {
     ttfa_p95_ms_upper:  |
     ttfa_p99_ms_lower:  |
     ttfa_p99_ms_upper:  |
+    first_unit_p50_ms_lower: 430.000 | 231.000
+    first_unit_p50_ms_upper: 472.000 | 241.000
+    first_unit_p75_ms_lower: 442.000 | 233.000
+    first_unit_p75_ms_upper:  |
+    first_unit_p90_ms_lower:  |
+    first_unit_p90_ms_upper:  |
+    first_unit_p95_ms_lower:  |
+    first_unit_p95_ms_upper:  |
+    first_unit_p99_ms_lower:  |
+    first_unit_p99_ms_upper:  |
     experienced_ttft_p50_ms_lower: 400.000 | 201.000
     experienced_ttft_p50_ms_upper: 442.000 | 211.000
     experienced_ttft_p75_ms_lower: 412.000 | 203.000
@@ -283,9 +303,9 @@ fn samples_csv_of_two_samples() {
     // Stored names and nanoseconds; a failure has empty fields, never zeros; no text of answers.
     let (run, samples) = failing_run();
     insta::assert_snapshot!(samples_csv(&run, &samples[12..14]), @"
-    trial,slot,round,prompt,prompt_digest,repetition,variant,model,weight,tags,outcome,answered,failure,error_status,error_type,error_message,request_id,sent_ns,scheduled_ns,lag_ns,connect_ns,headers_ns,ttft_ns,ttfa_ns,last_token_ns,latency_ns,experienced_ttft_ns,gaps_count,gaps_mean_ns,gaps_p50_ns,gaps_p95_ns,gaps_max_ns,gaps_coalesced,answer_chars,reasoning_chars,first_chunk_chars,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens,cache_write_tokens,output_rate,end_to_end_rate,chars_per_second,finish_reason,cost_usd,billed_usd,surcharge_usd,market_usd,provider,served_model,generation_id,flags,attempts,passed,score,failed_checks,metadata
-    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1.0,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,,0.0005,azure,,gen_12,,1,,,,
-    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1.0,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1,,,,
+    trial,slot,round,prompt,prompt_digest,repetition,variant,model,weight,tags,outcome,answered,failure,error_status,error_type,error_message,request_id,sent_ns,scheduled_ns,lag_ns,connect_ns,headers_ns,ttft_ns,ttfa_ns,first_unit_ns,last_token_ns,latency_ns,experienced_ttft_ns,gaps_count,gaps_mean_ns,gaps_p50_ns,gaps_p95_ns,gaps_max_ns,gaps_coalesced,answer_chars,reasoning_chars,first_chunk_chars,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens,cache_write_tokens,output_rate,end_to_end_rate,chars_per_second,finish_reason,cost_usd,billed_usd,surcharge_usd,market_usd,provider,served_model,generation_id,flags,attempts,passed,score,failed_checks,metadata
+    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1.0,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,466000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,,0.0005,azure,,gen_12,,1,,,,
+    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1.0,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1,,,,
     ");
 }
 
@@ -349,6 +369,11 @@ fn the_comparison_as_json() {
           "ttfa_p50_ms": 100.5,
           "ttfa_min_ms": 100.0,
           "ttfa_max_ms": 101.0,
+          "first_unit_n": 2,
+          "first_unit_mean_ms": 130.5,
+          "first_unit_p50_ms": 130.5,
+          "first_unit_min_ms": 130.0,
+          "first_unit_max_ms": 131.0,
           "experienced_ttft_n": 2,
           "experienced_ttft_mean_ms": 100.5,
           "experienced_ttft_p50_ms": 100.5,
@@ -434,6 +459,7 @@ fn the_comparison_as_json() {
           "low_n": [
             "ttft_p50_ms",
             "ttfa_p50_ms",
+            "first_unit_p50_ms",
             "experienced_ttft_p50_ms",
             "latency_p50_ms",
             "gap_p90_ms",

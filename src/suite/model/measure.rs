@@ -31,6 +31,7 @@ pub enum Unit {
 pub enum Measure {
     Ttft,
     Ttfa,
+    FirstUnit,
     ExperiencedTtft,
     Latency,
     Gap,
@@ -135,9 +136,10 @@ const OF_A_PART: &[Statistic] = &[P50, P95, Max];
 const OF_A_COUNT: &[Statistic] = &[Mean, Max];
 
 #[rustfmt::skip] // A table reads as a table.
-const MEASURES: [MeasureEntry; 28] = [
+const MEASURES: [MeasureEntry; 29] = [
     (Measure::Ttft, "ttft", Unit::Time, ALL_STATISTICS, "time to first token"),
     (Measure::Ttfa, "ttfa", Unit::Time, ALL_STATISTICS, "time to the first token of the answer"),
+    (Measure::FirstUnit, "first_unit", Unit::Time, ALL_STATISTICS, "time to the first useful unit of the answer"),
     (Measure::ExperiencedTtft, "experienced_ttft", Unit::Time, ALL_STATISTICS, "time to first token, retries included"),
     (Measure::Latency, "latency", Unit::Time, ALL_STATISTICS, "time to the end of the answer"),
     (Measure::Gap, "gap", Unit::Time, ALL_STATISTICS, "gaps between chunks, of all answers together"),

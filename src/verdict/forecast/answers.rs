@@ -11,6 +11,7 @@ use crate::record::{Manifest, Sample};
 use crate::units::Usd;
 
 use super::Mix;
+use super::passed::GradedAnswers;
 
 /// The shortest prompt that is assumed to be cached, in tokens: the minimum of most providers.
 pub const CACHED_FROM_TOKENS: u64 = 1_024;
@@ -47,6 +48,8 @@ pub struct RunAnswers {
 pub(super) struct VariantAnswers {
     /// One list a prompt, in the order of the suite.
     pub(super) prompts: Vec<Vec<AnswerCost>>,
+    /// Graded answers of each prompt, in the same order.
+    pub(super) grades: Vec<GradedAnswers>,
     /// Samples, answered or not.
     pub(super) trials: u64,
     /// Answers, with known cost or not.
@@ -80,6 +83,7 @@ impl AnswersFold {
         let variants = suite.variants.iter().map(|variant| variant.label.clone());
         let empty = VariantAnswers {
             prompts: vec![Vec::new(); suite.prompts.len()],
+            grades: vec![GradedAnswers::default(); suite.prompts.len()],
             ..VariantAnswers::default()
         };
         Self {
@@ -108,6 +112,11 @@ impl AnswersFold {
             !attempt.outcome.answered() && !attempt.outcome.costs_nothing(attempt.status)
         });
         variant.paid_failures += failed.count() as u64;
+        if let Some(passed) = sample.passed() {
+            let grades = &mut variant.grades[prompt];
+            grades.graded += 1;
+            grades.passed += u64::from(passed);
+        }
         if answered {
             variant.answered += 1;
             variant.prompts[prompt].push(AnswerCost {

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::catalog::{Rates, TokenCounts, TokenPrices, cost};
-use crate::record::{Manifest, Outcome, Sample, Usage};
+use crate::record::{Grade, Manifest, Outcome, Sample, Usage};
 use crate::units::Usd;
 use crate::verdict::fixture;
 
@@ -470,4 +470,73 @@ fn intervals_hold_the_true_month() {
     strong skew (1.0), few have most: 94.0 %
     strong skew (1.0), all there is: 95.8 %
     ");
+}
+
+/// Grades the answers of a run: of each prompt the first ones pass.
+fn graded(mut samples: Vec<Sample>, passing: impl Fn(&Sample) -> bool) -> Vec<Sample> {
+    for sample in &mut samples {
+        let right = passing(sample);
+        sample.grades = vec![Grade::new("right", f64::from(u8::from(right)), right)];
+    }
+    samples
+}
+
+#[test]
+fn an_answer_that_passes_pays_for_those_that_do_not() {
+    // Four prompts, two answers each of one cent; one of two passes everywhere, so a passed answer costs two cents.
+    let cent = Usd::PICO / 100;
+    let costs: Vec<Vec<Vec<i128>>> = vec![vec![vec![cent]; 2]; 4];
+    let (manifest, samples) = run(&["a/x"], &costs);
+    let samples = graded(samples, |sample| sample.repetition == 1);
+    for complete in [false, true] {
+        let options = ForecastOptions {
+            mix_complete: complete,
+            retry_rate: Some(0.5),
+            ..terms(&manifest)
+        };
+        let found = forecast(&manifest.suite, &answers(&manifest, &samples), &options);
+        let passed = recorded(&found, "a/x").passed.unwrap();
+        assert!((passed.pass_rate - 0.5).abs() < 1e-12 && (passed.month - 5e5).abs() < 1e-6);
+        // Half of the requests are paid twice.
+        assert!(
+            (passed.per_passed.unwrap() - 0.03).abs() < 1e-12,
+            "{passed:?}"
+        );
+    }
+    let none = graded(samples.clone(), |_| false);
+    let found = forecast(
+        &manifest.suite,
+        &answers(&manifest, &none),
+        &terms(&manifest),
+    );
+    let passed = recorded(&found, "a/x").passed.unwrap();
+    assert_eq!((passed.pass_rate, passed.per_passed), (0.0, None));
+    let (manifest, ungraded) = run(&["a/x"], &costs);
+    let found = forecast(
+        &manifest.suite,
+        &answers(&manifest, &ungraded),
+        &terms(&manifest),
+    );
+    assert_eq!(recorded(&found, "a/x").passed, None);
+}
+
+proptest! {
+    // Whatever the costs and grades, a passed answer costs no less than an answer, and intervals hold their points.
+    #[test]
+    fn a_passed_answer_costs_no_less(costs in some_costs(), seed in any::<u64>(), complete in any::<bool>()) {
+        let (manifest, samples) = run(&["a/x", "a/y"], &costs);
+        let samples = graded(samples, |sample| (seed >> (sample.trial % 60)) & 1 == 1 || sample.repetition == 1);
+        let options = ForecastOptions { mix_complete: complete, ..terms(&manifest) };
+        let found = forecast(&manifest.suite, &answers(&manifest, &samples), &options);
+        let monthly = recorded(&found, "a/x");
+        let passed = monthly.passed.unwrap();
+        prop_assert!((0.0..=1.0 + 1e-12).contains(&passed.pass_rate));
+        let holds = |interval: Interval, point: f64| {
+            interval.lower.is_none_or(|end| end <= point * (1.0 + 1e-9)) && interval.upper.is_none_or(|end| end >= point * (1.0 - 1e-9))
+        };
+        prop_assert!(holds(passed.pass_rate_interval, passed.pass_rate), "{passed:?}");
+        let per_passed = passed.per_passed.unwrap();
+        prop_assert!(per_passed >= monthly.per_request * (1.0 - 1e-9));
+        prop_assert!(holds(passed.per_passed_interval, per_passed), "{passed:?}");
+    }
 }

@@ -58,6 +58,7 @@ proptest! {
         prop_assert!(split.first_token <= split.last_token);
         prop_assert!(split.first_answer <= split.last_token);
         prop_assert!(split.first_answer.is_none_or(|answer| split.first_token <= Some(answer)));
+        prop_assert!(split.first_unit.is_none_or(|unit| split.first_answer <= Some(unit) && unit <= split.end));
         prop_assert!(split.last_token.is_none_or(|last| last <= split.end));
         let span = split.last_token.unwrap_or_default().since(split.first_token.unwrap_or_default());
         let gaps: u64 = split.gaps.gaps.iter().map(|gap| gap.0).sum();

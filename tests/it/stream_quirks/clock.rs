@@ -52,6 +52,57 @@ fn item_03_a_tool_call_is_an_answer() {
 }
 
 #[test]
+fn the_first_unit_is_a_sentence_a_call_or_json() {
+    // A user reads a sentence and a program a value: tokens before their end are of no use to either.
+    let unit = |frames: &[&str], reason: &str| {
+        let mut all: Vec<String> = frames.iter().map(|text| content(text)).collect();
+        all.extend([finish(reason), DONE.to_owned()]);
+        streamed(&all).first_unit
+    };
+    assert_eq!(
+        unit(&["It is", " Paris.", " It", " lies"], "stop"),
+        Some(ms(20))
+    );
+    assert_eq!(
+        unit(&["It", " is", " 3", ".", "14 m"], "stop"),
+        Some(ms(50))
+    );
+    assert_eq!(unit(&["It", " is"], "length"), None);
+    assert_eq!(
+        unit(&["{", r#"\"a\": [1, 2]"#, "}", "\\n"], "stop"),
+        Some(ms(30))
+    );
+    assert_eq!(unit(&["{", r#"\"a\": [1, 2"#], "length"), None);
+    let call = |part: &str| {
+        delta(&format!(
+            r#"{{"tool_calls":[{{"index":0,"id":"call_1","function":{{"name":"weather","arguments":{part}}}}}]}}"#
+        ))
+    };
+    let frames = [
+        call(r#""{\"c""#),
+        call(r#""ity\":""#),
+        call(r#""\"Oslo\"}""#),
+    ];
+    let reading = streamed(&[
+        &frames[0],
+        &frames[1],
+        &frames[2],
+        &content("x"),
+        &finish("tool_calls"),
+        DONE,
+    ]);
+    assert_eq!(reading.first_unit, Some(ms(30)));
+    assert_eq!(reading.tool_calls[0].arguments, r#"{"city":"Oslo"}"#);
+    let refusal = delta(r#"{"refusal":"I cannot. No."}"#);
+    assert_eq!(
+        streamed(&[ROLE, &refusal, &finish("stop"), DONE]).first_unit,
+        None
+    );
+    let whole = recording(&[&content("It is. Yes."), &finish("stop"), DONE]);
+    assert_eq!(read(&whole, false).first_unit, None);
+}
+
+#[test]
 fn item_04_a_refusal_is_output_and_is_flagged() {
     // A refusal took time and tokens, but it is no answer to compare.
     let refusal = delta(r#"{"refusal":"I cannot"}"#);

@@ -63,6 +63,7 @@ pub(crate) fn timeless(reading: Reading) -> Reading {
         headers: None,
         first_token: reading.first_token.map(|_| Nanos::ZERO),
         first_answer: reading.first_answer.map(|_| Nanos::ZERO),
+        first_unit: reading.first_unit.map(|_| Nanos::ZERO),
         last_token: reading.last_token.map(|_| Nanos::ZERO),
         end: Nanos::ZERO,
         gaps: GapList::default(),
