@@ -19,17 +19,21 @@ const BOUND_LEVEL: f64 = 0.9;
 /// Mean tokens of an answer without reasoning, without a limit and without past answers.
 const UNLIMITED_ANSWER: u32 = 300;
 
-/// Mean tokens of an answer without a limit, reasoning included, at this effort.
-const fn unlimited_answer(effort: Option<ReasoningEffort>) -> u32 {
-    let reasoning = match effort {
+/// The mean tokens of reasoning of an answer without a token limit.
+pub const fn expected_reasoning(effort: Option<ReasoningEffort>) -> u32 {
+    match effort {
         None | Some(ReasoningEffort::None | ReasoningEffort::Minimal) => 0,
         Some(ReasoningEffort::Low) => 500,
         Some(ReasoningEffort::Medium) => 1_500,
         Some(ReasoningEffort::High) => 4_000,
         Some(ReasoningEffort::Xhigh) => 8_000,
         Some(ReasoningEffort::Max) => 16_000,
-    };
-    UNLIMITED_ANSWER + reasoning
+    }
+}
+
+/// Mean tokens of an answer without a limit, reasoning included, at this effort.
+const fn unlimited_answer(effort: Option<ReasoningEffort>) -> u32 {
+    UNLIMITED_ANSWER + expected_reasoning(effort)
 }
 
 /// The mean length of an answer under a limit, in tokens, if unlimited ones have this mean.
@@ -47,11 +51,6 @@ fn limited_answer(mean: u32, limit: u64) -> u64 {
     )]
     let expected = expected.ceil() as u64;
     expected.min(limit)
-}
-
-/// The expected tokens of reasoning of an answer without a token limit.
-pub const fn expected_reasoning(effort: Option<ReasoningEffort>) -> u64 {
-    expected_by_effort(effort).1
 }
 
 /// The inputs of an estimate.

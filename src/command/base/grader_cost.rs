@@ -47,6 +47,7 @@ pub(in crate::command) fn graders_before_runs(
     let answers = EstimateInputs {
         suite,
         prompt_digests: &vec![String::new(); suite.prompts.len()],
+        repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog,
         past: &CostHistory::default(),
         warm_up: &warm_up_prompt(suite),
@@ -70,7 +71,7 @@ fn judge_estimate(
         });
         rubrics.collect()
     };
-    let verdict = VERDICT_TOKENS + expected_reasoning(judge.parameters.reasoning_effort);
+    let verdict = VERDICT_TOKENS + u64::from(expected_reasoning(judge.parameters.reasoning_effort));
     let most = judge.parameters.max_tokens.unwrap_or(verdict);
     let mut sums = GraderSums::new(&judge.model, catalog);
     for (index, prompt) in suite.prompts.iter().enumerate() {
