@@ -29,7 +29,7 @@ use super::base::samples::SampleReader;
 use super::base::stdio::{stderr, stdout};
 use super::base::{closing, exit, exposed, files};
 use super::run::cost_cap::limit_before_run;
-use super::run::deferred::{self, DeferredGrades, DeferredInputs, has_deferred, refuse_commands};
+use super::run::deferred::{self, DeferredGrades, DeferredInputs, refuse_commands};
 use super::run::job::{self, Job};
 use super::run::resume::{EndpointFiles, open_again, reports_of};
 
@@ -103,7 +103,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             let suite = files::suite(path, Reach::from_flag(*allow_outside))?;
             refuse_commands(&suite, deferred.allow_exec)?;
             let counts = regrade(&run, &manifest, &suite, path)?;
-            let later = if has_deferred(&suite) {
+            let later = if suite.has_deferred_checks() {
                 grade_deferred(&run, &mut manifest, &suite, deferred)?
             } else {
                 DeferredGrades::default()

@@ -49,6 +49,8 @@ pub(super) fn comparison(
             FrontierStanding::OnFrontier | FrontierStanding::Unknown => Figure::Absent,
         };
         row.put_figure("dominated_by", dominator);
+        let first_unit = variant.figures.first_unit_ns.as_ref();
+        put_spans(&mut row, "first_unit", first_unit);
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);
@@ -179,7 +181,6 @@ fn put_times(row: &mut FigureRow, variant: &VariantSummary) {
     let gaps = &variant.gaps.distribution;
     put_spans(row, "ttft", figures.ttft_ns.as_ref());
     put_spans(row, "ttfa", figures.ttfa_ns.as_ref());
-    put_spans(row, "first_unit", figures.first_unit_ns.as_ref());
     let experienced = figures.experienced_ttft_ns.as_ref();
     put_spans(row, "experienced_ttft", experienced);
     put_spans(row, "latency", figures.latency_ns.as_ref());

@@ -74,12 +74,6 @@ struct Pending {
     checks: Vec<(Result<DeferredTask, String>, Option<DeferredGrade>)>,
 }
 
-/// Returns true if a prompt of the suite has a deferred check.
-pub(in crate::command) fn has_deferred(suite: &Suite) -> bool {
-    let mut asserts = suite.prompts.iter().flat_map(|one| one.asserts.as_slice());
-    asserts.any(|assert| assert.check.is_deferred())
-}
-
 /// Refuses commands of a suite that the user did not allow.
 ///
 /// # Errors
@@ -103,7 +97,8 @@ pub(in crate::command) fn refuse_commands(suite: &Suite, allowed: bool) -> Resul
 
 /// Makes the deferred checks and stores the grades as amendments.
 pub(in crate::command) fn grade(inputs: &DeferredInputs<'_>) -> Result<DeferredGrades, Failure> {
-    let Some(grader) = Grader::new(inputs.suite).filter(|_| has_deferred(inputs.suite)) else {
+    let Some(grader) = Grader::new(inputs.suite).filter(|_| inputs.suite.has_deferred_checks())
+    else {
         return Ok(DeferredGrades::default());
     };
     let mut pending = pending(inputs, &grader)?;

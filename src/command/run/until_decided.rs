@@ -10,8 +10,6 @@ use crate::record::{Manifest, Sample};
 use crate::suite::{Gate, Metric, Suite};
 use crate::verdict::{EvidenceFold, InterimLooks, SequentialState, sequential_state};
 
-use super::deferred::has_deferred;
-
 /// The rounds after which a run of this suite checks for a decision.
 pub(super) fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
     let candidates = suite.variants.len().saturating_sub(1);
@@ -22,7 +20,7 @@ pub(super) fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
         )));
     }
     let gate = suite.gate.clone().unwrap_or_default();
-    if gate.is_primary(Metric::PassRate) && has_deferred(suite) {
+    if gate.is_primary(Metric::PassRate) && suite.has_deferred_checks() {
         return Err(Failure::usage(
             "--until-decided looks at verdicts during the run, and `pass_rate` waits for grades that are made after it (`judge`, \
              `similar`, `exec`): remove it, or `pass_rate` from `primary`",

@@ -3,115 +3,27 @@
 //! Owns the marks of the charts and the frontier within each. Must not know how costs and times were computed. Invariant: a
 //! model without a price or a time is named below the chart, never drawn at 0.
 
+mod points;
+
 use maud::{Markup, html};
 
-use crate::report::figure::{Figure, FigureCell, share};
+use crate::report::figure::Figure;
 use crate::stats::interval::Interval;
-use crate::stats::quantile::Percentile;
-use crate::suite::Metric;
-use crate::units::Usd;
-use crate::verdict::{Frontier, FrontierStanding, RunSummary, VariantSummary};
+use crate::verdict::{Frontier, FrontierStanding, RunSummary};
 
 use super::labels::{Area, place};
-use super::roster::{Roster, RosterEntry, shown_ns, speed_distribution, tick_money, tick_time};
+use super::roster::{Roster, RosterEntry, shown_ns, tick_money};
 use super::scale::ValueAxis;
 use super::svg::{
     Anchor, Canvas, ChartText, Drawing, chart, fitted, focusable, label, line, mark, push, px,
     text_width,
 };
 use super::tables::plain_table;
+pub(in crate::report::html) use points::mean_cost;
+use points::{DecisionAxes, DecisionPoint, DecisionWords, points};
 
 /// Size of the names in the chart.
 const NAME_SIZE: f64 = 12.5;
-
-/// The values of a chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DecisionAxes {
-    /// Cost of a request against the speed metric.
-    CostAndSpeed,
-    /// Cost of an answer that passed against the speed metric.
-    PassedCostAndSpeed,
-    /// Cost of a request against the share of answers that did not pass.
-    CostAndQuality,
-}
-
-/// A model with both values; less is better in both.
-struct DecisionPoint<'a> {
-    model: &'a RosterEntry,
-    /// Cost, USD.
-    cost: f64,
-    cost_interval: Interval,
-    /// Median time, ns, or a share.
-    value: f64,
-    value_interval: Interval,
-}
-
-/// The words of a chart.
-#[derive(Debug, Clone, Copy)]
-struct DecisionWords<'a> {
-    axes: DecisionAxes,
-    /// `TTFT p50`.
-    value: &'a str,
-    /// `per request`.
-    per: &'static str,
-}
-
-impl DecisionAxes {
-    fn figure(self, value: f64) -> Figure {
-        match self {
-            Self::CostAndQuality => share(value),
-            _ => Figure::from_ns(value),
-        }
-    }
-
-    fn tick(self, value: f64) -> String {
-        match self {
-            Self::CostAndQuality => format!("{:.0} %", value * 100.0),
-            _ => tick_time(value),
-        }
-    }
-}
-
-impl DecisionPoint<'_> {
-    fn cost_cell(&self) -> FigureCell {
-        FigureCell::within(
-            Figure::from_usd(self.cost),
-            self.cost_interval,
-            Figure::from_usd,
-        )
-    }
-
-    fn value_cell(&self, axes: DecisionAxes) -> FigureCell {
-        let figure: fn(f64) -> Figure = match axes {
-            DecisionAxes::CostAndQuality => share,
-            _ => Figure::from_ns,
-        };
-        FigureCell::within(axes.figure(self.value), self.value_interval, figure)
-    }
-
-    fn text(&self, words: DecisionWords<'_>) -> String {
-        format!(
-            "{}: {} {}, {} {}",
-            self.model.marked_name(),
-            self.cost_cell().shown(true),
-            words.per,
-            words.value,
-            self.value_cell(words.axes).shown(true)
-        )
-    }
-}
-
-/// The mean cost of a request with its interval: at list price, else at the gateway's.
-pub(super) fn mean_cost(variant: &VariantSummary) -> Option<(f64, Interval)> {
-    let money = &variant.figures.money;
-    let interval = if money.list.n > 0 {
-        variant.means.list_usd
-    } else {
-        variant.means.market_usd
-    };
-    let mean = variant.figures.ranked_cost().mean().map(Usd::as_f64)?;
-    Some((mean, interval))
-}
 
 /// Renders the section; nothing for one model.
 pub(super) fn section(roster: &Roster, summary: &RunSummary, standings: &Frontier) -> Markup {
@@ -125,9 +37,9 @@ pub(super) fn section(roster: &Roster, summary: &RunSummary, standings: &Frontie
     } else {
         DecisionAxes::CostAndSpeed
     };
-    let (points, missing) = points(roster, summary, axes);
+    let (drawn, missing) = points(roster, summary, axes);
     let (graded, _) = if is_graded {
-        self::points(roster, summary, DecisionAxes::CostAndQuality)
+        points(roster, summary, DecisionAxes::CostAndQuality)
     } else {
         (Vec::new(), Vec::new())
     };
@@ -149,16 +61,16 @@ pub(super) fn section(roster: &Roster, summary: &RunSummary, standings: &Frontie
     html! {
         section aria-labelledby="decision" {
             h2 id="decision" { @if is_graded { "Quality, cost and speed" } @else { "Cost and speed" } }
-            @if points.len() < 2 {
+            @if drawn.len() < 2 {
                 p { "Fewer than two models have both a price and a time, so that there is nothing to weigh." }
             } @else {
                 p {
                     "Left costs less, down is faster. Crosses are 95 % intervals; the dotted lines pass through the \
                      reference. "
                     @if is_graded { "The cost is that of an answer that passed: failures, retries and wrong answers are paid for. " }
-                    (frontier_sentence(&points, "is faster"))
+                    (frontier_sentence(&drawn, "is faster"))
                 }
-                (decision_chart(roster, &points, words, standings))
+                (decision_chart(roster, &drawn, words, standings))
             }
             @if graded.len() >= 2 {
                 p { "Left costs less, down is right more often. " (frontier_sentence(&graded, "passes more often")) }
@@ -204,73 +116,6 @@ fn dominators(standings: &Frontier) -> impl Iterator<Item = (usize, usize)> {
         FrontierStanding::Dominated(by) => Some((index, *by)),
         FrontierStanding::OnFrontier | FrontierStanding::Unknown => None,
     })
-}
-
-/// The models with both values, and the others with what they lack.
-fn points<'a>(
-    roster: &'a Roster,
-    summary: &RunSummary,
-    axes: DecisionAxes,
-) -> (Vec<DecisionPoint<'a>>, Vec<(&'a str, &'static str)>) {
-    let (mut points, mut missing) = (Vec::new(), Vec::new());
-    for model in &roster.models {
-        let variant = model.summary(summary);
-        let cost = match axes {
-            DecisionAxes::PassedCostAndSpeed => {
-                let cost = variant.figures.cost_per_passed();
-                cost.map(|cost| (cost, Interval::NONE))
-            }
-            _ => mean_cost(variant),
-        };
-        let value = match axes {
-            DecisionAxes::CostAndQuality => not_passed(variant),
-            _ => median_time(variant, roster.speed),
-        };
-        match (cost, value) {
-            (Some((cost, cost_interval)), Some((value, value_interval))) => {
-                points.push(DecisionPoint {
-                    model,
-                    cost,
-                    cost_interval,
-                    value,
-                    value_interval,
-                });
-            }
-            (None, Some(_)) => missing.push((
-                model.name.as_str(),
-                match axes {
-                    DecisionAxes::PassedCostAndSpeed => {
-                        "its price is not known, or no answer passed"
-                    }
-                    _ => "its price is not known",
-                },
-            )),
-            (Some(_), None) => missing.push((model.name.as_str(), "it has too few answers")),
-            (None, None) => {
-                missing.push((
-                    model.name.as_str(),
-                    "it has neither a price nor enough answers",
-                ));
-            }
-        }
-    }
-    (points, missing)
-}
-
-fn median_time(variant: &VariantSummary, speed: Metric) -> Option<(f64, Interval)> {
-    let median = speed_distribution(&variant.figures, speed)?.percentile(Percentile::P50)?;
-    Some((median.value, median.interval.unwrap_or(Interval::NONE)))
-}
-
-/// The share of graded answers that did not pass.
-fn not_passed(variant: &VariantSummary) -> Option<(f64, Interval)> {
-    let rate = variant.means.pass_rate?;
-    let interval = rate.interval.unwrap_or(Interval::NONE);
-    let interval = Interval {
-        lower: interval.upper.map(|upper| 1.0 - upper),
-        upper: interval.lower.map(|lower| 1.0 - lower),
-    };
-    Some((1.0 - rate.value, interval))
 }
 
 /// The models that no other beats in both values, by cost.
@@ -337,7 +182,7 @@ fn decision_chart(
         .map(|point| {
             vec![
                 point.model.marked_name(),
-                point.cost_cell().shown(true),
+                point.cost_cell(words.axes).shown(true),
                 point.value_cell(words.axes).shown(true),
                 if is_on_frontier(point) { "yes" } else { "no" }.to_owned(),
             ]

@@ -60,15 +60,6 @@ fn comparison_csv_of_a_small_run() {
     ttfa_p99_ms:  |
     ttfa_min_ms: 400.000 | 201.000
     ttfa_max_ms: 442.000 | 211.000
-    first_unit_n: 7 | 6
-    first_unit_mean_ms: 451.429 | 236.000
-    first_unit_p50_ms: 454.000 | 236.000
-    first_unit_p75_ms: 465.000 | 239.167
-    first_unit_p90_ms:  |
-    first_unit_p95_ms:  |
-    first_unit_p99_ms:  |
-    first_unit_min_ms: 430.000 | 231.000
-    first_unit_max_ms: 472.000 | 241.000
     experienced_ttft_n: 7 | 6
     experienced_ttft_mean_ms: 421.429 | 206.000
     experienced_ttft_p50_ms: 424.000 | 206.000
@@ -187,6 +178,15 @@ fn comparison_csv_of_a_small_run() {
     latency_per_completed_ms: 526.000 | 364.000
     latency_per_passed_ms:  |
     dominated_by:  |
+    first_unit_n: 7 | 6
+    first_unit_mean_ms: 451.429 | 236.000
+    first_unit_p50_ms: 454.000 | 236.000
+    first_unit_p75_ms: 465.000 | 239.167
+    first_unit_p90_ms:  |
+    first_unit_p95_ms:  |
+    first_unit_p99_ms:  |
+    first_unit_min_ms: 430.000 | 231.000
+    first_unit_max_ms: 472.000 | 241.000
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -207,16 +207,6 @@ fn comparison_csv_of_a_small_run() {
     ttfa_p95_ms_upper:  |
     ttfa_p99_ms_lower:  |
     ttfa_p99_ms_upper:  |
-    first_unit_p50_ms_lower: 430.000 | 231.000
-    first_unit_p50_ms_upper: 472.000 | 241.000
-    first_unit_p75_ms_lower: 442.000 | 233.000
-    first_unit_p75_ms_upper:  |
-    first_unit_p90_ms_lower:  |
-    first_unit_p90_ms_upper:  |
-    first_unit_p95_ms_lower:  |
-    first_unit_p95_ms_upper:  |
-    first_unit_p99_ms_lower:  |
-    first_unit_p99_ms_upper:  |
     experienced_ttft_p50_ms_lower: 400.000 | 201.000
     experienced_ttft_p50_ms_upper: 442.000 | 211.000
     experienced_ttft_p75_ms_lower: 412.000 | 203.000
@@ -295,6 +285,16 @@ fn comparison_csv_of_a_small_run() {
     cache_miss_ttft_p50_ms_upper: 442.000 | 211.000
     pass_rate_lower:  |
     pass_rate_upper:  |
+    first_unit_p50_ms_lower: 430.000 | 231.000
+    first_unit_p50_ms_upper: 472.000 | 241.000
+    first_unit_p75_ms_lower: 442.000 | 233.000
+    first_unit_p75_ms_upper:  |
+    first_unit_p90_ms_lower:  |
+    first_unit_p90_ms_upper:  |
+    first_unit_p95_ms_lower:  |
+    first_unit_p95_ms_upper:  |
+    first_unit_p99_ms_lower:  |
+    first_unit_p99_ms_upper:  |
     ");
 }
 
@@ -369,11 +369,6 @@ fn the_comparison_as_json() {
           "ttfa_p50_ms": 100.5,
           "ttfa_min_ms": 100.0,
           "ttfa_max_ms": 101.0,
-          "first_unit_n": 2,
-          "first_unit_mean_ms": 130.5,
-          "first_unit_p50_ms": 130.5,
-          "first_unit_min_ms": 130.0,
-          "first_unit_max_ms": 131.0,
           "experienced_ttft_n": 2,
           "experienced_ttft_mean_ms": 100.5,
           "experienced_ttft_p50_ms": 100.5,
@@ -452,6 +447,11 @@ fn the_comparison_as_json() {
           "passed": 0,
           "cost_usd_per_completed": "0.0005",
           "latency_per_completed_ms": 205.5,
+          "first_unit_n": 2,
+          "first_unit_mean_ms": 130.5,
+          "first_unit_p50_ms": 130.5,
+          "first_unit_min_ms": 130.0,
+          "first_unit_max_ms": 131.0,
           "completed_share_lower": 0.207,
           "completed_share_upper": 1.0,
           "cache_hit_share_lower": 0.0,
@@ -459,7 +459,6 @@ fn the_comparison_as_json() {
           "low_n": [
             "ttft_p50_ms",
             "ttfa_p50_ms",
-            "first_unit_p50_ms",
             "experienced_ttft_p50_ms",
             "latency_p50_ms",
             "gap_p90_ms",
@@ -475,7 +474,8 @@ fn the_comparison_as_json() {
             "ratio_ttfa_p50",
             "ratio_latency_p50",
             "ratio_output_rate_p50",
-            "cache_miss_ttft_p50_ms"
+            "cache_miss_ttft_p50_ms",
+            "first_unit_p50_ms"
           ]
         }
       ],

@@ -332,6 +332,12 @@ impl Suite {
         self.variants.iter().map(|variant| &variant.model)
     }
 
+    /// Returns true if a prompt has a check that is made after the requests of a run.
+    pub fn has_deferred_checks(&self) -> bool {
+        let mut asserts = (self.prompts.iter()).flat_map(|one| one.asserts.as_slice());
+        asserts.any(|assert| assert.check.is_deferred())
+    }
+
     /// Trials of a whole run.
     pub fn trials(&self) -> u64 {
         self.prompts.len() as u64 * self.variants.len() as u64 * u64::from(self.repetitions)
