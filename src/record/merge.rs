@@ -307,6 +307,7 @@ fn merged_manifest(
         estimate: estimates.reduce(EstimateRecord::sum).flatten(),
         warming: sum_warming(each()),
         judging: each().fold(None, |sum, one| Judging::sum(sum, one.judging.clone())),
+        embeddings: each().fold(None, |sum, one| Judging::sum(sum, one.embeddings.clone())),
         parts,
         platform: platforms.join(", "),
         ..first.clone()
