@@ -9,9 +9,11 @@ use serde_json::Value;
 
 use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage, to_openrouter_route};
 use super::fault;
+use super::finish::outcome_of_word;
 use super::lenient::TextOrList;
 use super::usage::UsageRoute;
 use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireThinking};
+use crate::record::Outcome;
 
 /// Converts the wire struct.
 pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
@@ -46,8 +48,11 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
             chunk.unread_chars += chars_of(choice);
             continue;
         }
+        let native = choice.native_finish_reason.some();
+        let mapped = choice.provider_specific_fields.0;
+        let mapped = mapped.and_then(|fields| fields.native_finish_reason.some());
         if let Some(reason) = choice.finish_reason.some() {
-            chunk.finish_reason = Some(reason);
+            chunk.finish_reason = Some(finish_word(reason, mapped, native));
         }
         if chunk.error.is_none() {
             chunk.error = fault::from_chunk(&choice.error, "", "");
@@ -61,6 +66,26 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
         );
     }
     chunk
+}
+
+/// The word that says why an answer ended: the gateway's, unless it stands for another one of the provider that tells less well of
+/// the answer. `LiteLLM` maps every word that it does not know to `stop`, so that an unknown one counts; `OpenRouter` maps on purpose.
+fn finish_word<'a>(
+    reason: Cow<'a, str>,
+    mapped: Option<Cow<'a, str>>,
+    native: Option<Cow<'a, str>>,
+) -> Cow<'a, str> {
+    let outcome = outcome_of_word(&reason);
+    if !matches!(outcome, Outcome::Complete | Outcome::Length) {
+        return reason;
+    }
+    let is_worse = |word: &Cow<'a, str>| {
+        let own = outcome_of_word(word);
+        own != Outcome::Complete && own != outcome
+    };
+    let is_known = |word: &Cow<'a, str>| outcome_of_word(word) != Outcome::UnknownFinish;
+    let native = native.filter(is_known);
+    mapped.or(native).filter(is_worse).unwrap_or(reason)
 }
 
 /// The characters of a choice; an image or sound counts as one.

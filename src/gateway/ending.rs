@@ -33,6 +33,8 @@ pub(super) struct AnswerParts {
     pub(super) excess: Option<String>,
     /// Text in place of a chunk; reported only if there is no better explanation.
     pub(super) stray: Option<String>,
+    /// The words of an event that is no chunk and no known error: the cause of an answer without a token, if there is none better.
+    pub(super) odd: Option<String>,
 }
 
 /// The outcome of an answer: its own words have precedence over the end of the exchange.
@@ -117,7 +119,8 @@ fn outcome_of_finish_reason(reason: &str, transcript: &Transcript) -> Outcome {
 
 /// The report of an answer without a token: in the server's words where it wrote any.
 fn empty_report(parts: &AnswerParts, status: Option<u16>) -> ErrorReport {
-    error_report(status, parts.stray.as_deref().unwrap_or(NO_TOKEN))
+    let words = parts.stray.as_deref().or(parts.odd.as_deref());
+    error_report(status, words.unwrap_or(NO_TOKEN))
 }
 
 /// The outcome of an exchange without a complete answer.

@@ -4,6 +4,8 @@
 //! model and whether to stream), nor any other exchange. Invariant: [`read`] is a pure function; however the
 //! network cut the bytes, only instants differ.
 
+use memchr::memmem;
+
 use super::body_form::{BodyForm, body_form};
 use super::chunk::Chunk;
 use super::decode::{DecodedBody, decode};
@@ -300,6 +302,9 @@ fn gather_events(parts: &mut AnswerParts, stamps: &mut Stamps<'_>, body: &Body) 
     }
 }
 
+/// Keys of which an event of any route has one, with or without a token.
+const EVENT_KEYS: [&[u8]; 3] = [br#""choices":"#, br#""type":"#, br#""object":"#];
+
 /// True for the text of an event that only keeps a connection open.
 fn is_keep_alive(text: &[u8]) -> bool {
     let words: [&[u8]; 5] = [
@@ -349,6 +354,14 @@ fn gather_event(
         chunk.error = Some(fault::from_body(text));
     } else if chunk.is_blank() {
         chunk.error = fault::from_other_names(text);
+        let is_event = || {
+            EVENT_KEYS
+                .iter()
+                .any(|key| memmem::find(text, key).is_some())
+        };
+        if chunk.error.is_none() && parts.odd.is_none() && !is_event() {
+            parts.odd = Some(fault::from_body(text).message);
+        }
     }
     let ends = chunk.is_last;
     let added = parts.transcript.add_chunk(chunk);

@@ -381,3 +381,105 @@ fn a_path_for_a_model_is_cut_to_its_name_and_no_fallback() {
         assert!(!reading.flags.contains(&Flag::Fallback), "{served}");
     }
 }
+
+#[test]
+fn a_gateway_that_maps_a_failure_to_stop_is_read_by_the_providers_word() {
+    // LiteLLM writes `stop` for every word that it does not know, and keeps the word beside it.
+    let of = |reason: &str, fields: &str| {
+        let body = format!(
+            r#"{{"choices":[{{"index":0,"message":{{"content":"Hi"}},"finish_reason":"{reason}",{fields}}}]}}"#
+        );
+        let reading = read(&answered(200, &[], &body), &requested(), false);
+        (reading.outcome, reading.finish_reason.unwrap())
+    };
+    let litellm =
+        |word: &str| format!(r#""provider_specific_fields":{{"native_finish_reason":"{word}"}}"#);
+    let openrouter = |word: &str| format!(r#""native_finish_reason":"{word}""#);
+    for (reason, fields, outcome, word) in [
+        (
+            "stop",
+            litellm("network_error"),
+            Outcome::StreamError,
+            "network_error",
+        ),
+        ("stop", litellm("abort"), Outcome::StreamError, "abort"),
+        (
+            "stop",
+            litellm("brand_new"),
+            Outcome::UnknownFinish,
+            "brand_new",
+        ),
+        (
+            "length",
+            litellm("pause_turn"),
+            Outcome::Incomplete,
+            "pause_turn",
+        ),
+        ("stop", litellm("end_turn"), Outcome::Complete, "stop"),
+        ("length", litellm("MAX_TOKENS"), Outcome::Length, "length"),
+        ("length", litellm("end_turn"), Outcome::Length, "length"),
+        (
+            "stop",
+            openrouter("MALFORMED_FUNCTION_CALL"),
+            Outcome::StreamError,
+            "MALFORMED_FUNCTION_CALL",
+        ),
+        // OpenRouter maps on purpose: a provider's word that is not known may well be an end.
+        ("stop", openrouter("brand_new"), Outcome::Complete, "stop"),
+        (
+            "tool_calls",
+            openrouter("STOP"),
+            Outcome::Complete,
+            "tool_calls",
+        ),
+        (
+            "content_filter",
+            openrouter("STOP"),
+            Outcome::Filtered,
+            "content_filter",
+        ),
+        (
+            "stop",
+            r#""provider_specific_fields":null"#.to_owned(),
+            Outcome::Complete,
+            "stop",
+        ),
+    ] {
+        assert_eq!(
+            of(reason, &fields),
+            (outcome, word.to_owned()),
+            "{reason} {fields}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_without_a_token_has_the_words_of_an_event_that_is_no_chunk() {
+    // A gateway in front writes its refusal as an event of its own shape; `empty` alone would send the user to the model.
+    let words = |event: &str| {
+        let body = format!("data: {event}\n\ndata: [DONE]\n\n");
+        let recording = answered(200, &[("content-type", "text/event-stream")], &body);
+        let reading = read(&recording, &requested(), true);
+        assert_eq!(reading.outcome, Outcome::Empty, "{event}");
+        reading.error.unwrap().message
+    };
+    assert_eq!(
+        words(r#"{"message":"no Route matched"}"#),
+        "no Route matched"
+    );
+    let fault = words(r#"{"fault":{"faultstring":"Quota limit exceeded"}}"#);
+    assert!(fault.contains("Quota limit exceeded"), "{fault}");
+    let aws = words(r#"{"__type":"ThrottlingException","message":"Too many requests"}"#);
+    assert_eq!(aws, "Too many requests");
+    for event in [
+        r#"{"type":"ping"}"#,
+        r#"{"id":"x","object":"chat.completion.chunk"}"#,
+        r#"{"choices":[]}"#,
+    ] {
+        assert_eq!(words(event), "the answer ended without a token", "{event}");
+    }
+    // Beside an answer it is no news.
+    let body = "data: {\"note\":\"cached\"}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let reading = read(&answered(200, &[], body), &requested(), true);
+    assert_eq!((reading.outcome, reading.error), (Outcome::Complete, None));
+}

@@ -71,9 +71,23 @@ pub(super) struct WireChoice<'a> {
     pub(super) text: Text<'a>,
     #[serde(borrow)]
     pub(super) finish_reason: Text<'a>,
+    /// The provider's own word, which `OpenRouter` maps.
+    #[serde(borrow)]
+    pub(super) native_finish_reason: Text<'a>,
+    #[serde(borrow)]
+    pub(super) provider_specific_fields: Object<WireProviderFields<'a>>,
     pub(super) error: Value,
     /// Moonshot's place of a stream's usage.
     pub(super) usage: Object<UsageBlock>,
+}
+
+/// Fields beside those of `OpenAI` that `LiteLLM` passes on.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireProviderFields<'a> {
+    /// The provider's own word, where `LiteLLM` maps it to another one.
+    #[serde(borrow)]
+    pub(super) native_finish_reason: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
