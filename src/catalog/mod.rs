@@ -63,6 +63,9 @@ const MAX_MODELS: usize = 10_000;
 /// Minimum similarity (0 to 1) of a suggested id: a wrong hint is worse than none.
 const MIN_SIMILARITY: f64 = 0.8;
 
+/// Bytes from which a part of an id says which one was meant.
+const MIN_PART_BYTES: usize = 4;
+
 /// Characters of a wrong id that are compared: no id is longer, and comparing takes their product.
 const MAX_WRONG_CHARS: usize = 200;
 
@@ -353,11 +356,20 @@ fn price_line(price: &OwnPrice) -> String {
 }
 
 /// The similarity of two ids, 0 to 1. Jaro-Winkler because ids share their beginnings (`gpt-5-...`)
-/// and differ in a letter or a suffix.
+/// and differ in a letter or a suffix. A part of an id (`haiku`) is similar to it, the more of it there is.
 fn similarity(a: &str, b: &str) -> f64 {
     let model_part = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
     let whole = strsim::jaro_winkler(a, b);
-    whole.max(strsim::jaro_winkler(&model_part(a), &model_part(b)))
+    let is_part = a.len() >= MIN_PART_BYTES && b.contains(a);
+    let part = if is_part {
+        let share = a.len() as f64 / b.len() as f64;
+        MIN_SIMILARITY + (1.0 - MIN_SIMILARITY) / 2.0 * share
+    } else {
+        0.0
+    };
+    whole
+        .max(part)
+        .max(strsim::jaro_winkler(&model_part(a), &model_part(b)))
 }
 
 #[cfg(test)]

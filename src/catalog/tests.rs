@@ -485,7 +485,7 @@ fn own_prices_win_and_are_named() {
 
 #[test]
 fn near_ids_are_found() {
-    // Typical input: a creator that was renamed or left out, a slip, other case.
+    // Typical input: a creator that was renamed or left out, a slip, other case, a part alone.
     let catalog = Catalog::snapshot();
     for (wrong, right) in [
         ("xai/grok-4.6", "spacexai/grok-4.6"),
@@ -494,6 +494,7 @@ fn near_ids_are_found() {
         ("anthropic/claude-haiku-4-5", "anthropic/claude-haiku-4.5"),
         ("Google/Gemini-2.5-Flash", "google/gemini-2.5-flash"),
         ("gemini-2.5-falsh", "google/gemini-2.5-flash"),
+        ("haiku", "anthropic/claude-haiku-4.5"),
     ] {
         let near = catalog.nearest(wrong, 3);
         assert_eq!(near.first().map(|id| id.as_str()), Some(right), "{wrong}");

@@ -21,7 +21,7 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// The call, its exit code, and the shape of its output. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 27] = [
+const CALLS: [(&str, i32, Shape); 28] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
     (
@@ -85,6 +85,7 @@ const CALLS: [(&str, i32, Shape); 27] = [
         Shape::Sizes,
     ),
     ("runs prune --keep 0 --yes --json", 0, Shape::Prune),
+    ("merge shards/suite -o merged --json", 0, Shape::Comparison),
 ];
 
 fn path(shape: Shape) -> PathBuf {
@@ -114,6 +115,12 @@ fn folder() -> Home {
     // Twice, so that one of them is not the latest; and a folder that is no run.
     home.bakeoff("run suite.toml --quiet").run();
     home.bakeoff("run suite.toml --quiet").run();
+    for index in 1..=2 {
+        home.bakeoff(&format!(
+            "run suite.toml --quiet --sim-seed 1 --shard {index}/2 --output shards"
+        ))
+        .run();
+    }
     fs::create_dir_all(home.path("reports/other/site")).unwrap();
     home.with("reports/other/site/manifest.json", "{}")
 }
