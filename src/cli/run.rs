@@ -37,7 +37,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Send one share of the plan, for `bakeoff merge`: `3/8`, or `auto/8` for the index that Kubernetes
-    /// (JOB_COMPLETION_INDEX) or a Slurm array gives
+    /// (`JOB_COMPLETION_INDEX`) or a Slurm array gives
     #[arg(long, value_name = "INDEX/COUNT", value_parser = parse_shard,
           conflicts_with_all = ["verify", "history", "until_decided", "gate"])]
     shard: Option<ShardChoice>,

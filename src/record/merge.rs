@@ -267,9 +267,10 @@ impl Shares {
                 plural(open, "trial")
             ));
         }
-        match reasons.is_empty() {
-            true => Status::Complete,
-            false => Status::Incomplete(reasons.join("; ")),
+        if reasons.is_empty() {
+            Status::Complete
+        } else {
+            Status::Incomplete(reasons.join("; "))
         }
     }
 }
@@ -288,14 +289,13 @@ fn merged_manifest(
     let mut platforms: Vec<&str> = each().map(|one| one.platform.as_str()).collect();
     platforms.sort_unstable();
     platforms.dedup();
-    let run = match clocks {
-        [_] => first.run.clone(),
-        _ => {
-            // The same shares give the same name, which no other run has.
-            let names: Vec<&str> = each().map(|manifest| manifest.run.as_str()).collect();
-            let id = digest(names.join("\n").as_bytes());
-            run_name(started_at, u64::from_str_radix(&id, 16).unwrap_or(0))
-        }
+    let run = if clocks.len() == 1 {
+        first.run.clone()
+    } else {
+        // The same shares give the same name, which no other run has.
+        let names: Vec<&str> = each().map(|manifest| manifest.run.as_str()).collect();
+        let id = digest(names.join("\n").as_bytes());
+        run_name(started_at, u64::from_str_radix(&id, 16).unwrap_or(0))
     };
     let estimates = each().map(|manifest| manifest.estimate.clone());
     Manifest {

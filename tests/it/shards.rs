@@ -463,3 +463,77 @@ fn the_index_comes_from_the_scheduler() {
         .exits(2)
         .run();
 }
+
+/// A `sbatch` that runs what it is given at once: each task of an array after the other, or one job.
+const SBATCH: &str = r#"#!/bin/sh
+for flag in "$@"; do
+  case $flag in --array=1-*) tasks=${flag#--array=1-} ;; esac
+done
+cat > job.sh
+if [ -z "${tasks:-}" ]; then sh job.sh > merged.out 2>&1; echo $? > merged.code; echo 72; exit; fi
+export SLURM_ARRAY_JOB_ID=71 SLURM_ARRAY_TASK_COUNT=$tasks SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_MAX=$tasks
+export SLURM_ARRAY_TASK_STEP=1 SLURM_ARRAY_TASK_ID=1
+while [ "$SLURM_ARRAY_TASK_ID" -le "$tasks" ]; do
+  # The third one is started twice, as after a requeue.
+  sh job.sh > /dev/null 2>&1
+  if [ "$SLURM_ARRAY_TASK_ID" = 3 ]; then sh job.sh > again.out 2>&1; fi
+  SLURM_ARRAY_TASK_ID=$((SLURM_ARRAY_TASK_ID + 1))
+done
+echo 71
+"#;
+
+#[test]
+fn the_shipped_manifests_send_and_merge_every_shard() {
+    // They are copied as they are: a flag that is renamed must not live on in them.
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let page = |name: &str| std::fs::read_to_string(docs.join(name)).unwrap();
+    let quick = |home: Home| {
+        home.with(
+            "suite.toml",
+            &suite("warmup = 0").replace("\"load\"", "\"quickstart\""),
+        )
+        .with("slurm.sh", &page("slurm.sh"))
+        .with("sbatch", SBATCH)
+    };
+    let home = quick(Home::new());
+    home.shell("chmod +x sbatch && PATH=$PWD:$PATH sh slurm.sh suite.toml 8")
+        .env("BAKEOFF_SCENARIO", "world.toml")
+        .env("BAKEOFF_SIM_SEED", "3")
+        .says("array 71, then 72")
+        .run();
+    assert_eq!(
+        home.read("merged.code"),
+        "0\n",
+        "{}",
+        home.read("merged.out")
+    );
+    assert!(
+        home.read("again.out")
+            .contains("is complete; nothing was sent")
+    );
+    assert_eq!(samples(&home, "reports/merged-71").len() as u64, TRIALS);
+
+    let home = quick(Home::new());
+    let text = page("kubernetes.yml");
+    let lines: Vec<String> = (text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("args: [")))
+    .map(|args| args.split(']').next().unwrap().replace(", ", " "))
+    .map(|args| {
+        args.replace("/suite/suite.toml", "suite.toml")
+            .replace("/runs", "runs")
+    })
+    .collect();
+    let [run, merge] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    for index in 0..SHARDS {
+        home.bakeoff(run)
+            .env("JOB_COMPLETION_INDEX", index.to_string())
+            .env("BAKEOFF_SCENARIO", "world.toml")
+            .env("BAKEOFF_SIM_SEED", "3")
+            .run();
+    }
+    home.bakeoff(merge).run();
+    assert_eq!(samples(&home, "runs/merged").len() as u64, TRIALS);
+}

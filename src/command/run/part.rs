@@ -225,14 +225,7 @@ pub(super) fn carry_out(
     let Some(found) = found else {
         return Ok(exit::INTERRUPTED);
     };
-    let (gate_status, switch) = match manifest.shard {
-        // The gate is on the whole run: `merge` judges it.
-        Some(_) => (GateStatus::Passed, None),
-        None => (
-            limit_abort::status(found.gate_status, broken_limit),
-            found.switch,
-        ),
-    };
+    let (gate_status, switch) = gate_result(&manifest, &found, broken_limit);
     Ok(RunResult {
         interrupted: ending == RunEnd::Interrupted || deferred.interrupted,
         incomplete: !found.sound || deferred.ungraded > 0,
@@ -241,6 +234,20 @@ pub(super) fn carry_out(
         on_inconclusive: found.on_inconclusive,
     }
     .code())
+}
+
+/// The status of the gate and the outcome of the switch gate. A shard has neither: they are on the whole run, and
+/// `merge` judges them.
+fn gate_result(
+    manifest: &Manifest,
+    found: &RunEvaluation,
+    broken_limit: Option<&str>,
+) -> (GateStatus, Option<SwitchOutcome>) {
+    if manifest.shard.is_some() {
+        return (GateStatus::Passed, None);
+    }
+    let gate_status = limit_abort::status(found.gate_status, broken_limit);
+    (gate_status, found.switch)
 }
 
 /// The failure of a run whose line could not be entered into the ledger.

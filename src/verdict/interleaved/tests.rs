@@ -603,6 +603,36 @@ fn the_course_of_a_run_is_reported() {
 }
 
 #[test]
+fn nothing_is_compared_across_the_parts_of_a_run() {
+    // Shards of a merged run lie next to each other on its clock, but each was sent by a machine of its own: another level
+    // there is no drift, and failures on both sides of the seam are no burst.
+    let mut evidence = run((2, 20, 10), |one, variant, prompt, repetition| {
+        let one = slower(one, if repetition > 4 { 1.6 } else { 1.0 });
+        match (variant, prompt, repetition) {
+            (1, 19, 4) | (1, 0, 5) => failure(one, Outcome::ServerError),
+            _ => one,
+        }
+    });
+    let notes = |evidence: &Evidence| judge(evidence).notes.concat();
+    let whole = notes(&evidence);
+    assert!(
+        whole.contains("The TTFT of a moved during the run"),
+        "{whole}"
+    );
+    assert!(
+        whole.contains("2 of the 2 failures of b came in 1 burst"),
+        "{whole}"
+    );
+    let seam = evidence.variants[1].prompts[0][5].sent_ns;
+    evidence.part_starts = vec![Nanos::ZERO, seam];
+    let parts = notes(&evidence);
+    assert!(
+        !parts.contains("moved") && !parts.contains("burst"),
+        "{parts}"
+    );
+}
+
+#[test]
 fn the_required_prompts_for_completed_are_enough() {
     // Nothing failed, and too few answers to exclude a loss: the reported size makes it `ok` by the rule that
     // judges, and one repetition of one prompt less would leave the interval open.
