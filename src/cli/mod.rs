@@ -6,6 +6,7 @@
 mod compare;
 mod completion;
 mod dispatch;
+mod load;
 mod merge;
 mod money;
 mod quality;
@@ -65,7 +66,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum VerbArgs {
     /// Send every prompt in a suite to every model and compare the results
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Finish a run that was interrupted, killed or capped
     Resume(ResumeArgs),
     /// Join the shards of a plan that several machines sent into one run
@@ -360,7 +361,7 @@ fn looked_up(
 
 fn verb(args: VerbArgs) -> Verb {
     match args {
-        VerbArgs::Run(run) => Verb::Run(run_options(run)),
+        VerbArgs::Run(run) => Verb::Run(run_options(*run)),
         VerbArgs::Resume(args) => Verb::Resume(args.into()),
         VerbArgs::Merge(args) => Verb::Merge(args.into()),
         VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),

@@ -13,6 +13,7 @@ use crate::suite::parse_time;
 use crate::units::{Nanos, Usd};
 
 use super::compare::GateArg;
+use super::load::LoadArgs;
 use super::money::dollars;
 use super::selection::SelectionArgs;
 
@@ -25,11 +26,15 @@ use super::selection::SelectionArgs;
     bakeoff run suites/support.toml --list\n  \
     bakeoff run suites/quickstart.toml --until-decided\n  \
     bakeoff run suites/quickstart.toml --shard 3/8\n  \
-    bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
+    bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl\n  \
+    bakeoff run suites/quickstart.toml --rate 5/s --arrivals poisson --duration 10s\n  \
+    bakeoff run suites/quickstart.toml --sweep concurrency=1,4,16 --slo 'ttft_p95 < 1.5s'")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct RunArgs {
     #[command(flatten)]
     selection: SelectionArgs,
+    #[command(flatten)]
+    load: LoadArgs,
     /// Slots (one prompt sent to all models) in flight at once
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     concurrency: Option<u32>,
@@ -129,6 +134,7 @@ pub(super) fn run_options(args: RunArgs) -> command::run::Options {
         yes: args.yes,
         verbose: args.verbose,
         aside: false,
+        load: args.load.into(),
         ..args.selection.into()
     }
 }

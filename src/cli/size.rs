@@ -84,7 +84,7 @@ pub(super) fn size_options(args: SizeArgs) -> command::size::Options {
             output: args.output.clone(),
             project: args.project.clone(),
             allow_outside: args.allow_outside,
-            ..run_options(run)
+            ..run_options(*run)
         })
     };
     command::size::Options {

@@ -52,6 +52,13 @@ pub enum RunEvent {
         /// Its state now.
         state: SendingState,
     },
+    /// The concurrency of a variant was halved after a 429.
+    Yielded {
+        /// Index of the variant.
+        variant: usize,
+        /// Requests that may be in flight from then on.
+        in_flight: usize,
+    },
     /// No further slot will start, for this reason.
     Stopping(String),
 }

@@ -10,6 +10,7 @@ mod cap;
 mod event;
 mod finished;
 mod grading;
+mod load;
 mod orders;
 mod pacer;
 mod prepared;

@@ -36,6 +36,12 @@ pub trait Client: Send + Sync + 'static {
     /// Time since the run began.
     fn now(&self) -> Nanos;
 
+    /// Returns once the time since the run began has reached `at`.
+    fn wait_until(&self, at: Nanos) -> impl Future<Output = ()> + Send {
+        let left = at.since(self.now());
+        async move { tokio::time::sleep(left.into()).await }
+    }
+
     /// The longest pause of this process (stopped, suspended, without a processor) that overlaps the time between
     /// two instants.
     fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {
@@ -55,6 +61,10 @@ impl Client for Transport {
 
     fn now(&self) -> Nanos {
         self.clock().now()
+    }
+
+    fn wait_until(&self, at: Nanos) -> impl Future<Output = ()> + Send {
+        self.wait_until(at)
     }
 
     fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {

@@ -25,12 +25,31 @@ pub(super) struct SlotStart {
     pub(super) throttled: Option<Nanos>,
 }
 
-impl SlotStart {
-    /// The start of a slot that is sent `now`, delayed by a limit since it was due.
-    pub(super) fn new(throttled_since: Option<Nanos>, now: Nanos) -> Self {
+/// When a slot should have started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SlotDue {
+    /// The instant that a load planned for it.
+    pub(super) planned: Option<Nanos>,
+    /// The instant at which it was ready to be sent, if a limit delayed it since.
+    pub(super) throttled_since: Option<Nanos>,
+}
+
+impl SlotDue {
+    /// The same, ready so much later; a planned instant stays.
+    pub(super) fn later(self, by: Nanos) -> Self {
         Self {
-            scheduled: throttled_since.unwrap_or(now),
-            throttled: throttled_since.map(|due| now.since(due)),
+            throttled_since: self.throttled_since.map(|due| Nanos(due.0 + by.0)),
+            ..self
+        }
+    }
+}
+
+impl SlotStart {
+    /// The start of a slot that is sent `now`.
+    pub(super) fn new(due: SlotDue, now: Nanos) -> Self {
+        Self {
+            scheduled: due.planned.or(due.throttled_since).unwrap_or(now),
+            throttled: due.throttled_since.map(|ready| now.since(ready)),
         }
     }
 }
@@ -180,6 +199,8 @@ pub(super) struct SlotTrials {
     pub(super) trials: Vec<Trial>,
     /// True if they are sent apart from their slot.
     pub(super) is_deferred: bool,
+    /// The instant that a load planned for them.
+    pub(super) planned: Option<Nanos>,
 }
 
 /// The trials of a slot in the order of sending, requests built. `reservations`: one for each if the run has a

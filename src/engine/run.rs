@@ -10,7 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::plan::LoadPlan;
+use crate::suite::LoadProfile;
+
 use super::event::RunEvent;
+use super::load::start_load;
 use super::orders::{
     Client, ContinueSignal, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_stop,
 };
@@ -74,7 +78,16 @@ pub async fn run<A: Client>(
     let (give_up, abandoning) = watch::channel(false);
     let ends = (stop.clone(), abandoning);
     let mut slots = SlotRunner::new(&client, &context, &events, ends, continue_signal);
-    let ending = match slots.start_all().await {
+    let staged = context
+        .suite
+        .load
+        .as_ref()
+        .is_some_and(LoadProfile::has_stages);
+    let started = match LoadPlan::new(&context.suite).filter(|_| staged) {
+        Some(load) => start_load(&mut slots, &load).await,
+        None => slots.start_all().await,
+    };
+    let ending = match started {
         Ok(()) => slots
             .dropped_message()
             .map_or(RunEnd::Complete, RunEnd::Partial),

@@ -19,7 +19,7 @@ use super::cap::{ReserveOutcome, TrialReservation};
 use super::event::RunEvent;
 use super::orders::{Client, ContinueSignal, GiveUp, RunContext, Stop, wait_for_any_stop};
 use super::pacer::{AdmittedSlot, SlotChoice, wait_for_change};
-use super::prepared::{PreparedTrial, SlotStart, SlotTrials, prepare_slot};
+use super::prepared::{PreparedTrial, SlotDue, SlotStart, SlotTrials, prepare_slot};
 use super::trial;
 
 /// The reason that is reported when a request or its slot ends in a panic.
@@ -49,13 +49,13 @@ pub(super) struct SlotEnd {
 /// The slots of a run under way, and what is left of earlier ones.
 #[derive(Debug)]
 pub(super) struct SlotRunner<'r, A> {
-    client: &'r Arc<A>,
-    context: &'r Arc<RunContext>,
-    events: &'r mpsc::Sender<RunEvent>,
-    stop: Stop,
+    pub(super) client: &'r Arc<A>,
+    pub(super) context: &'r Arc<RunContext>,
+    pub(super) events: &'r mpsc::Sender<RunEvent>,
+    pub(super) stop: Stop,
     give_up: GiveUp,
     continue_signal: ContinueSignal,
-    in_flight: JoinSet<SlotEnd>,
+    pub(super) in_flight: JoinSet<SlotEnd>,
     /// Trials whose model failed when their slot started: they are sent when it answers again.
     deferred: Vec<Trial>,
     /// Trials that are not sent because their model was dropped, by variant.
@@ -248,7 +248,39 @@ impl<'r, A: Client> SlotRunner<'r, A> {
             key: slot.key,
             trials: chosen.copied().collect(),
             is_deferred,
+            planned: None,
         };
+        self.launch_trials(slot, chosen).await
+    }
+
+    /// Launches one trial of a load, which was due at this instant; an absent one: now. Returns `false` if it was not
+    /// sent.
+    pub(super) async fn launch_planned(
+        &mut self,
+        slot: &AdmittedSlot,
+        trial: Trial,
+        planned: Option<Nanos>,
+    ) -> Result<bool, EarlyEnd> {
+        let chosen = SlotTrials {
+            key: slot.key,
+            trials: vec![trial],
+            is_deferred: false,
+            planned,
+        };
+        let sent = self.launch_trials(slot, chosen).await?;
+        Ok(!sent.is_empty())
+    }
+
+    /// Counts a trial that is not sent because its model was dropped.
+    pub(super) fn count_unsent(&mut self, variant: usize) {
+        self.unsent[variant] += 1;
+    }
+
+    async fn launch_trials(
+        &mut self,
+        slot: &AdmittedSlot,
+        chosen: SlotTrials,
+    ) -> Result<Vec<usize>, EarlyEnd> {
         let prepared = self.prepare(&chosen).await;
         let (due, wait, mut prepared) = match prepared {
             Ok(Some(prepared)) => prepared,
@@ -273,7 +305,10 @@ impl<'r, A: Client> SlotRunner<'r, A> {
             self.context.pacer.end_slot(slot.key);
             return Ok(sent);
         }
-        let throttled_since = (wait > Nanos::ZERO).then_some(due);
+        let due = SlotDue {
+            planned: chosen.planned,
+            throttled_since: (wait > Nanos::ZERO).then_some(due),
+        };
         let (client, context, events) = (
             Arc::clone(self.client),
             Arc::clone(self.context),
@@ -283,16 +318,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         let key = slot.key;
         self.in_flight.spawn(async move {
             let trials = prepared;
-            let reason = carry_out(
-                number,
-                throttled_since,
-                trials,
-                client,
-                context,
-                events,
-                ends,
-            )
-            .await;
+            let reason = carry_out(number, due, trials, client, context, events, ends).await;
             SlotEnd { key, reason }
         });
         Ok(sent)
@@ -319,18 +345,23 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         Ok(Some((due, wait, prepared)))
     }
 
-    /// Waits until nothing is in flight, and then for the decision to continue.
-    async fn look(&mut self, round: u32) -> Result<(), EarlyEnd> {
+    /// Waits until nothing is in flight.
+    pub(super) async fn wait_until_idle(&mut self) -> Result<(), EarlyEnd> {
         loop {
             tokio::select! {
                 biased;
                 () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
                 ended = self.in_flight.join_next() => match ended {
                     Some(ended) => self.end_slot(ended)?,
-                    None => break,
+                    None => return Ok(()),
                 },
             }
         }
+    }
+
+    /// Waits until nothing is in flight, and then for the decision to continue.
+    async fn look(&mut self, round: u32) -> Result<(), EarlyEnd> {
+        self.wait_until_idle().await?;
         let _ = self.events.send(RunEvent::Look { round }).await;
         tokio::select! {
             biased;
@@ -386,7 +417,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     }
 
     /// Counts the slots that have ended.
-    fn reap(&mut self) -> Result<(), EarlyEnd> {
+    pub(super) fn reap(&mut self) -> Result<(), EarlyEnd> {
         while let Some(ended) = self.in_flight.try_join_next() {
             self.end_slot(ended)?;
         }
@@ -394,7 +425,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     }
 
     /// Counts a slot that has ended, which may abort the run.
-    fn end_slot(&self, ended: Result<SlotEnd, JoinError>) -> Result<(), EarlyEnd> {
+    pub(super) fn end_slot(&self, ended: Result<SlotEnd, JoinError>) -> Result<(), EarlyEnd> {
         if let Ok(ended) = &ended {
             self.context.pacer.end_slot(ended.key);
         }
@@ -402,11 +433,11 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     }
 }
 
-/// Carries out the trials of one slot that were chosen, sent at the same moment; `throttled_since`: the instant at
-/// which it was due, if a limit delayed it. Returns the reason to abort the run, if there is one.
+/// Carries out the trials of one slot that were chosen, sent at the same moment. Returns the reason to abort the
+/// run, if there is one.
 async fn carry_out<A: Client>(
     slot: u64,
-    throttled_since: Option<Nanos>,
+    due: SlotDue,
     trials: Vec<PreparedTrial>,
     client: Arc<A>,
     context: Arc<RunContext>,
@@ -427,8 +458,7 @@ async fn carry_out<A: Client>(
     client.prepare(trials.len()).await;
     let after = client.now();
     // Filling caches and opening connections is no wait for a limit: the slot is due that much later.
-    let due = throttled_since.map(|due| Nanos(due.0 + after.since(before).0));
-    let start = SlotStart::new(due, client.now());
+    let start = SlotStart::new(due.later(after.since(before)), client.now());
     let variants: Vec<usize> = trials.iter().map(PreparedTrial::variant).collect();
     let (stop, give_up) = ends;
     let mut sent: JoinSet<Outcome> = trials

@@ -76,6 +76,7 @@ impl TrialAttempts {
             sent: recording.sent,
             effect,
             probe: self.is_probe,
+            rate_limited: reading.outcome == Outcome::RateLimited,
         };
         context.pacer.record(now, &end);
         FailedAttempt {

@@ -45,6 +45,9 @@ const OPENING_ANSWER: Duration = Duration::from_secs(1);
 /// Connections that are opened at the same time: a server's queue of connections is short.
 const OPENINGS: usize = 256;
 
+/// Twice the step of the runtime's timer.
+const TIMER_MARGIN: Duration = Duration::from_millis(2);
+
 /// Most threads that read: one of them reads some 100,000 chunks a second.
 const THREADS_MAX: usize = 4;
 
@@ -182,6 +185,22 @@ impl Transport {
     /// The clock of all stamps.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// Returns once the clock has reached an instant, within a fraction of a millisecond. The runtime's timer rounds up to
+    /// whole ones, so that a thread sleeps through the last two.
+    pub async fn wait_until(&self, at: Nanos) {
+        let clock = self.clock;
+        let left = move || Duration::from(at.since(clock.now()));
+        let coarse = left().saturating_sub(TIMER_MARGIN);
+        if !coarse.is_zero() {
+            tokio::time::sleep(coarse).await;
+        }
+        let rest = left();
+        if !rest.is_zero() {
+            // A runtime that shuts down cancels it: then nothing is waited for any more.
+            let _ = tokio::task::spawn_blocking(move || std::thread::sleep(rest)).await;
+        }
     }
 
     /// The longest pause of this process that overlaps the time between two instants.

@@ -3,9 +3,10 @@
 //! Owns the estimate. Must not know the source of expectations about a model. Invariant: it is a sum of
 //! expectations, never a promise; only the minimum that rate limits impose is exact, as far as token counts are.
 
-use crate::suite::{RateLimits, Suite};
+use crate::suite::{LoadProfile, LoadStage, RateLimits, Suite};
 use crate::units::Nanos;
 
+use super::load::{LoadPlan, PlannedStage};
 use super::order::Plan;
 use super::pace::{Load, PacingLimit, RatePacer};
 use super::tokens::reserved_tokens;
@@ -103,12 +104,36 @@ fn answering(suite: &Suite, expected: &[ExpectedAnswer]) -> Nanos {
         });
         trials.max().unwrap_or(0)
     });
-    let all: u128 = slots.sum::<u128>() * u128::from(suite.repetitions);
+    let round: u128 = slots.sum();
+    if let Some(load) = LoadPlan::new(suite).filter(|_| has_stages(suite)) {
+        let prompts = suite.prompts.len().max(1) as u128;
+        let stages = load.stages().iter();
+        return saturating_nanos(stages.map(|stage| stage_ns(stage, round / prompts)).sum());
+    }
+    let all = round * u128::from(suite.repetitions);
     let slot_count = suite.prompts.len() as u64 * u64::from(suite.repetitions);
     let in_flight = u64::from(suite.concurrency).min(slot_count).max(1);
     let slowest = variants().map(|(_, expected)| expected.first_token).max();
     let warming = u128::from(slowest.unwrap_or_default().0) * u128::from(suite.warmup);
     saturating_nanos(warming + all / u128::from(in_flight))
+}
+
+fn has_stages(suite: &Suite) -> bool {
+    suite.load.as_ref().is_some_and(LoadProfile::has_stages)
+}
+
+/// The time of a stage of a load whose requests take so long each.
+fn stage_ns(planned: &PlannedStage, each: u128) -> u128 {
+    match &planned.stage {
+        LoadStage::Rate(stage) => u128::from(stage.duration_ns.0) + each,
+        LoadStage::Trace(stage) => {
+            let last = stage.instants_ns.last().copied().unwrap_or_default();
+            u128::from(last.0) + each
+        }
+        LoadStage::Concurrency(stage) => {
+            u128::from(planned.slots) * each / u128::from(stage.in_flight.max(1))
+        }
+    }
 }
 
 /// Finds the longest-lasting limit: each is occupied by the run's requests one after the other, in any
@@ -184,6 +209,27 @@ mod tests {
         suite.parameters.max_tokens = Some(20);
         let duration = run_duration(&suite, &no_limits, &[SECOND, slow]);
         assert_eq!(duration.answering, Nanos::from_millis(1_500 + 4 * 1_600));
+    }
+
+    #[test]
+    fn a_load_lasts_as_long_as_its_stages() {
+        // Ten seconds at a rate and one more answer of a second; 40 requests of a second, two in flight.
+        let seconds = |seconds: u64| Nanos::from_millis(seconds * 1_000);
+        let mut suite = suite(6, 1, 2);
+        let lasts =
+            |suite: &Suite| run_duration(suite, &RateLimits::default(), &[SECOND]).answering;
+        let process = crate::suite::ArrivalProcess::Constant;
+        suite.load = Some(LoadProfile {
+            stages: LoadProfile::rate_stages("2/s", process, seconds(10)).unwrap(),
+            ..LoadProfile::default()
+        });
+        assert_eq!(lasts(&suite), seconds(11));
+        suite.load = Some(LoadProfile {
+            stages: LoadProfile::sweep_stages("concurrency=2", process, seconds(10), Some(40))
+                .unwrap(),
+            ..LoadProfile::default()
+        });
+        assert_eq!(lasts(&suite), seconds(20));
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         gate: None,
         max_attempts: 1,
         patience_ns: Nanos::from_millis(300_000),
+        load: None,
         max_cost: None,
         timeouts: Timeouts {
             connect_ns: second,

@@ -5,16 +5,20 @@
 //! and seed give the same plan, byte for byte, on every machine and with every version that says
 //! the same [`ORDER_VERSION`].
 
+mod arrivals;
 mod duration;
 #[cfg(test)]
 pub(crate) mod example;
+mod load;
 mod order;
 mod pace;
 mod reasoning;
 mod shard;
 mod tokens;
 
+pub use arrivals::{Arrivals, distance_to_plan};
 pub use duration::{Basis, ExpectedAnswer, RunDuration, run_duration};
+pub use load::{LoadPlan, PlannedStage, fix_load};
 pub use order::{ORDER_VERSION, Plan, Slot, Trial, WarmUp, plan, warm_up_prompt};
 pub use pace::{LimitUnit, Load, PacingLimit, RatePacer};
 pub use reasoning::{assumed, reasoning_min_tokens, token_limit};

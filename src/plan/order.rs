@@ -9,7 +9,8 @@ use std::collections::HashSet;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-use crate::suite::{Asserts, Message, Parameters, Prompt, Role, Suite};
+use super::load::LoadPlan;
+use crate::suite::{Asserts, LoadProfile, Message, Parameters, Prompt, Role, Suite};
 use crate::units::digest;
 
 use super::Shard;
@@ -33,6 +34,10 @@ pub struct Plan {
     warmup: u32,
     /// The share that is sent; absent: all of it.
     shard: Option<Shard>,
+    /// The number of slots, where a load ends before its last round.
+    length: Option<u64>,
+    /// True if prompts are sent in the order of the suite: that of a trace.
+    is_in_order: bool,
 }
 
 /// The trials of one prompt and repetition over all variants, started at the same moment.
@@ -78,6 +83,8 @@ pub struct WarmUp {
 
 /// Creates the plan of a suite.
 pub fn plan(suite: &Suite) -> Plan {
+    let staged = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
+    let load = staged.then(|| LoadPlan::new(suite)).flatten();
     Plan {
         seed: suite.seed,
         prompts: suite.prompts.len(),
@@ -85,6 +92,9 @@ pub fn plan(suite: &Suite) -> Plan {
         repetitions: suite.repetitions,
         warmup: suite.warmup,
         shard: None,
+        length: load.map(|load| load.slot_count()),
+        is_in_order: (suite.load.as_ref().and_then(LoadProfile::trace))
+            .is_some_and(|trace| trace.has_prompts),
     }
 }
 
@@ -140,7 +150,8 @@ impl Plan {
 
     /// Number of slots of the whole plan.
     pub fn whole_slot_count(&self) -> u64 {
-        self.prompts as u64 * u64::from(self.repetitions)
+        let rounds = self.prompts as u64 * u64::from(self.repetitions);
+        self.length.map_or(rounds, |length| length.min(rounds))
     }
 
     /// Number of slots that are sent.
@@ -152,7 +163,16 @@ impl Plan {
     /// How often each prompt is sent to each variant in the first `rounds` rounds, in the suite's order.
     pub fn prompt_repetitions(&self, rounds: u32) -> Vec<u32> {
         if self.shard.is_none() {
-            return vec![rounds; self.prompts];
+            let prompts = self.prompts.max(1) as u64;
+            let slots = self.whole_slot_count().min(prompts * u64::from(rounds));
+            let full = u32::try_from(slots / prompts).unwrap_or(u32::MAX);
+            let mut repetitions = vec![full; self.prompts];
+            // A load may end within a round.
+            if !slots.is_multiple_of(prompts) {
+                self.round_slots(full.saturating_add(1))
+                    .for_each(|slot| repetitions[slot.prompt] += 1);
+            }
+            return repetitions;
         }
         let mut repetitions = vec![0; self.prompts];
         for slot in self.slots().take_while(|slot| slot.round <= rounds) {
@@ -177,8 +197,12 @@ impl Plan {
         let (variants, shard) = (self.variants, self.shard);
         let earlier = self.prompts as u64 * u64::from(round - 1);
         let mut rng = OrderRng::new(self.seed, round);
-        let prompts = rng.permutation(self.prompts);
-        let slots = (earlier..).zip(prompts).map(move |(number, prompt)| Slot {
+        let prompts = if self.is_in_order {
+            (0..self.prompts).collect()
+        } else {
+            rng.permutation(self.prompts)
+        };
+        let slots = (earlier..self.whole_slot_count()).zip(prompts).map(move |(number, prompt)| Slot {
             number,
             round,
             repetition: round,

@@ -111,6 +111,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         environment: None,
         until_decided: None,
         warming: Vec::new(),
+        yielding: Vec::new(),
         judging: None,
         embeddings: None,
         parts: Vec::new(),

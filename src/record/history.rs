@@ -47,6 +47,9 @@ pub struct Conditions {
     /// The user's label of the environment of the run (`--environment`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// Digest of the load, if requests were sent by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<String>,
 }
 
 /// A variant of a condensed run.

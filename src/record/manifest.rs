@@ -65,11 +65,25 @@ pub struct Manifest {
     /// The requests for embeddings, of `similar` asserts, in the same form; absent if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embeddings: Option<Judging>,
+    /// The halvings of the concurrency of each variant that yielded on 429, by label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub yielding: Vec<Yielding>,
     /// The parts of a run that was resumed or merged, in order, the first one included; empty for a run in one piece.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<RunPart>,
     /// Operating system and processor, `linux x86_64`.
     pub platform: String,
+}
+
+/// The halvings of the concurrency of one variant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Yielding {
+    /// Label of the variant.
+    pub variant: String,
+    /// Their number.
+    pub halvings: u64,
+    /// The fewest requests that might be in flight after one.
+    pub lowest: u64,
 }
 
 /// The verdicts of a judge, and their cost.
@@ -224,6 +238,21 @@ impl Manifest {
         listed
             .filter(|listed| listed.model == *model)
             .find_map(ModelPrices::prices)
+    }
+
+    /// Counts a halving of the concurrency of this variant.
+    pub fn add_yield(&mut self, variant: &str, in_flight: u64) {
+        match self.yielding.iter_mut().find(|one| one.variant == variant) {
+            Some(one) => {
+                one.halvings += 1;
+                one.lowest = one.lowest.min(in_flight);
+            }
+            None => self.yielding.push(Yielding {
+                variant: variant.to_owned(),
+                halvings: 1,
+                lowest: in_flight,
+            }),
+        }
     }
 
     /// Counts a request that warmed a cache of this variant, and its cost.

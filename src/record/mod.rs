@@ -48,7 +48,7 @@ pub use journal::{
 };
 pub use manifest::{
     CliSelection, ClientSetting, EndpointRecord, JudgeRepeats, Judging, Manifest, PriceSource,
-    RunPart, Status, UntilDecided, Warming,
+    RunPart, Status, UntilDecided, Warming, Yielding,
 };
 pub use merge::{MergeError, MergedRun, Shares};
 pub use outcome::{FailureKind, Outcome};

@@ -60,6 +60,9 @@ pub struct Document<'a> {
     /// Effect of prompt caches, in sentences; absent if caching played no part.
     #[serde(skip_serializing_if = "Option::is_none")]
     caching: Option<&'a [String]>,
+    /// The stages of a load; absent for a run without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load: Option<LoadDocument<'a>>,
     /// Differences in answer length from the reference; absent for a single variant.
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<OutputsDocument<'a>>,
@@ -97,6 +100,10 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
             .caching
             .as_ref()
             .map(|caching| caching.sentences.as_slice()),
+        load: view.load.as_ref().map(|load| LoadDocument {
+            stages: RowsDocument(vec![&load.table]),
+            finding: &load.sentences,
+        }),
         output_tokens: OutputsDocument::from_outputs(&view.verdicts.outputs),
         prompts: RowsDocument(vec![&view.prompts]),
         errors: RowsDocument(vec![&view.errors]),
@@ -105,6 +112,15 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         method: MethodDocument(&view.method),
     };
     pretty(&document)
+}
+
+/// The stages of a load.
+#[derive(Serialize, JsonSchema)]
+struct LoadDocument<'a> {
+    /// One row for each stage and variant; FORMAT.md defines each name, under `load.csv`.
+    stages: RowsDocument<'a>,
+    /// What each model takes, in sentences.
+    finding: &'a [String],
 }
 
 /// The recommendation on a candidate.

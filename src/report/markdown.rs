@@ -4,6 +4,7 @@
 //! view, and text from outside cannot act on the page.
 
 use super::caching::CachingSection;
+use super::load::LoadSection;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
 use super::screen::ResultScreen;
@@ -22,6 +23,9 @@ const MAX_ERROR_ROWS: usize = 20;
 pub(super) fn page(view: &View) -> String {
     let mut page = format!("# bakeoff: {}\n\n", text::markdown(&view.suite));
     push_result(&mut page, &view.screen, view.warning.as_deref());
+    if let Some(load) = &view.load {
+        push_load(&mut page, load);
+    }
     push_fold(&mut page, "All figures, with 95 % intervals", |page| {
         push_table(page, &view.comparison, usize::MAX);
         page.push('\n');
@@ -128,6 +132,15 @@ pub(super) fn verdicts_page(suite: &str, scope: &str, verdicts: &Verdicts) -> St
     }
     push_verdicts(&mut page, verdicts);
     page
+}
+
+fn push_load(page: &mut String, load: &LoadSection) {
+    page.push_str("\n## Load\n\n");
+    push_list(page, &load.sentences);
+    page.push('\n');
+    push_table(page, &load.table, usize::MAX);
+    page.push('\n');
+    push_list(page, &load.legend);
 }
 
 fn push_caching(page: &mut String, caching: &CachingSection) {

@@ -26,6 +26,7 @@ mod junit;
 mod limit_wording;
 mod lint;
 mod live;
+mod load;
 mod markdown;
 pub mod models;
 mod models_json;
@@ -74,6 +75,7 @@ pub use html::{IndexEntry, PageAnswers, history_page, index_page};
 pub use json::{Document, VerdictsDocument};
 pub use lint::{lint_sentence, model_sentence};
 pub use live::{LiveModel, LiveRun, TREND_PARTS};
+pub use load::LoadSection;
 pub use models_json::{
     ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
 };
@@ -116,6 +118,8 @@ pub enum ReportFormat {
     Histograms,
     /// JSON, for other programs.
     Json,
+    /// One row per stage of a load and variant, as CSV; empty for a run without one.
+    LoadCsv,
     /// JUnit XML for CI servers: one test case per comparison that can fail, and per limit.
     Junit,
 }
@@ -138,6 +142,7 @@ impl ReportFormat {
             Self::Html => "report.html",
             Self::Histograms => "histograms.hlog",
             Self::Json => "comparison.json",
+            Self::LoadCsv => "load.csv",
             Self::Junit => "junit.xml",
         }
     }
@@ -230,6 +235,12 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// The formats that the folder of this run holds.
+    pub fn files(&self) -> impl Iterator<Item = ReportFormat> {
+        let load = self.view.load.as_ref().map(|_| ReportFormat::LoadCsv);
+        ReportFormat::FILES.into_iter().chain(load)
+    }
+
     /// The view that every format is rendered from.
     pub const fn view(&self) -> &View {
         &self.view
@@ -269,6 +280,10 @@ impl<'a> Report<'a> {
             ReportFormat::ComparisonCsv => csv::write_table(&self.view.comparison, out),
             ReportFormat::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
             ReportFormat::Html => out.write_all(self.html().as_bytes()),
+            ReportFormat::LoadCsv => match &self.view.load {
+                Some(load) => csv::write_table(&load.table, out),
+                None => Ok(()),
+            },
             ReportFormat::Histograms => hlog::write_log(self.manifest, &self.summary, out),
             ReportFormat::Junit => {
                 let view = &self.view;

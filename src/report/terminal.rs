@@ -14,6 +14,7 @@ use crate::verdict::{Advice, GateStatus, Verdict};
 use super::aligned::{Align, GUTTER, clip, padding};
 use super::caching::CachingSection;
 use super::figure::{Figure, FigureCell};
+use super::load::LoadSection;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
 use super::recommendations::{RecommendationText, symbol};
@@ -72,6 +73,9 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         let notes = content.notes.join(" ");
         push_line(&mut screen, style, "", &text::one_line(&notes));
     }
+    if let Some(load) = &view.load {
+        push_load(&mut screen, load, style);
+    }
     for alert in content.alerts.iter().take(MAX_ALERTS) {
         let whole = alert.line();
         let fits = whole.width().saturating_add(2) <= style.width;
@@ -106,6 +110,9 @@ pub(super) fn details(view: &View, style: Style) -> String {
         .filter(|caching| caching.suite_uses_caches)
     {
         push_caching(&mut screen, caching, style);
+    }
+    for line in view.load.iter().flat_map(|load| &load.legend) {
+        push_line(&mut screen, style, DIM, &text::one_line(line));
     }
     push_problems(&mut screen, "Problems", &view.problems, style);
     if !view.errors.rows.is_empty() {
@@ -195,6 +202,15 @@ fn push_marked(
         .filter(|part| !part.is_empty())
     {
         push(screen, format_args!("{}{part}\n", " ".repeat(hanging)));
+    }
+}
+
+fn push_load(screen: &mut String, load: &LoadSection, style: Style) {
+    screen.push('\n');
+    push_columns(screen, &load.table, None, style);
+    screen.push('\n');
+    for sentence in &load.sentences {
+        push_line(screen, style, "", &text::one_line(sentence));
     }
 }
 

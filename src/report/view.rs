@@ -16,6 +16,7 @@ use super::caching::{CachingSection, caching};
 use super::columns;
 use super::figure::{Figure, NO_END_MARK};
 use super::frontier::frontier_remark;
+use super::load::{LoadSection, load_section};
 use super::problems::{RunProblem, problems, remarks};
 use super::screen::{ResultScreen, speed_metric};
 use super::table::FigureTable;
@@ -48,6 +49,8 @@ pub struct View {
     pub verdicts: Verdicts,
     /// The prompt-cache section; absent if caching played no part.
     pub caching: Option<CachingSection>,
+    /// The load section; absent for a run without a load.
+    pub load: Option<LoadSection>,
     /// One row per prompt and variant.
     pub prompts: FigureTable,
     /// Problems of the run: what is wrong with it.
@@ -109,6 +112,7 @@ impl View {
             prices_date,
             verdicts,
             caching: caching(manifest, summary),
+            load: (summary.load.as_ref()).map(|load| load_section(load, manifest)),
             prompts,
             problems: problems(manifest, summary),
             remarks: frontier_remark(summary, &frontier, speed)

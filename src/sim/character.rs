@@ -107,6 +107,35 @@ pub fn nanos_of_millis(millis: f64) -> Nanos {
     Nanos((millis.clamp(0.0, MAX_MILLIS) * 1e6).round() as u64)
 }
 
+/// The maximum capacity of a model: as many instants are stored.
+pub const MAX_CAPACITY: u32 = 10_000;
+
+/// The number of requests that a model answers at once; others wait, in the order of their arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct ServerCapacity(u32);
+
+impl TryFrom<u32> for ServerCapacity {
+    type Error = String;
+
+    fn try_from(places: u32) -> Result<Self, String> {
+        if (1..=MAX_CAPACITY).contains(&places) {
+            Ok(Self(places))
+        } else {
+            Err(format!(
+                "a capacity is between 1 and {MAX_CAPACITY}, not {places}"
+            ))
+        }
+    }
+}
+
+impl ServerCapacity {
+    /// Returns the number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
 /// A log-normal time with a share of outliers.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -324,6 +353,7 @@ layers! {
     max_tokens: u64,
     right_share: Share,
     refusal_share: Share,
+    capacity: ServerCapacity,
 }
 
 /// The behaviour of one model.
@@ -359,6 +389,8 @@ pub struct ModelProfile {
     pub right_share: Share,
     /// The probability that a scripted answer refuses.
     pub refusal_share: Share,
+    /// Requests that it answers at once; absent: any number.
+    pub capacity: Option<ServerCapacity>,
 }
 
 impl ModelProfileWire {
@@ -419,6 +451,7 @@ impl ModelProfileWire {
             drift_per_minute: self.drift_per_minute.unwrap_or(Drift(0.0)),
             right_share: self.right_share.unwrap_or(Share(1.0)),
             refusal_share: self.refusal_share.unwrap_or(Share(0.0)),
+            capacity: self.capacity,
         })
     }
 }

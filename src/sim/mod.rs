@@ -16,6 +16,7 @@ pub mod bill;
 pub mod catalogue;
 pub mod character;
 pub mod chat;
+pub mod delay;
 pub mod dialect;
 pub mod draw;
 pub mod embeddings;

@@ -1,6 +1,6 @@
-//! Outages: spans of time in which models answer with a fault.
+//! Outages and pauses: spans of time in which models answer with a fault, or the server sends nothing.
 //!
-//! Owns which request falls into one. Must not use the clock: the time since the first conversation is an argument.
+//! Owns what falls into one. Must not use the clock: the time since the first conversation is an argument.
 //! Invariant: an outage ends.
 
 use serde::Deserialize;
@@ -31,6 +31,29 @@ impl Outage {
         let span = from..from.saturating_add(self.for_ms.nanos().0);
         span.contains(&since_first.0)
             && (self.models.is_empty() || self.models.iter().any(|named| named == model))
+    }
+}
+
+/// A span of time, counted from the arrival of the first conversation, in which the server sends nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerPause {
+    /// Its beginning.
+    pub from_ms: Millis,
+    /// Its length.
+    pub for_ms: Millis,
+}
+
+impl ServerPause {
+    /// The instant at which something leaves that is due then.
+    pub fn postpone(&self, due: Nanos) -> Nanos {
+        let from = self.from_ms.nanos().0;
+        let end = from.saturating_add(self.for_ms.nanos().0);
+        if (from..end).contains(&due.0) {
+            Nanos(end)
+        } else {
+            due
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::character::{Cache, PromptCacheKind};
+use super::character::{Cache, PromptCacheKind, ServerCapacity};
+use super::delay::AnswerQueue;
 use super::draw::digest;
 use super::request::{CHARS_PER_TOKEN, ChatRequest};
 use super::script::GenerationRecord;
@@ -16,7 +17,7 @@ use crate::units::{Nanos, Usd};
 const MAX_BODIES: usize = 500_000;
 /// Prefixes stored over all models, about 16 MB.
 const MAX_PREFIXES: usize = 500_000;
-/// Models with a rate limit stored; models with exact times can have any name.
+/// Models with a rate limit or a queue stored; models with exact times can have any name.
 const MAX_BUCKETS: usize = 10_000;
 /// Keys whose spending is stored.
 const MAX_KEYS: usize = 10_000;
@@ -32,6 +33,7 @@ pub struct SimulatorState {
     /// The instants of their last write or read.
     prefixes: HashMap<u64, Nanos>,
     buckets: HashMap<String, Bucket>,
+    queues: HashMap<String, AnswerQueue>,
     spent: HashMap<u64, Usd>,
     total_spent: Usd,
     generations: VecDeque<(Nanos, GenerationRecord)>,
@@ -120,6 +122,21 @@ impl SimulatorState {
         }
         let bucket = self.buckets.entry(model.to_owned());
         bucket.or_insert(Bucket { full_at: now }).take(limit, now)
+    }
+
+    /// Returns the time that an answer of this length waits for a place of its model.
+    pub fn enter(
+        &mut self,
+        model: &str,
+        capacity: ServerCapacity,
+        arrival: Nanos,
+        duration: Nanos,
+    ) -> Nanos {
+        if self.queues.len() >= MAX_BUCKETS && !self.queues.contains_key(model) {
+            self.queues.clear();
+        }
+        let queue = self.queues.entry(model.to_owned()).or_default();
+        queue.enter(capacity, arrival, duration)
     }
 
     /// Returns the spending of a key so far.

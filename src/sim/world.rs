@@ -20,7 +20,7 @@ use super::character::{
 };
 use super::dialect::Dialect;
 use super::fault::ModelSelector;
-use super::outage::Outage;
+use super::outage::{Outage, ServerPause};
 use crate::renamed::{NamePlace, renamed_error};
 use crate::units::{Nanos, Usd};
 
@@ -60,6 +60,8 @@ pub struct Scenario {
     pub rate_limit: Option<RateLimit>,
     /// Spans of time in which models fail.
     pub outages: Vec<Outage>,
+    /// Spans of time in which the server sends nothing.
+    pub pauses: Vec<ServerPause>,
     /// The differences between prompts.
     pub prompts: PromptEffect,
     /// Scripted answers; the first that is for a prompt counts.
@@ -185,6 +187,7 @@ struct ScenarioWire {
     budget: Option<BudgetWire>,
     rate_limit: Option<RateLimit>,
     outages: Option<Vec<Outage>>,
+    pauses: Vec<ServerPause>,
     prompts: Option<PromptEffect>,
     answers: Vec<AnswerScript>,
     #[serde(rename = "default")]
@@ -235,6 +238,7 @@ impl Scenario {
             budget: own.budget.map(|budget| budget.usd_per_key),
             rate_limit: own.rate_limit,
             outages: own.outages.unwrap_or_default(),
+            pauses: own.pauses,
             prompts: own.prompts.or(built_in.prompts).ok_or(missing("prompts"))?,
             answers: [own.answers, built_in.answers].concat(),
             models,

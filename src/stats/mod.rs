@@ -12,7 +12,7 @@
 //! * [`paired`]: two sides on the same prompts. [`car`]: are they different? [`tail`]: in the tail?
 //! * [`rates`], [`cost`]: shares and money. [`kappa`]: agreement of graders. [`multiple`]: many comparisons at once.
 //! * [`history`], [`series`]: today against the past. [`drift`]: a change inside a run.
-//! * [`sequential`]: looking early. [`size`]: how many requests a question needs.
+//! * [`sequential`]: looking early. [`size`]: how many requests a question needs. [`knee`]: how much load a server takes.
 
 pub mod car;
 pub mod cost;
@@ -22,6 +22,7 @@ pub mod history;
 pub mod hodges_lehmann;
 pub mod interval;
 pub mod kappa;
+pub mod knee;
 pub mod mean;
 pub mod multiple;
 pub mod paired;

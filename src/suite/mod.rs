@@ -17,6 +17,10 @@ pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
 pub use model::gate::{
     Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, SharedShiftLimit, SwitchRule,
 };
+pub use model::load::{
+    ArrivalProcess, ConcurrencyStage, LoadProfile, LoadStage, RateStage, Slo, SloMetric, TraceStage,
+};
+pub use model::load_settings::LoadSettings;
 pub use model::measure::{Measure, Quotient, Statistic, TrialCount, Unit};
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
@@ -35,7 +39,7 @@ pub use parse::rows::{BadRow, Row, each_record};
 pub use parse::sources::{FileKind, FileRef, LoadedFile, LoadedFiles};
 pub use parse::suite::{SuiteReading, parse_suite, read_suite};
 pub use parse::wire;
-pub use parse::{needs_toml_1_1, parse_time};
+pub use parse::{needs_toml_1_1, parse_load_time, parse_time};
 pub use value::answer_schema::AnswerSchema;
 pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;

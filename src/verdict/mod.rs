@@ -26,6 +26,7 @@ mod limit_abort;
 mod limit_estimates;
 mod limit_values;
 mod lint;
+mod load;
 mod means;
 mod money;
 mod output_tokens;
@@ -68,6 +69,9 @@ pub use judgement::{
 pub use limit_abort::hopeless_limit;
 pub use limit_values::{LimitValue, LimitedQuantity};
 pub use lint::{GateLint, Lint, ModelLint, RequestLint, lint_suite, lint_unlisted};
+pub use load::{
+    Attainment, AttainmentStatus, Capacity, LoadFold, LoadSummary, StageFigures, StageSummary,
+};
 pub use means::MeanIntervals;
 pub use money::{Money, PairTotal, Total};
 pub use output_tokens::{

@@ -19,6 +19,7 @@ use super::caching::{CacheFigures, CacheFold};
 use super::distribution::{Distribution, Estimate, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
 use super::figures::Figures;
+use super::load::{LoadFold, LoadSummary};
 use super::means::MeanIntervals;
 use super::tally::{Tally, TokenKind};
 
@@ -45,6 +46,8 @@ pub struct RunSummary {
     pub lost_lines: u64,
     /// Truncated lines of the history that the run is judged by.
     pub torn_history_lines: u64,
+    /// The stages of its load, if it has one.
+    pub load: Option<LoadSummary>,
     /// End of the last attempt, since the start of the run.
     pub end: Nanos,
     /// Time during which requests were sent: `end`, without the time between the parts of a run that was resumed.
@@ -149,6 +152,7 @@ pub struct SummaryFold {
     hdr: HdrReader,
     unmatched_marks: u64,
     lost_lines: u64,
+    load: Option<LoadFold>,
     /// One part for a run in one piece.
     parts: Vec<PartSpan>,
 }
@@ -234,6 +238,7 @@ impl SummaryFold {
             prompts,
             hdr: HdrReader::default(),
             unmatched_marks: 0,
+            load: LoadFold::new(manifest),
             lost_lines: 0,
             parts: {
                 let parts = manifest.parts.iter();
@@ -249,6 +254,9 @@ impl SummaryFold {
 
     /// Adds a sample.
     pub fn add(&mut self, sample: &Sample) {
+        if let Some(load) = &mut self.load {
+            load.add(sample);
+        }
         let variant = self.variant_indices.get(&sample.variant);
         let prompt = self.prompt_indices.get(&sample.prompt);
         let (Some(&variant), Some(&prompt)) = (variant, prompt) else {
@@ -306,6 +314,7 @@ impl SummaryFold {
             unmatched_marks: self.unmatched_marks,
             lost_lines: self.lost_lines,
             torn_history_lines: 0,
+            load: self.load.map(LoadFold::finish),
             end: self
                 .parts
                 .iter()

@@ -18,16 +18,17 @@ use bakeoff::record::{
     Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, JudgeRepeats, Judging,
     Level, Manifest, ModelPrices, ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent,
     RequestLine, RunPart, RunStanding, Sample, Splice, Status, ToolCall, UntilDecided, Usage,
-    Warming,
+    Warming, Yielding,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Assert, Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Check, Extract, Gate,
-    GateLimit, LimitBound, Measure, Message, Metric, OnExceeded, Parameters, Prompt, Quantity,
-    Quotient, ReasoningEffort, Reuse, Role, SharedShiftLimit, Statistic, Suite, SwitchRule,
-    TextCheck, TextsCheck, Timeouts, TokenLimitName, Tool, TrialCount, Variant,
+    ArrivalProcess, Assert, Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Check,
+    ConcurrencyStage, Extract, Gate, GateLimit, LimitBound, LoadProfile, LoadStage, Measure,
+    Message, Metric, OnExceeded, Parameters, Prompt, Quantity, Quotient, RateStage,
+    ReasoningEffort, Reuse, Role, SharedShiftLimit, Statistic, Suite, SwitchRule, TextCheck,
+    TextsCheck, Timeouts, TokenLimitName, Tool, TraceStage, TrialCount, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::Evaluation;
@@ -37,7 +38,7 @@ use bakeoff::verdict::{
 };
 use serde_json::{Map, Value, json};
 
-type Names = BTreeSet<String>;
+pub(crate) type Names = BTreeSet<String>;
 
 /// Objects whose keys are the user's or the server's own.
 const FREE: [&str; 4] = ["metadata", "provider_options", "extra", "providers"];
@@ -47,7 +48,7 @@ fn file(path: &str) -> String {
 }
 
 /// The names in the first column of the tables below a heading of FORMAT.md.
-fn documented(heading: &str) -> Names {
+pub(crate) fn documented(heading: &str) -> Names {
     let page = file("FORMAT.md");
     let after = page.split(&format!("# {heading}\n")).nth(1).unwrap();
     let section = after.split("\n#").next().unwrap();
@@ -106,7 +107,7 @@ fn bare(names: Names) -> Names {
     names.into_iter().map(bare).collect()
 }
 
-fn assert_same(documented: Names, written: Names, what: &str) {
+pub(crate) fn assert_same(documented: Names, written: Names, what: &str) {
     let (documented, written) = (bare(documented), bare(written));
     let missing: Vec<_> = written.difference(&documented).collect();
     let stale: Vec<_> = documented.difference(&written).collect();
@@ -145,6 +146,29 @@ fn parameters() -> Parameters {
         system_cache_control: Some(MARK),
         provider_options: object.clone(),
         extra: object,
+    }
+}
+
+/// A load with every key that one can have.
+fn load_profile() -> LoadProfile {
+    let minute = bakeoff::units::Nanos::from_millis(60_000);
+    let rate = RateStage::new((1.0, 2.0), ArrivalProcess::Poisson, minute).unwrap();
+    LoadProfile {
+        stages: vec![
+            LoadStage::Rate(rate),
+            LoadStage::Concurrency(ConcurrencyStage {
+                in_flight: 1,
+                requests: Some(1),
+            }),
+            LoadStage::Trace(TraceStage {
+                file: "t.jsonl".to_owned(),
+                instants_ns: vec![minute],
+                has_prompts: true,
+            }),
+        ],
+        is_sweep: true,
+        slos: vec!["ttft_p95 < 1s".parse().unwrap()],
+        yields_on_429: true,
     }
 }
 
@@ -269,6 +293,7 @@ fn suite() -> Suite {
         gate: Some(gate()),
         max_attempts: 1,
         patience_ns: second,
+        load: Some(load_profile()),
         max_cost: Some(bakeoff::units::Usd(1)),
         timeouts: Timeouts {
             connect_ns: second,
@@ -397,6 +422,11 @@ fn manifest(status: Status) -> Manifest {
             unknown: 1,
             ..Judging::new("maker/embeddings".parse().unwrap())
         }),
+        yielding: vec![Yielding {
+            variant: "v".to_owned(),
+            halvings: 1,
+            lowest: 1,
+        }],
         warming: vec![Warming {
             variant: "v".to_owned(),
             requests: 1,
@@ -536,6 +566,7 @@ fn history_run() -> HistoryRun {
             slot_size: 1,
             stream: true,
             environment: Some("e".to_owned()),
+            load: Some("d".to_owned()),
         },
         variants: vec![HistoryVariant {
             label: "v".to_owned(),
@@ -795,9 +826,9 @@ fn the_json_comparison_has_the_documented_keys() {
         .unwrap();
     let comparison: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut written: Names = comparison.as_object().unwrap().keys().cloned().collect();
-    // The example run is complete: it has no warning, and no switch gate. Whether caches took part is a matter of the
+    // The example run is complete: it has no warning, no switch gate and no load. Whether caches took part is a matter of the
     // run.
-    written.extend(["warning", "caching", "switch"].map(str::to_owned));
+    written.extend(["warning", "caching", "switch", "load"].map(str::to_owned));
     assert_same(documented("The comparison as JSON"), written, "the JSON");
 }
 

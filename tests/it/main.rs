@@ -29,6 +29,7 @@ mod import;
 mod journal_kill;
 mod json_documents;
 mod judging;
+mod load;
 mod models;
 mod money;
 mod outcomes;

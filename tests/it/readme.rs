@@ -291,9 +291,9 @@ fn shown_files_are_valid() {
         for (name, text) in shown_files(&page.text) {
             let problems = match name.as_str() {
                 "bakeoff.toml" => parse_project(&text).err(),
-                // It names files: tests/it/prompts.rs reads it beside them.
-                "questions.toml" => None,
-                "outage.toml" | "scripted.toml" => {
+                // They name files: tests/it/prompts.rs and tests/it/load.rs read such beside them.
+                "questions.toml" | "trace.toml" => None,
+                "outage.toml" | "scripted.toml" | "busy.toml" => {
                     Scenario::parse(&text).unwrap();
                     None
                 }

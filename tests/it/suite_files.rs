@@ -47,7 +47,15 @@ fn shipped_suites_are_valid() {
         }
         names.insert(suite.name);
     }
-    let expected = ["ci", "code", "quickstart", "reasoning", "support", "switch"];
+    let expected = [
+        "ci",
+        "code",
+        "load",
+        "quickstart",
+        "reasoning",
+        "support",
+        "switch",
+    ];
     assert!(
         expected.iter().all(|name| names.contains(*name)),
         "{names:?}"

@@ -84,7 +84,7 @@ pub(in crate::command) fn make_files_with_texts<'m>(
         Ok(())
     })?;
     let report = made.expect("the file was filled, or an error was returned")?;
-    for format in report::ReportFormat::FILES {
+    for format in report.files() {
         run.write(format.file_name(), |file| report.write(format, file))?;
     }
     Ok(report)

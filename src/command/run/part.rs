@@ -306,6 +306,10 @@ fn send(
                 let label = &suite.variants[*variant].label;
                 part.manifest.add_warming(label, *spent);
             }
+            (&RunEvent::Yielded { variant, in_flight }, _) => {
+                let label = &suite.variants[variant].label;
+                part.manifest.add_yield(label, in_flight as u64);
+            }
             (RunEvent::Look { round }, Some(early_stop)) => {
                 let (flow, sentence) = early_stop.look(*round);
                 progress.note(&sentence, &mut stderr());

@@ -15,6 +15,7 @@ use crate::record::{
     JournalError, JournalWriter, Manifest, RequestLog, Run, RunPart, Status, TakenLog,
     TruncatedLine, move_truncated_line,
 };
+use crate::suite::LoadProfile;
 use crate::units::{ModelId, Nanos, Usd, plural};
 
 use super::baseline::open_baseline;
@@ -74,6 +75,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(stderr(), "{sentence}")?;
         return Ok(exit::DONE);
     }
+    refuse_load(&stored)?;
     refuse_commands(&stored.manifest.suite, options.allow_exec)?;
     let run_options = run_options(options, reports);
     let (mut job, opened) = prepare(&stored, options)?;
@@ -191,6 +193,17 @@ fn nothing_to_do(stored: &StoredParts, options: &Options) -> Option<String> {
     }
     (stored.manifest.status == Status::Complete)
         .then(|| format!("{folder} is complete; nothing was sent"))
+}
+
+/// Refuses to send the rest of a load.
+fn refuse_load(stored: &StoredParts) -> Result<(), Failure> {
+    let load = stored.manifest.suite.load.as_ref();
+    if stored.remaining.count() > 0 && load.is_some_and(LoadProfile::has_stages) {
+        return Err(Failure::usage(
+            "a load cannot be resumed: its rest is another load. Start it again with `bakeoff run`",
+        ));
+    }
+    Ok(())
 }
 
 /// The options of `bakeoff run` that the rest of the run takes.

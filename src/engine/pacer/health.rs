@@ -87,6 +87,19 @@ impl AttemptEffect {
     }
 }
 
+impl AttemptEffect {
+    /// The same in a load, whose requests are sent at their instants: only a failure that no wait mends says that a
+    /// model is not worth another request.
+    pub(super) fn of_load(self) -> Self {
+        match self {
+            Self::Failure {
+                hopeless: false, ..
+            } => Self::Neutral,
+            effect => effect,
+        }
+    }
+}
+
 /// The turn of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendTurn {

@@ -6,6 +6,7 @@
 pub(super) mod backoff;
 mod health;
 mod state;
+mod yielding;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -93,6 +94,17 @@ impl Pacer {
         self.state().choose(now, order)
     }
 
+    /// Admits one trial of a load, whatever its model answered before, unless it was dropped or has as many in flight
+    /// as `concurrency`.
+    pub(super) fn choose_one(&self, now: Nanos, variant: usize) -> SlotChoice {
+        self.state().choose_one(now, variant)
+    }
+
+    /// Sets the number of trials of each variant that may be in flight.
+    pub(super) fn set_concurrency(&self, concurrency: u32) {
+        self.state().set_concurrency(concurrency);
+    }
+
     /// Takes those trials of a slot back whose model failed since they were chosen; returns the others.
     pub(super) fn confirm(&self, slot: &AdmittedSlot) -> Vec<usize> {
         self.state().confirm(slot)
@@ -137,7 +149,13 @@ impl Pacer {
         status: Option<u16>,
         demanded: Option<Nanos>,
     ) -> AttemptEffect {
-        AttemptEffect::new(outcome, status, demanded, self.state().patience())
+        let state = self.state();
+        let effect = AttemptEffect::new(outcome, status, demanded, state.patience());
+        if state.is_load() {
+            effect.of_load()
+        } else {
+            effect
+        }
     }
 
     /// The longest wait between two attempts that is not demanded by the server.
@@ -196,8 +214,14 @@ impl Pacer {
 
     /// The changes of breakers since the last call, as events.
     pub(super) fn take_events(&self) -> Vec<RunEvent> {
-        let changes = self.state().take_changes().into_iter();
-        let events = changes.filter_map(|(model, health, change, at)| {
+        let (changes, yields) = {
+            let mut state = self.state();
+            (state.take_changes(), state.take_yields())
+        };
+        let yields = yields.into_iter();
+        let yields = yields.map(|(variant, in_flight)| RunEvent::Yielded { variant, in_flight });
+        let changes = changes.into_iter();
+        let changes = changes.filter_map(|(model, health, change, at)| {
             let state = match change {
                 BreakerChange::Resumed => SendingState::Resumed,
                 BreakerChange::Paused { next } => SendingState::Paused(ModelPause {
@@ -213,7 +237,7 @@ impl Pacer {
             };
             Some(RunEvent::Sending { model, state })
         });
-        events.collect()
+        yields.chain(changes).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, PacerState> {

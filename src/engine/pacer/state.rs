@@ -5,10 +5,11 @@
 //! while that may answer soon, and then starts without it.
 
 use crate::plan::{Load, RatePacer};
-use crate::suite::Suite;
+use crate::suite::{LoadProfile, Suite};
 use crate::units::{ModelId, Nanos};
 
 use super::health::{Admission, AttemptEffect, BreakerChange, ModelHealth, SendTurn};
+use super::yielding::YieldingLimit;
 
 /// The time after which a trial of a model that fails is overdue, and the shortest such time of any model.
 const OVERDUE_MIN: Nanos = Nanos::from_millis(10_000);
@@ -74,6 +75,8 @@ pub(in crate::engine) struct AttemptEnd {
     pub(in crate::engine) effect: AttemptEffect,
     /// True if it tested a failing model.
     pub(in crate::engine) probe: bool,
+    /// True if it was rejected with 429.
+    pub(in crate::engine) rate_limited: bool,
 }
 
 /// Everything that decides about the next request.
@@ -81,6 +84,12 @@ pub(in crate::engine) struct AttemptEnd {
 pub(super) struct PacerState {
     rates: RatePacer,
     concurrency: usize,
+    /// True if requests are sent as a load plans them.
+    is_load: bool,
+    /// The concurrency of each variant, where it yields on 429.
+    yielding: Option<Vec<YieldingLimit>>,
+    /// Halvings that were not reported yet: the variant, and its requests in flight from then on.
+    yields: Vec<(usize, usize)>,
     patience: Nanos,
     models: Vec<PacedModel>,
     /// Index of its model, by variant.
@@ -108,6 +117,11 @@ impl PacerState {
         Self {
             rates,
             concurrency: usize::try_from(suite.concurrency).unwrap_or(usize::MAX),
+            is_load: suite.load.as_ref().is_some_and(LoadProfile::has_stages),
+            yielding: (suite.load.as_ref())
+                .is_some_and(|load| load.yields_on_429)
+                .then(Vec::new),
+            yields: Vec::new(),
             patience: suite.patience_ns,
             model_by_variant: model_by_variant.collect(),
             models,
@@ -130,6 +144,83 @@ impl PacerState {
     /// Counts a request against the rate limits that is sent without a wait.
     pub(super) fn take_rate(&mut self, now: Nanos, load: Load) {
         self.rates.take(now, &[load]);
+    }
+
+    /// True if requests are sent as a load plans them.
+    pub(super) const fn is_load(&self) -> bool {
+        self.is_load
+    }
+
+    /// Sets the number of trials of each variant that may be in flight.
+    pub(super) fn set_concurrency(&mut self, concurrency: u32) {
+        self.concurrency = usize::try_from(concurrency).unwrap_or(usize::MAX);
+        if let Some(yielding) = &mut self.yielding {
+            *yielding = vec![YieldingLimit::new(self.concurrency); self.model_by_variant.len()];
+        }
+    }
+
+    /// The trials of a variant that may be in flight.
+    fn concurrency_of(&self, variant: usize) -> usize {
+        let yielding = self.yielding.as_ref().and_then(|all| all.get(variant));
+        yielding.map_or(self.concurrency, YieldingLimit::in_flight)
+    }
+
+    /// Lets the concurrency of a variant yield to a 429, or recover by an answer.
+    fn note_yielding(&mut self, now: Nanos, end: &AttemptEnd) {
+        let yielding = self
+            .yielding
+            .as_mut()
+            .and_then(|all| all.get_mut(end.variant));
+        let Some(limit) = yielding else {
+            return;
+        };
+        if end.rate_limited {
+            let halved = limit.note_rejection(now, end.sent);
+            self.yields
+                .extend(halved.map(|in_flight| (end.variant, in_flight)));
+        } else if end.effect == AttemptEffect::Answer {
+            limit.note_answer();
+        }
+    }
+
+    /// The halvings since the last call.
+    pub(super) fn take_yields(&mut self) -> Vec<(usize, usize)> {
+        std::mem::take(&mut self.yields)
+    }
+
+    /// Admits one trial of a load: it waits for nothing but room among those of its variant.
+    pub(super) fn choose_one(&mut self, now: Nanos, variant: usize) -> SlotChoice {
+        self.tick(now);
+        if self.health(variant).is_dropped() {
+            return SlotChoice::Nothing;
+        }
+        if self.pending(variant).count() >= self.concurrency_of(variant) {
+            return SlotChoice::Wait(None);
+        }
+        let model = self.model_by_variant[variant];
+        self.models[model].health.admit(now, SendTurn::First);
+        SlotChoice::Start(self.start_slot(
+            now,
+            vec![PendingTrial {
+                variant,
+                probe: false,
+            }],
+        ))
+    }
+
+    /// Counts trials as a slot under way.
+    fn start_slot(&mut self, now: Nanos, pending: Vec<PendingTrial>) -> AdmittedSlot {
+        let slot = AdmittedSlot {
+            key: self.next_key,
+            variants: pending.iter().map(|one| one.variant).collect(),
+        };
+        self.slots.push(SlotInFlight {
+            key: slot.key,
+            since: now,
+            pending,
+        });
+        self.next_key += 1;
+        slot
     }
 
     /// Chooses the trials of a slot that start now; they are counted as under way.
@@ -176,17 +267,7 @@ impl PacerState {
             let model = self.model_by_variant[one.variant];
             self.models[model].health.admit(now, SendTurn::First);
         }
-        let slot = AdmittedSlot {
-            key: self.next_key,
-            variants: send.iter().map(|one| one.variant).collect(),
-        };
-        self.slots.push(SlotInFlight {
-            key: slot.key,
-            since: now,
-            pending: send,
-        });
-        self.next_key += 1;
-        SlotChoice::Start(slot)
+        SlotChoice::Start(self.start_slot(now, send))
     }
 
     /// Returns true if a trial of the slot is a probe.
@@ -255,6 +336,7 @@ impl PacerState {
 
     /// Counts the end of an attempt.
     pub(super) fn record(&mut self, now: Nanos, end: &AttemptEnd) {
+        self.note_yielding(now, end);
         let model = self.model_by_variant[end.variant];
         if end.effect == AttemptEffect::Answer {
             let others = self.models.iter_mut().enumerate();

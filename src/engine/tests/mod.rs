@@ -7,6 +7,7 @@ mod capped;
 mod ending;
 mod fake;
 mod limits;
+mod load;
 mod looks;
 mod order;
 mod outages;

@@ -15,6 +15,7 @@ mod heat;
 mod history;
 mod index;
 mod labels;
+mod load;
 mod page;
 mod parts;
 mod result;
@@ -77,6 +78,7 @@ pub(super) fn run_page(run: &RunPage<'_>) -> String {
             "Cost and speed",
             decision::section(&roster, summary, &frontier(summary, *speed)),
         ),
+        ("load", "Load", load::section(&roster, view, summary)),
         (
             "distribution",
             "Distribution",

@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use self::play::Player;
 use self::socket::{Acceptor, ResetHandle};
 use super::answer::Moment;
+use super::delay;
 use super::dialect::Dialect;
 use super::draw::digest;
 use super::fault::ModelSelector;
@@ -447,6 +448,17 @@ fn write_script(
     match admitted {
         Ok(moment) => {
             let script = Script::write(scenario, &model, &selector, request, &moment);
+            let script = match model.profile.capacity {
+                // An error is sent at once.
+                Some(capacity) if script.account.is_some() => {
+                    let length = delay::duration(&script);
+                    let wait = shared
+                        .with_state(|state| state.enter(&model.id, capacity, arrival, length));
+                    delay::delayed(script, wait)
+                }
+                _ => script,
+            };
+            let script = delay::with_pauses(script, &scenario.pauses, since_first);
             (script, moment.ordinal)
         }
         Err(bad_request) => refused(bad_request),

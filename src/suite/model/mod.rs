@@ -8,6 +8,8 @@ pub(super) mod cache;
 mod caching;
 pub(super) mod exposed;
 pub(super) mod gate;
+pub(super) mod load;
+pub(super) mod load_settings;
 pub(super) mod measure;
 pub(super) mod metric;
 pub(super) mod profile;

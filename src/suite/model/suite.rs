@@ -9,6 +9,7 @@ use super::cache::{CacheControl, CacheMode, Caching, Reuse};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::gate::Gate;
+use super::load::LoadProfile;
 use crate::suite::value::defaults;
 use crate::suite::value::duration::parse_duration;
 
@@ -47,6 +48,9 @@ pub struct Suite {
         skip_serializing_if = "is_default_patience"
     )]
     pub patience_ns: Nanos,
+    /// The load of the run; absent: the plan, `concurrency` slots at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadProfile>,
     /// The most that a run may cost; absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost: Option<Usd>,

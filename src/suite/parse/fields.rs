@@ -56,6 +56,11 @@ pub(super) fn tool_name(value: &Value<'_>) -> Option<String> {
 }
 
 pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
+    span_of_time(value, limits::TIMEOUT_NS, "1h")
+}
+
+/// A time above 0 and up to `max_ns`, which messages spell as `max`.
+pub(super) fn span_of_time(value: &Value<'_>, max_ns: u64, max: &str) -> Option<Nanos> {
     let expected = "a time such as \"250ms\", \"1.5s\" or \"2m\"";
     if !value.is_string() {
         let help = "write it in quotation marks, with its unit".to_owned();
@@ -67,8 +72,9 @@ pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
         value.report_wrong(Code::BadValue, expected, Some(help));
         return None;
     };
-    if !is_in_range(time) {
-        value.report_wrong(Code::OutOfRange, "a time above 0 and up to \"1h\"", None);
+    if !(1..=max_ns).contains(&time.0) {
+        let expected = format!("a time above 0 and up to \"{max}\"");
+        value.report_wrong(Code::OutOfRange, &expected, None);
         return None;
     }
     Some(time)
@@ -86,6 +92,15 @@ fn is_in_range(time: Nanos) -> bool {
 pub fn parse_time(text: &str) -> Result<Nanos, String> {
     let time = parse_duration(text).filter(|time| is_in_range(*time));
     time.ok_or_else(|| "must be a time above 0 and up to 1h, such as `90s` or `5m`".to_owned())
+}
+
+/// Reads the length of a stage of a load that a flag gives.
+///
+/// # Errors
+/// Returns the expected form, if the text has another one.
+pub fn parse_load_time(text: &str) -> Result<Nanos, String> {
+    let time = parse_duration(text).filter(|time| (1..=limits::LOAD_STAGE_NS).contains(&time.0));
+    time.ok_or_else(|| "must be a time above 0 and up to 24h, such as `90s` or `5m`".to_owned())
 }
 
 /// The text of a message: not empty, and within the limit of a prompt.

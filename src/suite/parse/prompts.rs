@@ -117,6 +117,24 @@ impl IdRegistry {
         self.weigh(text_bytes + images.map(image_bytes).sum::<usize>())
     }
 
+    /// Counts a prompt that was made, and reports at `value` if its id is in use, or a limit exceeded.
+    pub(super) fn register(&mut self, prompt: &Prompt, value: &Value<'_>) -> Option<()> {
+        if let Some(first) = self.ids.note(&prompt.id, value) {
+            let message = format!("the id {} is used twice", quoted(&prompt.id));
+            value.report(
+                Code::Duplicate,
+                message,
+                Some(format!("the first is {first}")),
+            );
+            return None;
+        }
+        let admitted = self.admit(prompt);
+        if let Err(message) = &admitted {
+            value.report(Code::TooLarge, message.clone(), None);
+        }
+        admitted.ok()
+    }
+
     /// Counts bytes of a prompt, or reports that there are too many.
     pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), String> {
         self.bytes += bytes;

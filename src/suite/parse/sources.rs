@@ -33,13 +33,15 @@ pub enum FileKind {
     Image,
     /// A JSON schema, one file.
     Schema,
+    /// A trace of requests, one file.
+    Trace,
 }
 
 impl FileKind {
     /// The maximum size of one file in bytes.
     pub const fn max_bytes(self) -> usize {
         match self {
-            Self::Prompts => limits::PROMPT_FILE_BYTES,
+            Self::Prompts | Self::Trace => limits::PROMPT_FILE_BYTES,
             Self::System => limits::PROMPT_BYTES,
             Self::Image => limits::IMAGE_BYTES,
             Self::Schema => limits::ASSERT_SCHEMA_BYTES,

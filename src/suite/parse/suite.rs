@@ -7,14 +7,18 @@ use super::asserts::{GradingSource, grading};
 use super::cache::{cache_plan, cache_word, check_reuse_window};
 use super::fields::{base_url, dollars, identifier, model_id, system, text_of_prompt, timeout};
 use super::gate::gate;
+use super::load::load;
 use super::parameters::{matrix_of, parameters_of};
 use super::problem::{Code, Problems};
 use super::prompt_files::{RowSettings, prompt_files};
 use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
 use super::sources::{FileRef, FileResolver, LoadedFiles};
+use super::synthetic::synthetic_prompts;
+use super::trace::{TraceRequest, trace_prompts};
 use super::wire;
 use crate::suite::model::assert::{Assert, Check};
+use crate::suite::model::load::LoadProfile;
 use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant, default_patience};
 use crate::suite::value::base_url::is_url;
 use crate::suite::value::duration::parse_duration;
@@ -98,6 +102,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         .field("max_attempts")
         .and_then(|value| value.integer(1..=limits::ATTEMPTS));
     let patience = table.field("patience").and_then(|value| timeout(&value));
+    let load = load(table, files);
     let max_cost = table
         .field("max_cost")
         .and_then(|value| dollars(&value, limits::SUM_USD));
@@ -116,7 +121,15 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
     let defaults = grading(table, files, true);
-    let prompts = all_prompts(table, files, seed, defaults.as_ref());
+    let (mut load, trace) =
+        load.map_or((None, Vec::new()), |load| (Some(load.profile), load.trace));
+    let mut sources = PromptSources {
+        files,
+        seed,
+        defaults: defaults.as_ref(),
+        trace: &trace,
+    };
+    let prompts = sources.all_prompts(table, load.as_mut());
     if let (Some(variants), Some(prompts)) = (&variants, &prompts) {
         let own = variants.iter().map(|variant| &variant.system);
         let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
@@ -137,12 +150,14 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         reference: reference?,
         repetitions: repetitions.unwrap_or(defaults::REPETITIONS),
         warmup: warmup.unwrap_or(defaults::WARMUP),
-        concurrency: concurrency.unwrap_or(defaults::CONCURRENCY),
+        concurrency: (concurrency.or(load.as_ref().and_then(LoadProfile::default_in_flight)))
+            .unwrap_or(defaults::CONCURRENCY),
         seed,
         stream: stream.unwrap_or(defaults::STREAM),
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
         patience_ns: patience.unwrap_or(default_patience()),
+        load,
         max_cost,
         timeouts,
         gate,
@@ -388,31 +403,76 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
     timeouts
 }
 
-/// The prompts of the suite itself, then those of its files.
-fn all_prompts<'a>(
-    table: &mut Table<'a>,
-    files: &FileResolver<'_>,
+/// Everything that prompts are made of, but the table that names them.
+struct PromptSources<'s, 'a, 'f> {
+    files: &'s FileResolver<'f>,
     seed: u64,
-    defaults: Option<&GradingSource<'a>>,
-) -> Option<Vec<Prompt>> {
-    let mut registry = IdRegistry::default();
-    let own = table.field("prompts");
-    let from_files = table.field("prompt_files");
-    if own.is_none() && from_files.is_none() {
-        let help = "add a `[[prompts]]` with an `id` and a `user` text";
-        table.missing(&["prompts", "prompt_files"], help);
-        return None;
+    defaults: Option<&'s GradingSource<'a>>,
+    trace: &'s [TraceRequest],
+}
+
+impl<'a> PromptSources<'_, 'a, '_> {
+    /// The prompts of the suite itself, then those of its files, then those of stated lengths; a trace stands for prompts
+    /// where there are none.
+    fn all_prompts(
+        &mut self,
+        table: &mut Table<'a>,
+        load: Option<&mut LoadProfile>,
+    ) -> Option<Vec<Prompt>> {
+        let mut registry = IdRegistry::default();
+        let own = table.field("prompts");
+        let from_files = table.field("prompt_files");
+        let synthetic = table.field("synthetic");
+        let is_traced = load.as_ref().is_some_and(|load| load.trace().is_some());
+        if own.is_none() && from_files.is_none() && synthetic.is_none() {
+            if is_traced {
+                return self.traced_prompts(table, &mut registry, load);
+            }
+            let help = "add a `[[prompts]]` with an `id` and a `user` text";
+            table.missing(&["prompts", "prompt_files", "synthetic"], help);
+            return None;
+        }
+        let nothing = GradingSource::default();
+        let grading = self.defaults.unwrap_or(&nothing);
+        let own = own.map_or(Some(Vec::new()), |value| {
+            prompts(&value, self.files, &mut registry, grading)
+        });
+        let from_files = from_files.map_or(Some(Vec::new()), |value| {
+            let settings = RowSettings {
+                seed: self.seed,
+                grading,
+            };
+            prompt_files(&value, self.files, &settings, &mut registry)
+        });
+        let synthetic = synthetic.map_or(Some(Vec::new()), |value| {
+            synthetic_prompts(&value, self.seed, &mut registry)
+        });
+        let mut all = own?;
+        all.extend(from_files?);
+        all.extend(synthetic?);
+        Some(all)
     }
-    let nothing = GradingSource::default();
-    let grading = defaults.unwrap_or(&nothing);
-    let own = own.map_or(Some(Vec::new()), |value| {
-        prompts(&value, files, &mut registry, grading)
-    });
-    let from_files = from_files.map_or(Some(Vec::new()), |value| {
-        let settings = RowSettings { seed, grading };
-        prompt_files(&value, files, &settings, &mut registry)
-    });
-    let mut all = own?;
-    all.extend(from_files?);
-    Some(all)
+
+    /// The prompts that stand for the requests of the trace.
+    fn traced_prompts(
+        &self,
+        table: &Table<'a>,
+        registry: &mut IdRegistry,
+        load: Option<&mut LoadProfile>,
+    ) -> Option<Vec<Prompt>> {
+        if let Some(trace) = load.and_then(LoadProfile::trace_mut) {
+            trace.has_prompts = true;
+        }
+        let value = table.peek("load")?.inside("trace")?;
+        let mut made = Vec::with_capacity(self.trace.len());
+        for prompt in trace_prompts(self.trace, self.seed) {
+            if let Err(message) = registry.admit(&prompt) {
+                let help = "read fewer requests of the trace by `trace_rows`".to_owned();
+                value.report(Code::TooLarge, message, Some(help));
+                return None;
+            }
+            made.push(prompt);
+        }
+        Some(made)
+    }
 }

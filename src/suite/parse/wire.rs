@@ -16,6 +16,7 @@ use crate::suite::value::{defaults, limits};
 
 mod assert;
 mod gate;
+mod load;
 mod project;
 mod schema;
 
@@ -26,6 +27,7 @@ pub use gate::{
     WithinTable,
 };
 
+pub use load::{LoadTable, SyntheticTable, TraceUnitWord};
 pub use project::{
     BudgetTable, EndpointTable, LimitTable, PriceTable, ProjectFile, SurchargeTable,
 };
@@ -37,7 +39,7 @@ use schema::schema_of;
 #[derive(JsonSchema)]
 #[schemars(
     deny_unknown_fields,
-    extend("anyOf" = [{ "required": ["prompts"] }, { "required": ["prompt_files"] }])
+    extend("anyOf" = [{ "required": ["prompts"] }, { "required": ["prompt_files"] }, { "required": ["synthetic"] }, { "required": ["load"] }])
 )]
 pub struct SuiteFile {
     /// Name of the suite and of its folder under `reports/`: letters, digits, `-`, `_` and `.`,
@@ -94,6 +96,8 @@ pub struct SuiteFile {
     pub timeouts: Option<TimeoutsTable>,
     /// Rules by which a run passes or fails.
     pub gate: Option<GateTable>,
+    /// When requests are sent, and the objectives of each. Default: the plan, `concurrency` slots at once.
+    pub load: Option<LoadTable>,
     /// Request parameters of every prompt and variant; what is absent is not sent.
     pub parameters: Option<ParametersTable>,
     /// Asserts of every prompt.
@@ -115,6 +119,9 @@ pub struct SuiteFile {
     /// Files whose rows are prompts.
     #[schemars(length(min = 1, max = limits::PROMPT_FILES))]
     pub prompt_files: Option<Vec<PromptFileTable>>,
+    /// Prompts of stated lengths, made of common words, each group under its own `[[synthetic]]`.
+    #[schemars(length(min = 1, max = limits::SYNTHETIC_GROUPS))]
+    pub synthetic: Option<Vec<SyntheticTable>>,
 }
 
 /// `cache`: a mode, or a table.

@@ -21,6 +21,10 @@ pub const KEEP_ANSWERS: bool = true;
 pub const MAX_ATTEMPTS: u32 = 3;
 /// Time for which a model may fail before it is dropped.
 pub const PATIENCE: &str = "5m";
+/// Prompts of a group of synthetic ones.
+pub const SYNTHETIC_PROMPTS: u32 = 100;
+/// Length of a stage of a load.
+pub const LOAD_DURATION: &str = "1m";
 /// Deadline to open a connection.
 pub const TIMEOUT_CONNECT: &str = "10s";
 /// Deadline from sending to the headers: reasoning models and queues may keep us waiting here.

@@ -108,6 +108,25 @@ pub const REQUESTS_PER_MINUTE: u32 = 10_000_000;
 /// Tokens a minute of an endpoint.
 pub const TOKENS_PER_MINUTE: u64 = 1_000_000_000_000;
 
+/// `[[synthetic]]` of a suite.
+pub const SYNTHETIC_GROUPS: usize = 100;
+/// Prompts of one group.
+pub const SYNTHETIC_PROMPTS: u32 = 1_000_000;
+/// Fewest tokens of a synthetic prompt: its request alone has twelve.
+pub const INPUT_TOKENS_MIN: u32 = 16;
+/// Most tokens of a synthetic prompt: the longest contexts.
+pub const INPUT_TOKENS: u32 = 800_000;
+/// Requests a second of a load: more than one machine can send.
+pub const LOAD_RATE: f64 = 100_000.0;
+/// Requests of one stage of a load to each model: their samples fill a disk.
+pub const LOAD_REQUESTS: u64 = 100_000_000;
+/// Stages of a load.
+pub const LOAD_STAGES: usize = 1_000;
+/// Longest stage of a load in nanoseconds, a day.
+pub const LOAD_STAGE_NS: u64 = 86_400_000_000_000;
+/// Objectives of a load.
+pub const SLOS: usize = 16;
+
 /// Greatest error rate of a gate: beyond a coin's nothing is decided.
 pub const ALPHA_MAX: f64 = 0.5;
 /// Greatest tolerance and margin of a ratio, a share of 1: ten times more.

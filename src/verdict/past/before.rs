@@ -114,6 +114,7 @@ pub fn pair_runs(
             conditions.endpoint.clone(),
             conditions.stream,
             conditions.concurrency,
+            conditions.load.clone(),
         )
     };
     let is_same = prompts.is_empty() && conditions(before) == conditions(after);
@@ -223,6 +224,10 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut
     if then.concurrency != now.concurrency {
         let (then, now) = (then.concurrency, now.concurrency);
         let what = format!("the concurrency was {then} and is {now}");
+        differences.add(what, &[DeclaredChange::Parameters]);
+    }
+    if then.load != now.load {
+        let what = "the load (rates, levels or trace) was another one".to_owned();
         differences.add(what, &[DeclaredChange::Parameters]);
     }
     if then.slot_size != now.slot_size {

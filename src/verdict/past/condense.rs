@@ -30,6 +30,7 @@ pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
             slot_size: u32::try_from(suite.variants.len()).unwrap_or(u32::MAX),
             stream: suite.stream,
             environment: manifest.environment.clone(),
+            load: load_digest(suite),
         },
         variants: suite
             .variants
@@ -40,6 +41,13 @@ pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
             })
             .collect(),
     }
+}
+
+/// The digest of the stages of a load; `None` for a plan that is sent as places get free.
+fn load_digest(suite: &Suite) -> Option<String> {
+    let load = suite.load.as_ref().filter(|load| load.has_stages())?;
+    let stages = serde_json::to_vec(&load.stages).expect("stages are always JSON");
+    Some(digest(&stages))
 }
 
 fn condense_variant(

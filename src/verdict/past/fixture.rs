@@ -27,6 +27,7 @@ pub(super) fn run(week: i64, levels: &[f64]) -> HistoryRun {
             slot_size: 1,
             stream: true,
             environment: None,
+            load: None,
         },
         variants: vec![variant("a/x", levels)],
     }

@@ -104,6 +104,8 @@ pub(super) fn differing_condition(run: &HistoryRun, today: &HistoryRun) -> Optio
         Some("streamed there or here, and not in the other")
     } else if then.concurrency != now.concurrency {
         Some("another concurrency")
+    } else if then.load != now.load {
+        Some("another load")
     } else if then.slot_size != now.slot_size {
         Some("another number of variants, and so of requests at the same moment")
     } else {

@@ -68,6 +68,7 @@ pub(super) fn suite_of(suite: &Suite, judge: &Variant, requests: &[JudgeRequest]
         warmup: 0,
         stream: false,
         keep_answers: true,
+        load: None,
         max_cost: None,
         gate: None,
         cache: CacheMode::AsIs,

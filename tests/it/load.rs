@@ -1,0 +1,268 @@
+//! Loads through the built program and sockets, against simulated servers whose capacity is known.
+//!
+//! Counts, orders and instants of the schedule are compared; of times only what no busy machine changes: that a request was
+//! late, not that it was on time.
+
+use crate::format::{assert_same, documented};
+use crate::support::program;
+
+use program::{FAST_WORLD, Home};
+use serde_json::Value;
+
+const SUITE: &str = "name = \"load\"\nmodels = [\"sim/constant-20ms-1ms-8\"]\nwarmup = 0\n\
+    [[prompts]]\nid = \"a\"\nuser = \"One?\"\n[[prompts]]\nid = \"b\"\nuser = \"Two?\"\n";
+
+/// The rows of `load.csv` as objects.
+fn load_rows(home: &Home) -> Vec<serde_json::Map<String, Value>> {
+    let text = home.read("reports/load/latest/load.csv");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows = reader.deserialize::<serde_json::Map<String, Value>>();
+    rows.map(|row| row.unwrap()).collect()
+}
+
+fn number(row: &serde_json::Map<String, Value>, column: &str) -> f64 {
+    let text = row[column].to_string();
+    text.trim_matches('"').parse().unwrap()
+}
+
+#[test]
+fn an_open_loop_sends_its_plan() {
+    // A second at 40/s is forty requests at their instants, cycling two prompts; each is sent once.
+    let home = Home::new().with("load.toml", SUITE);
+    home.bakeoff("run load.toml --rate 40/s --duration 1s --slo ttft_p90<10s --quiet")
+        .exits(0)
+        .says("meets every objective")
+        .run();
+    let mut samples = home.samples("load");
+    samples.sort_by_key(|sample| sample["trial"].as_u64());
+    assert_eq!(samples.len(), 40);
+    let at = |sample: &Value| sample["scheduled_ns"].as_u64().unwrap();
+    for (index, sample) in (0_u64..).zip(&samples) {
+        assert_eq!(at(sample) - at(&samples[0]), index * 25_000_000);
+        assert!(sample["sent_ns"].as_u64() >= sample["scheduled_ns"].as_u64());
+        assert_eq!(sample["attempts"].as_array().unwrap().len(), 1);
+    }
+    let rows = load_rows(&home);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["load"], "40/s");
+    assert!((number(&rows[0], "answered") - 40.0).abs() < 1e-9);
+    assert_eq!(rows[0]["objectives"], "met");
+    // The records alone give the same report.
+    let before = home.read("reports/load/latest/load.csv");
+    home.bakeoff("report reports/load/latest").exits(0).run();
+    assert_eq!(home.read("reports/load/latest/load.csv"), before);
+}
+
+#[test]
+fn the_table_has_the_documented_columns() {
+    // A script that plots a sweep relies on them.
+    let home = Home::new().with("load.toml", SUITE);
+    let slos = "--slo ttft_p90<10s --slo error_rate<50%";
+    home.bakeoff(&format!(
+        "run load.toml --sweep rate=20/s,40/s --duration 500ms {slos} --quiet"
+    ))
+    .exits(0)
+    .run();
+    let text = home.read("reports/load/latest/load.csv");
+    let columns = text.lines().next().unwrap().split(',').map(str::to_owned);
+    assert_same(documented("`load.csv`"), columns.collect(), "load.csv");
+    assert_eq!(text.lines().count(), 3);
+}
+
+#[test]
+fn a_trace_is_replayed_with_its_lengths() {
+    // Four requests of the Mooncake shape, the second at the moment of the first, replayed ten times faster.
+    let row = |at: u32, input: u32, output: u32| {
+        format!(
+            "{{\"timestamp\": {at}, \"input_length\": {input}, \"output_length\": {output}, \"hash_ids\": [1]}}\n"
+        )
+    };
+    let trace = [
+        row(0, 100, 3),
+        row(0, 40, 4),
+        row(2_000, 300, 5),
+        row(5_000, 20, 6),
+    ]
+    .concat();
+    let suite = "name = \"load\"\nmodels = [\"sim/constant-5ms-1ms-40\"]\nwarmup = 0\n\
+        [load]\ntrace = \"trace.jsonl\"\ntrace_speed = 10\n";
+    let home = Home::new()
+        .with("load.toml", suite)
+        .with("trace.jsonl", &trace);
+    home.bakeoff("run load.toml --quiet").exits(0).run();
+    let mut samples = home.samples("load");
+    samples.sort_by_key(|sample| sample["trial"].as_u64());
+    let at = |sample: &Value| sample["scheduled_ns"].as_u64().unwrap();
+    let due: Vec<u64> = samples
+        .iter()
+        .map(|sample| (at(sample) - at(&samples[0])) / 1_000_000)
+        .collect();
+    assert_eq!(due, [0, 0, 200, 500]);
+    let tokens: Vec<u64> = samples
+        .iter()
+        .map(|s| s["usage"]["completion_tokens"].as_u64().unwrap())
+        .collect();
+    assert_eq!(tokens, [3, 4, 5, 6]);
+    // With prompts of its own the suite sends those, at the same instants.
+    let home = home.with(
+        "load.toml",
+        &format!("{suite}[[prompts]]\nid = \"a\"\nuser = \"One?\"\n"),
+    );
+    home.bakeoff("run load.toml --quiet").exits(0).run();
+    assert!(
+        home.samples("load")
+            .iter()
+            .all(|sample| sample["prompt"] == "a")
+    );
+    let home = home.with("trace.jsonl", &trace.replace("2000", "2000.5"));
+    home.bakeoff("run load.toml")
+        .exits(2)
+        .complains("trace.jsonl:3: ")
+        .complains("trace_unit")
+        .run();
+}
+
+#[test]
+fn a_sweep_finds_the_capacity_of_a_model() {
+    // Four places, 60 ms each: the knee is at four requests in flight, however busy this machine is, because what the client
+    // adds below the knee it adds above.
+    let world = format!(
+        "{FAST_WORLD}\n[prompts]\ntokens_sigma = 0\nttft_sigma = 0\n[models.\"known/busy\"]\ncapacity = 4\n\
+         price = {{ input = \"0.000001\", output = \"0.000001\" }}\nttft = {{ median_ms = 40, sigma = 0 }}\n\
+         gap = {{ median_ms = 5, sigma = 0 }}\ntokens = {{ median = 5, sigma = 0 }}\nprefill_ms_per_ktok = 0\n"
+    );
+    let suite = SUITE.replace("sim/constant-20ms-1ms-8", "known/busy");
+    let home = Home::new()
+        .with("load.toml", &suite)
+        .with("world.toml", &world);
+    home.bakeoff(
+        "run load.toml --scenario world.toml --sweep concurrency=1,2,8,24 --requests 150 --quiet",
+    )
+    .exits(0)
+    .says("known/busy saturates at")
+    .run();
+    let rows = load_rows(&home);
+    let most: Vec<f64> = rows
+        .iter()
+        .map(|row| number(row, "in_flight_max"))
+        .collect();
+    assert_eq!(most, [1.0, 2.0, 8.0, 24.0]);
+    let document = home
+        .bakeoff("report reports/load/latest --format json")
+        .exits(0)
+        .run();
+    let document: Value = serde_json::from_str(&document.out).unwrap();
+    let finding = document["load"]["finding"][0].as_str().unwrap();
+    let ends = finding
+        .split_once('(')
+        .unwrap()
+        .1
+        .split_once(')')
+        .unwrap()
+        .0;
+    let (lower, upper) = ends.split_once('–').unwrap();
+    let (lower, upper): (f64, f64) = (lower.parse().unwrap(), upper.parse().unwrap());
+    assert!(lower <= 4.3 && 3.7 <= upper, "{finding}");
+    assert!(upper < 8.0, "{finding}");
+}
+
+#[test]
+fn a_stalled_server_shows_in_the_response_times() {
+    // The simulator sends nothing for 2 s of 4 s: a request in four was due in the first second of that, and has waited
+    // for more than a second. With two in flight the client itself waits: the times from sending hide it.
+    let world = format!("{FAST_WORLD}\n[[pauses]]\nfrom_ms = 1000\nfor_ms = 2000\n");
+    let home = Home::new()
+        .with("load.toml", SUITE)
+        .with("world.toml", &world);
+    home.bakeoff("run load.toml --scenario world.toml --rate 25/s --duration 4s -c 2 --quiet")
+        .exits(0)
+        .says("requests were sent late")
+        .run();
+    let row = &load_rows(&home)[0];
+    assert!(number(row, "response_ttft_p95_ms") > 1_000.0, "{row:?}");
+    assert!(number(row, "response_ttft_p99_ms") >= number(row, "service_ttft_p99_ms"));
+    assert!(number(row, "lag_p95_ms") > 900.0, "{row:?}");
+    let samples = home.samples("load");
+    let slow = |sample: &&Value| sample["ttft_ns"].as_u64().unwrap() > 1_000_000_000;
+    // Two in flight when it stalled; on a busy machine a few more may be slow for another reason.
+    assert!(samples.iter().filter(slow).count() < 25);
+}
+
+#[test]
+fn a_suite_states_its_load_and_its_lengths() {
+    let suite = "name = \"load\"\nmodels = [\"sim/constant-5ms-1ms-4\"]\nwarmup = 0\n\
+        [load]\nrate = \"30/s\"\narrivals = \"poisson\"\nduration = \"1s\"\nslo = [\"error_rate < 50%\"]\n\
+        [[synthetic]]\nprompts = 3\ninput_tokens = 64\noutput_tokens = 7\nshared_prefix = \"50%\"\n";
+    let home = Home::new().with("load.toml", suite);
+    home.bakeoff("run load.toml --quiet")
+        .exits(0)
+        .says("meets every objective")
+        .run();
+    let manifest: Value =
+        serde_json::from_str(&home.read("reports/load/latest/manifest.json")).unwrap();
+    let prompts = manifest["suite"]["prompts"].as_array().unwrap();
+    assert_eq!(prompts.len(), 3);
+    assert_eq!(prompts[2]["id"], "synthetic-1-0003");
+    assert_eq!(prompts[2]["parameters"]["max_tokens"], 7);
+    assert_eq!(
+        manifest["planned_trials"].as_u64(),
+        Some(home.samples("load").len() as u64)
+    );
+    // A flag takes the place of the table.
+    home.bakeoff("run load.toml --quiet --rate 10/s --duration 1s")
+        .exits(0)
+        .run();
+    assert_eq!(home.samples("load").len(), 10);
+}
+
+#[test]
+fn what_makes_no_load_is_refused_before_anything_is_sent() {
+    let home = Home::new().with("load.toml", SUITE);
+    for (flags, complaint) in [
+        ("--rate 20", "`20` is not a rate such as"),
+        (
+            "--rate 20/s --requests 5",
+            "--requests: `requests` has an effect only with a sweep of concurrency",
+        ),
+        ("--sweep concurrency=4,1", "must rise"),
+        ("--sweep users=4", "is not a sweep such as"),
+        ("--slo ttft<1s", "is not an objective such as"),
+        ("--duration 5s", "has an effect only with a rate"),
+    ] {
+        home.bakeoff(&format!("run load.toml {flags}"))
+            .exits(2)
+            .complains(complaint)
+            .run();
+    }
+    assert!(!home.path("reports").exists());
+    let wrong = SUITE.replace(
+        "[[prompts]]\nid = \"a\"",
+        "[load]\nrate = \"5\"\n[[prompts]]\nid = \"a\"",
+    );
+    let home = Home::new().with("load.toml", &wrong);
+    home.bakeoff("run load.toml")
+        .exits(2)
+        .complains("load.toml:5")
+        .run();
+}
+
+#[test]
+fn a_load_is_not_resumed() {
+    // Its rest, sent later, would be another load than the one that its report shows.
+    let home = Home::new().with("load.toml", SUITE);
+    home.bakeoff("run load.toml --rate 20/s --duration 1s --quiet")
+        .exits(0)
+        .run();
+    let folder = home.path("reports/load/latest");
+    let samples = std::fs::read_to_string(folder.join("samples.jsonl")).unwrap();
+    let half: String = samples
+        .lines()
+        .take(10)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(folder.join("samples.jsonl"), half).unwrap();
+    home.bakeoff("resume reports/load/latest")
+        .exits(2)
+        .complains("a load cannot be resumed")
+        .run();
+}
