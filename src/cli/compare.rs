@@ -40,6 +40,9 @@ pub(super) struct CompareArgs {
     /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Adds legends and exploratory comparisons on the terminal
+    #[arg(short, long, conflicts_with_all = ["format", "json"])]
+    verbose: bool,
 }
 
 /// A gate that replaces that of the suite's comparisons.
@@ -167,6 +170,7 @@ impl From<CompareArgs> for compare::Options {
             later: args.later,
             changed: changed.collect(),
             switch_gate: args.gate == Some(GateArg::Switch),
+            verbose: args.verbose,
             format: match args.format {
                 _ if args.json => CompareFormat::Json,
                 ComparisonArg::Terminal => CompareFormat::Terminal,

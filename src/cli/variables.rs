@@ -34,7 +34,7 @@ const FLAGS: [(&str, &[&str]); 20] = [
     ("history", &["run", "resume", "accept"]),
     ("until-decided", &["run"]),
     ("quiet", &["run", "resume", "merge"]),
-    ("verbose", &["run", "resume", "merge", "report"]),
+    ("verbose", &["run", "resume", "merge", "report", "compare"]),
     ("yes", &["run"]),
     ("refresh", &["models"]),
     (

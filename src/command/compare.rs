@@ -35,6 +35,8 @@ pub struct Options {
     pub switch_gate: bool,
     /// Format of the comparison.
     pub format: CompareFormat,
+    /// True to print legends and exploratory comparisons on the terminal.
+    pub verbose: bool,
 }
 
 /// The formats of a comparison.
@@ -109,8 +111,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(stderr(), "warning: {line}")?;
     }
     let compared = ComparisonReport::new(&suite.name, &what, TOOL, &judged);
-    let compared = compared.with_retirements(retirements);
-    print_comparison(&compared, options.format)?;
+    let runs = std::iter::once(&first).chain(&later);
+    let compared = compared
+        .with_retirements(retirements)
+        .with_mark(runs.map(|side| &side.manifest));
+    print_comparison(&compared, options)?;
     github::append_job_summary(&compared.job_summary())?;
     let sound = first.can_be_judged() && newest.can_be_judged();
     if !sound {
@@ -187,10 +192,10 @@ fn between(
     Ok((compare_runs(&now, &pair_runs, gate), outputs))
 }
 
-fn print_comparison(compared: &ComparisonReport, format: CompareFormat) -> Result<(), Failure> {
+fn print_comparison(compared: &ComparisonReport, options: &Options) -> Result<(), Failure> {
     let mut out = BufWriter::new(stdout());
-    let text = match format {
-        CompareFormat::Terminal => compared.terminal(style()),
+    let text = match options.format {
+        CompareFormat::Terminal => compared.terminal(style(), options.verbose),
         CompareFormat::Markdown => compared.markdown(),
         CompareFormat::Json => compared.json(),
         CompareFormat::Junit => compared.junit(),

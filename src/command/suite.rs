@@ -157,7 +157,7 @@ fn foreseen(suite: &Suite, text: &str, history: Option<&Path>) -> Result<SuiteCh
     let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
     let graders = graders_before_runs(suite, &catalog);
     found.findings.extend(grader_lines(&graders));
-    found.warnings = warnings(suite, text, catalog)?;
+    found.warnings = warnings(suite, text, &catalog)?;
     if let Some(path) = history {
         let accepted = accepted(&open_for_suite(path, &suite.name)?);
         let file = path.display().to_string();
@@ -169,7 +169,7 @@ fn foreseen(suite: &Suite, text: &str, history: Option<&Path>) -> Result<SuiteCh
 
 /// The likely problems of a suite, as far as they are known without a request. `catalog`: the list to use where the
 /// endpoint's own is not known.
-fn warnings(suite: &Suite, text: &str, catalog: Catalog) -> Result<Vec<String>, Failure> {
+fn warnings(suite: &Suite, text: &str, catalog: &Catalog) -> Result<Vec<String>, Failure> {
     let profile = files::project(None)?.resolve(&suite.endpoint).ok();
     let simulated = profile
         .as_ref()
@@ -180,7 +180,7 @@ fn warnings(suite: &Suite, text: &str, catalog: Catalog) -> Result<Vec<String>, 
     let facts = Facts {
         profile: profile.as_ref(),
         listed: listed.as_ref(),
-        catalog: listed.as_ref().unwrap_or(&catalog),
+        catalog: listed.as_ref().unwrap_or(catalog),
         scenario: scenario.as_ref().map(|(scenario, _)| scenario),
     };
     let mut preflight = Preflight::new(suite, facts);

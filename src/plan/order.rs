@@ -202,14 +202,16 @@ impl Plan {
         } else {
             rng.permutation(self.prompts)
         };
-        let slots = (earlier..self.whole_slot_count()).zip(prompts).map(move |(number, prompt)| Slot {
-            number,
-            round,
-            repetition: round,
-            prompt,
-            // Drawn for the slots of other shares, too: the next slot's draw follows it.
-            order: rng.permutation(variants),
-        });
+        let slots = (earlier..self.whole_slot_count())
+            .zip(prompts)
+            .map(move |(number, prompt)| Slot {
+                number,
+                round,
+                repetition: round,
+                prompt,
+                // Drawn for the slots of other shares, too: the next slot's draw follows it.
+                order: rng.permutation(variants),
+            });
         slots.filter(move |slot| shard.is_none_or(|shard| shard.has_slot(slot.number)))
     }
 

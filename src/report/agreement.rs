@@ -2,7 +2,7 @@
 //!
 //! Owns its words. Must not compute. Invariant: a kappa without an interval says so.
 
-use super::aligned::{Columns, align_columns};
+use super::aligned::{TableShape, align_columns};
 use super::figure::Figure;
 use crate::stats::kappa::Agreement;
 
@@ -18,7 +18,7 @@ pub fn agreement_table(graders: &[(String, Agreement)]) -> String {
         ]
     });
     let rows: Vec<Vec<String>> = std::iter::once(heading.to_vec()).chain(rows).collect();
-    align_columns(&rows, Columns::FiguresThenText, None)
+    align_columns(&rows, TableShape::FiguresThenText, None)
 }
 
 fn kappa(found: &Agreement) -> String {
@@ -27,7 +27,7 @@ fn kappa(found: &Agreement) -> String {
     };
     match (found.interval.lower, found.interval.upper) {
         (Some(low), Some(high)) => format!("{kappa:.2} ({low:.2} to {high:.2})"),
-        _ => format!("{kappa:.2} (?)"),
+        _ => format!("{kappa:.2}, without an interval"),
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
         insta::assert_snapshot!(table, @"
         grader    answers  agreed  kappa (95 % CI)
         judge          40  92.5 %  0.81 (0.62 to 1.00)
-        contains       40  92.5 %  0.50 (?)
+        contains       40  92.5 %  0.50, without an interval
         exec           40  92.5 %  – (all grades are one and the same)
         ");
     }

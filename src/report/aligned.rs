@@ -31,7 +31,7 @@ impl Align {
 
 /// The columns of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Columns {
+pub(super) enum TableShape {
     /// Names, then figures.
     Figures,
     /// Names, then figures, then text.
@@ -40,7 +40,7 @@ pub(super) enum Columns {
     OnlyFiguresThenText,
 }
 
-impl Columns {
+impl TableShape {
     fn align(self, column: usize, count: usize) -> Align {
         let is_last = column + 1 == count;
         Align::left_if(match self {
@@ -54,7 +54,7 @@ impl Columns {
 /// Aligns rows of as many cells each in columns. `width`: columns of the terminal, beyond which lines are cut.
 pub(super) fn align_columns(
     rows: &[Vec<String>],
-    columns: Columns,
+    columns: TableShape,
     width: Option<usize>,
 ) -> String {
     let count = rows.first().map_or(0, Vec::len);

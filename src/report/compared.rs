@@ -6,9 +6,11 @@
 use std::io;
 
 use super::github::JobSummary;
+use super::screen::simulated;
 use super::terminal::Style;
 use super::verdicts::Verdicts;
 use super::{csv, json, junit, markdown, terminal};
+use crate::record::Manifest;
 use crate::verdict::Evaluation;
 
 /// The report of a comparison across runs, ready to be rendered.
@@ -17,6 +19,8 @@ pub struct ComparisonReport {
     suite: String,
     scope: String,
     tool: String,
+    /// The mark of figures that were simulated.
+    simulated: Option<String>,
     verdicts: Verdicts,
     retirements: Vec<String>,
 }
@@ -28,6 +32,7 @@ impl ComparisonReport {
             suite: suite.to_owned(),
             scope: scope.to_owned(),
             tool: tool.to_owned(),
+            simulated: None,
             verdicts: Verdicts::new(evaluation),
             retirements: Vec::new(),
         }
@@ -42,24 +47,36 @@ impl ComparisonReport {
         }
     }
 
-    /// Renders the comparison for a terminal.
-    pub fn terminal(&self, style: Style) -> String {
-        terminal::verdicts(&self.scope, &self.verdicts, style)
+    /// The report with the mark of simulated figures, if one of the runs has such.
+    #[must_use]
+    pub fn with_mark<'m>(self, runs: impl IntoIterator<Item = &'m Manifest>) -> Self {
+        Self {
+            simulated: runs.into_iter().find_map(simulated),
+            ..self
+        }
+    }
+
+    /// Renders the comparison for a terminal. `is_verbose`: with exploratory comparisons and legends.
+    pub fn terminal(&self, style: Style, is_verbose: bool) -> String {
+        let mark = self.simulated.as_deref();
+        terminal::verdicts(&self.scope, mark, &self.verdicts, style, is_verbose)
     }
 
     /// Renders the comparison as Markdown, for a pull request.
     pub fn markdown(&self) -> String {
-        markdown::verdicts_page(&self.suite, &self.scope, &self.verdicts)
+        let mark = self.simulated.as_deref();
+        markdown::verdicts_page(&self.suite, &self.scope, mark, &self.verdicts)
     }
 
     /// Renders the comparison as JSON.
     pub fn json(&self) -> String {
-        json::verdicts_document(&self.tool, &self.suite, &self.scope, &self.verdicts)
+        let mark = self.simulated.as_deref();
+        json::verdicts_document(&self.tool, (&self.suite, &self.scope), mark, &self.verdicts)
     }
 
     /// Renders the comparison as JUnit XML.
     pub fn junit(&self) -> String {
-        junit::document(&self.suite, None, &self.verdicts)
+        junit::document(&self.suite, None, self.simulated.as_deref(), &self.verdicts)
     }
 
     /// Writes `comparisons.csv`: one row per candidate and metric, with every field.
@@ -73,7 +90,7 @@ impl ComparisonReport {
             suite: &self.suite,
             scope: &self.scope,
             prices_date: None,
-            warning: None,
+            warning: self.simulated.as_deref(),
             screen: None,
             verdicts: &self.verdicts,
             retirements: &self.retirements,

@@ -69,8 +69,6 @@ pub struct FigureCell {
     pub interval: Option<Box<(Figure, Figure)>>,
 }
 
-/// Printed in place of an open end of an interval.
-pub(super) const NO_END_MARK: &str = "?";
 /// Printed in place of an absent figure.
 pub(super) const ABSENT_MARK: &str = "–";
 
@@ -244,15 +242,14 @@ impl Figure {
     }
 
     /// An interval around this figure for people: `388–440`, with units only if the three differ in their
-    /// unit.
-    pub(super) fn shown_ends(&self, lower: &Self, upper: &Self) -> String {
+    /// unit; `388–` and `up to 440` where an end is open, and nothing where both are.
+    pub(super) fn shown_ends(&self, lower: &Self, upper: &Self) -> Option<String> {
         let unit = self.number_and_unit().1;
         let ends = [lower, upper];
         let same_unit = ends
             .iter()
             .all(|end| **end == Self::Absent || end.number_and_unit().1 == unit);
         let end = |end: &Self| match end {
-            Self::Absent => NO_END_MARK.to_owned(),
             end if same_unit => end.number_and_unit().0,
             end => end.shown(),
         };
@@ -264,7 +261,13 @@ impl Figure {
         } else {
             "–"
         };
-        format!("{}{between}{}", end(lower), end(upper))
+        match (lower, upper) {
+            (Self::Absent, Self::Absent) => None,
+            (Self::Absent, upper) => Some(format!("up to {}", end(upper))),
+            (lower, Self::Absent) if between == " to " => Some(format!("from {}", end(lower))),
+            (lower, Self::Absent) => Some(format!("{}{between}", end(lower))),
+            (lower, upper) => Some(format!("{}{between}{}", end(lower), end(upper))),
+        }
     }
 }
 
@@ -356,18 +359,11 @@ impl FigureCell {
     /// The text for people, with its interval if `with_interval`.
     pub fn shown(&self, with_interval: bool) -> String {
         let figure = self.figure.shown();
-        match &self.interval {
-            Some(ends) if with_interval && self.figure != Figure::Absent => {
-                let (lower, upper) = &**ends;
-                if (lower, upper) != (&Figure::Absent, &Figure::Absent) {
-                    format!("{figure} ({})", self.figure.shown_ends(lower, upper))
-                } else if self.low_n {
-                    format!("{figure} ({NO_END_MARK})")
-                } else {
-                    figure
-                }
-            }
-            _ => figure,
+        let ends = self.interval.as_deref();
+        let ends = ends.filter(|_| with_interval && self.figure != Figure::Absent);
+        match ends.and_then(|(lower, upper)| self.figure.shown_ends(lower, upper)) {
+            Some(ends) => format!("{figure} ({ends})"),
+            None => figure,
         }
     }
 }
@@ -421,7 +417,7 @@ mod tests {
 
     #[test]
     fn intervals_are_as_short_as_they_can_be() {
-        // The unit is written once where it is the same, and an end that does not exist is a question.
+        // The unit is written once where it is the same, and an end that does not exist is left open.
         let ns = Figure::from_ns;
         let within = |value: f64, lower, upper| {
             FigureCell::within(ns(value), Interval { lower, upper }, ns).shown(true)
@@ -432,8 +428,12 @@ mod tests {
                 within(412.0 * ms, Some(388.0 * ms), Some(440.0 * ms)),
                 "412 ms (388–440)",
             ),
-            (within(412.0 * ms, Some(388.0 * ms), None), "412 ms (388–?)"),
-            (within(412.0 * ms, None, None), "412 ms (?)"),
+            (within(412.0 * ms, Some(388.0 * ms), None), "412 ms (388–)"),
+            (within(412.0 * ms, None, None), "412 ms"),
+            (
+                within(412.0 * ms, None, Some(440.0 * ms)),
+                "412 ms (up to 440)",
+            ),
             (
                 within(990.0 * ms, Some(900.0 * ms), Some(1200.0 * ms)),
                 "990 ms (900 ms–1.20 s)",
@@ -445,6 +445,12 @@ mod tests {
         let difference = FigureCell::within(points(-0.02), Interval::new(-0.05, 0.01), points);
         assert_eq!(difference.shown(true), "-2.0 points (-5.0 to +1.0)");
         assert_eq!(difference.shown(false), "-2.0 points");
+        let open = Interval {
+            lower: Some(-0.05),
+            upper: None,
+        };
+        let open = FigureCell::within(points(-0.02), open, points);
+        assert_eq!(open.shown(true), "-2.0 points (from -5.0)");
         let cost = Figure::from_usd;
         let cost = FigureCell::within(cost(0.00025), Interval::new(0.0002, 0.0003), cost);
         assert_eq!(cost.shown(true), "$0.000250 (0.000200–0.000300)");

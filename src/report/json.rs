@@ -195,6 +195,9 @@ pub struct VerdictsDocument<'a> {
     suite: &'a str,
     /// The runs or variants compared.
     compared: &'a str,
+    /// The mark of simulated figures; absent for a real endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulated: Option<&'a str>,
     /// The judgements.
     verdicts: Vec<SectionDocument<'a>>,
     /// The decision of the switch gate on each candidate; absent without that gate.
@@ -237,8 +240,8 @@ impl<'a> OutputsDocument<'a> {
 /// Renders the judgements of `bakeoff compare`.
 pub(super) fn verdicts_document(
     tool: &str,
-    suite: &str,
-    compared: &str,
+    (suite, compared): (&str, &str),
+    simulated: Option<&str>,
     verdicts: &Verdicts,
 ) -> String {
     pretty(&VerdictsDocument {
@@ -246,6 +249,7 @@ pub(super) fn verdicts_document(
         tool,
         suite,
         compared,
+        simulated,
         verdicts: sections(verdicts),
         switch: switches(verdicts),
         limits: RowsDocument(vec![&verdicts.limits]),

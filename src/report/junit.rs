@@ -33,7 +33,7 @@ pub(super) struct RunHeader<'a> {
     pub(super) warning: Option<&'a str>,
     /// Date of the price list behind the costs, if there is a single one.
     pub(super) prices_date: Option<&'a str>,
-    /// Its result: recommendations, and the mark of simulated figures.
+    /// Its result, with the recommendations.
     pub(super) screen: &'a ResultScreen,
 }
 
@@ -45,8 +45,13 @@ struct TestCase<'a> {
     remarks: &'a [String],
 }
 
-/// Renders the document of a suite. `run` is `None` if more than one run is judged.
-pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdicts) -> String {
+/// Renders the document of a suite. `run` is `None` if more than one run is judged; `simulated`: the mark of simulated figures.
+pub(super) fn document(
+    suite: &str,
+    run: Option<RunHeader<'_>>,
+    simulated: Option<&str>,
+    verdicts: &Verdicts,
+) -> String {
     let comparisons = verdicts.sections.iter().flat_map(|section| {
         let texts = section.comparison_texts.iter();
         texts.map(move |text| comparison_case(section, text))
@@ -91,9 +96,7 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
         &mut xml,
         format_args!("  <testsuite name=\"{suite}\" {counts} skipped=\"{skipped}\">\n"),
     );
-    if let Some(run) = &run {
-        push_properties(&mut xml, run);
-    }
+    push_properties(&mut xml, &properties(run.as_ref(), simulated));
     for case in &cases {
         push_case(&mut xml, case);
     }
@@ -101,17 +104,27 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
     xml
 }
 
-fn push_properties(xml: &mut String, run: &RunHeader<'_>) {
-    let mut properties = vec![("status", run.status.to_owned())];
-    let date = run.prices_date.map(str::to_owned);
-    properties.extend(date.map(|date| ("prices_date", date)));
-    let simulated = run.screen.simulated.clone();
-    properties.extend(simulated.map(|text| ("simulated", text)));
-    let recommendations = run.screen.recommendations.iter();
+/// The properties of a suite, by name.
+fn properties(run: Option<&RunHeader<'_>>, simulated: Option<&str>) -> Vec<(&'static str, String)> {
+    let mut properties = Vec::new();
+    if let Some(run) = run {
+        properties.push(("status", run.status.to_owned()));
+        let date = run.prices_date.map(str::to_owned);
+        properties.extend(date.map(|date| ("prices_date", date)));
+    }
+    properties.extend(simulated.map(|text| ("simulated", text.to_owned())));
+    let recommendations = run.into_iter().flat_map(|run| &run.screen.recommendations);
     properties.extend(recommendations.map(|one| ("recommendation", one.line())));
+    properties
+}
+
+fn push_properties(xml: &mut String, properties: &[(&str, String)]) {
+    if properties.is_empty() {
+        return;
+    }
     xml.push_str("    <properties>\n");
     for (name, value) in properties {
-        let value = escaped(&value);
+        let value = escaped(value);
         push(
             xml,
             format_args!("      <property name=\"{name}\" value=\"{value}\"/>\n"),

@@ -120,9 +120,21 @@ fn push_fold(page: &mut String, summary: &str, content: impl FnOnce(&mut String)
 }
 
 /// Renders judgements as a page of their own.
-pub(super) fn verdicts_page(suite: &str, scope: &str, verdicts: &Verdicts) -> String {
+pub(super) fn verdicts_page(
+    suite: &str,
+    scope: &str,
+    mark: Option<&str>,
+    verdicts: &Verdicts,
+) -> String {
     let (suite, scope) = (text::markdown(suite), text::markdown(scope));
-    let mut page = format!("# bakeoff: {suite}\n\n{scope}\n");
+    let mut page = format!("# bakeoff: {suite}\n\n");
+    if let Some(mark) = mark {
+        push(
+            &mut page,
+            format_args!("> **{}**\n\n", text::markdown(mark)),
+        );
+    }
+    push(&mut page, format_args!("{scope}\n"));
     for (index, switch) in verdicts.switches.iter().enumerate() {
         page.push_str(if index == 0 { "\n" } else { "" });
         push(

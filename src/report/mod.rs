@@ -293,7 +293,8 @@ impl<'a> Report<'a> {
                     prices_date: view.prices_date.as_deref(),
                     screen: &view.screen,
                 };
-                let cases = junit::document(&view.suite, Some(status), &view.verdicts);
+                let simulated = view.screen.simulated.as_deref();
+                let cases = junit::document(&view.suite, Some(status), simulated, &view.verdicts);
                 out.write_all(cases.as_bytes())
             }
             ReportFormat::Json => {

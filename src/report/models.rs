@@ -18,7 +18,7 @@ use crate::catalog::Sort;
 use crate::catalog::{FactChange, FactValue, ListDiff};
 use crate::catalog::{Offers, Window};
 
-use super::aligned::{Columns, align_columns, clip, indent};
+use super::aligned::{TableShape, align_columns, clip, indent};
 
 /// Printed in place of an unknown fact.
 const UNKNOWN: &str = "–";
@@ -66,7 +66,7 @@ pub fn table(models: &[&ListedModel], sort: Sort, width: Option<usize>) -> Strin
         row.push(model.tags.join(" "));
         rows.push(row);
     }
-    let mut text = align_columns(&rows, Columns::FiguresThenText, width);
+    let mut text = align_columns(&rows, TableShape::FiguresThenText, width);
     text.push_str("Prices in USD per million tokens.");
     if rows.iter().flatten().any(|cell| cell.ends_with(TIERED)) {
         text.push_str(" * Long prompts pay other prices: see `bakeoff models show ID`.");
@@ -151,7 +151,7 @@ pub fn offers_table(model: &ListedModel, offers: &Offers) -> String {
         ]);
         rows.push(row);
     }
-    let mut text = align_columns(&rows, Columns::Figures, None);
+    let mut text = align_columns(&rows, TableShape::Figures, None);
     let window = offers.0.first().map_or(Window::LastHour, |o| o.window);
     let _ = writeln!(
         text,
@@ -181,7 +181,7 @@ pub fn diff_table(diff: &ListDiff<'_>) -> String {
             let _ = write!(
                 text,
                 "{title}\n{}\n",
-                indent(&align_columns(&lines, Columns::Figures, None))
+                indent(&align_columns(&lines, TableShape::Figures, None))
             );
         }
     };

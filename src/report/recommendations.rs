@@ -206,9 +206,10 @@ fn phrase(component: &RecommendationComponent, numbers: Numbers) -> String {
 /// `0.19x`, or `0.19x, 0.16–0.22` with its interval.
 pub(super) fn effect_text(cell: &FigureCell, with_interval: bool) -> String {
     let figure = cell.figure.shown();
-    match cell.interval.as_deref().filter(|_| with_interval) {
-        Some((Figure::Absent, Figure::Absent)) | None => figure,
-        Some((lower, upper)) => format!("{figure}, {}", cell.figure.shown_ends(lower, upper)),
+    let ends = cell.interval.as_deref().filter(|_| with_interval);
+    match ends.and_then(|(lower, upper)| cell.figure.shown_ends(lower, upper)) {
+        Some(ends) => format!("{figure}, {ends}"),
+        None => figure,
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::aligned::{Columns, align_columns};
+use super::aligned::{TableShape, align_columns};
 use crate::record::{RunError, RunProgress, Status, StoredRun};
 use crate::units::plural;
 
@@ -229,7 +229,7 @@ pub fn runs_table(
             one_line(&status).into_owned(),
         ]);
     }
-    align_columns(&rows, Columns::FiguresThenText, width)
+    align_columns(&rows, TableShape::FiguresThenText, width)
 }
 
 /// Renders the pruning result for people: each pruned run, each protected run, and the totals.
@@ -240,7 +240,7 @@ pub fn prune_lines(pruning: &Pruning<'_>, now: Timestamp) -> String {
         vec![path, age, size_words(run.size_bytes)]
     };
     let rows: Vec<Vec<String>> = pruning.pruned.iter().map(line).collect();
-    let mut text = align_columns(&rows, Columns::Figures, None);
+    let mut text = align_columns(&rows, TableShape::Figures, None);
     let stay = |run: &StoredRun, why: &str| {
         format!("{} stays: {}\n", one_line(&path_of(run)), one_line(why))
     };

@@ -97,6 +97,7 @@ impl ResultScreen {
         if !recommended.is_empty() && !is_graded(summary) {
             notes.push("Answer quality was not graded.".to_owned());
         }
+        notes.extend(abbreviation(&specs).map(str::to_owned));
         Self {
             heading: heading(manifest, summary),
             simulated: simulated(manifest),
@@ -244,6 +245,21 @@ fn unjudged_speed(summary: &RunSummary) -> Metric {
         Metric::Ttfa
     } else {
         Metric::Ttft
+    }
+}
+
+/// The meaning of the abbreviation in the headings.
+fn abbreviation(specs: &[ColumnSpec]) -> Option<&'static str> {
+    let stands = |abbreviation| {
+        let mut headings = specs.iter().map(|(_, heading, _)| *heading);
+        headings.any(|heading| heading.starts_with(abbreviation))
+    };
+    if stands("TTFA") {
+        Some("TTFA: time to the first token of the answer.")
+    } else if stands("TTFT") {
+        Some("TTFT: time to the first token.")
+    } else {
+        None
     }
 }
 

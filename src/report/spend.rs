@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::aligned::{Columns, align_columns};
+use super::aligned::{TableShape, align_columns};
 use crate::record::ledger::LedgerLine;
 use crate::units::Usd;
 
@@ -185,7 +185,7 @@ pub fn table(spent: &SpendTotals, by: GroupBy) -> String {
     let mut lines = vec![heading(by, with_reserved)];
     lines.extend(spent.rows.iter().map(|row| cells(row, with_reserved)));
     lines.push(cells(&spent.total, with_reserved));
-    align_columns(&lines, Columns::Figures, None)
+    align_columns(&lines, TableShape::Figures, None)
 }
 
 fn heading(by: GroupBy, with_reserved: bool) -> Vec<String> {

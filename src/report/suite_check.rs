@@ -14,7 +14,7 @@ use crate::verdict::{
     COMPLETED_NEAR, DetectableChanges, PASS_RATE_NEAR, PAST_RUNS, PlannedSize, Power, WorstCost,
 };
 
-use super::aligned::{Columns, align_columns, indent};
+use super::aligned::{TableShape, align_columns, indent};
 use super::asserts::grading;
 use super::figure::Figure;
 use super::text;
@@ -215,7 +215,7 @@ fn table(sizing: &Sizing<'_>) -> String {
             if row.is_suite { "this suite" } else { "" }.to_owned(),
         ]
     }));
-    indent(&align_columns(&lines, Columns::OnlyFiguresThenText, None))
+    indent(&align_columns(&lines, TableShape::OnlyFiguresThenText, None))
 }
 
 fn absent() -> String {

@@ -97,7 +97,7 @@ pub(super) fn details(view: &View, style: Style) -> String {
     screen.push('\n');
     push_line(&mut screen, style, BOLD, "Figures, with 95 % intervals");
     push_table(&mut screen, &view.comparison, style);
-    push_verdicts(&mut screen, &view.verdicts, style);
+    push_verdicts(&mut screen, &view.verdicts, style, true);
     push_exploratory(&mut screen, &view.verdicts, style);
     let outputs = &view.verdicts.outputs;
     if outputs.is_notable() {
@@ -226,15 +226,30 @@ fn push_caching(screen: &mut String, caching: &CachingSection, style: Style) {
     }
 }
 
-/// Renders judgements on their own.
-pub(super) fn verdicts(scope: &str, verdicts: &Verdicts, style: Style) -> String {
+/// Renders judgements on their own. `mark`: of simulated figures; `is_verbose`: with legends, differences in answer length
+/// and exploratory comparisons.
+pub(super) fn verdicts(
+    scope: &str,
+    mark: Option<&str>,
+    verdicts: &Verdicts,
+    style: Style,
+    is_verbose: bool,
+) -> String {
     let mut screen = String::new();
-    push_line(&mut screen, style, "", &text::one_line(scope));
+    push_line(&mut screen, style, BOLD, &text::one_line(scope));
+    if let Some(mark) = mark {
+        push_line(&mut screen, style, DIM, &text::one_line(mark));
+    }
     for switch in &verdicts.switches {
         let (colour, mark) = gate_mark(switch.status());
         push_marked(&mut screen, style, (colour, mark), 2, &switch.sentence);
     }
-    push_verdicts(&mut screen, verdicts, style);
+    push_verdicts(&mut screen, verdicts, style, is_verbose);
+    if !is_verbose {
+        let more = "More: --verbose has legends and exploratory comparisons";
+        push_line(&mut screen, style, DIM, more);
+        return screen;
+    }
     let outputs = &verdicts.outputs;
     if outputs.is_notable() {
         push_outputs(&mut screen, outputs, style);
@@ -282,8 +297,8 @@ fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style) {
     push_table(screen, &outputs.models, style);
 }
 
-/// Adds every judgement with its notes, then the limits.
-fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
+/// Adds every judgement with its notes, then the limits. `is_verbose`: with legends.
+fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style, is_verbose: bool) {
     let mut printed: Vec<&str> = Vec::new();
     for section in &verdicts.sections {
         screen.push('\n');
@@ -299,7 +314,7 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
             push_line(screen, style, "", &text::one_line(remark));
         }
         // A legend line is printed once, not for each judgement.
-        for line in &section.legend {
+        for line in section.legend.iter().filter(|_| is_verbose) {
             if !printed.contains(&line.as_str()) {
                 push_line(screen, style, DIM, &text::one_line(line));
                 printed.push(line);

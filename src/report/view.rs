@@ -14,7 +14,7 @@ use crate::verdict::{RunSummary, frontier};
 use super::alerts::Alert;
 use super::caching::{CachingSection, caching};
 use super::columns;
-use super::figure::{Figure, NO_END_MARK};
+use super::figure::Figure;
 use super::frontier::frontier_remark;
 use super::load::{LoadSection, load_section};
 use super::problems::{RunProblem, problems, remarks};
@@ -190,7 +190,7 @@ fn notes(tables: [&FigureTable; 2], price_source: &str) -> Vec<String> {
     if low_n {
         let bounds = per_percentile(Percentile::fewest_for_bounds);
         notes.push(format!(
-            "{NO_END_MARK} n too small for this end of the interval (both ends need: {bounds}; means two \
+            "An interval that is open, such as 407–, or missing: n too small for its end (both ends need: {bounds}; means two \
              prompts)."
         ));
     }

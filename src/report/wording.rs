@@ -243,9 +243,8 @@ pub(super) fn effect_cell(scale: Scale, effect: &Effect) -> FigureCell {
 /// Formats an interval: `98.3 % CI 0.55–0.70`.
 fn interval_text(cell: &FigureCell, level: f64) -> String {
     let ends = cell.interval.as_deref();
-    let ends = ends.map_or_else(String::new, |(lower, upper)| {
-        cell.figure.shown_ends(lower, upper)
-    });
+    let ends = ends.and_then(|(lower, upper)| cell.figure.shown_ends(lower, upper));
+    let ends = ends.unwrap_or_else(|| "without ends".to_owned());
     format!("{} CI {ends}", percent(printed_level(level)))
 }
 

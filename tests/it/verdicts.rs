@@ -391,11 +391,21 @@ fn the_models_of_one_run_are_compared() {
         ("json", "\"verdict\": \"worse\""),
         ("junit", "<failure"),
     ] {
-        home.bakeoff(&format!("compare {LATEST} --format {format}"))
+        let compared = home
+            .bakeoff(&format!("compare {LATEST} --format {format}"))
             .exits(1)
             .says(expected)
             .run();
+        // Rows have no title to mark.
+        let is_marked = compared.out.contains("simulated figures");
+        assert_eq!(is_marked, format != "csv", "{}", compared.out);
     }
+    let short = compare().says("simulated figures").run().out;
+    assert!(!short.contains("Exploratory"), "{short}");
+    home.bakeoff(&format!("compare {LATEST} --verbose"))
+        .exits(1)
+        .says("Exploratory")
+        .run();
     let output = home
         .bakeoff(&format!("compare {LATEST} --json"))
         .exits(1)

@@ -122,7 +122,7 @@ fn a_screen_of_verdicts() {
         colour: false,
         width: 120,
     };
-    insta::assert_snapshot!(comparison_report(&evaluation(false)).terminal(style), @"
+    insta::assert_snapshot!(comparison_report(&evaluation(false)).terminal(style, true), @"
     run A
 
     Against the reference openai/gpt-5-mini
@@ -162,7 +162,7 @@ fn a_narrow_screen_of_verdicts() {
         colour: false,
         width: 80,
     };
-    insta::assert_snapshot!(comparison_report(&evaluation(false)).terminal(style), @"
+    insta::assert_snapshot!(comparison_report(&evaluation(false)).terminal(style, true), @"
     run A
 
     Against the reference openai/gpt-5-mini
@@ -632,14 +632,14 @@ proptest! {
         let commands = github::annotations(&comparison_report.job_summary());
         prop_assert_eq!(commands.lines().count(), 4);
         prop_assert!(commands.lines().all(|line| line.starts_with("::error ") || line.starts_with("::warning ")));
-        let screen = comparison_report.terminal(Style { colour: false, width: 100 });
+        let screen = comparison_report.terminal(Style { colour: false, width: 100 }, true);
         prop_assert!(!screen.chars().any(|c| c.is_control() && c != '\n'));
     }
 
     // No line is wider than the terminal.
     #[test]
     fn verdicts_fit_the_terminal(width in 70_usize..200) {
-        let screen = comparison_report(&evaluation(true)).terminal(Style { colour: false, width });
+        let screen = comparison_report(&evaluation(true)).terminal(Style { colour: false, width }, true);
         for line in screen.lines() {
             let columns = unicode_width::UnicodeWidthStr::width(line);
             prop_assert!(columns <= width, "{} > {}: {}", columns, width, line);
