@@ -62,23 +62,28 @@ impl Amendment {
     }
 }
 
-/// All amendments of a run, put together by trial and, where they name one, by request.
+/// All amendments of a run, put together by trial and, where they name one, by request. A trial has one or two, in a list: a map
+/// would take two kilobytes for each trial.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Amendments(BTreeMap<u64, BTreeMap<Option<String>, Amendment>>);
+pub struct Amendments(BTreeMap<u64, Vec<Amendment>>);
 
 impl Amendments {
     /// Adds one that was made after those already here.
     pub fn add(&mut self, later: Amendment) {
         let of_trial = self.0.entry(later.trial).or_default();
-        of_trial
-            .entry(later.request_id.clone())
-            .or_insert_with(|| Amendment {
-                version: Amendment::VERSION,
-                trial: later.trial,
-                request_id: later.request_id.clone(),
-                ..Amendment::default()
-            })
-            .add(later);
+        let mut known = of_trial.iter_mut();
+        if let Some(known) = known.find(|one| one.request_id == later.request_id) {
+            return known.add(later);
+        }
+        let mut first = Amendment {
+            version: Amendment::VERSION,
+            trial: later.trial,
+            request_id: later.request_id.clone(),
+            ..Amendment::default()
+        };
+        first.add(later);
+        of_trial.reserve_exact(1);
+        of_trial.push(first);
     }
 
     /// Applies the amendments of the trial to `sample`: those of the trial as a whole, then those of its request.
@@ -87,7 +92,8 @@ impl Amendments {
             return;
         };
         let own = Some(sample.request_id.clone());
-        for amendment in [&None, &own].into_iter().filter_map(|id| of_trial.get(id)) {
+        let of = |id: &Option<String>| of_trial.iter().find(|one| one.request_id == *id);
+        for amendment in [&None, &own].into_iter().filter_map(of) {
             sample.billed_usd = amendment.billed_usd.or(sample.billed_usd);
             sample.market_usd = amendment.market_usd.or(sample.market_usd);
             if amendment.regraded {

@@ -126,6 +126,10 @@ fn deciding(grades: &[Grade]) -> impl Iterator<Item = &Grade> {
 
 /// Replaces the grades of the same names and appends the others.
 pub(super) fn merge(grades: &mut Vec<Grade>, later: impl IntoIterator<Item = Grade>) {
+    let later = later.into_iter();
+    if grades.is_empty() {
+        grades.reserve_exact(later.size_hint().0);
+    }
     for new in later {
         match grades.iter_mut().find(|grade| grade.name == new.name) {
             Some(old) => *old = new,
