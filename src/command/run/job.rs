@@ -23,7 +23,7 @@ use crate::record::{
 use crate::report::model_sentence;
 use crate::sim::Scenario;
 use crate::suite::{
-    CacheMode, LoadProfile, LoadSettings, Profile, ProjectBudget, Prompt, Suite, Variant, Wording,
+    CacheMode, LoadSettings, Profile, ProjectBudget, Prompt, Suite, Variant, Wording,
     prompt_canonical, select,
 };
 use crate::units::{ModelId, Nanos, Usd, digest};
@@ -38,7 +38,7 @@ use crate::command::base::model_list::ModelListState;
 use crate::command::base::preflight::{self, Facts};
 use crate::command::base::runtime::TOOL;
 
-use super::load::apply_load;
+use super::load::{apply_load, refuse_part_of_load};
 use super::shard::ShardChoice;
 use super::until_decided::looks;
 
@@ -188,7 +188,7 @@ impl ResolvedRun {
             suite.load = None;
         }
         apply_load(&mut suite, &options.load, options.concurrency)?;
-        refuse_looks_in_load(&suite, options)?;
+        refuse_part_of_load(&suite, options.until_decided, options.shard.is_some())?;
         let profile = endpoint::resolve(&project, &suite.endpoint, options.ca_file.as_deref())?;
         exposed::refuse(&suite, Some(&profile))?;
         if let Some(message) = unsupported_parameters(&suite, profile.wording) {
@@ -221,22 +221,6 @@ impl ResolvedRun {
             selection,
         })
     }
-}
-
-/// Refuses to end a load as soon as it is decided, or to send a share of it: its length and its rate are part of it.
-fn refuse_looks_in_load(suite: &Suite, options: &Options) -> Result<(), Failure> {
-    let staged = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
-    if staged && options.shard.is_some() {
-        return Err(Failure::usage(
-            "--shard divides a plan, and a load is not divided: give each machine a rate or levels of its own",
-        ));
-    }
-    if staged && options.until_decided {
-        return Err(Failure::usage(
-            "--until-decided has no rounds in a load to look after: remove it, or `[load]`",
-        ));
-    }
-    Ok(())
 }
 
 /// Refuses a switch gate that has nothing to decide, or no plan of looks for a run that may end early.

@@ -62,6 +62,31 @@ pub(super) fn apply_load(
     Ok(())
 }
 
+/// Refuses to end a load as soon as it is decided, or to send a share of it: its length and its rate are part of it.
+///
+/// # Errors
+/// If a load of stages is to be cut.
+pub(super) fn refuse_part_of_load(
+    suite: &Suite,
+    until_decided: bool,
+    is_shard: bool,
+) -> Result<(), Failure> {
+    if !suite.load.as_ref().is_some_and(LoadProfile::has_stages) {
+        return Ok(());
+    }
+    if is_shard {
+        return Err(Failure::usage(
+            "--shard divides a plan, and a load is not divided: give each machine a rate or levels of its own",
+        ));
+    }
+    if until_decided {
+        return Err(Failure::usage(
+            "--until-decided has no rounds in a load to look after: remove it, or `[load]`",
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
