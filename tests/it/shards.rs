@@ -14,12 +14,13 @@ const SHARDS: u32 = 8;
 const TRIALS: u64 = 42;
 
 fn suite(keys: &str) -> String {
-    let prompts: String = (0..7)
+    let prompts: Vec<String> = (0..7)
         .map(|number| format!("[[prompts]]\nid = \"p{number}\"\nuser = \"Question {number}?\"\n"))
         .collect();
     format!(
         "name = \"load\"\nmodels = [\"anthropic/claude-haiku-4.5\", \"openai/gpt-6-luna\"]\nrepetitions = 3\n\
-         concurrency = 3\n{keys}\n[parameters]\nmax_tokens = 40\n{prompts}"
+         concurrency = 3\n{keys}\n[parameters]\nmax_tokens = 40\n{}",
+        prompts.concat()
     )
 }
 
@@ -241,7 +242,7 @@ fn a_recorded_run_comes_back_from_its_shards() {
         .run();
     let run = std::fs::read_link(home.path("reports/load/latest")).unwrap();
     let run = format!("reports/load/{}", run.display());
-    let scores: String = (0..TRIALS)
+    let scores: Vec<String> = (0..TRIALS)
         .map(|trial| {
             format!(
                 "{{\"trial\":{trial},\"scores\":{{\"right\":{}}}}}\n",
@@ -249,7 +250,7 @@ fn a_recorded_run_comes_back_from_its_shards() {
             )
         })
         .collect();
-    let home = home.with("scores.jsonl", &scores);
+    let home = home.with("scores.jsonl", &scores.concat());
     home.bakeoff(&format!("score {run} --from scores.jsonl"))
         .run();
     let shares = split(&home, &run, SHARDS);

@@ -87,7 +87,7 @@ proptest! {
             stored.insert(index, samples);
         }
         let (manifest, samples) = merged(runs, &folder.path().join("out"));
-        prop_assert_eq!(manifest.parts.len() as u32, count);
+        prop_assert_eq!(manifest.parts.len(), count as usize);
         prop_assert!(manifest.is_merged());
         let mut found: BTreeMap<u32, Vec<Sample>> = BTreeMap::new();
         for sample in samples {
@@ -97,7 +97,9 @@ proptest! {
         }
         for (index, samples) in &mut stored {
             let part = manifest.parts.iter().find(|part| part.shard.unwrap().index() == *index).unwrap();
-            samples.iter_mut().for_each(|sample| sample.move_by(part.start_ns));
+            for sample in samples.iter_mut() {
+                sample.move_by(part.start_ns);
+            }
             prop_assert_eq!(&found[index], samples);
         }
     }
