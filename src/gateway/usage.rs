@@ -331,14 +331,14 @@ impl UsageBlock {
             return Vec::new();
         };
         let iterations = serde_json::from_str::<Vec<Box<RawValue>>>(raw.get()).unwrap_or_default();
-        let is_message = |raw: &Box<RawValue>| {
+        let is_message = |raw: &RawValue| {
             serde_json::from_str::<WireIteration<'_>>(raw.get())
                 .is_ok_and(|iteration| iteration.kind.0 == "message")
         };
-        if iterations.iter().all(is_message) {
+        if iterations.iter().all(|raw| is_message(raw)) {
             return Vec::new();
         }
-        let part = |raw: &Box<RawValue>| {
+        let part = |raw: &RawValue| {
             let counts = serde_json::from_str::<Self>(raw.get()).ok()?;
             let named = serde_json::from_str::<WireIteration<'_>>(raw.get()).ok()?;
             let model = named.model.some().map(std::borrow::Cow::into_owned);

@@ -98,7 +98,7 @@ pub use trends::{Trends, TrendsDocument};
 pub use verdicts::{ComparisonText, LimitText, Section, Verdicts};
 pub use verification::{
     IgnoredParameter, IncompleteTrial, PROBE_RULES, ParameterCheck, ParameterVerdict, ProbeCost,
-    VerificationDocument, parameter_lines,
+    VerificationDocument,
 };
 pub use view::{View, embeddings_line, judging_line};
 

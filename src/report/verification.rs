@@ -146,7 +146,7 @@ impl ParameterVerdict {
 }
 
 /// The lines about probed parameters for a terminal: one for each variant and verdict, and the cost.
-pub fn parameter_lines(checks: &[ParameterCheck], cost: Option<&ProbeCost>) -> Vec<String> {
+fn parameter_lines(checks: &[ParameterCheck], cost: Option<&ProbeCost>) -> Vec<String> {
     let mut groups: Vec<(&str, ParameterVerdict, Vec<String>)> = Vec::new();
     let mut sorted: Vec<(usize, &ParameterCheck)> = Vec::new();
     for check in checks {
@@ -168,10 +168,10 @@ pub fn parameter_lines(checks: &[ParameterCheck], cost: Option<&ProbeCost>) -> V
             format!("`{}` ({})", check.parameter, one_line(&check.detail))
         };
         match groups.last_mut() {
-            Some((variant, verdict, names))
+            Some((variant, verdict, parameters))
                 if *variant == check.variant && *verdict == check.verdict =>
             {
-                names.push(named);
+                parameters.push(named);
             }
             _ => groups.push((&check.variant, check.verdict, vec![named])),
         }
@@ -247,6 +247,37 @@ impl VerificationDocument {
             parameters,
             probes,
         }
+    }
+}
+
+impl VerificationDocument {
+    /// The same for a terminal, a line for each finding and one for the count of trials.
+    pub fn lines(&self) -> Vec<String> {
+        let incomplete = self.incomplete.iter().map(|trial| {
+            let IncompleteTrial {
+                prompt,
+                variant,
+                text,
+                remedy,
+                ..
+            } = trial;
+            format!("{prompt} on {variant}: {text} {remedy}")
+        });
+        let ignored = self.ignored.iter().map(|found| {
+            let IgnoredParameter {
+                variant,
+                parameter,
+                ignored,
+                answers,
+            } = found;
+            format!("{variant}: `{parameter}` ignored by {ignored} of {answers} answers")
+        });
+        let count = format!("{} of {} trials completed", self.answered, self.planned);
+        incomplete
+            .chain(ignored)
+            .chain(parameter_lines(&self.parameters, self.probes.as_ref()))
+            .chain([count])
+            .collect()
     }
 }
 

@@ -11,10 +11,7 @@ use crate::engine::{FinishedTrials, RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, RequestLog, Run, Sample, Status, run_name};
-use crate::report::{
-    IgnoredParameter, IncompleteTrial, ParameterCheck, ProbeCost, VerificationDocument,
-    parameter_lines,
-};
+use crate::report::{IncompleteTrial, ParameterCheck, ProbeCost, VerificationDocument};
 use crate::suite::{Suite, Variant};
 use crate::units::{Nanos, Usd, plural};
 
@@ -100,9 +97,46 @@ pub(super) fn verify(
         is_interrupted,
     } = probed?;
     samples.sort_by_key(|sample| sample.trial);
+    let incomplete = incomplete_trials(job, opened, &samples);
+    let all_complete = incomplete.is_empty();
+    let planned = job.resolved.suite.trials();
+    let answered = samples.iter().filter(|sample| sample.outcome.answered());
+    let answered = answered.count() as u64;
+    let breaks_cap = job.cap.is_some() && checks.iter().any(ParameterCheck::is_ignored_limit);
+    let document = VerificationDocument::new(
+        &job.resolved.suite.name,
+        (planned, answered),
+        incomplete,
+        conformance::ignored_parameters(&job.resolved.suite, &samples),
+        (checks, cost),
+    );
     let mut out = stdout();
+    if options.json {
+        print_json(&mut out, &document)?;
+    } else {
+        for line in document.lines() {
+            writeln!(out, "{line}")?;
+        }
+    }
+    if breaks_cap {
+        writeln!(
+            stderr(),
+            "error: a cap does not hold for a route that ignores max_tokens\n  add `ignores_max_tokens` with its models to the \
+             endpoint's table in bakeoff.toml: then a cap counts the longest answer that they can write"
+        )?;
+    }
+    Ok(match ending {
+        RunEnd::Interrupted => exit::INTERRUPTED,
+        _ if is_interrupted => exit::INTERRUPTED,
+        _ if answered == planned && all_complete && !breaks_cap => exit::DONE,
+        _ => exit::INCOMPLETE,
+    })
+}
+
+/// The trials that did not complete, in the order of the plan, with their remedies.
+fn incomplete_trials(job: &Job, opened: &OpenEndpoint, samples: &[Sample]) -> Vec<IncompleteTrial> {
     let mut hints = FailureHints::default();
-    for sample in &samples {
+    for sample in samples {
         hints.add(sample);
     }
     let incomplete = samples.iter().filter_map(|sample| {
@@ -118,64 +152,7 @@ pub(super) fn verify(
             remedy,
         })
     });
-    let incomplete: Vec<IncompleteTrial> = incomplete.collect();
-    let all_complete = incomplete.is_empty();
-    let planned = job.resolved.suite.trials();
-    let answered = samples
-        .iter()
-        .filter(|sample| sample.outcome.answered())
-        .count() as u64;
-    let ignored = conformance::ignored_parameters(&job.resolved.suite, &samples);
-    let breaks_cap = job.cap.is_some() && checks.iter().any(ParameterCheck::is_ignored_limit);
-    if options.json {
-        let document = VerificationDocument::new(
-            &job.resolved.suite.name,
-            (planned, answered),
-            incomplete,
-            ignored,
-            (checks, cost),
-        );
-        print_json(&mut out, &document)?;
-    } else {
-        for trial in incomplete {
-            let (prompt, variant) = (trial.prompt, trial.variant);
-            writeln!(
-                out,
-                "{prompt} on {variant}: {} {}",
-                trial.text, trial.remedy
-            )?;
-        }
-        for IgnoredParameter {
-            variant,
-            parameter,
-            ignored,
-            answers,
-        } in ignored
-        {
-            writeln!(
-                out,
-                "{variant}: `{parameter}` ignored by {ignored} of {answers} answers"
-            )?;
-        }
-        for line in parameter_lines(&checks, cost.as_ref()) {
-            writeln!(out, "{line}")?;
-        }
-        writeln!(out, "{answered} of {planned} trials completed")?;
-    }
-    if breaks_cap {
-        let endpoint = &job.resolved.profile.name;
-        writeln!(
-            stderr(),
-            "error: a cap does not hold for a route that ignores max_tokens\n  set `ignores_max_tokens` for its models under \
-             [endpoints.{endpoint}] in bakeoff.toml: then a cap counts the longest answer that they can write"
-        )?;
-    }
-    Ok(match ending {
-        RunEnd::Interrupted => exit::INTERRUPTED,
-        _ if is_interrupted => exit::INTERRUPTED,
-        _ if answered == planned && all_complete && !breaks_cap => exit::DONE,
-        _ => exit::INCOMPLETE,
-    })
+    incomplete.collect()
 }
 
 /// Sends the probes to the variants that answered a trial.

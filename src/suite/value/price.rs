@@ -147,8 +147,8 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
         output,
         cache_read_usd,
         cache_write_usd,
-        cache_write_1h_usd,
-        cache_write_12h_usd,
+        hour,
+        half_day,
     ] = prices;
     let needed = |price: Option<Usd>, name: &str| {
         price.ok_or_else(|| format!("`{name}` is missing: add {name}=USD, per million tokens"))
@@ -159,8 +159,8 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
         output_usd: needed(output, "output")?,
         cache_read_usd,
         cache_write_usd,
-        cache_write_1h_usd,
-        cache_write_12h_usd,
+        cache_write_1h_usd: hour,
+        cache_write_12h_usd: half_day,
         service_tier: None,
     })
 }
