@@ -224,7 +224,7 @@ fn probe(
                 samples.push(*sample);
             }
         };
-        let ending = send_probes(job, opened, part, log.clone(), &mut take)?;
+        let ending = send_probes(job, opened, part, (log.clone(), options.quiet), &mut take)?;
         is_interrupted = ending == RunEnd::Interrupted;
     }
     let unknown = own.clone().into_models();
@@ -253,7 +253,7 @@ fn send_probes(
     job: &mut Job,
     opened: &OpenEndpoint,
     suite: Suite,
-    log: Option<Arc<RequestLog>>,
+    (log, is_quiet): (Option<Arc<RequestLog>>, bool),
     take: &mut dyn FnMut(&Job, RunEvent),
 ) -> Result<RunEnd, Failure> {
     let mut probing = probing_job(job, suite);
@@ -269,10 +269,13 @@ fn send_probes(
     }
     let first = probing.resolved.suite.prompts.first();
     let name = first.map_or_else(String::new, |prompt| format!("{PROBES}-{}", prompt.id));
+    let mut abandoned = Abandoned::default();
     let ended = Session::open(&probing, opened)?.carry_out(&probing, &name, log, |event| {
+        abandoned.note(&event, &probing.resolved.suite);
         take(&probing, event);
         Ok(ControlFlow::Continue(()))
     });
+    abandoned.print(&probing, is_quiet)?;
     // What was reserved and not settled is in the ledger, however the probes ended.
     job.cap = probing.cap.take().or(job.cap.take());
     Ok(ended?.ending)
