@@ -1,5 +1,6 @@
-//! The duration and the memory of the reports of a run of 100,000 samples: `cargo bench --bench report`. The
-//! goal: under 2 s and under 300 MB, for answers of 500 bytes with 64 gaps.
+//! The duration and the memory of the reports of a run of 100,000 samples: `cargo bench --bench report`, of another
+//! number with `-- --samples 1000000`, side by side with another program with `-- --other PATH`. Answers of 500 bytes with
+//! 64 gaps. The goal for a million samples: 5 s and 200 MB.
 
 #![allow(
     clippy::print_stdout,
@@ -19,18 +20,25 @@ use rand::{RngExt as _, SeedableRng as _};
 
 const VARIANTS: usize = 5;
 const PROMPTS: usize = 40;
-const REPETITIONS: usize = 500;
+const SAMPLES: usize = 100_000;
 const GAPS: usize = 64;
 const ANSWER_BYTES: usize = 500;
 /// The number of times the program runs: the first finds the journal in the file cache, as it was just written.
 const RUNS: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options: Vec<String> = std::env::args().collect();
+    let option = |name: &str| {
+        let at = options.iter().position(|word| word == name)?;
+        options.get(at + 1)
+    };
+    let samples = option("--samples").map_or(Ok(SAMPLES), |text| text.parse())?;
+    let repetitions = samples / (VARIANTS * PROMPTS);
     let folder = tempfile::tempdir()?;
     let run = Run::create(folder.path(), "bench", "run")?;
     let model = |number| format!("\"creator/model-{number}\"");
     let models: Vec<String> = (0..VARIANTS).map(model).collect();
-    let manifest = made::manifest(&models, PROMPTS, REPETITIONS);
+    let manifest = made::manifest(&models, PROMPTS, repetitions);
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
     let mut rng = ChaCha8Rng::seed_from_u64(7);
@@ -45,19 +53,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         bytes as f64 / 1e6
     );
     for _ in 0..RUNS {
-        let (seconds, memory) = report(run.folder())?;
-        match memory {
-            Some(mb) => println!("bakeoff report: {seconds:.2} s, {mb} MB at most"),
-            None => println!("bakeoff report: {seconds:.2} s, memory not known on this system"),
+        let own = (env!("CARGO_BIN_EXE_bakeoff"), "bakeoff");
+        let other = option("--other").map(|path| (path.as_str(), "other"));
+        for (program, name) in other.into_iter().chain([own]) {
+            let (seconds, memory) = report(program, run.folder())?;
+            match memory {
+                Some(mb) => println!("{name} report: {seconds:.2} s, {mb} MB at most"),
+                None => println!("{name} report: {seconds:.2} s, memory not known on this system"),
+            }
         }
     }
     Ok(())
 }
 
-/// Measures the program making all files of a run: seconds, and peak memory in MB.
-fn report(run: &Path) -> Result<(f64, Option<u64>), Box<dyn std::error::Error>> {
+/// Measures a program making all files of a run: seconds, and peak memory in MB.
+fn report(program: &str, run: &Path) -> Result<(f64, Option<u64>), Box<dyn std::error::Error>> {
     let begin = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+    let mut child = Command::new(program)
         .arg("report")
         .arg(run)
         .stdout(Stdio::null())
@@ -90,7 +102,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
     let at = |count: usize, step: usize| (usize::try_from(trial).unwrap_or(0) / step) % count;
     let variant = &suite.variants[at(VARIANTS, 1)];
     let prompt = &suite.prompts[at(PROMPTS, VARIANTS)];
-    let repetition = at(REPETITIONS, VARIANTS * PROMPTS) + 1;
+    let repetition = at(usize::MAX, VARIANTS * PROMPTS) + 1;
     let sent = Nanos(trial * 2_000_000);
     let ttft = Nanos(rng.random_range(80_000_000..900_000_000));
     let gaps: Vec<Nanos> = (0..GAPS)

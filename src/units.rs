@@ -47,7 +47,8 @@ pub fn is_unsafe_char(c: char) -> bool {
 /// Text from outside for one line of a terminal, a table or a file that is shown in one: characters that
 /// are [unsafe](is_unsafe_char) are visible as U+FFFD, line breaks are spaces.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe_char) {
+    let is_plain_ascii = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_plain_ascii || !text.contains(is_unsafe_char) {
         return Cow::Borrowed(text);
     }
     let harmless = |c: char| match c {
@@ -173,6 +174,9 @@ impl FromStr for Usd {
     type Err = UsdError;
 
     fn from_str(text: &str) -> Result<Self, UsdError> {
+        if let Some(pico) = short_decimal(text) {
+            return Ok(Self(pico.into()));
+        }
         let error = || UsdError(text.to_owned());
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -217,16 +221,48 @@ impl FromStr for Usd {
     }
 }
 
+/// The pico-dollars of a decimal as a journal has it: at most six digits, and up to twelve after a point. `None` for any
+/// other text.
+fn short_decimal(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (Some(missing), 1..=6) = (12_usize.checked_sub(fraction.len()), whole.len()) else {
+        return None;
+    };
+    let mut pico = 0_u64;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        pico = pico * 10 + u64::from(digit - b'0');
+    }
+    Some((0..missing).fold(pico, |pico, _| pico * 10))
+}
+
 /// Formats the exact decimal without trailing zeros: `0.00289765`, `12`, `-0.5`.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let magnitude = self.0.unsigned_abs();
         let pico = Self::PICO.unsigned_abs();
-        let fraction = format!("{:012}", magnitude % pico);
-        let fraction = fraction.trim_end_matches('0');
-        let dot = if fraction.is_empty() { "" } else { "." };
-        f.pad(&format!("{sign}{}{dot}{fraction}", magnitude / pico))
+        let (whole, mut fraction) = (magnitude / pico, magnitude % pico);
+        let mut digits = 12;
+        while fraction.is_multiple_of(10) && digits > 0 {
+            fraction /= 10;
+            digits -= 1;
+        }
+        if f.width().is_some() || f.precision().is_some() {
+            let dot = if digits == 0 { "" } else { "." };
+            let fraction = if digits == 0 {
+                String::new()
+            } else {
+                format!("{fraction:0digits$}")
+            };
+            return f.pad(&format!("{sign}{whole}{dot}{fraction}"));
+        }
+        if digits == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        write!(f, "{sign}{whole}.{fraction:0digits$}")
     }
 }
 
@@ -345,6 +381,16 @@ mod tests {
             prop_assert_eq!(usd.to_string().parse(), Ok(usd));
             let json = serde_json::to_string(&usd).unwrap();
             prop_assert_eq!(serde_json::from_str::<Usd>(&json).unwrap(), usd);
+        }
+
+        // The short way to read a decimal reads what the long way does.
+        #[test]
+        fn short_decimals_are_amounts(whole in "[0-9]{0,8}", point in "\\.?", fraction in "[0-9]{0,14}") {
+            let text = format!("{whole}{point}{fraction}");
+            if let Some(pico) = short_decimal(&text) {
+                // An exponent takes the long way.
+                prop_assert_eq!(format!("{text}e0").parse(), Ok(Usd(pico.into())));
+            }
         }
 
         // Arbitrary text is an amount or an error, never a panic.

@@ -102,10 +102,10 @@ fn price_and_fail(evidence: &mut Evidence, noise: &mut NoiseSource) {
             let price = price + noise.normal(0.1);
             for one in observed {
                 let cost = COST_PUSD * (price + noise.normal(COST_SD_WITHIN)).exp();
-                one.cost = Some(Usd(cost as i128));
+                one.cost = Some(Usd(cost as i128)).into();
                 if !noise.happens(completed) {
                     one.outcome = Outcome::ServerError;
-                    one.cost = None;
+                    one.cost = None.into();
                 }
             }
         }

@@ -19,7 +19,7 @@ pub(crate) struct NaiveResults {
 pub(crate) fn pooled(side: &VariantEvidence) -> Vec<f64> {
     let all = side.prompts.iter().flatten();
     let mut values: Vec<f64> = all
-        .filter_map(|one| one.ttft_ns.map(|span| span.0 as f64))
+        .filter_map(|one| one.ttft_ns.get().map(|span| span.0 as f64))
         .collect();
     values.sort_unstable_by(f64::total_cmp);
     values

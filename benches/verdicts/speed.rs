@@ -71,12 +71,12 @@ fn full(round: usize, slot: u64, level: f64, noise: &mut NoiseSource) -> Observa
     let mut one = answer(round, slot, ttft);
     one.ttfa_ns = one.ttft_ns;
     one.experienced_ttft_ns = one.ttft_ns;
-    one.latency_ns = Some(Nanos((ttft + rest) as u64));
-    one.mean_gap_ns = Some(Nanos(gap as u64));
-    one.output_rate = Some(rate);
-    one.output_tokens = Some(tokens as u64);
-    one.cost = Some(Usd(cost as i128));
-    one.provider = Some(0);
+    one.latency_ns = Some(Nanos((ttft + rest) as u64)).into();
+    one.mean_gap_ns = Some(Nanos(gap as u64)).into();
+    one.output_rate = Some(rate).into();
+    one.output_tokens = Some(tokens as u64).into();
+    one.cost = Some(Usd(cost as i128)).into();
+    one.provider = Some(0).into();
     one.cache_hit = Some(false);
     one.passed = Some(noise.happens(0.9));
     one

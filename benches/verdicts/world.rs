@@ -6,8 +6,7 @@
 //! slot share (autoregressive, 0.95 from slot to slot), and e noise: normal, with rare outliers and rare hits
 //! of a prompt cache.
 
-use bakeoff::record::Outcome;
-use bakeoff::units::{Nanos, Usd};
+use bakeoff::units::Nanos;
 use bakeoff::verdict::{Evidence, Observation, PromptKey, VariantEvidence};
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom as _;
@@ -268,25 +267,7 @@ pub(crate) fn answer(round: usize, slot: u64, ttft_ns: f64) -> Observation {
         round: u32::try_from(round).expect("few rounds"),
         slot,
         sent_ns: Nanos(slot * SLOT_NS),
-        outcome: Outcome::Complete,
-        ttft_ns: Some(Nanos(ttft_ns.round() as u64)),
-        ttfa_ns: None,
-        experienced_ttft_ns: None,
-        latency_ns: None,
-        mean_gap_ns: None,
-        output_rate: None,
-        output_tokens: None,
-        reasoning_tokens: None,
-        answer_chars: None,
-        cost: None::<Usd>,
-        longest_failed_ns: None,
-        excluded: false,
-        retried: false,
-        deferred: false,
-        cache_hit: None,
-        visible_reasoning: false,
-        hidden_reasoning: false,
-        provider: None,
-        passed: None,
+        ttft_ns: Some(Nanos(ttft_ns.round() as u64)).into(),
+        ..Observation::UNKNOWN
     }
 }

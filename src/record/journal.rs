@@ -484,6 +484,11 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
             && matches!(self.line.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
     }
 
+    /// Counts lines that lie before the source.
+    pub(super) fn skip_numbers(&mut self, lines: u64) {
+        self.number += lines;
+    }
+
     /// Number of the line that was read last.
     pub(super) fn line(&self) -> u64 {
         self.number

@@ -19,6 +19,7 @@ pub mod ledger;
 mod manifest;
 mod merge;
 mod outcome;
+mod parallel;
 mod prices;
 mod requests;
 mod retention;
@@ -52,6 +53,7 @@ pub use manifest::{
 };
 pub use merge::{MergeError, MergedRun, Shares};
 pub use outcome::{FailureKind, Outcome};
+pub use parallel::{ReadSamples, SampleWorker};
 pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog, TakenLog};
 pub use retention::{Age, AgeError, PruneDecision, Retention};

@@ -364,11 +364,7 @@ impl Run {
     /// cannot be read are not errors here: they come as values, those of the amendments (the first
     /// 100 of them) first.
     pub fn samples(&self) -> Result<Samples, RunError> {
-        let is_resumed = self
-            .manifest()
-            .is_ok_and(|manifest| !manifest.parts.is_empty());
-        let standing = is_resumed.then(|| self.standing()).transpose()?;
-        self.samples_that(standing)
+        self.samples_that(self.standing_if_resumed()?)
     }
 
     /// Reads every sample, as [`Run::samples`], those that another one replaces included: they were paid for.
@@ -377,6 +373,22 @@ impl Run {
     /// As [`Run::samples`].
     pub fn all_samples(&self) -> Result<Samples, RunError> {
         self.samples_that(None)
+    }
+
+    /// The samples that count, the amendments, and the lines that are no amendments.
+    pub(super) fn selection(
+        &self,
+    ) -> Result<(Option<StandingSamples>, Amendments, Vec<JournalError>), RunError> {
+        let (amendments, problems) = self.amendments()?;
+        Ok((self.standing_if_resumed()?, amendments, problems))
+    }
+
+    /// Which sample counts for each trial; `None` for a run in one piece, where all of them do.
+    fn standing_if_resumed(&self) -> Result<Option<StandingSamples>, RunError> {
+        let is_resumed = self
+            .manifest()
+            .is_ok_and(|manifest| !manifest.parts.is_empty());
+        is_resumed.then(|| self.standing()).transpose()
     }
 
     fn samples_that(&self, standing: Option<StandingSamples>) -> Result<Samples, RunError> {

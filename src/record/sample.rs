@@ -291,6 +291,13 @@ impl Sample {
         self.usage.filter(|_| !self.has_unknown_usage())
     }
 
+    /// The token counts as far as the use of a prompt cache is concerned: counts of a cache that exceed the prompt's are
+    /// counted; others that cannot be true are left out.
+    pub fn cache_usage(&self) -> Option<Usage> {
+        let is_usable = |usage: &Usage| usage.contradicts_itself() || !self.has_unknown_usage();
+        self.usage.filter(is_usable)
+    }
+
     /// Returns true if token counts were reported that have no reading, or several.
     pub fn has_unknown_usage(&self) -> bool {
         self.has(Flag::UsageImpossible) || self.has(Flag::UsageAmbiguous)

@@ -77,46 +77,56 @@ fn fraction(number: impl Display) -> String {
     text
 }
 
-/// Writes `samples.csv` row by row, as samples are read.
-pub(super) struct SampleRows<W: io::Write> {
-    writer: csv::Writer<W>,
-    field: Field,
+/// The rows of `samples.csv`, in memory until they are taken: several threads make them, one writes them.
+#[derive(Debug, Default)]
+pub struct SampleRows {
+    rows: RowText,
 }
 
-impl<W: io::Write> SampleRows<W> {
-    /// Creates the writer and writes the header line, which a run without samples has too.
-    pub(super) fn new(out: W) -> io::Result<Self> {
-        let mut writer = csv::Writer::from_writer(out);
-        writer
-            .write_record(SAMPLE_COLUMNS.map(|(name, _)| name))
-            .map_err(as_io)?;
-        let field = Field(String::new());
-        Ok(Self { writer, field })
+impl SampleRows {
+    /// The header line, which a run without samples has too.
+    pub fn header() -> String {
+        let names = SAMPLE_COLUMNS.map(|(name, _)| name);
+        format!("{}\n", names.join(","))
     }
 
-    /// Writes one row.
-    pub(super) fn add(&mut self, sample: &Sample) -> io::Result<()> {
-        for (_, write) in SAMPLE_COLUMNS {
-            self.field.0.clear();
-            write(sample, &mut self.field);
-            self.writer.write_field(&self.field.0).map_err(as_io)?;
+    /// Adds the row of a sample.
+    pub fn add(&mut self, sample: &Sample) {
+        for (index, (_, write)) in SAMPLE_COLUMNS.iter().enumerate() {
+            if index > 0 {
+                self.rows.0.push(',');
+            }
+            write(sample, &mut self.rows);
         }
-        self.writer.write_record(None::<&[u8]>).map_err(as_io)?;
-        Ok(())
+        self.rows.0.push('\n');
     }
 
-    /// Flushes the writer.
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        self.writer.flush()
+    /// Takes the rows that were added since the last time.
+    pub fn take(&mut self) -> String {
+        let room = String::with_capacity(self.rows.0.capacity());
+        std::mem::replace(&mut self.rows.0, room)
     }
 }
 
-/// One field being written; empty if the value is not known.
-struct Field(String);
+/// Rows to which fields are added; a field is empty if the value is not known.
+#[derive(Debug, Default)]
+struct RowText(String);
 
-impl Field {
+impl RowText {
+    /// Adds text, in quotes where the format asks for them.
     fn words(&mut self, text: &str) {
-        self.0.push_str(&text::csv(text));
+        let text = text::csv(text);
+        let ends_field = |byte: u8| matches!(byte, b',' | b'"' | b'\r' | b'\n');
+        if !text.bytes().any(ends_field) {
+            self.0.push_str(&text);
+            return;
+        }
+        self.0.push('"');
+        for (index, part) in text.split('"').enumerate() {
+            self.0.push_str(if index > 0 { "\"\"" } else { "" });
+            self.0.push_str(part);
+        }
+        self.0.push('"');
     }
 
     fn optional_words(&mut self, text: Option<&String>) {
@@ -141,8 +151,19 @@ impl Field {
         }
     }
 
+    /// Writes a number of a fractional column, as [`fraction`] does.
+    fn fraction(&mut self, number: impl Display) {
+        let begin = self.0.len();
+        self.number(number);
+        if !self.0[begin..].contains('.') {
+            self.0.push_str(".0");
+        }
+    }
+
     fn optional_fraction(&mut self, number: Option<impl Display>) {
-        self.optional_number(number.map(fraction));
+        if let Some(number) = number {
+            self.fraction(number);
+        }
     }
 
     fn span(&mut self, span: Option<Nanos>) {
@@ -155,7 +176,7 @@ impl Field {
 }
 
 /// Writes one field of a sample.
-type WriteField = fn(&Sample, &mut Field);
+type WriteField = fn(&Sample, &mut RowText);
 
 /// The columns of `samples.csv`: the names of `samples.jsonl`, nested objects flattened with the
 /// object's name as prefix, and derived values.
@@ -169,7 +190,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
     ("repetition", |s, f| f.number(s.repetition)),
     ("variant", |s, f| f.words(&s.variant)),
     ("model", |s, f| f.words(s.model.as_str())),
-    ("weight", |s, f| f.number(fraction(s.weight))),
+    ("weight", |s, f| f.fraction(s.weight)),
     ("tags", |s, f| f.words(&s.tags.join(";"))),
     ("outcome", |s, f| f.words(s.outcome.word())),
     ("answered", |s, f| f.number(s.outcome.answered())),

@@ -53,12 +53,13 @@ pub(super) fn frontier_remark(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::SummaryFold;
+    use crate::verdict::RunFold;
     use crate::verdict::fixture::manifest;
 
     #[test]
     fn each_variant_is_named() {
-        let summary = SummaryFold::new(&manifest(&["a/x", "a/y", "a/z"], &["p"], 1)).finish();
+        let run = manifest(&["a/x", "a/y", "a/z"], &["p"], 1);
+        let summary = RunFold::new(&run).finish([]).summary;
         let standings = vec![
             FrontierStanding::OnFrontier,
             FrontierStanding::Dominated(0),

@@ -61,13 +61,14 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary, RunTimings, TimingFold};
+use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary, RunTimings};
 
 pub use agreement::agreement_table;
 pub use alerts::Alert;
 pub use answers::{AnswerOptions, AnswerPages};
 pub use caching::CachingSection;
 pub use compared::ComparisonReport;
+pub use csv::SampleRows;
 pub use estimate::{EstimateDocument, EstimateView, actual_cost_line, grader_lines};
 pub use figure::{Figure, FigureCell, Probability, Thousandths};
 pub use forecast::{ForecastDocument, ForecastView};
@@ -173,22 +174,28 @@ impl<'a> Report<'a> {
         samples: impl IntoIterator<Item = Result<Sample, E>>,
         is_lost_line: impl Fn(&E) -> bool,
         past: Option<&PastRuns>,
-        samples_csv: impl io::Write,
+        mut samples_csv: impl io::Write,
     ) -> Result<Self, E> {
-        let mut rows = csv::SampleRows::new(samples_csv)?;
-        let mut timings = TimingFold::new(manifest);
+        let mut rows = SampleRows::default();
+        samples_csv.write_all(SampleRows::header().as_bytes())?;
         let row = |sample: &Sample| {
-            timings.add(sample);
-            Ok(rows.add(sample)?)
+            rows.add(sample);
+            Ok(samples_csv.write_all(rows.take().as_bytes())?)
         };
+        let folded = FoldedRun::read(manifest, samples, is_lost_line, row)?;
+        samples_csv.flush()?;
+        Ok(Self::from_folded(manifest, folded, past))
+    }
+
+    /// Judges the samples of a run that were read, also against the history that is stored with the run, if there is one.
+    pub fn from_folded(manifest: &'a Manifest, folded: FoldedRun, past: Option<&PastRuns>) -> Self {
         let FoldedRun {
             evidence,
             mut summary,
-        } = FoldedRun::read(manifest, samples, is_lost_line, row)?;
-        rows.finish()?;
+        } = folded;
         let evaluation = Evaluation::from_run(manifest, &evidence, past);
         summary.torn_history_lines = past.map_or(0, |past| past.torn.len() as u64);
-        Ok(Self::new(manifest, summary, evaluation, timings.finish()))
+        Self::new(manifest, summary, evaluation, RunTimings::new(evidence))
     }
 
     /// Creates the report of existing figures, judgements and times.

@@ -14,7 +14,6 @@ use crate::units::Usd;
 
 use super::distribution::{Distribution, Estimate, RankBounds};
 use super::means::{sample_mean_interval, share};
-use super::tally::is_excluded_from_ttft;
 
 /// Figures of the prompt cache for one variant.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -121,8 +120,6 @@ pub(super) struct CacheFold {
     written: Option<u128>,
     writes: CacheTerms,
     reads: CacheTerms,
-    hit_ttft_ns: Vec<u64>,
-    miss_ttft_ns: Vec<u64>,
 }
 
 /// The sums of one prompt.
@@ -144,13 +141,6 @@ struct CacheTerms {
     premium: i128,
     /// Discount for reading them, relative to the input price, pico-dollars.
     discount: i128,
-}
-
-/// The token counts of a sample as far as its use of a prompt cache is concerned: counts of a cache that exceed the
-/// prompt's are counted; others that cannot be true are left out.
-pub(super) fn cache_usage(sample: &Sample) -> Option<Usage> {
-    let usable = |usage: &Usage| usage.contradicts_itself() || !sample.has_unknown_usage();
-    sample.usage.filter(usable)
 }
 
 /// The cost of these tokens, and their cost without caches; `None` where either is not known.
@@ -176,9 +166,9 @@ impl CacheFold {
         }
     }
 
-    /// Adds a sample, whatever its outcome; its time counts only if it was answered.
+    /// Adds a sample, whatever its outcome.
     pub(super) fn add(&mut self, sample: &Sample, prompt: usize) {
-        let Some(usage) = cache_usage(sample) else {
+        let Some(usage) = sample.cache_usage() else {
             return;
         };
         let Some(read) = usage.cached_tokens else {
@@ -199,14 +189,26 @@ impl CacheFold {
             self.plausible_read += u128::from(read);
         }
         self.add_money(&usage, prompt);
-        if sample.outcome.answered() && !is_excluded_from_ttft(sample) {
-            let class = if read > 0 {
-                &mut self.hit_ttft_ns
-            } else {
-                &mut self.miss_ttft_ns
-            };
-            class.extend(sample.ttft_ns.map(|span| span.0));
+    }
+
+    /// Adds the samples of another fold of the same variant.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        for (ours, theirs) in self.prompts.iter_mut().zip(&other.prompts) {
+            ours.reporting += theirs.reporting;
+            ours.hits += theirs.hits;
+            ours.priced += theirs.priced;
+            ours.cost = ours.cost.saturating_add(theirs.cost);
+            ours.uncached_cost = ours.uncached_cost.saturating_add(theirs.uncached_cost);
         }
+        self.contradicting += other.contradicting;
+        self.prompt_tokens += other.prompt_tokens;
+        self.plausible_read += other.plausible_read;
+        self.read += other.read;
+        if let Some(written) = other.written {
+            *self.written.get_or_insert(0) += written;
+        }
+        self.writes.absorb(&other.writes);
+        self.reads.absorb(&other.reads);
     }
 
     /// Adds the cost of the sample, and its cost without caches, where both are known.
@@ -227,8 +229,13 @@ impl CacheFold {
         self.reads.add(counts.cached, rates);
     }
 
-    /// The figures of everything that was added; `None` where no server reported cache tokens.
-    pub(super) fn finish(mut self, ends: &mut RankBounds) -> Option<CacheFigures> {
+    /// The figures of everything that was added; `None` where no server reported cache tokens. `first_tokens` gives the
+    /// TTFT of each hit (true) or of each miss (false), ns.
+    pub(super) fn finish(
+        self,
+        first_tokens: impl Fn(bool) -> Vec<u64>,
+        ends: &mut RankBounds,
+    ) -> Option<CacheFigures> {
         let reporting = self
             .prompts
             .iter()
@@ -247,8 +254,8 @@ impl CacheFold {
             tokens_read: Some(self.read),
             tokens_written: self.written,
             saving: self.saving(),
-            hit_ttft_ns: Distribution::from_integers(&mut self.hit_ttft_ns, ends),
-            miss_ttft_ns: Distribution::from_integers(&mut self.miss_ttft_ns, ends),
+            hit_ttft_ns: Distribution::from_integers(&mut first_tokens(true), ends),
+            miss_ttft_ns: Distribution::from_integers(&mut first_tokens(false), ends),
             break_even: self.break_even(),
         })
     }
@@ -309,6 +316,12 @@ impl CacheFold {
 }
 
 impl CacheTerms {
+    fn absorb(&mut self, other: &Self) {
+        self.n += other.n;
+        self.premium = self.premium.saturating_add(other.premium);
+        self.discount = self.discount.saturating_add(other.discount);
+    }
+
     /// Adds `tokens` of a request at these rates; ignored without an input price to compare with.
     fn add(&mut self, tokens: u64, rates: &Rates) {
         let Some(input) = rates.input.filter(|_| tokens > 0) else {

@@ -28,9 +28,12 @@ pub struct ErrorGroup {
     pub first_trial: u64,
 }
 
-/// The groups under construction, keyed by outcome, status and message without ids.
+/// The groups under construction.
 #[derive(Debug, Default)]
-pub(super) struct ErrorGroups(BTreeMap<(Outcome, Option<u16>, String), ErrorGroup>);
+pub(super) struct ErrorGroups(BTreeMap<ErrorKey, ErrorGroup>);
+
+/// Outcome, status and message without ids.
+type ErrorKey = (Outcome, Option<u16>, String);
 
 impl ErrorGroups {
     /// Adds a failed sample.
@@ -47,13 +50,27 @@ impl ErrorGroups {
             outcome: sample.outcome,
             status,
             message,
-            count: 0,
+            count: 1,
             first_trial: sample.trial,
         };
-        let group = self.0.entry(key).or_insert_with(|| new_group.clone());
-        let count = group.count + 1;
-        if new_group.first_trial < group.first_trial {
-            *group = new_group;
+        self.add_group(key, new_group);
+    }
+
+    /// Adds the errors of another fold.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for (key, group) in other.0 {
+            self.add_group(key, group);
+        }
+    }
+
+    fn add_group(&mut self, key: ErrorKey, added: ErrorGroup) {
+        let Some(group) = self.0.get_mut(&key) else {
+            self.0.insert(key, added);
+            return;
+        };
+        let count = group.count + added.count;
+        if added.first_trial < group.first_trial {
+            *group = added;
         }
         group.count = count;
     }

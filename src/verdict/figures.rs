@@ -5,8 +5,10 @@
 
 use super::distribution::{Distribution, RankBounds};
 use super::money::{Money, Total};
+use super::observation::Observation;
 use super::quality::QualityTally;
 use super::tally::{SampleCounts, Tally, TokenKind, TokenTotal};
+use crate::units::Nanos;
 
 /// The figures of some samples. Times are in ns, of answered samples only.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,19 +42,26 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Computes the figures of a tally; sorts its lists in place.
-    pub(super) fn from_tally(tally: &mut Tally, ends: &mut RankBounds) -> Self {
+    /// Computes the figures of some samples from their sums and their observations.
+    pub(super) fn new(tally: &Tally, samples: &CellSamples<'_>, ends: &mut RankBounds) -> Self {
+        let mut values = MeasureValues {
+            samples,
+            ends,
+            integers: Vec::new(),
+            floats: Vec::new(),
+        };
         Self {
             counts: tally.counts.clone(),
-            ttft_ns: Distribution::from_integers(&mut tally.ttft_ns, ends),
-            ttfa_ns: Distribution::from_integers(&mut tally.ttfa_ns, ends),
-            first_unit_ns: Distribution::from_integers(&mut tally.first_unit_ns, ends),
-            experienced_ttft_ns: Distribution::from_integers(&mut tally.experienced_ttft_ns, ends),
-            latency_ns: Distribution::from_integers(&mut tally.latency_ns, ends),
-            request_gap_ns: Distribution::from_integers(&mut tally.request_gap_ns, ends),
-            output_rate: Distribution::from_floats(&mut tally.output_rate, ends),
-            end_to_end_rate: Distribution::from_floats(&mut tally.end_to_end_rate, ends),
-            chars_per_second: Distribution::from_floats(&mut tally.chars_per_second, ends),
+            ttft_ns: values.spans(|one| one.ttft_ns.get().filter(|_| !one.excluded)),
+            ttfa_ns: values.spans(|one| one.ttfa_ns.get().filter(|_| !one.excluded)),
+            first_unit_ns: values.spans(|one| one.first_unit_ns.get().filter(|_| !one.excluded)),
+            experienced_ttft_ns: values
+                .spans(|one| one.experienced_ttft_ns.get().filter(|_| !one.excluded)),
+            latency_ns: values.spans(|one| one.latency_ns.get()),
+            request_gap_ns: values.spans(|one| one.mean_gap_ns.get()),
+            output_rate: values.rates(|one| one.output_rate.get()),
+            end_to_end_rate: values.rates(Observation::end_to_end_rate),
+            chars_per_second: values.rates(Observation::chars_per_second),
             tokens: tally.tokens,
             money: tally.money,
             quality: tally.quality,
@@ -97,5 +106,44 @@ impl Figures {
     pub fn latency_per_passed(&self) -> Option<f64> {
         let rate = self.quality.pass_rate().filter(|rate| *rate > 0.0)?;
         Some(self.latency_per_completed()? / rate)
+    }
+}
+
+/// The observations of some samples, prompt by prompt.
+pub(super) struct CellSamples<'a>(pub(super) &'a [Vec<Observation>]);
+
+impl CellSamples<'_> {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Observation> {
+        self.0.iter().flatten()
+    }
+
+    /// Those that were answered.
+    pub(super) fn answered(&self) -> impl Iterator<Item = &Observation> {
+        self.all().filter(|one| one.answered())
+    }
+}
+
+/// The values of one measure after the other, in memory that is used again.
+struct MeasureValues<'a> {
+    samples: &'a CellSamples<'a>,
+    ends: &'a mut RankBounds,
+    integers: Vec<u64>,
+    floats: Vec<f64>,
+}
+
+impl MeasureValues<'_> {
+    fn spans(&mut self, value: impl Fn(&Observation) -> Option<Nanos>) -> Option<Distribution> {
+        self.integers.clear();
+        let spans = self.samples.answered().filter_map(value);
+        self.integers.extend(spans.map(|span| span.0));
+        Distribution::from_integers(&mut self.integers, self.ends)
+    }
+
+    fn rates(&mut self, value: impl Fn(&Observation) -> Option<f64>) -> Option<Distribution> {
+        self.floats.clear();
+        self.floats
+            .extend(self.samples.answered().filter_map(value));
+        Distribution::from_floats(&mut self.floats, self.ends)
     }
 }

@@ -1,12 +1,12 @@
 //! One reading of a run's samples, for everything that is made of them.
 //!
-//! Owns the walk. Must not know where samples come from. Invariant: `run`, `report`, `compare` and `accept` see
-//! the same samples in the same way; a lost line is counted and ends nothing.
+//! Owns which fold sees which sample. Must not know where samples come from. Invariant: `run`, `report`, `compare` and
+//! `accept` see the same samples in the same way, on however many threads; a lost line is counted and ends nothing.
 
 use crate::record::{Manifest, Sample};
 
 use super::evidence::{Evidence, EvidenceFold};
-use super::summary::{RunSummary, SummaryFold};
+use super::summary::{CellTallies, RunSummary, SummaryFold};
 
 /// The basis of verdicts, reports and exit codes.
 pub struct FoldedRun {
@@ -14,6 +14,75 @@ pub struct FoldedRun {
     pub evidence: Evidence,
     /// The figures of the run.
     pub summary: RunSummary,
+}
+
+/// The fold of a run: created from its manifest, fed with samples by any number of [`SampleFold`]s, finished into a
+/// [`FoldedRun`].
+pub struct RunFold<'m> {
+    manifest: &'m Manifest,
+    evidence: EvidenceFold,
+    cells: CellTallies,
+}
+
+/// The part of a [`RunFold`] that one thread feeds.
+pub struct SampleFold<'f> {
+    run: &'f RunFold<'f>,
+    sums: SummaryFold,
+}
+
+impl<'m> RunFold<'m> {
+    /// An empty fold for the variants and prompts of this run.
+    pub fn new(manifest: &'m Manifest) -> Self {
+        Self {
+            manifest,
+            evidence: EvidenceFold::new(manifest),
+            cells: CellTallies::new(manifest),
+        }
+    }
+
+    /// A fold for one thread.
+    pub fn samples(&self) -> SampleFold<'_> {
+        SampleFold {
+            run: self,
+            sums: SummaryFold::new(self.manifest),
+        }
+    }
+
+    /// The figures and the evidence of everything that was added; `sums` are those of all threads.
+    pub fn finish(self, sums: impl IntoIterator<Item = SummaryFold>) -> FoldedRun {
+        let evidence = self.evidence.finish();
+        let mut all = SummaryFold::new(self.manifest);
+        for part in sums {
+            all.absorb(part);
+        }
+        let summary = all.finish(&self.manifest.suite, self.cells, &evidence);
+        FoldedRun { evidence, summary }
+    }
+}
+
+impl SampleFold<'_> {
+    /// Adds a sample.
+    pub fn add(&mut self, sample: &Sample) {
+        self.sums.add_to_load(sample);
+        let index = self.run.evidence.index();
+        let Some(place) = index.place(sample) else {
+            self.sums.add_unmatched();
+            return;
+        };
+        self.run.cells.add(index.cell(place), sample);
+        self.run.evidence.add_at(place, sample);
+        self.sums.add(place, sample);
+    }
+
+    /// Counts a line of the journal that could not be read.
+    pub fn add_lost_line(&mut self) {
+        self.sums.add_lost_line();
+    }
+
+    /// The sums of this thread.
+    pub fn end(self) -> SummaryFold {
+        self.sums
+    }
 }
 
 impl FoldedRun {
@@ -25,22 +94,19 @@ impl FoldedRun {
         is_lost_line: impl Fn(&E) -> bool,
         mut each: impl FnMut(&Sample) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let (mut evidence, mut summaries) =
-            (EvidenceFold::new(manifest), SummaryFold::new(manifest));
+        let run = RunFold::new(manifest);
+        let mut fold = run.samples();
         for sample in samples {
             match sample {
                 Ok(sample) => {
                     each(&sample)?;
-                    summaries.add(&sample);
-                    evidence.add(&sample);
+                    fold.add(&sample);
                 }
-                Err(error) if is_lost_line(&error) => summaries.add_lost_line(),
+                Err(error) if is_lost_line(&error) => fold.add_lost_line(),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self {
-            evidence: evidence.finish(),
-            summary: summaries.finish(),
-        })
+        let sums = fold.end();
+        Ok(run.finish([sums]))
     }
 }

@@ -4,14 +4,15 @@
 //! if the best case of what is left would leave it met or inconclusive; no error rate is spent by looking, because
 //! nothing is concluded from chance.
 
-use crate::record::Outcome;
 use crate::suite::Gate;
-use crate::units::{Nanos, Usd};
+use crate::units::Nanos;
 
-use super::evidence::{Evidence, Observation};
+use super::compact::{OptionalSpan, OptionalUsd};
+use super::evidence::Evidence;
 use super::gate::check_limits;
 use super::judgement::{LimitCheck, LimitStatus};
 use super::limit_values::LimitValue;
+use super::observation::Observation;
 
 /// Returns the first limit that asks to end the run, and that is exceeded even if each prompt is answered up to so
 /// many repetitions by every variant, at once and for nothing.
@@ -47,43 +48,32 @@ pub fn hopeless_limit(evidence: &Evidence, gate: &Gate, repetitions: u32) -> Opt
 const BEST: Observation = Observation {
     round: u32::MAX,
     slot: u64::MAX,
-    sent_ns: Nanos::ZERO,
-    outcome: Outcome::Complete,
-    ttft_ns: Some(Nanos(1)),
-    ttfa_ns: Some(Nanos(1)),
-    experienced_ttft_ns: Some(Nanos(1)),
-    latency_ns: Some(Nanos(1)),
-    mean_gap_ns: Some(Nanos(1)),
-    output_rate: None,
-    output_tokens: None,
-    reasoning_tokens: None,
-    answer_chars: None,
-    cost: Some(Usd::ZERO),
-    longest_failed_ns: None,
-    excluded: false,
-    retried: false,
-    deferred: false,
-    cache_hit: None,
-    visible_reasoning: false,
-    hidden_reasoning: false,
-    provider: None,
+    ttft_ns: AT_ONCE,
+    ttfa_ns: AT_ONCE,
+    experienced_ttft_ns: AT_ONCE,
+    latency_ns: AT_ONCE,
+    mean_gap_ns: AT_ONCE,
+    cost: OptionalUsd::ZERO,
     passed: Some(true),
+    ..Observation::UNKNOWN
 };
+const AT_ONCE: OptionalSpan = OptionalSpan::new(Nanos(1));
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::Outcome;
     use crate::suite::{GateLimit, LimitBound, Metric, Quantity};
     use crate::verdict::evidence::{PromptKey, VariantEvidence};
 
     fn observed(ttft_ms: u64, is_answered: bool) -> Observation {
         let mut one = BEST;
-        one.ttft_ns = Some(Nanos::from_millis(ttft_ms));
+        one.ttft_ns = Some(Nanos::from_millis(ttft_ms)).into();
         if !is_answered {
             one.outcome = Outcome::ServerError;
-            one.ttft_ns = None;
+            one.ttft_ns = None.into();
         }
         one
     }

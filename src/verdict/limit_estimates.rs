@@ -15,9 +15,10 @@ use crate::suite::{Measure, Metric, Quantity, Quotient, Statistic, Unit};
 use crate::units::Usd;
 
 use super::conditions::MAX_FAILED_SHARE;
-use super::evidence::{Evidence, MetricValue, Observation};
+use super::evidence::Evidence;
 use super::judgement::LimitStatus;
 use super::limit_values::LimitValue;
+use super::observation::{MetricValue, Observation};
 use super::quality::agreement;
 
 /// The trials that a limit is checked on, by the units that vary independently: the prompts of a variant, or the
@@ -254,7 +255,10 @@ impl<'a> Trials<'a> {
         let mut n = 0;
         let (mut costs, mut weights) = (Vec::new(), Vec::new());
         for (observations, weight) in self.observations.iter().zip(&self.weights) {
-            let known: Vec<Usd> = observations.iter().filter_map(|seen| seen.cost).collect();
+            let known: Vec<Usd> = observations
+                .iter()
+                .filter_map(|seen| seen.cost.get())
+                .collect();
             if !known.is_empty() {
                 let sum: Usd = known.iter().copied().sum();
                 costs.push(sum.as_f64() / known.len() as f64);

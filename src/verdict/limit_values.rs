@@ -8,8 +8,9 @@ use crate::record::{FailureKind, Flag, HdrReader, Manifest, Sample};
 use crate::suite::{Measure, Quantity, Quotient, Statistic, TrialCount};
 use crate::units::{Nanos, Usd};
 
-use super::caching::{cache_usage, uncached_cost};
+use super::caching::uncached_cost;
 use super::quality::time_spent;
+use super::run_index::SamplePlace;
 use super::tally::is_excluded_from_ttft;
 
 /// A value beyond that of every answer, of a measure of which more is better.
@@ -73,7 +74,7 @@ impl LimitFold {
         }
     }
 
-    pub(super) fn add(&mut self, sample: &Sample, variant: usize, prompt: usize) {
+    pub(super) fn add(&mut self, sample: &Sample, SamplePlace { variant, prompt }: SamplePlace) {
         let prices = self.prices[variant].as_ref();
         for limited in &mut self.limited {
             let value = value(limited.quantity, sample, prices, &mut self.reader);
@@ -191,7 +192,7 @@ fn measured(measure: Measure, sample: &Sample, prices: Option<&TokenPrices>) -> 
         }
         Measure::LastToken => ns(sample.last_token_ns).filter(|_| answered),
         Measure::CacheHitTtft | Measure::CacheMissTtft => {
-            let is_hit = cache_usage(sample)?.cached_tokens? > 0;
+            let is_hit = sample.cache_usage()?.cached_tokens? > 0;
             let is_counted = answered && !is_excluded_from_ttft(sample);
             let is_of_class = is_hit == (measure == Measure::CacheHitTtft);
             ns(sample.ttft_ns).filter(|_| is_counted && is_of_class)
@@ -208,7 +209,9 @@ fn measured(measure: Measure, sample: &Sample, prices: Option<&TokenPrices>) -> 
         Measure::MarketUsd => usd(sample.market_usd).filter(|_| !sample.has_unknown_usage()),
         Measure::SurchargeUsd => usd(sample.surcharge_usd),
         Measure::CacheSavedUsd => {
-            let usage = cache_usage(sample).filter(|usage| usage.cached_tokens.is_some())?;
+            let usage = sample
+                .cache_usage()
+                .filter(|usage| usage.cached_tokens.is_some())?;
             let (cost, uncached) = uncached_cost(prices?, &usage)?;
             Some(uncached.as_f64() - cost.as_f64())
         }
@@ -254,11 +257,11 @@ fn parts(quotient: Quotient, sample: &Sample) -> Option<LimitValue> {
             parts(coalesced, coalesced + gaps.count as f64)
         }
         Quotient::CacheHitShare => {
-            let read = cache_usage(sample)?.cached_tokens?;
+            let read = sample.cache_usage()?.cached_tokens?;
             parts(f64::from(u8::from(read > 0)), 1.0)
         }
         Quotient::CacheReadShare => {
-            let usage = cache_usage(sample)?;
+            let usage = sample.cache_usage()?;
             let (read, prompt) = (usage.cached_tokens?, usage.prompt_tokens?);
             (prompt >= read).then(|| parts(read as f64, prompt as f64))?
         }

@@ -5,6 +5,7 @@
 //! the order of samples changes nothing.
 
 mod caching;
+mod compact;
 mod compare;
 mod conditions;
 mod distribution;
@@ -29,6 +30,7 @@ mod lint;
 mod load;
 mod means;
 mod money;
+mod observation;
 mod output_tokens;
 mod past;
 mod planning;
@@ -36,6 +38,7 @@ mod power;
 mod quality;
 mod recommendation;
 mod rule;
+mod run_index;
 mod sequential;
 mod summary;
 mod switch;
@@ -43,15 +46,17 @@ mod tail;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod time_parts;
 mod timings;
 
 pub use caching::{BreakEven, CacheFigures, CacheSaving};
+pub use compact::{OptionalCount, OptionalIndex, OptionalRate, OptionalSpan, OptionalUsd};
 pub use conditions::{MAX_DROPPED_SHARE, MAX_FAILED_SHARE};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
-pub use evidence::{Evidence, EvidenceFold, MetricValue, Observation, PromptKey, VariantEvidence};
+pub use evidence::{Evidence, EvidenceFold, PromptKey, VariantEvidence};
 pub use figures::Figures;
-pub use fold::FoldedRun;
+pub use fold::{FoldedRun, RunFold, SampleFold};
 pub use forecast::{
     AnswersFold, CACHED_FROM_TOKENS, Forecast, ForecastBasis, ForecastOptions, MONTH_DAYS, Mix,
     MixError, MixProblem, MonthlyCost, NoForecast, PassedForecast, Pricing, Ratio, Retries,
@@ -74,6 +79,7 @@ pub use load::{
 };
 pub use means::MeanIntervals;
 pub use money::{Money, PairTotal, Total};
+pub use observation::{MetricValue, Observation};
 pub use output_tokens::{
     OutputChange, OutputTotals, RatioChange, output_changes_between_runs, output_changes_within_run,
 };
@@ -103,7 +109,5 @@ pub use switch::{
 };
 pub use tail::{MeanParts, TailExplanation};
 pub use tally::{SampleCounts, TokenKind, TokenTotal};
-pub use timings::{
-    LevelDrift, RunTimings, STALL_GAPS, STALL_MIN, TimePart, TimingFold, TrialTiming,
-    VariantTimings,
-};
+pub use time_parts::{STALL_GAPS, STALL_MIN, TimePart};
+pub use timings::{LevelDrift, RunTimings, TrialTiming, VariantTimings};

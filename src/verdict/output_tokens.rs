@@ -16,8 +16,9 @@ use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
 use crate::units::ModelId;
 
-use super::evidence::{Evidence, Observation, VariantEvidence};
+use super::evidence::{Evidence, VariantEvidence};
 use super::judgement::ComparisonDesign;
+use super::observation::Observation;
 use super::past::RunPair;
 
 /// The output of a candidate compared with its reference's.
@@ -118,20 +119,24 @@ impl OutputTotals {
         self.truncated += u64::from(observed.outcome == Outcome::Length);
         if observed.hidden_reasoning {
             self.hidden += 1;
-            let tokens = observed.reasoning_tokens.unwrap_or(0);
-            if observed.output_tokens.is_some_and(|all| tokens > all) {
+            let tokens = observed.reasoning_tokens.get().unwrap_or(0);
+            if observed.output_tokens.get().is_some_and(|all| tokens > all) {
                 self.hidden_contradicting += 1;
             } else {
                 self.hidden_tokens = self.hidden_tokens.saturating_add(tokens);
             }
         }
-        let Some(tokens) = observed.output_tokens else {
+        let Some(tokens) = observed.output_tokens.get() else {
             return;
         };
         self.answers += 1;
         self.tokens = self.tokens.saturating_add(tokens);
         // A count of reasoning above the output is not a part of it.
-        if let Some(reasoning) = observed.reasoning_tokens.filter(|part| *part <= tokens) {
+        if let Some(reasoning) = observed
+            .reasoning_tokens
+            .get()
+            .filter(|part| *part <= tokens)
+        {
             self.reporting += 1;
             self.reporting_tokens = self.reporting_tokens.saturating_add(tokens);
             self.reasoning_tokens = self.reasoning_tokens.saturating_add(reasoning);
@@ -228,7 +233,7 @@ fn output_change(
         }
         output
     };
-    let tokens = log_ratios(pairs, |one| Some(one.output_tokens?.max(1)));
+    let tokens = log_ratios(pairs, |one| Some(one.output_tokens.get()?.max(1)));
     let mut prompts: Vec<(String, f64)> = (tokens.iter())
         .map(|(pair, log)| (pair.id.to_owned(), log.exp()))
         .collect();
@@ -241,13 +246,18 @@ fn output_change(
         reference: (reference.label.clone(), reference.model.clone()),
         tokens: ratio_change(&tokens),
         visible_tokens: ratio_change(&log_ratios(pairs, |one| {
-            let visible = one.output_tokens?.checked_sub(one.reasoning_tokens?)?;
+            let visible = one
+                .output_tokens
+                .get()?
+                .checked_sub(one.reasoning_tokens.get()?)?;
             Some(visible.max(1))
         })),
         // An answer truncated before its first character has no length to compare.
-        answer_chars: ratio_change(&log_ratios(pairs, |one| one.answer_chars)),
-        reasoning_tokens: ratio_change(&log_ratios(pairs, |one| one.reasoning_tokens)),
-        request_cost: ratio_change(&log_ratios(pairs, |one| u64::try_from(one.cost?.0).ok())),
+        answer_chars: ratio_change(&log_ratios(pairs, |one| one.answer_chars.get())),
+        reasoning_tokens: ratio_change(&log_ratios(pairs, |one| one.reasoning_tokens.get())),
+        request_cost: ratio_change(&log_ratios(pairs, |one| {
+            u64::try_from(one.cost.get()?.0).ok()
+        })),
         candidate_output: output(|pair| pair.candidate),
         reference_output: output(|pair| pair.reference),
         prompts,

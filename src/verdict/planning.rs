@@ -9,7 +9,8 @@ use crate::stats::size::{DetectionGoal, Noise, PilotPrompt};
 use crate::suite::{Metric, Prompt, Suite, limits};
 use crate::units::Usd;
 
-use super::evidence::{Evidence, Observation};
+use super::evidence::Evidence;
+use super::observation::Observation;
 
 /// Numbers of prompts in the table of sizes, in addition to the suite's own.
 const TABLE_PROMPTS: [u64; 5] = [10, 20, 30, 50, 100];

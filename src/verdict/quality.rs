@@ -86,7 +86,7 @@ mod tests {
 
     use crate::record::{Grade, Outcome};
     use crate::verdict::fixture::{answered, failed, manifest};
-    use crate::verdict::{Figures, MeanIntervals, SummaryFold};
+    use crate::verdict::{Figures, MeanIntervals, RunFold};
 
     /// The summary's first variant of so many prompts, graded as `results` says: `None` of a trial that failed.
     fn figures(results: &[Vec<Option<bool>>]) -> (Figures, MeanIntervals) {
@@ -94,7 +94,8 @@ mod tests {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let repetitions = results.iter().map(Vec::len).max().unwrap_or(0).max(1);
         let run = manifest(&["a/x"], &names, u32::try_from(repetitions).unwrap());
-        let mut fold = SummaryFold::new(&run);
+        let run_fold = RunFold::new(&run);
+        let mut fold = run_fold.samples();
         let mut trial = 0;
         for (prompt, results) in results.iter().enumerate() {
             for result in results {
@@ -112,7 +113,8 @@ mod tests {
                 fold.add(&sample);
             }
         }
-        let summary = fold.finish();
+        let sums = fold.end();
+        let summary = run_fold.finish([sums]).summary;
         let variant = summary.variants.into_iter().next().unwrap();
         (variant.figures, variant.means)
     }

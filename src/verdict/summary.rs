@@ -1,9 +1,10 @@
 //! The fold from samples to the figures of each variant, in one pass.
 //!
 //! Owns the fold over a run's samples. Must not know how figures are shown. Invariant: the order of samples
-//! changes nothing; it stores less than 150 bytes per sample, not counting messages of failures.
+//! changes nothing; beside the observations it stores nothing per sample, messages of failures not counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use hdrhistogram::Histogram;
 
@@ -13,14 +14,18 @@ use crate::record::{
     recordable_us,
 };
 use crate::stats::quantile::Percentile;
+use crate::suite::{Suite, Variant};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::caching::{CacheFigures, CacheFold};
 use super::distribution::{Distribution, Estimate, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
-use super::figures::Figures;
+use super::evidence::{Evidence, locked, unlocked};
+use super::figures::{CellSamples, Figures};
 use super::load::{LoadFold, LoadSummary};
 use super::means::MeanIntervals;
+use super::observation::Observation;
+use super::run_index::SamplePlace;
 use super::tally::{Tally, TokenKind};
 
 /// The number of characters that are stored of a name from a server (a provider, a served model).
@@ -141,14 +146,12 @@ pub struct Histograms {
     pub metrics: [(&'static str, Histogram<u64>, u64); 5],
 }
 
-/// The fold: created from a manifest, fed with samples, finished into a [`RunSummary`].
+/// The sums of each variant and prompt of a run, to which several threads add at once.
+pub(super) struct CellTallies(Vec<Mutex<Tally>>);
+
+/// The sums that one thread makes of samples, by variant.
 pub struct SummaryFold {
     variants: Vec<VariantFold>,
-    prompts: Vec<String>,
-    variant_indices: HashMap<String, usize>,
-    prompt_indices: HashMap<String, usize>,
-    /// One per (variant, prompt), variant by variant.
-    cells: Vec<Tally>,
     hdr: HdrReader,
     unmatched_marks: u64,
     lost_lines: u64,
@@ -204,95 +207,123 @@ struct VariantFold {
     errors: ErrorGroups,
 }
 
+impl CellTallies {
+    /// Empty sums for the variants and prompts of this run.
+    pub(super) fn new(manifest: &Manifest) -> Self {
+        let repetitions = manifest.plan().prompt_repetitions(manifest.rounds());
+        let new_cell = |&repetitions: &u32| {
+            let mut cell = Tally::default();
+            cell.counts.planned = u64::from(repetitions);
+            Mutex::new(cell)
+        };
+        let variants = manifest.suite.variants.iter();
+        Self(
+            variants
+                .flat_map(|_| repetitions.iter().map(new_cell))
+                .collect(),
+        )
+    }
+
+    /// Adds a sample to the sums at this index.
+    pub(super) fn add(&self, cell: usize, sample: &Sample) {
+        locked(&self.0[cell]).add(sample);
+    }
+
+    fn into_tallies(self) -> impl Iterator<Item = Tally> {
+        self.0.into_iter().map(unlocked)
+    }
+}
+
 impl SummaryFold {
     /// An empty fold for the variants and prompts of this run.
-    pub fn new(manifest: &Manifest) -> Self {
+    pub(super) fn new(manifest: &Manifest) -> Self {
         let suite = &manifest.suite;
-        let index_by_name = |names: &[String]| -> HashMap<String, usize> {
-            let numbered = names.iter().cloned().enumerate();
-            numbered.map(|(index, name)| (name, index)).collect()
-        };
-        let labels: Vec<String> = suite.variants.iter().map(|v| v.label.clone()).collect();
-        let prompts: Vec<String> = suite.prompts.iter().map(|p| p.id.clone()).collect();
-        let repetitions = manifest.plan().prompt_repetitions(manifest.rounds());
-        let new_cell = |index: usize| {
-            let mut cell = Tally::default();
-            cell.counts.planned = u64::from(repetitions[index % repetitions.len()]);
-            cell
+        let mut parts: Vec<_> = manifest.parts.iter().map(PartSpan::new).collect();
+        if parts.is_empty() {
+            parts.push(PartSpan::default());
+        }
+        let variant_fold = |variant: &Variant| {
+            let prices = manifest.prices_of(&variant.model);
+            VariantFold {
+                caching: CacheFold::new(prices, suite.prompts.len()),
+                ..VariantFold::new(&variant.label, &variant.model, &suite.reference)
+            }
         };
         Self {
-            variant_indices: index_by_name(&labels),
-            prompt_indices: index_by_name(&prompts),
-            cells: (0..labels.len() * prompts.len()).map(new_cell).collect(),
-            variants: suite
-                .variants
-                .iter()
-                .map(|variant| {
-                    let prices = manifest.prices_of(&variant.model);
-                    VariantFold {
-                        caching: CacheFold::new(prices, prompts.len()),
-                        ..VariantFold::new(&variant.label, &variant.model, &suite.reference)
-                    }
-                })
-                .collect(),
-            prompts,
+            variants: suite.variants.iter().map(variant_fold).collect(),
             hdr: HdrReader::default(),
             unmatched_marks: 0,
             load: LoadFold::new(manifest),
             lost_lines: 0,
-            parts: {
-                let parts = manifest.parts.iter();
-                let parts: Vec<_> = parts.map(PartSpan::new).collect();
-                if parts.is_empty() {
-                    vec![PartSpan::default()]
-                } else {
-                    parts
-                }
-            },
+            parts,
         }
     }
 
-    /// Adds a sample.
-    pub fn add(&mut self, sample: &Sample) {
+    /// Adds a sample to its stage of the load, if the run has one.
+    pub(super) fn add_to_load(&mut self, sample: &Sample) {
         if let Some(load) = &mut self.load {
             load.add(sample);
         }
-        let variant = self.variant_indices.get(&sample.variant);
-        let prompt = self.prompt_indices.get(&sample.prompt);
-        let (Some(&variant), Some(&prompt)) = (variant, prompt) else {
-            self.unmatched_marks += 1;
-            return;
-        };
+    }
+
+    /// Adds a sample of the variant and prompt at `place`.
+    pub(super) fn add(&mut self, place: SamplePlace, sample: &Sample) {
         let end = sample.end();
         let begun = self.parts.partition_point(|part| part.start <= end);
         let part = &mut self.parts[begun.saturating_sub(1)];
         part.end = end.max(part.end);
-        self.cells[variant * self.prompts.len() + prompt].add(sample);
-        let variant_fold = &mut self.variants[variant];
-        variant_fold.caching.add(sample, prompt);
+        let variant_fold = &mut self.variants[place.variant];
+        variant_fold.caching.add(sample, place.prompt);
         variant_fold.add(sample, &mut self.hdr);
     }
 
+    /// Counts a sample of a variant or prompt that the manifest does not name.
+    pub(super) fn add_unmatched(&mut self) {
+        self.unmatched_marks += 1;
+    }
+
     /// Counts a line of the journal that could not be read.
-    pub fn add_lost_line(&mut self) {
+    pub(super) fn add_lost_line(&mut self) {
         self.lost_lines += 1;
     }
 
-    /// The figures of everything that was added.
-    pub fn finish(self) -> RunSummary {
-        let prompt_count = self.prompts.len();
-        let mut cells = self.cells.into_iter();
+    /// Adds the samples of another fold of the same run.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for (ours, theirs) in self.variants.iter_mut().zip(other.variants) {
+            ours.absorb(theirs);
+        }
+        self.unmatched_marks += other.unmatched_marks;
+        self.lost_lines += other.lost_lines;
+        for (ours, theirs) in self.parts.iter_mut().zip(other.parts) {
+            ours.end = theirs.end.max(ours.end);
+        }
+        if let (Some(ours), Some(theirs)) = (&mut self.load, other.load) {
+            ours.absorb(theirs);
+        }
+    }
+
+    /// The figures of everything that was added, to this fold and to `cells`; `evidence` is of the same samples.
+    pub(super) fn finish(
+        self,
+        suite: &Suite,
+        cells: CellTallies,
+        evidence: &Evidence,
+    ) -> RunSummary {
+        let prompt_count = suite.prompts.len();
+        let mut cells = cells.into_tallies();
         let mut per_variant: Vec<Vec<Figures>> = Vec::new();
         let mut variants: Vec<VariantSummary> = Vec::new();
         let mut ends = RankBounds::default();
-        for variant_fold in self.variants {
+        for (variant_fold, observed) in self.variants.into_iter().zip(&evidence.variants) {
             let mut whole = Tally::default();
             let mut per_prompt = Vec::with_capacity(prompt_count);
-            for mut cell in cells.by_ref().take(prompt_count) {
-                per_prompt.push(Figures::from_tally(&mut cell, &mut ends));
-                whole.absorb(cell);
+            for (index, tally) in cells.by_ref().take(prompt_count).enumerate() {
+                let samples = CellSamples(&observed.prompts[index..=index]);
+                per_prompt.push(Figures::new(&tally, &samples, &mut ends));
+                whole.absorb(&tally);
             }
-            let mut variant = variant_fold.finish(whole, &mut ends);
+            let mut variant =
+                variant_fold.finish(&whole, &CellSamples(&observed.prompts), &mut ends);
             variant.means = MeanIntervals::from_prompts(&per_prompt);
             per_variant.push(per_prompt);
             variants.push(variant);
@@ -304,24 +335,22 @@ impl SummaryFold {
                 variant.ratios = Ratios::new(&variant.figures, &figures);
             }
         }
-        let prompts = self.prompts.into_iter().enumerate();
+        let prompts = suite.prompts.iter().enumerate();
         let prompts = prompts
-            .map(|(index, prompt)| PromptSummary::new(prompt, index, &per_variant, reference))
+            .map(|(index, prompt)| {
+                PromptSummary::new(prompt.id.clone(), index, &per_variant, reference)
+            })
             .collect();
+        let ends = self.parts.iter().map(|part| part.end);
         RunSummary {
             variants,
             prompts,
             unmatched_marks: self.unmatched_marks,
             lost_lines: self.lost_lines,
             torn_history_lines: 0,
-            load: self.load.map(LoadFold::finish),
-            end: self
-                .parts
-                .iter()
-                .map(|part| part.end)
-                .max()
-                .unwrap_or_default(),
+            end: ends.max().unwrap_or_default(),
             active: active(&self.parts),
+            load: self.load.map(LoadFold::finish),
         }
     }
 }
@@ -367,6 +396,32 @@ impl VariantFold {
             service_tiers: BTreeMap::new(),
             errors: ErrorGroups::default(),
         }
+    }
+
+    /// Adds the samples of another fold of the same variant.
+    fn absorb(&mut self, other: Self) {
+        self.caching.absorb(&other.caching);
+        (self.gap_histogram.add(&other.gap_histogram))
+            .expect("both histograms have the same bounds");
+        let (ours, theirs) = (&mut self.gaps, other.gaps);
+        ours.coalesced = ours.coalesced.saturating_add(theirs.coalesced);
+        ours.out_of_range = ours.out_of_range.saturating_add(theirs.out_of_range);
+        ours.unreadable += theirs.unreadable;
+        self.gap_sum_ns = self.gap_sum_ns.saturating_add(other.gap_sum_ns);
+        self.gap_longest_ns = self.gap_longest_ns.max(other.gap_longest_ns);
+        for (ours, theirs) in [
+            (&mut self.providers, other.providers),
+            (&mut self.served_models, other.served_models),
+            (&mut self.unknown_finishes, other.unknown_finishes),
+            (&mut self.unread_usage, other.unread_usage),
+            (&mut self.service_tiers, other.service_tiers),
+        ] {
+            for (name, count) in theirs {
+                *ours.entry(name).or_insert(0) += count;
+            }
+        }
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
+        self.errors.absorb(other.errors);
     }
 
     fn add(&mut self, sample: &Sample, hdr: &mut HdrReader) {
@@ -419,7 +474,12 @@ impl VariantFold {
         self.gap_longest_ns = self.gap_longest_ns.max(gaps.max_ns.map_or(0, |max| max.0));
     }
 
-    fn finish(self, mut whole: Tally, rank_bounds: &mut RankBounds) -> VariantSummary {
+    fn finish(
+        self,
+        whole: &Tally,
+        samples: &CellSamples<'_>,
+        rank_bounds: &mut RankBounds,
+    ) -> VariantSummary {
         let mut gaps = self.gaps;
         let recorded = self.gap_histogram.len();
         if recorded > 0 {
@@ -436,18 +496,23 @@ impl VariantFold {
             };
             gaps.distribution = Some(Distribution::new(recorded, mean, ends, value_at));
         }
-        let figures = Figures::from_tally(&mut whole, rank_bounds);
+        let lags = samples.all().filter_map(|one| one.lag_ns.get());
+        let mut lags: Vec<u64> = lags.map(|lag| lag.0).collect();
+        let first_tokens_of = |hit: bool| {
+            let class = samples.answered().filter(|one| one.cache_read == Some(hit));
+            class.filter_map(ttft_ns).collect()
+        };
         VariantSummary {
             label: self.label,
             model: self.model,
             is_reference: self.is_reference,
-            figures,
+            figures: Figures::new(whole, samples, rank_bounds),
             ratios: Ratios::default(),
             means: MeanIntervals::default(),
-            caching: self.caching.finish(rank_bounds),
-            lag: whole.lag(rank_bounds),
-            delayed_ack_share: delayed_ack_share(&whole.ttft_ns),
-            histograms: Histograms::from_tally(&whole, self.gap_histogram, gaps.out_of_range),
+            caching: self.caching.finish(first_tokens_of, rank_bounds),
+            lag: Distribution::from_integers(&mut lags, rank_bounds),
+            delayed_ack_share: delayed_ack_share(samples),
+            histograms: Histograms::new(samples, self.gap_histogram, gaps.out_of_range),
             gaps,
             providers: self.providers,
             served_models: self.served_models,
@@ -482,34 +547,43 @@ impl VariantSummary {
     }
 }
 
+/// The TTFT of a sample, unless it is excluded from times to a first token.
+fn ttft_ns(one: &Observation) -> Option<u64> {
+    let span = one.ttft_ns.get().filter(|_| !one.excluded);
+    span.map(|span| span.0)
+}
+
 /// The share of TTFTs near 40 ms, if they form a cluster.
-fn delayed_ack_share(ttft_ns: &[u64]) -> Option<f64> {
-    if ttft_ns.len() < DELAYED_ACK_FEWEST {
-        return None;
+fn delayed_ack_share(samples: &CellSamples<'_>) -> Option<f64> {
+    let (mut near, mut count) = (0_usize, 0_usize);
+    for ttft_ns in samples.answered().filter_map(ttft_ns) {
+        near += usize::from(DELAYED_ACK_NS.contains(&ttft_ns));
+        count += 1;
     }
-    let near = ttft_ns.iter().filter(|&ns| DELAYED_ACK_NS.contains(ns));
-    let share = near.count() as f64 / ttft_ns.len() as f64;
-    (share >= DELAYED_ACK_SHARE).then_some(share)
+    let share = near as f64 / count as f64;
+    (count >= DELAYED_ACK_FEWEST && share >= DELAYED_ACK_SHARE).then_some(share)
 }
 
 impl Histograms {
-    fn from_tally(tally: &Tally, gap: Histogram<u64>, gaps_out_of_range: u64) -> Self {
-        let histogram_of = |metric, spans: &[u64]| {
+    fn new(samples: &CellSamples<'_>, gap: Histogram<u64>, gaps_out_of_range: u64) -> Self {
+        let histogram_of = |metric, span: fn(&Observation) -> Option<Nanos>| {
             let mut histogram = empty_histogram();
             let mut out_of_range = 0;
-            for &span in spans {
-                let value = recordable_us(Nanos(span));
+            for span in samples.answered().filter_map(span) {
+                let value = recordable_us(span);
                 let recorded = value.is_some_and(|value| histogram.record(value).is_ok());
                 out_of_range += u64::from(!recorded);
             }
             (metric, histogram, out_of_range)
         };
+        let experienced =
+            |one: &Observation| one.experienced_ttft_ns.get().filter(|_| !one.excluded);
         Self {
             metrics: [
-                histogram_of("ttft", &tally.ttft_ns),
-                histogram_of("ttfa", &tally.ttfa_ns),
-                histogram_of("experienced_ttft", &tally.experienced_ttft_ns),
-                histogram_of("latency", &tally.latency_ns),
+                histogram_of("ttft", |one| one.ttft_ns.get().filter(|_| !one.excluded)),
+                histogram_of("ttfa", |one| one.ttfa_ns.get().filter(|_| !one.excluded)),
+                histogram_of("experienced_ttft", experienced),
+                histogram_of("latency", |one| one.latency_ns.get()),
                 ("gap", gap, gaps_out_of_range),
             ],
         }

@@ -5,7 +5,8 @@
 
 use crate::units::Nanos;
 
-use super::timings::{TimePart, TrialTiming, VariantTimings};
+use super::time_parts::TimePart;
+use super::timings::{TrialTiming, VariantTimings};
 
 /// One in this many requests is among the slowest: 5 %.
 const SLOWEST_ONE_IN: usize = 20;
@@ -34,7 +35,7 @@ pub struct TailExplanation {
 
 impl MeanParts {
     /// The mean parts of these trials; all zero without trials.
-    pub fn of_trials<'a>(trials: impl IntoIterator<Item = &'a TrialTiming>) -> Self {
+    pub fn of_trials(trials: impl IntoIterator<Item = TrialTiming>) -> Self {
         let (mut count, mut failed, mut sums) = (0, 0, [0_u64; TimePart::ALL.len()]);
         for trial in trials {
             count += 1;
@@ -58,19 +59,23 @@ impl MeanParts {
 
 impl TailExplanation {
     /// Explains the tail of a variant; `None` with too few requests.
-    pub fn new(timings: &VariantTimings) -> Option<Self> {
-        let mut order: Vec<&TrialTiming> = timings.trials.iter().collect();
+    pub fn new(timings: &VariantTimings<'_>) -> Option<Self> {
+        // Of equal times in the order of the run.
+        let totals = timings.trials().map(|trial| trial.total());
+        let mut order: Vec<(Nanos, usize)> = totals.zip(0..).collect();
         let count = order.len();
         if count < FEWEST_TRIALS {
             return None;
         }
-        // Stable: equal times stay in the order of the run.
-        order.sort_by_key(|trial| trial.total());
+        order.sort_unstable();
+        let trials = |order: &[(Nanos, usize)]| {
+            MeanParts::of_trials(order.iter().map(|&(_, place)| timings.trial(place)))
+        };
         let slowest = &order[count - count.div_ceil(SLOWEST_ONE_IN)..];
         let middle = &order[count / 4..count - count / 4];
         Some(Self {
-            middle: MeanParts::of_trials(middle.iter().copied()),
-            slowest: MeanParts::of_trials(slowest.iter().copied()),
+            middle: trials(middle),
+            slowest: trials(slowest),
         })
     }
 
@@ -98,8 +103,9 @@ impl TailExplanation {
 #[cfg(test)]
 mod tests {
     use crate::record::{Attempt, Outcome, Sample, summarize_gaps};
+    use crate::verdict::EvidenceFold;
     use crate::verdict::fixture;
-    use crate::verdict::timings::TimingFold;
+    use crate::verdict::timings::RunTimings;
 
     use super::*;
 
@@ -164,7 +170,7 @@ mod tests {
         // Whatever makes one request in twenty slow is what the explanation names, and by how much.
         for part in TimePart::ALL {
             let run = fixture::manifest(&["a/b"], &["p", "q"], 50);
-            let mut fold = TimingFold::new(&run);
+            let mut fold = EvidenceFold::new(&run);
             for trial in 0..100 {
                 let mut sample = fixture::answered(&run, trial, 200 + trial % 30);
                 if trial % 20 == 7 {
@@ -172,8 +178,8 @@ mod tests {
                 }
                 fold.add(&sample);
             }
-            let timings = fold.finish();
-            let tail = TailExplanation::new(&timings.variants[0]).unwrap();
+            let timings = RunTimings::new(fold.finish());
+            let tail = TailExplanation::new(&timings.variant(0)).unwrap();
             assert_eq!((tail.middle.trials, tail.slowest.trials), (50, 5));
             let (largest, excess) = tail.largest_part().unwrap();
             assert_eq!(largest, part);
@@ -189,10 +195,13 @@ mod tests {
     fn few_requests_have_no_tail() {
         // The slowest 5 % of 19 would be one request, which explains nothing but itself.
         let run = fixture::manifest(&["a/b"], &["p"], 19);
-        let mut fold = TimingFold::new(&run);
+        let mut fold = EvidenceFold::new(&run);
         for trial in 0..19 {
             fold.add(&fixture::answered(&run, trial, 200));
         }
-        assert_eq!(TailExplanation::new(&fold.finish().variants[0]), None);
+        assert_eq!(
+            TailExplanation::new(&RunTimings::new(fold.finish()).variant(0)),
+            None
+        );
     }
 }

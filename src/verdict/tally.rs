@@ -1,11 +1,10 @@
 //! The fold over the samples of one (prompt, variant).
 //!
-//! Owns which sample counts for which figure. Must not know the figures themselves. Invariant: a sample costs
-//! at most ten numbers of 8 bytes here, whatever it contains; adding is commutative.
+//! Owns which sample counts for which sum. Must not know the figures themselves. Invariant: a sample takes no memory
+//! here, whatever it contains; adding is commutative.
 
 use crate::record::{FailureKind, Flag, Outcome, Sample};
 
-use super::distribution::{Distribution, RankBounds};
 use super::money::Money;
 use super::quality::QualityTally;
 
@@ -173,58 +172,25 @@ impl TokenTotal {
     }
 }
 
-/// Counts, times, tokens and costs of some samples.
-#[derive(Debug, Default)]
+/// Counts, tokens and costs of some samples.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     pub(super) counts: SampleCounts,
-    pub(super) ttft_ns: Vec<u64>,
-    pub(super) ttfa_ns: Vec<u64>,
-    pub(super) first_unit_ns: Vec<u64>,
-    pub(super) experienced_ttft_ns: Vec<u64>,
-    pub(super) latency_ns: Vec<u64>,
-    pub(super) request_gap_ns: Vec<u64>,
-    pub(super) lag_ns: Vec<u64>,
-    pub(super) output_rate: Vec<f64>,
-    pub(super) end_to_end_rate: Vec<f64>,
-    pub(super) chars_per_second: Vec<f64>,
     pub(super) tokens: [TokenTotal; TokenKind::ALL.len()],
     pub(super) money: Money,
     pub(super) quality: QualityTally,
 }
 
 impl Tally {
-    /// Adds a sample. Its lag, tokens and cost count whatever its outcome; its times only if it was answered; of an abandoned one nothing but that it was sent.
+    /// Adds a sample, whatever its outcome; of an abandoned one nothing but that it was sent.
     pub(super) fn add(&mut self, sample: &Sample) {
         self.counts.add(sample);
         if sample.outcome.is_abandoned() {
             return;
         }
-        self.lag_ns.push(sample.lag().0);
         self.money.add(sample);
         self.quality.add(sample);
         self.add_tokens(sample);
-        if sample.outcome.answered() {
-            self.add_times(sample);
-        }
-    }
-
-    fn add_times(&mut self, sample: &Sample) {
-        if !is_excluded_from_ttft(sample) {
-            self.ttft_ns.extend(sample.ttft_ns.map(|span| span.0));
-            self.ttfa_ns.extend(sample.ttfa_ns.map(|span| span.0));
-            self.first_unit_ns
-                .extend(sample.first_unit_ns.map(|span| span.0));
-            let experienced = sample.experienced_ttft_ns;
-            self.experienced_ttft_ns
-                .extend(experienced.map(|span| span.0));
-        }
-        self.latency_ns.extend(sample.latency_ns.map(|span| span.0));
-        let gaps = sample.gaps.as_ref();
-        let mean_gap = gaps.and_then(|gaps| gaps.mean_ns);
-        self.request_gap_ns.extend(mean_gap.map(|span| span.0));
-        self.output_rate.extend(sample.output_rate());
-        self.end_to_end_rate.extend(sample.end_to_end_rate());
-        self.chars_per_second.extend(sample.chars_per_second());
     }
 
     fn add_tokens(&mut self, sample: &Sample) {
@@ -248,19 +214,8 @@ impl Tally {
     }
 
     /// Merges the samples of `other` into this tally.
-    pub(super) fn absorb(&mut self, mut other: Self) {
+    pub(super) fn absorb(&mut self, other: &Self) {
         self.counts.absorb(&other.counts);
-        self.ttft_ns.append(&mut other.ttft_ns);
-        self.ttfa_ns.append(&mut other.ttfa_ns);
-        self.first_unit_ns.append(&mut other.first_unit_ns);
-        self.experienced_ttft_ns
-            .append(&mut other.experienced_ttft_ns);
-        self.latency_ns.append(&mut other.latency_ns);
-        self.request_gap_ns.append(&mut other.request_gap_ns);
-        self.lag_ns.append(&mut other.lag_ns);
-        self.output_rate.append(&mut other.output_rate);
-        self.end_to_end_rate.append(&mut other.end_to_end_rate);
-        self.chars_per_second.append(&mut other.chars_per_second);
         for (ours, theirs) in self.tokens.iter_mut().zip(other.tokens) {
             ours.sum += theirs.sum;
             ours.n += theirs.n;
@@ -268,11 +223,6 @@ impl Tally {
         }
         self.money.absorb(&other.money);
         self.quality.absorb(&other.quality);
-    }
-
-    /// The distribution of the lag; sorts in place.
-    pub(super) fn lag(&mut self, ends: &mut RankBounds) -> Option<Distribution> {
-        Distribution::from_integers(&mut self.lag_ns, ends)
     }
 }
 

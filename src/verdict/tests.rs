@@ -13,11 +13,13 @@ fn summarised<'a>(
     run: &crate::record::Manifest,
     samples: impl IntoIterator<Item = &'a Sample>,
 ) -> RunSummary {
-    let mut summaries = SummaryFold::new(run);
+    let run = RunFold::new(run);
+    let mut summaries = run.samples();
     for sample in samples {
         summaries.add(sample);
     }
-    summaries.finish()
+    let sums = summaries.end();
+    run.finish([sums]).summary
 }
 
 #[test]

@@ -1,56 +1,20 @@
-//! The parts of each trial's time, for charts and for the explanation of the slowest requests.
+//! The times of each trial, for charts and for the explanation of the slowest requests.
 //!
-//! Owns the split of a trial's time. Must not know how it is drawn. Invariant: the parts of a trial add up to the
-//! time from its due moment to its end, within a microsecond for each part; the order in which samples are added
-//! changes nothing.
+//! Owns the order of trials and the choice of the slowest. Must not know how they are drawn. Invariant: nothing here is
+//! kept per trial but its place in the order; the order in which samples were added changes nothing.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 use std::num::NonZeroU32;
 
-use crate::record::{Flag, Gaps, Manifest, Outcome, Sample};
+use crate::record::Outcome;
 use crate::stats::drift;
 use crate::suite::Metric;
 use crate::units::Nanos;
 
-/// The longest gap of an answer is a stall from this length on ...
-pub const STALL_MIN: Nanos = Nanos::from_millis(500);
-/// ... if it is also at least this many times the median gap of the answer.
-pub const STALL_GAPS: u64 = 10;
-
-/// A part of the time of a trial, in the order in which they pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TimePart {
-    /// This program was late: from the moment at which the slot was due to its first request, without rate limits.
-    Client,
-    /// Rate limits, failed attempts, and the waits between them.
-    Retries,
-    /// Opening a connection.
-    Connect,
-    /// From the connection to the headers of the response: network, gateway and provider together.
-    Headers,
-    /// From the headers to the first token; reasoning that is not shown is in it.
-    FirstToken,
-    /// Readable reasoning.
-    Reasoning,
-    /// The answer, without its stall.
-    Answer,
-    /// The longest gap between two chunks, if it is a stall, or the silence that a deadline ended.
-    Stall,
-}
-
-impl TimePart {
-    /// Every part, in the order in which they pass.
-    pub const ALL: [Self; 8] = [
-        Self::Client,
-        Self::Retries,
-        Self::Connect,
-        Self::Headers,
-        Self::FirstToken,
-        Self::Reasoning,
-        Self::Answer,
-        Self::Stall,
-    ];
-}
+use super::compact::OptionalSpan;
+use super::evidence::Evidence;
+use super::observation::Observation;
+use super::time_parts::{TimePart, micros};
 
 /// The times of one trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,19 +39,23 @@ pub struct TrialTiming {
     ttfa_us: Option<NonZeroU32>,
 }
 
-/// The trials of one variant.
-#[derive(Debug, Clone, Default)]
-pub struct VariantTimings {
-    /// Trials that ended, in the order in which they were due; abandoned ones are not among them.
-    pub trials: Vec<TrialTiming>,
+/// The trials of one variant that ended, in the order in which they were due; abandoned ones are not among them.
+#[derive(Debug, Clone, Copy)]
+pub struct VariantTimings<'a> {
+    prompts: &'a [Vec<Observation>],
+    order: &'a [TrialPlace],
 }
 
-/// The times of all trials of a run, variants in the order of the suite.
+/// The times of all trials of a run.
 #[derive(Debug, Clone, Default)]
 pub struct RunTimings {
-    /// One entry per variant.
-    pub variants: Vec<VariantTimings>,
+    evidence: Evidence,
+    /// The order of the trials of each variant.
+    orders: Vec<Vec<TrialPlace>>,
 }
+
+/// A trial of a variant: the index of its prompt, and its index among the prompt's.
+type TrialPlace = (u32, u32);
 
 /// A change of level of one metric during a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,73 +66,60 @@ pub struct LevelDrift {
     pub ratio: f64,
 }
 
-/// The fold: created from a manifest, fed with samples, finished into [`RunTimings`].
-pub struct TimingFold {
-    variant_indices: HashMap<String, usize>,
-    prompt_indices: HashMap<String, u32>,
-    variants: Vec<VariantTimings>,
+impl RunTimings {
+    /// The times of the trials that evidence holds.
+    pub fn new(evidence: Evidence) -> Self {
+        let orders = evidence.variants.iter();
+        Self {
+            orders: orders.map(|variant| order(&variant.prompts)).collect(),
+            evidence,
+        }
+    }
+
+    /// The times of the variant at an index in the suite.
+    pub fn variant(&self, index: usize) -> VariantTimings<'_> {
+        VariantTimings {
+            prompts: &self.evidence.variants[index].prompts,
+            order: &self.orders[index],
+        }
+    }
 }
 
-impl TimingFold {
-    /// An empty fold for the variants and prompts of this run.
-    pub fn new(manifest: &Manifest) -> Self {
-        let suite = &manifest.suite;
-        let variants = suite.variants.iter().enumerate();
-        let prompts = (0..).zip(&suite.prompts);
-        Self {
-            variants: vec![VariantTimings::default(); suite.variants.len()],
-            variant_indices: variants
-                .map(|(index, variant)| (variant.label.clone(), index))
-                .collect(),
-            prompt_indices: prompts
-                .map(|(index, prompt)| (prompt.id.clone(), index))
-                .collect(),
-        }
-    }
-
-    /// Adds a sample; one that the manifest does not name is skipped, and so is an abandoned one.
-    pub fn add(&mut self, sample: &Sample) {
-        let variant = self.variant_indices.get(&sample.variant);
-        let prompt = self.prompt_indices.get(&sample.prompt);
-        if let (Some(&variant), Some(&prompt)) = (variant, prompt)
-            && !sample.outcome.is_abandoned()
-        {
-            let timing = TrialTiming::new(sample, prompt);
-            self.variants[variant].trials.push(timing);
-        }
-    }
-
-    /// The times of all trials that were added.
-    pub fn finish(mut self) -> RunTimings {
-        for variant in &mut self.variants {
-            variant.trials.shrink_to_fit();
-            variant.trials.sort_unstable_by_key(|trial| {
-                (trial.due, trial.prompt, trial.round, trial.parts_us)
-            });
-        }
-        RunTimings {
-            variants: self.variants,
-        }
-    }
+/// The trials of these prompts in the order in which they were due.
+fn order(prompts: &[Vec<Observation>]) -> Vec<TrialPlace> {
+    let of_prompt = |(prompt, observations): (u32, &Vec<Observation>)| {
+        let due = (0..).zip(observations);
+        let due = due.map(|(index, one)| (one.due_ns, prompt, index));
+        due.collect::<Vec<(Nanos, u32, u32)>>()
+    };
+    let mut due: Vec<_> = (0..).zip(prompts).flat_map(of_prompt).collect();
+    let within = |&(_, prompt, index): &(Nanos, u32, u32)| {
+        let one = &prompts[prompt as usize][index as usize];
+        (one.round, one.parts_us)
+    };
+    due.sort_unstable_by(|a, b| {
+        let by_place = (a.0, a.1).cmp(&(b.0, b.1));
+        by_place.then_with(|| within(a).cmp(&within(b)))
+    });
+    due.into_iter()
+        .map(|(_, prompt, index)| (prompt, index))
+        .collect()
 }
 
 impl TrialTiming {
-    fn new(sample: &Sample, prompt: u32) -> Self {
+    fn new(one: &Observation, prompt: u32) -> Self {
+        let in_micros = |span: OptionalSpan| NonZeroU32::new(micros(span.get()?));
         Self {
             prompt,
-            round: sample.round,
-            due: sample.scheduled_ns,
-            outcome: sample.outcome,
-            attempts: u16::try_from(sample.attempts.len()).unwrap_or(u16::MAX),
-            excluded: sample.flags.iter().any(|flag| flag.is_excluding()),
-            paused: sample.has(Flag::ClientPaused),
-            parts_us: parts(sample).map(micros),
-            ttft_us: sample
-                .ttft_ns
-                .and_then(|span| NonZeroU32::new(micros(span))),
-            ttfa_us: sample
-                .ttfa_ns
-                .and_then(|span| NonZeroU32::new(micros(span))),
+            round: one.round,
+            due: one.due_ns,
+            outcome: one.outcome,
+            attempts: one.attempts,
+            excluded: one.excluded,
+            paused: one.paused,
+            parts_us: one.parts_us,
+            ttft_us: in_micros(one.ttft_ns),
+            ttfa_us: in_micros(one.ttfa_ns),
         }
     }
 
@@ -206,17 +161,57 @@ impl TrialTiming {
     }
 }
 
-impl VariantTimings {
+impl<'a> VariantTimings<'a> {
+    /// The trials in the order in which they were due.
+    pub fn trials(&self) -> impl ExactSizeIterator<Item = TrialTiming> + use<'a> {
+        let Self { prompts, order } = *self;
+        order.iter().map(|&(prompt, index)| {
+            let one = &prompts[prompt as usize][index as usize];
+            TrialTiming::new(one, prompt)
+        })
+    }
+
+    /// The trials of the prompt at an index in the suite, in no order.
+    pub fn of_prompt(&self, prompt: usize) -> impl Iterator<Item = TrialTiming> + use<'a> {
+        let index = u32::try_from(prompt).unwrap_or(u32::MAX);
+        let observations = self.prompts.get(prompt).into_iter().flatten();
+        observations.map(move |one| TrialTiming::new(one, index))
+    }
+
+    /// The trial at a place in the order in which they were due.
+    pub(super) fn trial(&self, place: usize) -> TrialTiming {
+        let (prompt, index) = self.order[place];
+        TrialTiming::new(&self.prompts[prompt as usize][index as usize], prompt)
+    }
+
     /// The values of a speed metric, in ascending order.
     pub fn sorted(&self, metric: Metric) -> Vec<Nanos> {
-        let mut values: Vec<Nanos> = self.trials.iter().filter_map(|t| t.speed(metric)).collect();
+        let mut values: Vec<Nanos> = self.trials().filter_map(|t| t.speed(metric)).collect();
         values.sort_unstable();
         values
     }
 
+    /// The slowest trials, at most `count`, the slowest first.
+    pub fn slowest(&self, count: usize) -> Vec<TrialTiming> {
+        let totals = self.trials().enumerate();
+        let mut totals: Vec<(Reverse<Nanos>, usize)> = totals
+            .map(|(place, trial)| (Reverse(trial.total()), place))
+            .collect();
+        let count = count.min(totals.len());
+        if count < totals.len() {
+            totals.select_nth_unstable(count);
+        }
+        totals.truncate(count);
+        totals.sort_unstable();
+        totals
+            .into_iter()
+            .map(|(_, place)| self.trial(place))
+            .collect()
+    }
+
     /// The change of level of a speed metric during the run, where there is one beyond chance.
     pub fn drift(&self, metric: Metric) -> Option<LevelDrift> {
-        let measured = self.trials.iter().filter_map(|trial| {
+        let measured = self.trials().filter_map(|trial| {
             let value = trial.speed(metric)?.0.max(1) as f64;
             Some((trial.due, (trial.prompt as usize, value.ln())))
         });
@@ -229,69 +224,12 @@ impl VariantTimings {
     }
 }
 
-/// A span in whole microseconds; one above 71 minutes is cut.
-fn micros(span: Nanos) -> u32 {
-    u32::try_from(span.0 / 1_000).unwrap_or(u32::MAX)
-}
-
-/// The parts of a sample's time, in the order of [`TimePart::ALL`].
-fn parts(sample: &Sample) -> [Nanos; TimePart::ALL.len()] {
-    let first_sent = sample
-        .attempts
-        .first()
-        .map_or(sample.sent_ns, |a| a.sent_ns);
-    let retries = sample.sent_ns.since(first_sent).0 + sample.lag().since(sample.own_delay()).0;
-    let last_end = sample.attempts.last().map(|attempt| attempt.end_ns);
-    let end = last_end.map_or(Nanos::ZERO, |end| end.since(sample.sent_ns));
-    let end = sample.latency_ns.unwrap_or(end);
-    // Each mark lies between the one before it and the end, whatever a damaged record says.
-    let connected = sample.connect_ns.unwrap_or_default().min(end);
-    let headers = sample.headers_ns.unwrap_or(end).clamp(connected, end);
-    let first = sample.ttft_ns.unwrap_or(end).clamp(headers, end);
-    let has_reasoning = sample.reasoning_chars.unwrap_or(0) > 0;
-    let answer_begin = match sample.ttfa_ns {
-        Some(span) => span.clamp(first, end),
-        None if has_reasoning => end,
-        None => first,
-    };
-    let (reasoning, answer) = (answer_begin.since(first), end.since(answer_begin));
-    // The stall lies in the answer; what does not fit there lies in the reasoning.
-    let stall = stall(sample, end).min(Nanos(reasoning.0 + answer.0));
-    let in_answer = stall.min(answer);
-    [
-        sample.own_delay(),
-        Nanos(retries),
-        connected,
-        headers.since(connected),
-        first.since(headers),
-        reasoning.since(stall.since(in_answer)),
-        answer.since(in_answer),
-        stall,
-    ]
-}
-
-/// The stall of a sample; zero if it has none.
-fn stall(sample: &Sample, end: Nanos) -> Nanos {
-    let silence = match (sample.outcome, sample.last_token_ns) {
-        (Outcome::TimedOutGap, Some(last)) => end.since(last),
-        _ => Nanos::ZERO,
-    };
-    let gap = sample.gaps.as_ref().and_then(longest_stall);
-    gap.unwrap_or_default().max(silence)
-}
-
-fn longest_stall(gaps: &Gaps) -> Option<Nanos> {
-    let usual = gaps.p50_ns?.0.saturating_mul(STALL_GAPS);
-    let least = STALL_MIN.max(Nanos(usual));
-    gaps.max_ns.filter(|longest| *longest >= least)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use crate::record::{Attempt, example, summarize_gaps};
-    use crate::verdict::fixture;
+    use crate::record::{Attempt, Sample, example, summarize_gaps};
+    use crate::verdict::{EvidenceFold, fixture};
 
     use super::*;
 
@@ -300,7 +238,7 @@ mod tests {
     }
 
     fn split(sample: &Sample) -> [u64; 8] {
-        let timing = TrialTiming::new(sample, 0);
+        let timing = TrialTiming::new(&Observation::new(sample, None), 0);
         TimePart::ALL.map(|part| timing.part(part).0 / 1_000_000)
     }
 
@@ -351,7 +289,7 @@ mod tests {
     fn a_drift_is_found_where_it_begins() {
         // A level that doubles after half of the run, and one that stays.
         let run = fixture::manifest(&["a/b", "a/c"], &["p", "q"], 40);
-        let mut fold = TimingFold::new(&run);
+        let mut fold = EvidenceFold::new(&run);
         for trial in 0..160 {
             let doubled = trial % 2 == 0 && trial >= 80;
             fold.add(&fixture::answered(
@@ -360,18 +298,18 @@ mod tests {
                 if doubled { 400 } else { 200 } + trial % 7,
             ));
         }
-        let timings = fold.finish();
-        let drift = timings.variants[0].drift(Metric::Ttft).unwrap();
+        let timings = RunTimings::new(fold.finish());
+        let drift = timings.variant(0).drift(Metric::Ttft).unwrap();
         assert_eq!(drift.at, millis(80_000));
         assert!((1.9..2.1).contains(&drift.ratio), "{drift:?}");
-        assert_eq!(timings.variants[1].drift(Metric::Ttft), None);
+        assert_eq!(timings.variant(1).drift(Metric::Ttft), None);
     }
 
     proptest! {
         // Whatever a record holds, the parts add up to its time, and none is negative.
         #[test]
         fn parts_add_up(sample in example::sample()) {
-            let timing = TrialTiming::new(&sample, 0);
+            let timing = TrialTiming::new(&Observation::new(&sample, None), 0);
             let sent = sample.sent_ns.since(sample.scheduled_ns);
             let end = sample.latency_ns;
             if let Some(end) = end.filter(|end| sent.0.max(end.0) < 1_000_000_000_000) {

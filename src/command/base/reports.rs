@@ -14,7 +14,7 @@ use crate::verdict::{Evaluation, GateStatus, PastRuns};
 
 use super::failure::Failure;
 use super::history::past_of;
-use super::samples::SampleReader;
+use super::samples;
 use super::stdio::{colour, stderr, unicode};
 
 /// The formats that can be printed.
@@ -151,24 +151,26 @@ pub(in crate::command) fn read_with_texts<'m>(
     samples_csv: impl Write,
     texts: PageTexts,
 ) -> Result<Report<'m>, Failure> {
-    let mut answers = (texts == PageTexts::Answers).then(|| PageAnswers::new(manifest));
-    let mut samples = SampleReader::open(run)?;
-    let read = samples.by_ref().map(|sample| {
-        let sample = sample.map_err(ReadError::Journal)?;
-        if let Some(answers) = &mut answers {
-            answers.add(&sample);
-        }
-        Ok(sample)
-    });
-    let is_lost_line =
-        |error: &ReadError| matches!(error, ReadError::Journal(JournalError::Line { .. }));
     let past = past(run, manifest)?;
-    let report = Report::read(manifest, read, is_lost_line, past.as_ref(), samples_csv)?;
-    samples.end()?;
-    Ok(match answers {
-        Some(answers) => report.with_answers(answers),
-        None => report,
+    let folded = samples::read_with_rows(run, manifest, samples_csv)?;
+    let report = Report::from_folded(manifest, folded, past.as_ref());
+    Ok(match texts {
+        PageTexts::None => report,
+        PageTexts::Answers => report.with_answers(page_answers(run, manifest)?),
     })
+}
+
+/// The texts for the page. Lines that cannot be read were reported before.
+fn page_answers(run: &Run, manifest: &Manifest) -> Result<PageAnswers, Failure> {
+    let mut answers = PageAnswers::new(manifest);
+    for sample in run.samples()? {
+        match sample {
+            Ok(sample) => answers.add(&sample),
+            Err(JournalError::Line { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(answers)
 }
 
 /// The history that the run was judged by, with a warning about lines that are cut off.
@@ -196,29 +198,6 @@ fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
         )?;
     }
     Ok(Some(past_of(&history, manifest)))
-}
-
-/// The reason why a run could not be read to its end.
-enum ReadError {
-    /// The journal failed.
-    Journal(JournalError),
-    /// Output could not be written.
-    Made(io::Error),
-}
-
-impl From<io::Error> for ReadError {
-    fn from(error: io::Error) -> Self {
-        Self::Made(error)
-    }
-}
-
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Journal(error) => error.into(),
-            ReadError::Made(error) => error.into(),
-        }
-    }
 }
 
 /// Warns about a history that could not judge the run, also where inconclusive verdicts pass: a gate that compares

@@ -5,8 +5,9 @@
 
 use std::io::{self, Write};
 
-use crate::record::{JournalError, Manifest, Run, Sample, Samples};
-use crate::verdict::FoldedRun;
+use crate::record::{JournalError, Manifest, Run, Sample, SampleWorker, Samples};
+use crate::report::SampleRows;
+use crate::verdict::{FoldedRun, RunFold, SampleFold};
 
 use super::failure::Failure;
 use super::stdio::stderr;
@@ -14,29 +15,29 @@ use super::stdio::stderr;
 /// Unreadable lines that are reported one by one; the others are counted.
 const MAX_LINES_PRINTED: usize = 5;
 
-/// The samples of a run; lines that are no samples are reported on standard error, and returned as errors.
-pub(in crate::command) struct SampleReader {
-    samples: Samples,
+/// The warnings about lines that are no records.
+#[derive(Default)]
+struct LineWarnings {
     lost: usize,
 }
 
-impl SampleReader {
-    /// Opens the samples of a run.
-    pub(in crate::command) fn open(run: &Run) -> Result<Self, Failure> {
-        Ok(Self {
-            samples: run.samples()?,
-            lost: 0,
-        })
+impl LineWarnings {
+    fn add(&mut self, problem: &JournalError) {
+        self.lost += 1;
+        if self.lost <= MAX_LINES_PRINTED {
+            // With standard error closed the warning is lost.
+            let _ = writeln!(stderr(), "warning: {problem}; it is left out");
+        }
     }
 
-    /// Prints the warnings that are known only at the end.
-    pub(in crate::command) fn end(self) -> io::Result<()> {
+    /// Prints the warnings that are known only at the end; `torn`: the number of the last line, where it is incomplete.
+    fn end(self, torn: Option<u64>) -> io::Result<()> {
         let mut err = stderr();
         if self.lost > MAX_LINES_PRINTED {
             let more = self.lost - MAX_LINES_PRINTED;
             writeln!(err, "warning: {more} more lines were skipped")?;
         }
-        if let Some(line) = self.samples.torn() {
+        if let Some(line) = torn {
             writeln!(
                 err,
                 "note: line {line} of the samples is incomplete; it is left out"
@@ -46,27 +47,103 @@ impl SampleReader {
     }
 }
 
+/// The samples of a run; lines that are no samples are reported on standard error, and returned as errors.
+pub(in crate::command) struct SampleReader {
+    samples: Samples,
+    warnings: LineWarnings,
+}
+
+impl SampleReader {
+    /// Opens the samples of a run.
+    pub(in crate::command) fn open(run: &Run) -> Result<Self, Failure> {
+        Ok(Self {
+            samples: run.samples()?,
+            warnings: LineWarnings::default(),
+        })
+    }
+
+    /// Prints the warnings that are known only at the end.
+    pub(in crate::command) fn end(self) -> io::Result<()> {
+        self.warnings.end(self.samples.torn())
+    }
+}
+
 impl Iterator for SampleReader {
     type Item = Result<Sample, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.samples.next()?;
         if let Err(error @ JournalError::Line { .. }) = &read {
-            self.lost += 1;
-            if self.lost <= MAX_LINES_PRINTED {
-                // With standard error closed the warning is lost.
-                let _ = writeln!(stderr(), "warning: {error}; it is left out");
-            }
+            self.warnings.add(error);
         }
         Some(read)
     }
 }
 
+/// Folds samples, and makes their rows of `samples.csv` where they are asked for.
+struct FoldWorker<'f> {
+    fold: SampleFold<'f>,
+    rows: Option<SampleRows>,
+}
+
+impl SampleWorker for FoldWorker<'_> {
+    type Output = String;
+
+    fn add(&mut self, sample: &Sample) {
+        self.fold.add(sample);
+        if let Some(rows) = &mut self.rows {
+            rows.add(sample);
+        }
+    }
+
+    fn add_lost_line(&mut self) {
+        self.fold.add_lost_line();
+    }
+
+    fn output(&mut self) -> String {
+        self.rows.as_mut().map(SampleRows::take).unwrap_or_default()
+    }
+}
+
 /// Reads a run once.
 pub(in crate::command) fn read(run: &Run, manifest: &Manifest) -> Result<FoldedRun, Failure> {
-    let mut samples = SampleReader::open(run)?;
-    let is_lost_line = |error: &JournalError| matches!(error, JournalError::Line { .. });
-    let folded = FoldedRun::read(manifest, samples.by_ref(), is_lost_line, |_| Ok(()))?;
-    samples.end()?;
-    Ok(folded)
+    fold(run, manifest, None::<io::Sink>)
+}
+
+/// Reads a run once, and writes `samples.csv` on the way.
+pub(in crate::command) fn read_with_rows(
+    run: &Run,
+    manifest: &Manifest,
+    mut samples_csv: impl Write,
+) -> Result<FoldedRun, Failure> {
+    samples_csv.write_all(SampleRows::header().as_bytes())?;
+    fold(run, manifest, Some(samples_csv))
+}
+
+fn fold(
+    run: &Run,
+    manifest: &Manifest,
+    mut samples_csv: Option<impl Write>,
+) -> Result<FoldedRun, Failure> {
+    let fold = RunFold::new(manifest);
+    let workers = std::iter::repeat_with(|| FoldWorker {
+        fold: fold.samples(),
+        rows: samples_csv.as_ref().map(|_| SampleRows::default()),
+    });
+    let workers = workers.take(run.reading_threads()).collect();
+    let mut warnings = LineWarnings::default();
+    let read = run.read_samples(workers, |rows: String, problems| {
+        problems.iter().for_each(|problem| warnings.add(problem));
+        if let Some(out) = &mut samples_csv {
+            out.write_all(rows.as_bytes())?;
+        }
+        Ok::<(), Failure>(())
+    })?;
+    warnings.end(read.torn)?;
+    if let Some(out) = &mut samples_csv {
+        out.flush()?;
+    }
+    let workers = read.workers.into_iter();
+    let sums: Vec<_> = workers.map(|worker| worker.fold.end()).collect();
+    Ok(fold.finish(sums))
 }

@@ -84,7 +84,7 @@ impl<'a> ModelValues<'a> {
         };
         Self {
             model,
-            values: timings.variants[model.index].sorted(roster.speed),
+            values: timings.variant(model.index).sorted(roster.speed),
             percentiles: MARKED.into_iter().filter_map(value).collect(),
         }
     }

@@ -343,17 +343,14 @@ fn parts_by_prompt(
     prompts: usize,
 ) -> Vec<Vec<[u64; TimePart::ALL.len()]>> {
     let of_model = |index: usize| {
-        let trials = &timings.variants[index].trials;
-        let mut by_prompt = vec![Vec::new(); prompts];
-        for trial in trials {
-            if let Some(list) = by_prompt.get_mut(trial.prompt as usize) {
-                list.push(trial);
-            }
-        }
+        let trials = timings.variant(index);
         let millis = |span: Nanos| (span.0 + 500_000) / 1_000_000;
-        by_prompt
-            .into_iter()
-            .map(|trials| MeanParts::of_trials(trials).parts.map(millis))
+        (0..prompts)
+            .map(|prompt| {
+                MeanParts::of_trials(trials.of_prompt(prompt))
+                    .parts
+                    .map(millis)
+            })
             .collect()
     };
     roster

@@ -20,7 +20,7 @@ pub(super) fn section(roster: &Roster, timings: &RunTimings) -> Markup {
     let explained: Vec<(&RosterEntry, TailExplanation)> = roster
         .models
         .iter()
-        .filter_map(|model| Some((model, TailExplanation::new(&timings.variants[model.index])?)))
+        .filter_map(|model| Some((model, TailExplanation::new(&timings.variant(model.index))?)))
         .collect();
     if explained.is_empty() {
         return html! {};

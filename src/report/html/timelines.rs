@@ -53,15 +53,10 @@ pub(super) fn sections(roster: &Roster, summary: &RunSummary, timings: &RunTimin
 }
 
 /// The slowest requests, model by model.
-fn slowest<'a>(
-    roster: &'a Roster,
-    timings: &'a RunTimings,
-) -> Vec<(&'a RosterEntry, &'a TrialTiming)> {
+fn slowest<'a>(roster: &'a Roster, timings: &RunTimings) -> Vec<(&'a RosterEntry, TrialTiming)> {
     let count = if roster.models.len() > 1 { EACH } else { ALONE };
     let of_model = |model: &'a RosterEntry| {
-        let mut trials: Vec<&TrialTiming> = timings.variants[model.index].trials.iter().collect();
-        trials.sort_by_key(|trial| std::cmp::Reverse(trial.total()));
-        trials.truncate(count);
+        let trials = timings.variant(model.index).slowest(count);
         trials.into_iter().map(move |trial| (model, trial))
     };
     roster.models.iter().flat_map(of_model).collect()
@@ -80,7 +75,7 @@ fn ending(trial: &TrialTiming) -> String {
     text
 }
 
-fn timeline_chart(slowest: &[(&RosterEntry, &TrialTiming)], summary: &RunSummary) -> Markup {
+fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming)], summary: &RunSummary) -> Markup {
     let prompt = |trial: &TrialTiming| {
         let prompt = summary.prompts.get(trial.prompt as usize);
         one_line(prompt.map_or("", |prompt| &prompt.prompt)).into_owned()
@@ -120,7 +115,7 @@ fn timeline_chart(slowest: &[(&RosterEntry, &TrialTiming)], summary: &RunSummary
 
 fn draw_timelines(
     canvas: &Canvas,
-    slowest: &[(&RosterEntry, &TrialTiming)],
+    slowest: &[(&RosterEntry, TrialTiming)],
     names: &[String],
 ) -> Drawing {
     let (key, key_height) = parts_key(canvas);
@@ -197,15 +192,15 @@ struct CourseBand<'a> {
 
 impl<'a> CourseBand<'a> {
     fn new(model: &'a RosterEntry, roster: &Roster, timings: &RunTimings) -> Self {
-        let of_model = &timings.variants[model.index];
-        let trials = &of_model.trials;
-        let measured = |trial: &TrialTiming| Some((trial.due, trial.speed(roster.speed)?));
-        let values: Vec<(Nanos, Nanos)> = trials.iter().filter_map(measured).collect();
-        let retried = trials.iter().filter(|trial| trial.is_retried());
+        let of_model = timings.variant(model.index);
+        let trials = || of_model.trials();
+        let measured = |trial: TrialTiming| Some((trial.due, trial.speed(roster.speed)?));
+        let values: Vec<(Nanos, Nanos)> = trials().filter_map(measured).collect();
+        let retried = trials().filter(TrialTiming::is_retried);
         let retried: Vec<(Nanos, Nanos)> = retried.filter_map(measured).collect();
-        let failed = trials.iter().filter(|trial| !trial.outcome.answered());
+        let failed = trials().filter(|trial| !trial.outcome.answered());
         let failed: Vec<Nanos> = failed.map(|trial| trial.due).collect();
-        let paused = trials.iter().filter(|trial| trial.paused);
+        let paused = trials().filter(|trial| trial.paused);
         let paused: Vec<Nanos> = paused.map(|trial| trial.due).collect();
         Self {
             model,

@@ -7,7 +7,7 @@ use crate::stats::interval::Interval;
 use crate::suite::Gate;
 use crate::verdict::Evaluation;
 use crate::verdict::fixture::{judgement, manifest};
-use crate::verdict::{RunSummary, SummaryFold};
+use crate::verdict::{RunFold, RunSummary};
 
 fn ratio(ratio: f64, (lower, upper): (f64, f64)) -> RatioChange {
     RatioChange {
@@ -166,7 +166,7 @@ fn every_format_has_the_paragraph() {
     let run = manifest(&["old", "new"].map(|_| "a/x"), &["long"], 1);
     let mut evaluation = Evaluation::from_judgement(judgement(), &Gate::default());
     evaluation.outputs = vec![reasoning()];
-    let summary: RunSummary = SummaryFold::new(&run).finish();
+    let summary: RunSummary = RunFold::new(&run).finish([]).summary;
     let report = Report::new(
         &run,
         summary,

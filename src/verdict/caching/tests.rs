@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::catalog::Tier;
 use crate::record::{Flag, Manifest, ModelPrices, Outcome};
 use crate::units::Nanos;
-use crate::verdict::SummaryFold;
+use crate::verdict::RunFold;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
 
 use super::*;
@@ -55,11 +55,13 @@ fn reported_sample(
 }
 
 fn caching(run: &Manifest, samples: &[Sample]) -> Option<CacheFigures> {
-    let mut summaries = SummaryFold::new(run);
+    let run = RunFold::new(run);
+    let mut summaries = run.samples();
     for sample in samples {
         summaries.add(sample);
     }
-    let mut summary = summaries.finish();
+    let sums = summaries.end();
+    let mut summary = run.finish([sums]).summary;
     summary.variants.remove(0).caching
 }
 

@@ -6,7 +6,8 @@
 use crate::stats::drift;
 use crate::suite::Metric;
 use crate::units::{Nanos, plural};
-use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
+use crate::verdict::evidence::{Evidence, VariantEvidence};
+use crate::verdict::observation::Observation;
 
 /// Failures of one variant less than this apart belong to one burst.
 const BURST_WITHIN: Nanos = Nanos::from_millis(10_000);

@@ -8,8 +8,9 @@ use crate::verdict::conditions::{
     self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, is_affected_by_errors,
     is_affected_by_retries, too_many_errors,
 };
-use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
+use crate::verdict::evidence::{Evidence, VariantEvidence};
 use crate::verdict::judgement::Reason;
+use crate::verdict::observation::Observation;
 
 use super::sides::{VariantPair, is_to_first_token};
 
@@ -61,8 +62,11 @@ impl Comparability {
             providers: providers
                 .map(|provider| {
                     let by = |side: &VariantEvidence| {
-                        let named = |one: &Observation| one.answered() && one.provider.is_some();
-                        share(side, rounds, named, |one| one.provider == Some(provider))
+                        let named =
+                            |one: &Observation| one.answered() && one.provider.get().is_some();
+                        share(side, rounds, named, |one| {
+                            one.provider.get() == Some(provider)
+                        })
                     };
                     (provider, both(&by))
                 })

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::stats::mean::Weights;
 use crate::suite::Metric;
-use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
+use crate::verdict::evidence::{Evidence, VariantEvidence};
+use crate::verdict::observation::Observation;
 
 /// A candidate and its reference.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,7 @@ impl SampleFilter {
                 .is_none_or(|hit| observed.cache_hit == Some(hit))
             && self
                 .provider
-                .is_none_or(|provider| observed.provider == Some(provider))
+                .is_none_or(|provider| observed.provider.get() == Some(provider))
     }
 }
 
@@ -76,7 +77,7 @@ fn value(metric: Metric, observed: &Observation) -> Option<f64> {
         Metric::PassRate => success(observed.passed?),
         // A free request has a cost of 0, which counts. That of a failure says nothing about the price of an
         // answer: a model that gives up early would cost less.
-        Metric::Cost if observed.answered() => observed.cost?.0 as f64,
+        Metric::Cost if observed.answered() => observed.cost.get()?.0 as f64,
         _ => observed.value(metric)?.value,
     };
     (value.is_finite() && value >= 0.0).then_some(value)

@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use crate::record::Outcome;
 use crate::suite::{Bounds, Gate, Metric};
 use crate::units::{Nanos, Usd};
-use crate::verdict::evidence::{Evidence, Observation, PromptKey, VariantEvidence};
+use crate::verdict::compact::OptionalSpan;
+use crate::verdict::evidence::{Evidence, PromptKey, VariantEvidence};
 use crate::verdict::judgement::{Judgement, Reason, Verdict};
+use crate::verdict::observation::Observation;
 use crate::verdict::sequential::{InterimLooks, compare_sequential};
 
 use super::tests::{answer, failure};
@@ -36,16 +38,16 @@ fn any_observation(round: usize, slot: usize) -> impl Strategy<Value = Observati
     (time, cost, rate, outcome, marks).prop_map(
         move |(ns, cost, rate, outcome, ([aside, retried, reasons], hit, provider))| {
             let mut one = answer(slot, round, ns);
-            one.latency_ns = Some(Nanos(ns.saturating_add(1_000)));
-            one.cost = Some(Usd(cost));
-            one.output_rate = Some(rate);
-            one.output_tokens = Some(ns % 400);
+            one.latency_ns = Some(Nanos(ns.saturating_add(1_000))).into();
+            one.cost = Some(Usd(cost)).into();
+            one.output_rate = Some(rate).into();
+            one.output_tokens = Some(ns % 400).into();
             one.excluded = aside && ns % 7 == 0;
             one.retried = retried;
-            one.longest_failed_ns = retried.then_some(Nanos(ns / 3));
+            one.longest_failed_ns = retried.then_some(Nanos(ns / 3)).into();
             one.visible_reasoning = reasons && ns % 5 == 0;
             one.cache_hit = hit;
-            one.provider = provider;
+            one.provider = provider.into();
             one.passed = hit;
             if outcome.answered() {
                 one
@@ -126,7 +128,7 @@ fn plain_pair() -> impl Strategy<Value = Evidence> {
                         // Far below 2^53.
                         let ns = value(variant, prompt, repetition) as u64;
                         let mut one = answer(repetition * prompts + prompt, repetition + 1, ns);
-                        one.cost = Some(Usd(i128::from(ns)));
+                        one.cost = Some(Usd(i128::from(ns))).into();
                         one.passed = Some(!ns.is_multiple_of(3));
                         one
                     };
@@ -232,12 +234,12 @@ proptest! {
             for observations in &mut variant.prompts {
                 observations.sort_by_key(|one| one.sent_ns.0.wrapping_mul(seed | 1));
                 for one in observations {
-                    let longer = |span: Option<Nanos>| span.map(|span| Nanos(span.0 * 1_000));
-                    one.ttft_ns = longer(one.ttft_ns);
-                    one.ttfa_ns = longer(one.ttfa_ns);
-                    one.experienced_ttft_ns = longer(one.experienced_ttft_ns);
-                    one.latency_ns = longer(one.latency_ns);
-                    one.mean_gap_ns = longer(one.mean_gap_ns);
+                    let longer = |span: OptionalSpan| span.get().map(|span| Nanos(span.0 * 1_000));
+                    one.ttft_ns = longer(one.ttft_ns).into();
+                    one.ttfa_ns = longer(one.ttfa_ns).into();
+                    one.experienced_ttft_ns = longer(one.experienced_ttft_ns).into();
+                    one.latency_ns = longer(one.latency_ns).into();
+                    one.mean_gap_ns = longer(one.mean_gap_ns).into();
                 }
             }
         }

@@ -3,55 +3,50 @@
 use crate::record::Outcome;
 use crate::suite::{Bounds, Gate, Metric};
 use crate::units::{Nanos, Usd};
-use crate::verdict::evidence::{Evidence, Observation, PromptKey, VariantEvidence};
+use crate::verdict::evidence::{Evidence, PromptKey, VariantEvidence};
 use crate::verdict::judgement::Procedure::{
     AlignedRanks, RateDifference, RatioOfMeans, TailShares,
 };
 use crate::verdict::judgement::{Comparison, Judgement, Procedure, Reason, SizeGoal, Verdict};
+use crate::verdict::observation::Observation;
 
 use super::*;
 
 /// Returns an answer with this TTFT: tokens and a cost that are always the same.
 pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
+    let ttft = Some(Nanos(ttft_ns)).into();
     Observation {
         round: u32::try_from(round).unwrap(),
         slot: slot as u64,
         sent_ns: Nanos::from_millis(1_000 * slot as u64),
-        outcome: Outcome::Complete,
-        ttft_ns: Some(Nanos(ttft_ns)),
-        ttfa_ns: Some(Nanos(ttft_ns)),
-        experienced_ttft_ns: Some(Nanos(ttft_ns)),
-        latency_ns: Some(Nanos(ttft_ns + 500_000_000)),
-        mean_gap_ns: Some(Nanos(10_000_000)),
-        output_rate: Some(100.0),
-        output_tokens: Some(101),
-        reasoning_tokens: Some(0),
-        answer_chars: Some(440),
-        cost: Some(Usd(500_000_000)),
-        longest_failed_ns: None,
-        excluded: false,
-        retried: false,
-        deferred: false,
+        ttft_ns: ttft,
+        ttfa_ns: ttft,
+        experienced_ttft_ns: ttft,
+        latency_ns: Some(Nanos(ttft_ns + 500_000_000)).into(),
+        mean_gap_ns: Some(Nanos(10_000_000)).into(),
+        output_rate: Some(100.0).into(),
+        output_tokens: Some(101).into(),
+        reasoning_tokens: Some(0).into(),
+        answer_chars: Some(440).into(),
+        cost: Some(Usd(500_000_000)).into(),
         cache_hit: Some(false),
-        visible_reasoning: false,
-        hidden_reasoning: false,
-        provider: Some(0),
-        passed: None,
+        provider: Some(0).into(),
+        ..Observation::UNKNOWN
     }
 }
 
 /// Turns the answer into a failure.
 pub(crate) fn failure(mut observed: Observation, outcome: Outcome) -> Observation {
     observed.outcome = outcome;
-    observed.ttft_ns = None;
-    observed.ttfa_ns = None;
-    observed.experienced_ttft_ns = None;
-    observed.latency_ns = Some(Nanos::from_millis(30_000));
-    observed.mean_gap_ns = None;
-    observed.output_rate = None;
-    observed.output_tokens = None;
-    observed.cost = None;
-    observed.provider = None;
+    observed.ttft_ns = None.into();
+    observed.ttfa_ns = None.into();
+    observed.experienced_ttft_ns = None.into();
+    observed.latency_ns = Some(Nanos::from_millis(30_000)).into();
+    observed.mean_gap_ns = None.into();
+    observed.output_rate = None.into();
+    observed.output_tokens = None.into();
+    observed.cost = None.into();
+    observed.provider = None.into();
     observed
 }
 
@@ -115,8 +110,10 @@ pub(crate) fn slower(mut observed: Observation, factor: f64) -> Observation {
     ];
     for time in times {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Far below 2^53.
-        let longer = time.map(|span| Nanos((span.0 as f64 * factor) as u64));
-        *time = longer;
+        let longer = time
+            .get()
+            .map(|span| Nanos((span.0 as f64 * factor) as u64));
+        *time = longer.into();
     }
     observed
 }
@@ -203,7 +200,10 @@ fn eleven_metrics_have_four_procedures() {
         ]
     );
     // No price is known: a primary metric without a value is reported, with its reason.
-    let unpriced = run((2, 8, 3), |one, _, _, _| Observation { cost: None, ..one });
+    let unpriced = run((2, 8, 3), |one, _, _, _| Observation {
+        cost: None.into(),
+        ..one
+    });
     let cost = judge(&unpriced);
     let cost = comparison(&cost, Metric::Cost);
     assert_eq!(cost.verdict, Verdict::Inconclusive);
@@ -216,7 +216,7 @@ fn metrics_where_more_is_better() {
     // Half the output rate is a regression although the ratio is below 1; so is answering less often.
     let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         if variant == 1 {
-            one.output_rate = Some(50.0 + (prompt + repetition) as f64 / 10.0);
+            one.output_rate = Some(50.0 + (prompt + repetition) as f64 / 10.0).into();
         }
         if variant == 1 && (prompt + repetition) % 3 == 0 {
             failure(one, Outcome::ServerError)
@@ -235,7 +235,7 @@ fn metrics_where_more_is_better() {
     assert!(matches!(rate.reasons[..], [Reason::TooManyErrors { share }] if share > 0.3));
     assert!(rate.tests.is_none() && rate.effect.is_some());
     let all = run((2, 20, 10), |mut one, variant, _, _| {
-        one.output_rate = Some(if variant == 1 { 50.0 } else { 100.0 });
+        one.output_rate = Some(if variant == 1 { 50.0 } else { 100.0 }).into();
         one
     });
     let judgement = compare_interleaved(&all, "a", &gate);
@@ -273,7 +273,7 @@ fn prompts_that_drop_out_withhold_the_verdict() {
     // A quarter of the prompts was never answered by one side: the others are no longer the suite.
     let evidence = run((2, 20, 4), |mut one, variant, prompt, _| {
         if variant == 1 && prompt % 4 == 0 {
-            one.output_tokens = None;
+            one.output_tokens = None.into();
         }
         one
     });
@@ -321,7 +321,7 @@ fn eight_per_cent_of_forty_milliseconds_is_below_the_floor() {
     let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         let ns = 40_000_000 + 1_000 * (prompt * 31 + repetition * 17 + variant * 7) as u64 % 90_000;
         let by = if variant == 1 { 3_300_000 } else { 0 };
-        one.ttft_ns = Some(Nanos(ns + by));
+        one.ttft_ns = Some(Nanos(ns + by)).into();
         one
     });
     let judgement = judge(&evidence);
@@ -354,8 +354,8 @@ fn visible_reasoning_makes_ttfa_primary_instead_of_ttft() {
     let evidence = run((2, 20, 10), |mut one, variant, _, _| {
         if variant == 1 {
             one.visible_reasoning = true;
-            one.ttft_ns = one.ttft_ns.map(|span| Nanos(span.0 / 4));
-            one.ttfa_ns = one.ttfa_ns.map(|span| Nanos(span.0 * 3));
+            one.ttft_ns = one.ttft_ns.get().map(|span| Nanos(span.0 / 4)).into();
+            one.ttfa_ns = one.ttfa_ns.get().map(|span| Nanos(span.0 * 3)).into();
         }
         one
     });
@@ -387,7 +387,7 @@ fn retries_make_the_experienced_ttft_primary_as_well() {
     let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         if variant == 1 && (prompt + repetition) % 10 == 0 {
             one.retried = true;
-            one.experienced_ttft_ns = Some(Nanos::from_millis(9_000));
+            one.experienced_ttft_ns = Some(Nanos::from_millis(9_000)).into();
         }
         one
     });
@@ -478,7 +478,7 @@ fn another_provider_is_reported_and_compared() {
     let evidence = run((2, 20, 10), |one, variant, _, repetition| {
         let other = variant == 1 && repetition % 2 == 0;
         let mut one = slower(one, if other { 3.0 } else { 1.0 });
-        one.provider = Some(u32::from(other));
+        one.provider = Some(u32::from(other)).into();
         one
     });
     let judgement = judge(&evidence);
@@ -493,7 +493,7 @@ fn another_provider_is_reported_and_compared() {
     assert_eq!(route.verdict, Verdict::Ok);
     // Models that no provider shares have no routes to compare.
     let apart = run((2, 20, 4), |mut one, variant, _, _| {
-        one.provider = Some(u32::try_from(variant).unwrap());
+        one.provider = Some(u32::try_from(variant).unwrap()).into();
         one
     });
     assert!(comparison(&judge(&apart), Metric::Ttft).reasons.is_empty());
@@ -505,7 +505,7 @@ fn one_prompt_that_decides_is_named() {
     let evidence = run((2, 20, 3), |mut one, variant, prompt, repetition| {
         let usd = 1_000_000 * (prompt as i128 + 10) + 7 * repetition as i128;
         let dear = if variant == 1 && prompt == 7 { 10 } else { 1 };
-        one.cost = Some(Usd(usd * dear));
+        one.cost = Some(Usd(usd * dear)).into();
         one
     });
     let judgement = judge(&evidence);
@@ -530,7 +530,7 @@ fn free_models_are_compared_by_money_as_well() {
     // Zero against zero is equal; an amount against zero has no ratio, but costs more.
     let priced = |a: i128, b: i128| {
         let evidence = run((2, 8, 3), move |mut one, variant, _, _| {
-            one.cost = Some(Usd(if variant == 1 { b } else { a }));
+            one.cost = Some(Usd(if variant == 1 { b } else { a })).into();
             one
         });
         let judgement = judge(&evidence);
@@ -678,8 +678,8 @@ fn a_model_that_gives_up_looks_neither_fast_nor_cheap() {
                 return one;
             }
             Observation {
-                latency_ns: Some(Nanos::from_millis(20)),
-                cost: Some(Usd(5_000_000)),
+                latency_ns: Some(Nanos::from_millis(20)).into(),
+                cost: Some(Usd(5_000_000)).into(),
                 ..failure(one, outcome)
             }
         });

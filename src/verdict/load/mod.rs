@@ -170,6 +170,14 @@ impl LoadFold {
         }
     }
 
+    /// Adds the samples of another fold of the same run.
+    pub(super) fn absorb(&mut self, other: Self) {
+        let ours = self.stages.iter_mut().flatten();
+        for (ours, theirs) in ours.zip(other.stages.into_iter().flatten()) {
+            ours.extend(theirs);
+        }
+    }
+
     /// The figures.
     pub fn finish(self) -> LoadSummary {
         let ends = &mut RankBounds::default();
@@ -182,7 +190,9 @@ impl LoadFold {
                 .arrivals(number)
                 .and_then(|mut arrivals| arrivals.next());
             let mut figures = Vec::with_capacity(variants.len());
-            for (variant, points) in variants.into_iter().enumerate() {
+            for (variant, mut points) in variants.into_iter().enumerate() {
+                // Sums of floats depend on the order, and threads add points in any.
+                points.sort_unstable_by_key(LoadPoint::order);
                 let window = StageWindow::new(planned, &points);
                 levels[variant].push(knees::level(planned, &points, window.as_ref()));
                 let label = &self.labels[variant];

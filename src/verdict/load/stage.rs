@@ -38,6 +38,11 @@ pub(super) struct LoadPoint {
 }
 
 impl LoadPoint {
+    /// The order of the points of a stage, whichever thread read them.
+    pub(super) fn order(&self) -> (u64, u32, u32, u32) {
+        (self.sent, self.span_us, self.lag_us, self.tokens)
+    }
+
     pub(super) fn new(sample: &Sample, slos: &[Slo]) -> Self {
         let micros = |nanos: u64| u32::try_from(nanos / 1_000).unwrap_or(ABSENT - 1);
         let met = slos.iter().enumerate().fold(0, |bits, (index, slo)| {

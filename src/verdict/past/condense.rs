@@ -14,7 +14,8 @@ use crate::stats::{drift, history};
 use crate::suite::{Metric, Prompt, Suite, Variant};
 use crate::units::Nanos;
 
-use super::super::evidence::{Evidence, Observation, VariantEvidence};
+use super::super::evidence::{Evidence, VariantEvidence};
+use super::super::observation::Observation;
 
 /// Condenses a run into the form that a history stores.
 pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
@@ -96,7 +97,7 @@ fn providers(evidence: &Evidence, variant_evidence: &VariantEvidence) -> BTreeMa
         .flatten()
         .filter(|o| o.answered())
     {
-        let name = observed.provider.and_then(|index| {
+        let name = observed.provider.get().and_then(|index| {
             let index = usize::try_from(index).ok()?;
             evidence.providers.get(index)
         });
@@ -146,7 +147,7 @@ fn drifted(evidence: &Evidence, variant_evidence: &VariantEvidence) -> bool {
         .prompts
         .iter()
         .flatten()
-        .any(|o| o.ttft_ns.is_some());
+        .any(|o| o.ttft_ns.get().is_some());
     let metric = if streamed {
         Metric::Ttft
     } else {

@@ -125,7 +125,7 @@ fn a_run_cut_short_spends_what_is_left() {
 fn undecidable_comparisons_do_not_prolong_a_run() {
     // An unknown price stays unknown. Where all is answered on both sides, more rounds do add information.
     let evidence = run((2, 20, 15), |mut one, variant, _, _| {
-        one.cost = None;
+        one.cost = None.into();
         slower(one, if variant == 1 { 2.0 } else { 1.0 })
     });
     let gate = Gate::default();

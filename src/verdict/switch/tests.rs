@@ -48,7 +48,7 @@ fn simulated(seed: u64, prompts: usize, truths: &[Truth]) -> Evidence {
             let usd = 5e8 * truth.cost * (0.5 * (cost - 0.5)).exp();
             #[allow(clippy::cast_possible_truncation, reason = "far below 2^53")]
             let usd = Usd(usd as i128);
-            one.cost = Some(usd);
+            one.cost = Some(usd).into();
             one.passed = Some(right < truth.right + difficulty[prompt]);
             if fails < truth.fails {
                 one.passed = None;

@@ -1,0 +1,108 @@
+//! The split of a trial's time into the parts in which it passed.
+//!
+//! Owns where one part ends and the next begins. Must not know how parts are stored or drawn. Invariant: the parts of a
+//! trial add up to the time from its due moment to its end, within a microsecond for each part.
+
+use crate::record::{Gaps, Outcome, Sample};
+use crate::units::Nanos;
+
+/// The longest gap of an answer is a stall from this length on ...
+pub const STALL_MIN: Nanos = Nanos::from_millis(500);
+/// ... if it is also at least this many times the median gap of the answer.
+pub const STALL_GAPS: u64 = 10;
+
+/// A part of the time of a trial, in the order in which they pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimePart {
+    /// This program was late: from the moment at which the slot was due to its first request, without rate limits.
+    Client,
+    /// Rate limits, failed attempts, and the waits between them.
+    Retries,
+    /// Opening a connection.
+    Connect,
+    /// From the connection to the headers of the response: network, gateway and provider together.
+    Headers,
+    /// From the headers to the first token; reasoning that is not shown is in it.
+    FirstToken,
+    /// Readable reasoning.
+    Reasoning,
+    /// The answer, without its stall.
+    Answer,
+    /// The longest gap between two chunks, if it is a stall, or the silence that a deadline ended.
+    Stall,
+}
+
+impl TimePart {
+    /// Every part, in the order in which they pass.
+    pub const ALL: [Self; 8] = [
+        Self::Client,
+        Self::Retries,
+        Self::Connect,
+        Self::Headers,
+        Self::FirstToken,
+        Self::Reasoning,
+        Self::Answer,
+        Self::Stall,
+    ];
+}
+
+/// A span in whole microseconds; one above 71 minutes is cut.
+pub(super) fn micros(span: Nanos) -> u32 {
+    u32::try_from(span.0 / 1_000).unwrap_or(u32::MAX)
+}
+
+/// The parts of a sample's time in microseconds, in the order of [`TimePart::ALL`].
+pub(super) fn parts_us(sample: &Sample) -> [u32; TimePart::ALL.len()] {
+    parts(sample).map(micros)
+}
+
+fn parts(sample: &Sample) -> [Nanos; TimePart::ALL.len()] {
+    let first_sent = sample
+        .attempts
+        .first()
+        .map_or(sample.sent_ns, |a| a.sent_ns);
+    let retries = sample.sent_ns.since(first_sent).0 + sample.lag().since(sample.own_delay()).0;
+    let last_end = sample.attempts.last().map(|attempt| attempt.end_ns);
+    let end = last_end.map_or(Nanos::ZERO, |end| end.since(sample.sent_ns));
+    let end = sample.latency_ns.unwrap_or(end);
+    // Each mark lies between the one before it and the end, whatever a damaged record says.
+    let connected = sample.connect_ns.unwrap_or_default().min(end);
+    let headers = sample.headers_ns.unwrap_or(end).clamp(connected, end);
+    let first = sample.ttft_ns.unwrap_or(end).clamp(headers, end);
+    let has_reasoning = sample.reasoning_chars.unwrap_or(0) > 0;
+    let answer_begin = match sample.ttfa_ns {
+        Some(span) => span.clamp(first, end),
+        None if has_reasoning => end,
+        None => first,
+    };
+    let (reasoning, answer) = (answer_begin.since(first), end.since(answer_begin));
+    // The stall lies in the answer; what does not fit there lies in the reasoning.
+    let stall = stall(sample, end).min(Nanos(reasoning.0 + answer.0));
+    let in_answer = stall.min(answer);
+    [
+        sample.own_delay(),
+        Nanos(retries),
+        connected,
+        headers.since(connected),
+        first.since(headers),
+        reasoning.since(stall.since(in_answer)),
+        answer.since(in_answer),
+        stall,
+    ]
+}
+
+/// The stall of a sample; zero if it has none.
+fn stall(sample: &Sample, end: Nanos) -> Nanos {
+    let silence = match (sample.outcome, sample.last_token_ns) {
+        (Outcome::TimedOutGap, Some(last)) => end.since(last),
+        _ => Nanos::ZERO,
+    };
+    let gap = sample.gaps.as_ref().and_then(longest_stall);
+    gap.unwrap_or_default().max(silence)
+}
+
+fn longest_stall(gaps: &Gaps) -> Option<Nanos> {
+    let usual = gaps.p50_ns?.0.saturating_mul(STALL_GAPS);
+    let least = STALL_MIN.max(Nanos(usual));
+    gaps.max_ns.filter(|longest| *longest >= least)
+}
