@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::suite::Metric;
 use crate::verdict::{Advice, Recommendation, RecommendationComponent, RequiredSize, Verdict};
 
-use super::figure::{Figure, FigureCell};
+use super::figure::FigureCell;
 use super::wording;
 
 /// A recommendation in words.

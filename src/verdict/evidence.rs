@@ -95,7 +95,7 @@ pub(super) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The value of a lock that nobody holds.
+/// The value of a lock that none holds.
 pub(super) fn unlocked<T>(value: Mutex<T>) -> T {
     value.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
