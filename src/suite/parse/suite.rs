@@ -123,20 +123,14 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let defaults = grading(table, files, true);
     let (mut load, trace) =
         load.map_or((None, Vec::new()), |load| (Some(load.profile), load.trace));
-    let mut sources = PromptSources {
-        files,
-        seed,
-        defaults: defaults.as_ref(),
-        trace: &trace,
-    };
+    let mut sources = PromptSources::new(files, seed, defaults.as_ref(), &trace);
     let prompts = sources.all_prompts(table, load.as_mut());
-    if let (Some(variants), Some(prompts)) = (&variants, &prompts) {
-        let own = variants.iter().map(|variant| &variant.system);
-        let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
-        let prefixed = reuse.prefix.is_some();
-        if !prefixed && system.is_none() && all.all(Option::is_none) {
-            check_system_mark(table);
-        }
+    if let (Some(variants), Some(prompts)) = (&variants, &prompts)
+        && reuse.prefix.is_none()
+        && system.is_none()
+        && has_no_system_text(variants, prompts)
+    {
+        check_system_mark(table);
     }
     if let Some(prompts) = &prompts {
         let graders = (judge.is_some(), embedding_model.is_some());
@@ -210,6 +204,13 @@ fn check_deferred(
         let help = "add `embedding_model = \"openai/text-embedding-3-small\"`, whose embeddings are compared";
         table.missing(&["embedding_model"], help);
     }
+}
+
+/// Returns true if no variant and no prompt has a system text of its own.
+fn has_no_system_text(variants: &[Variant], prompts: &[Prompt]) -> bool {
+    let own = variants.iter().map(|variant| &variant.system);
+    let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
+    all.all(Option::is_none)
 }
 
 /// Reports a system text mark in a suite without system texts.
@@ -411,7 +412,21 @@ struct PromptSources<'s, 'a, 'f> {
     trace: &'s [TraceRequest],
 }
 
-impl<'a> PromptSources<'_, 'a, '_> {
+impl<'s, 'a, 'f> PromptSources<'s, 'a, 'f> {
+    fn new(
+        files: &'s FileResolver<'f>,
+        seed: u64,
+        defaults: Option<&'s GradingSource<'a>>,
+        trace: &'s [TraceRequest],
+    ) -> Self {
+        Self {
+            files,
+            seed,
+            defaults,
+            trace,
+        }
+    }
+
     /// The prompts of the suite itself, then those of its files, then those of stated lengths; a trace stands for prompts
     /// where there are none.
     fn all_prompts(
