@@ -215,7 +215,11 @@ fn table(sizing: &Sizing<'_>) -> String {
             if row.is_suite { "this suite" } else { "" }.to_owned(),
         ]
     }));
-    indent(&align_columns(&lines, TableShape::OnlyFiguresThenText, None))
+    indent(&align_columns(
+        &lines,
+        TableShape::OnlyFiguresThenText,
+        None,
+    ))
 }
 
 fn absent() -> String {

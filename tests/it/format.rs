@@ -335,6 +335,10 @@ fn suite() -> Suite {
     }
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "it has every key that a manifest can have"
+)]
 fn manifest(status: Status) -> Manifest {
     let names = || vec!["n".to_owned()];
     Manifest {

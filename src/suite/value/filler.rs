@@ -91,7 +91,7 @@ mod tests {
         assert!(
             WORDS
                 .split_whitespace()
-                .all(|word| word.len() < WORD_BYTES as usize)
+                .all(|word| (word.len() as u64) < WORD_BYTES)
         );
     }
 

@@ -114,7 +114,9 @@ fn summary(load: LoadProfile, samples: impl FnOnce(&LoadPlan) -> Vec<Sample>) ->
     let manifest = manifest(load);
     let plan = LoadPlan::new(&manifest.suite).unwrap();
     let mut fold = LoadFold::new(&manifest).unwrap();
-    samples(&plan).iter().for_each(|sample| fold.add(sample));
+    for sample in &samples(&plan) {
+        fold.add(sample);
+    }
     fold.finish()
 }
 
