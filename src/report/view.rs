@@ -3,7 +3,7 @@
 //! Owns the content and its order. Must not know Markdown, CSV or a terminal. Invariant: a
 //! pure function of manifest and summary; every format is rendered from it and adds no number.
 
-use crate::record::{Judging, Manifest, Status, UntilDecided};
+use crate::record::{JudgeRepeats, Judging, Manifest, Status, UntilDecided};
 use crate::stats::interval::Alpha;
 use crate::stats::kappa::agreement;
 use crate::stats::quantile::Percentile;
@@ -339,7 +339,7 @@ fn counted(of: &Judging, noun: &str) -> String {
 
 /// The judge, its verdicts and their cost, and its agreement with itself.
 fn judge(judging: &Judging) -> String {
-    let repeats = judging.repeats.map(|repeats| repeats.pairs());
+    let repeats = judging.repeats.map(JudgeRepeats::pairs);
     let agreed = repeats.and_then(|pairs| agreement(&[pairs], Alpha::FIVE_PERCENT));
     let agreed = agreed.map_or_else(String::new, |found| {
         let kappa = found

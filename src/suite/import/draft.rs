@@ -38,13 +38,17 @@ pub(super) struct SuiteDraft {
     pub(super) within: Option<(String, usize)>,
     /// The reason why there is no prompt, if it is known.
     pub(super) empty_reason: Option<String>,
-    /// The model that grades by rubrics; the inner value is absent where the source names none.
-    judge: Option<Option<String>>,
+    /// The model that grades by rubrics, if an assert needs one.
+    judge: Option<NeededGrader>,
     /// The same for the model whose embeddings are compared.
-    embedding_model: Option<Option<String>>,
+    embedding_model: Option<NeededGrader>,
     slots: Option<u64>,
     left_out: BTreeSet<SkippedItem>,
 }
+
+/// The model that asserts need; absent where the source names none.
+#[derive(Default)]
+struct NeededGrader(Option<String>);
 
 /// A model that grades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,8 +118,8 @@ impl SuiteDraft {
             GraderKind::Judge => self.judge.get_or_insert_default(),
             GraderKind::EmbeddingModel => self.embedding_model.get_or_insert_default(),
         };
-        match (&known, id) {
-            (None, Some(id)) => *known = Some(id),
+        match (&known.0, id) {
+            (None, Some(id)) => known.0 = Some(id),
             (Some(known), Some(id)) if *known != id => {
                 let what = format!("a suite has one grader of a kind: `{known}`, not `{id}`");
                 self.skip(line, what);
@@ -226,7 +230,7 @@ impl SuiteDraft {
             ),
         ];
         for (key, named, any) in graders {
-            let Some(named) = named else {
+            let Some(NeededGrader(named)) = named else {
                 continue;
             };
             if named.is_none() {

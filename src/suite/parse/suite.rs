@@ -13,6 +13,7 @@ use super::problem::{Code, Problems};
 use super::prompt_files::{RowSettings, prompt_files};
 use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
+use super::schemas::Reported;
 use super::sources::{FileRef, FileResolver, LoadedFiles};
 use super::synthetic::synthetic_prompts;
 use super::trace::{TraceRequest, trace_prompts};
@@ -24,6 +25,7 @@ use crate::suite::value::base_url::is_url;
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::text::{nearest, quoted};
 use crate::suite::value::{defaults, limits};
+use crate::units::ModelId;
 
 /// The result of reading a suite as far as its files are loaded.
 #[derive(Debug)]
@@ -110,8 +112,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let cache = table
         .field("cache")
         .and_then(|value| cache_plan(&value, files));
-    let judge = table.field("judge").map(|value| judge_of(&value, files));
-    let embedding_model = table.field("embedding_model").map(|value| model_id(&value));
+    let graders = GraderFields::read(table, files);
     let (cache, reuse) = cache.unwrap_or_default();
     if let Some(variants) = &variants {
         check_reuse_window(table, cache, variants);
@@ -133,8 +134,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         check_system_mark(table);
     }
     if let Some(prompts) = &prompts {
-        let graders = (judge.is_some(), embedding_model.is_some());
-        check_deferred(table, prompts, graders, keep_answers);
+        check_deferred(table, prompts, &graders, keep_answers);
     }
     Some(Suite {
         name: name?,
@@ -159,23 +159,34 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         reuse,
         system,
         parameters,
-        judge: match judge {
-            Some(judge) => Some(judge?),
-            None => None,
-        },
-        embedding_model: match embedding_model {
-            Some(model) => Some(model?),
-            None => None,
-        },
+        judge: graders.judge.transpose().ok()?,
+        embedding_model: graders.embedding_model.transpose().ok()?,
         prompts: prompts?,
     })
+}
+
+/// The models that grade: absent, or an error that was reported.
+struct GraderFields {
+    judge: Option<Result<Variant, Reported>>,
+    embedding_model: Option<Result<ModelId, Reported>>,
+}
+
+impl GraderFields {
+    fn read(table: &mut Table<'_>, files: &FileResolver<'_>) -> Self {
+        let judge = table.field("judge");
+        let model = table.field("embedding_model");
+        Self {
+            judge: judge.map(|value| judge_of(&value, files).ok_or(Reported)),
+            embedding_model: model.map(|value| model_id(&value).ok_or(Reported)),
+        }
+    }
 }
 
 /// Reports asserts that are made after a run, where the suite lacks what they need.
 fn check_deferred(
     table: &mut Table<'_>,
     prompts: &[Prompt],
-    (has_judge, has_embedding_model): (bool, bool),
+    graders: &GraderFields,
     keep_answers: Option<bool>,
 ) {
     let asserts = prompts.iter().flat_map(|prompt| prompt.asserts.as_slice());
@@ -195,12 +206,12 @@ fn check_deferred(
         keep.report(Code::Conflict, message, Some(help));
     }
     let is_judge = |assert: &&Assert| matches!(assert.check, Check::Judge { .. });
-    if !has_judge && deferred.iter().any(is_judge) {
+    if graders.judge.is_none() && deferred.iter().any(is_judge) {
         let help = "add `judge = \"creator/model\"`, the model that grades by rubrics";
         table.missing(&["judge"], help);
     }
     let is_similar = |assert: &&Assert| matches!(assert.check, Check::Similar { .. });
-    if !has_embedding_model && deferred.iter().any(is_similar) {
+    if graders.embedding_model.is_none() && deferred.iter().any(is_similar) {
         let help = "add `embedding_model = \"openai/text-embedding-3-small\"`, whose embeddings are compared";
         table.missing(&["embedding_model"], help);
     }

@@ -15,6 +15,9 @@ pub(super) struct GradedAnswers {
     pub(super) passed: u64,
 }
 
+/// A prompt with its share, its graded answers and the costs of its answers.
+type RatedPrompt<'a> = (f64, GradedAnswers, &'a [f64]);
+
 /// The forecast of answers that pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PassedForecast {
@@ -45,19 +48,19 @@ impl GradedAnswers {
 /// The passed answers of a variant; `None` if none of its answers to prompts of the mix was graded.
 pub(super) fn passed_forecast(
     costs: &VariantCosts,
-    grades: &[GradedAnswers],
+    by_prompt: &[GradedAnswers],
     retries: &Retries,
     (complete, month_requests): (bool, f64),
 ) -> Option<PassedForecast> {
-    let graded = costs.prompts.iter().filter_map(|(share, at, costs)| {
-        let grades = grades.get(*at).filter(|grades| grades.graded > 0)?;
+    let prompts = costs.prompts.iter().filter_map(|(share, at, costs)| {
+        let grades = by_prompt.get(*at).filter(|grades| grades.graded > 0)?;
         Some((*share, *grades, costs.as_slice()))
     });
-    let graded: Vec<(f64, GradedAnswers, &[f64])> = graded.collect();
-    let shares: Vec<f64> = graded.iter().map(|(share, ..)| *share).collect();
+    let prompts: Vec<RatedPrompt<'_>> = prompts.collect();
+    let shares: Vec<f64> = prompts.iter().map(|(share, ..)| *share).collect();
     let weights = Weights::new(&shares)?;
-    let of_all = |values: &dyn Fn(&(f64, GradedAnswers, &[f64])) -> Vec<f64>| -> Option<CostMean> {
-        let lists: Vec<Vec<f64>> = graded.iter().map(values).collect();
+    let of_all = |values: &dyn Fn(&RatedPrompt<'_>) -> Vec<f64>| -> Option<CostMean> {
+        let lists: Vec<Vec<f64>> = prompts.iter().map(values).collect();
         mean_cost_of_all(&lists, &weights)
     };
     let (rate, over) = if complete {
@@ -66,8 +69,8 @@ pub(super) fn passed_forecast(
         let over = ratio_of_all(&rate, &cost, ALPHA);
         (rate, over)
     } else {
-        let rates: Vec<f64> = graded.iter().map(|(_, grades, _)| grades.rate()).collect();
-        let pairs = graded
+        let rates: Vec<f64> = prompts.iter().map(|(_, grades, _)| grades.rate()).collect();
+        let pairs = prompts
             .iter()
             .map(|(_, grades, costs)| (grades.rate(), mean(costs)));
         let pairs: Vec<(f64, f64)> = pairs.collect();

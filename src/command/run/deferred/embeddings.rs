@@ -209,12 +209,12 @@ impl Sender<'_> {
         let bound = self.reserve(body.len() as u64)?;
         self.sent += 1;
         let id = format!("{}-{}", self.name, self.sent);
-        let sent = RequestEvent::Sent {
+        let begun = RequestEvent::Sent {
             request_id: id.clone(),
             model: self.model.clone(),
             bound_usd: bound,
         };
-        note(self.inputs.log.as_deref(), sent)?;
+        note(self.inputs.log.as_deref(), begun)?;
         let limit = Duration::from_nanos(self.inputs.suite.timeouts.total_ns.0);
         let endpoint = &self.inputs.opened.endpoint;
         let result = embed(endpoint, &id, (body.to_vec(), texts), limit).await;

@@ -60,9 +60,9 @@ pub(super) fn carried_over(assert: &Node, vars: &Vars) -> Result<CarriedAssert, 
     if MODELS.contains(&plain) {
         return Err("of graders that are models, only `llm-rubric` and `similar` are".to_owned());
     }
-    let graded = GRADED_BY.iter().find(|(theirs, ..)| *theirs == plain);
-    let mut grader = graded.map(|(_, _, grader)| (*grader, None));
-    let ours = graded.map_or(plain, |(_, ours, _)| ours);
+    let carried = GRADED_BY.iter().find(|(theirs, ..)| *theirs == plain);
+    let mut grader = carried.map(|(_, _, grader)| (*grader, None));
+    let ours = carried.map_or(plain, |(_, ours, _)| ours);
     let not = if plain.len() < kind.len() { "not-" } else { "" };
     let mut keys = vec![format!("type = {}", text(&format!("{not}{ours}")))];
     for (key, node) in assert.entries() {

@@ -266,9 +266,8 @@ impl Config<'_> {
             };
             match (provider.get(own), provider.get(other)) {
                 (Some(own), _) => grader_id(own),
-                (None, Some(_)) => None,
                 (None, None) if grader == GraderKind::Judge => grader_id(provider),
-                (None, None) => None,
+                (None, _) => None,
             }
         })
     }
