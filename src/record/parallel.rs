@@ -101,7 +101,9 @@ impl Run {
             .map_err(|source| RunError::from(super::journal::file_error(&path, source)))?;
         let mut pieces = Pieces::new(file);
         let first = workers.first_mut().expect("the caller has a worker");
-        problems.iter().for_each(|_| first.add_lost_line());
+        for _ in &problems {
+            first.add_lost_line();
+        }
         each(first.output(), problems)?;
         thread::scope(|scope| {
             let lanes: Vec<ReadingLane<'_, W>> = workers

@@ -133,7 +133,9 @@ fn fold(
     let workers = workers.take(run.reading_threads()).collect();
     let mut warnings = LineWarnings::default();
     let read = run.read_samples(workers, |rows: String, problems| {
-        problems.iter().for_each(|problem| warnings.add(problem));
+        for problem in &problems {
+            warnings.add(problem);
+        }
         if let Some(out) = &mut samples_csv {
             out.write_all(rows.as_bytes())?;
         }
