@@ -23,6 +23,7 @@ mod truncated;
 
 pub(super) use holder::lock_holder;
 pub use holder::{HeldLock, LockHolder, LockWait};
+use truncated::ends_within_a_line;
 pub use truncated::{TruncatedLine, move_truncated_line};
 
 /// Maximum bytes of one line: above the longest answer that is stored, with every character escaped. A longer
@@ -393,16 +394,6 @@ fn is_deleted(file: &File) -> bool {
 fn is_deleted(_: &File) -> bool {
     // An open file cannot be deleted there.
     false
-}
-
-fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
 }
 
 /// Reads a journal record by record. A line that is no record is an error value in its place, and reading goes

@@ -8,16 +8,15 @@ use std::sync::Mutex;
 
 use hdrhistogram::Histogram;
 
-use crate::plan::Shard;
 use crate::record::{
-    Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, RunPart, Sample, empty_histogram,
-    recordable_us,
+    Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
 };
 use crate::stats::quantile::Percentile;
 use crate::suite::{Suite, Variant};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::caching::{CacheFigures, CacheFold};
+use super::delayed_ack::{delayed_ack_share, ttft_ns};
 use super::distribution::{Distribution, Estimate, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
 use super::evidence::{Evidence, locked, unlocked};
@@ -25,18 +24,12 @@ use super::figures::{CellSamples, Figures};
 use super::load::{LoadFold, LoadSummary};
 use super::means::MeanIntervals;
 use super::observation::Observation;
+use super::part_span::{PartSpan, active};
 use super::run_index::SamplePlace;
 use super::tally::{Tally, TokenKind};
 
 /// The number of characters that are stored of a name from a server (a provider, a served model).
 const NAME_CHARS: usize = 100;
-/// TTFTs of a delayed acknowledgement cluster here: the timer is 40 ms on Linux, and the actual TTFT of a
-/// nearby server adds little.
-const DELAYED_ACK_NS: std::ops::RangeInclusive<u64> = 38_000_000..=46_000_000;
-/// Minimum share of all TTFTs that counts as a cluster ...
-const DELAYED_ACK_SHARE: f64 = 0.3;
-/// ... and minimum number of TTFTs: a few cluster anywhere by chance.
-const DELAYED_ACK_FEWEST: usize = 20;
 
 /// The figures of a run.
 #[derive(Debug)]
@@ -158,34 +151,6 @@ pub struct SummaryFold {
     load: Option<LoadFold>,
     /// One part for a run in one piece.
     parts: Vec<PartSpan>,
-}
-
-/// The span of a part on the clock of the run.
-#[derive(Debug, Clone, Copy, Default)]
-struct PartSpan {
-    /// Its share of the plan, in a merged run.
-    shard: Option<Shard>,
-    start: Nanos,
-    /// Its last end so far.
-    end: Nanos,
-}
-
-impl PartSpan {
-    fn new(part: &RunPart) -> Self {
-        Self {
-            shard: part.shard,
-            start: part.start_ns,
-            end: part.start_ns,
-        }
-    }
-}
-
-/// The time for which a run was active: the sum of its parts, and of several shares the longest one's, because they go
-/// on at the same time.
-fn active(parts: &[PartSpan]) -> Nanos {
-    let shares = parts.chunk_by(|one, next| one.shard == next.shard);
-    let spans = shares.map(|share| share.iter().map(|part| part.end.since(part.start).0).sum());
-    Nanos(spans.max().unwrap_or(0))
 }
 
 /// The sums per variant that are not split by prompt.
@@ -545,23 +510,6 @@ impl VariantSummary {
             None => self.figures.counts.flag(Flag::OtherModel),
         }
     }
-}
-
-/// The TTFT of a sample, unless it is excluded from times to a first token.
-fn ttft_ns(one: &Observation) -> Option<u64> {
-    let span = one.ttft_ns.get().filter(|_| !one.excluded);
-    span.map(|span| span.0)
-}
-
-/// The share of TTFTs near 40 ms, if they form a cluster.
-fn delayed_ack_share(samples: &CellSamples<'_>) -> Option<f64> {
-    let (mut near, mut count) = (0_usize, 0_usize);
-    for ttft_ns in samples.answered().filter_map(ttft_ns) {
-        near += usize::from(DELAYED_ACK_NS.contains(&ttft_ns));
-        count += 1;
-    }
-    let share = near as f64 / count as f64;
-    (count >= DELAYED_ACK_FEWEST && share >= DELAYED_ACK_SHARE).then_some(share)
 }
 
 impl Histograms {

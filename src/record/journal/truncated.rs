@@ -4,7 +4,7 @@
 //! is on the disk elsewhere.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,17 @@ fn last_line_start(journal: &mut (impl Read + Seek), length: u64) -> io::Result<
         end = begin;
     }
     Ok(0)
+}
+
+/// Returns true if the last line of a file has no end.
+pub(super) fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 #[cfg(test)]
