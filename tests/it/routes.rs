@@ -510,17 +510,19 @@ fn a_run_goes_over_the_route_of_its_endpoint() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(content.contains("1 of 1 trials completed"), "{content}");
     let questions = server.questions();
-    let [question] = questions.as_slice() else {
-        panic!("{questions:?}")
-    };
-    let line = question.head.lines().next();
-    assert_eq!(
-        line,
-        Some("POST /v1/messages?api-version=2024-10-21 HTTP/1.1")
-    );
-    assert_eq!(question.header("anthropic-version"), Some("2023-06-01"));
-    assert_eq!(question.header("x-api-key"), Some("marker-key"));
-    assert_eq!(question.header("authorization"), None);
+    // The trial, and probes of every parameter but the seed, which the route does not have.
+    assert_eq!(questions.len(), 1 + 7, "{questions:?}");
+    for question in &questions {
+        let line = question.head.lines().next();
+        assert_eq!(
+            line,
+            Some("POST /v1/messages?api-version=2024-10-21 HTTP/1.1")
+        );
+        assert_eq!(question.header("anthropic-version"), Some("2023-06-01"));
+        assert_eq!(question.header("x-api-key"), Some("marker-key"));
+        assert_eq!(question.header("authorization"), None);
+    }
+    let question = &questions[0];
     let body: serde_json::Value = serde_json::from_str(&question.body).unwrap();
     assert_eq!(body["system"], "Be brief.");
     assert_eq!(body["max_tokens"], 7);
