@@ -43,7 +43,7 @@ pub struct TrialTiming {
 #[derive(Debug, Clone, Copy)]
 pub struct VariantTimings<'a> {
     prompts: &'a [Vec<Observation>],
-    order: &'a [TrialPlace],
+    order: &'a [TimingPlace],
 }
 
 /// The times of all trials of a run.
@@ -51,11 +51,11 @@ pub struct VariantTimings<'a> {
 pub struct RunTimings {
     evidence: Evidence,
     /// The order of the trials of each variant.
-    orders: Vec<Vec<TrialPlace>>,
+    orders: Vec<Vec<TimingPlace>>,
 }
 
 /// A trial of a variant: the index of its prompt, and its index among the prompt's.
-type TrialPlace = (u32, u32);
+type TimingPlace = (u32, u32);
 
 /// A change of level of one metric during a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,7 +86,7 @@ impl RunTimings {
 }
 
 /// The trials of these prompts in the order in which they were due.
-fn order(prompts: &[Vec<Observation>]) -> Vec<TrialPlace> {
+fn order(prompts: &[Vec<Observation>]) -> Vec<TimingPlace> {
     let of_prompt = |(prompt, observations): (u32, &Vec<Observation>)| {
         let due = (0..).zip(observations);
         let due = due.map(|(index, one)| (one.due_ns, prompt, index));
