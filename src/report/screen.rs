@@ -47,6 +47,8 @@ pub struct ResultScreen {
     pub gate: Vec<GateLine>,
     /// The facts that all variants share, and the inconclusive comparisons.
     pub notes: Vec<String>,
+    /// The meaning of the abbreviation in the headings of the table.
+    pub abbreviation: Option<&'static str>,
     /// The problems that change how the run is read.
     pub alerts: Vec<Alert>,
 }
@@ -97,7 +99,6 @@ impl ResultScreen {
         if !recommended.is_empty() && !is_graded(summary) {
             notes.push("Answer quality was not graded.".to_owned());
         }
-        notes.extend(abbreviation(&specs).map(str::to_owned));
         Self {
             heading: heading(manifest, summary),
             simulated: simulated(manifest),
@@ -107,6 +108,7 @@ impl ResultScreen {
             recommendations,
             gate: gate_lines(evaluation, &names),
             notes,
+            abbreviation: abbreviation(&specs),
             alerts: [judged, alerts(manifest, summary, &names)].concat(),
         }
     }

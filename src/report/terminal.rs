@@ -69,9 +69,10 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         let (colour, mark) = gate_mark(line.status);
         push_marked(&mut screen, style, (colour, mark), 2, &line.text);
     }
-    if !content.notes.is_empty() {
-        let notes = content.notes.join(" ");
-        push_line(&mut screen, style, "", &text::one_line(&notes));
+    let notes = content.notes.iter().map(String::as_str);
+    let notes: Vec<&str> = notes.chain(content.abbreviation).collect();
+    if !notes.is_empty() {
+        push_line(&mut screen, style, "", &text::one_line(&notes.join(" ")));
     }
     if let Some(load) = &view.load {
         push_load(&mut screen, load, style);

@@ -41,29 +41,29 @@ fn the_page_of_a_small_run() {
 
     | variant | answered | TTFT p50 | TTFT p75 | latency p50 | tok/s | output tokens | cost/request | completed |
     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–?) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (34.2–100.0) |
-    | anthropic/claude | 8/8 | 208 ms (201–215) | 212 ms (205–?) | 313 ms (306–320) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (34.2–100.0) |
+    | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (34.2–100.0) |
+    | anthropic/claude | 8/8 | 208 ms (201–215) | 212 ms (205–) | 313 ms (306–320) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (34.2–100.0) |
 
     - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; excluded samples (buffered, cold, client-limited) are not in TTFT.
     - tok/s: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
     - In brackets: 95 % intervals, percentiles (quantiles of type 8) for these prompts, means and shares for prompts like these.
-    - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
+    - An interval that is open, such as 407–, or missing: n too small for its end (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
 
     </details>
 
     <details><summary>Verdicts: Against the reference openai/gpt-5-mini</summary>
 
-    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
-    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4.
+    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI without ends, 2 prompts, 8 against 7 values. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI without ends, 2 prompts x 4.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI without ends, 2 prompts x 4.
     - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | ttft | 0.49x | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | cost | 2.50x | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | completed | 0.0 points | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
 
     - Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals. Of times: the typical ratio on the same prompt (aligned ranks), not the ratio of medians; of cost: the ratio of mean costs over prompts.
     - Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
@@ -75,13 +75,13 @@ fn the_page_of_a_small_run() {
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
-    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | ttfa | 0.49x | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | experienced_ttft | 0.49x | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | latency | 0.59x | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | ttft_tail | -16.7 points | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | inter_token_latency | 1.00x | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | output_rate | 1.00x | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | output_tokens | 1.00x | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
 
     - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
     - TTFA, experienced TTFT, latency, TTFT tail, gap, tok/s, output tokens of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
@@ -129,10 +129,10 @@ fn the_page_of_a_small_run() {
 
     | prompt | variant | answered | TTFT p50 | latency p50 | output tokens | cost/request |
     | --- | --- | ---: | ---: | ---: | ---: | ---: |
-    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms (?) | 523 ms (?) | 101 | $0.000500 |
-    | greet | anthropic/claude | 4/4 | 207 ms (?) | 312 ms (?) | 101 | $0.00125 |
-    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms (?) | 529 ms (?) | 101 | $0.000500 |
-    | sum | anthropic/claude | 4/4 | 209 ms (?) | 314 ms (?) | 101 | $0.00125 |
+    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms | 523 ms | 101 | $0.000500 |
+    | greet | anthropic/claude | 4/4 | 207 ms | 312 ms | 101 | $0.00125 |
+    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms | 529 ms | 101 | $0.000500 |
+    | sum | anthropic/claude | 4/4 | 209 ms | 314 ms | 101 | $0.00125 |
 
     </details>
 
@@ -185,8 +185,8 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     | variant | answered | TTFT p50 | TTFT p75 | latency p50 | tok/s | output tokens | cost/request | completed |
     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–?) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (34.2–100.0) |
-    | anthropic/claude | 6/8 | 206 ms (201–211) | 209 ms (203–?) | 311 ms (306–316) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (34.2–100.0) |
+    | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (34.2–100.0) |
+    | anthropic/claude | 6/8 | 206 ms (201–211) | 209 ms (203–) | 311 ms (306–316) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (34.2–100.0) |
 
     (as there: - TTFT: from sending the request to its first token, reasoni)
 
@@ -194,16 +194,16 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     (as there: <details><summary>Verdicts: Against the reference openai/gpt)
 
-    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 3. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
-    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 7 values.
+    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI without ends, 2 prompts x 3. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI without ends, 2 prompts, 6 against 7 values.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI without ends, 2 prompts, 6 against 7 values.
     - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
-    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | ttft | 0.49x | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | cost | 2.50x | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | completed | 0.0 points | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
 
     (as there: - Effects are candidate over reference (points: candidate le)
 
@@ -213,13 +213,13 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
-    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
-    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | ttft_tail | -25.0 points (?) | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
-    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
-    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | ttfa | 0.49x | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | experienced_ttft | 0.49x | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | latency | 0.59x | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | ttft_tail | -25.0 points | 95.0 % | 2 | 6 | 6 | inconclusive | inconclusive |
+    | anthropic/claude | inter_token_latency | 1.00x | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | output_rate | 1.00x | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | output_tokens | 1.00x | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
 
     - TTFA, experienced TTFT, latency, TTFT tail, gap, tok/s of anthropic/claude: 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
     - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
@@ -267,10 +267,10 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     | prompt | variant | answered | TTFT p50 | latency p50 | output tokens | cost/request |
     | --- | --- | ---: | ---: | ---: | ---: | ---: |
-    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms (?) | 523 ms (?) | 101 | $0.000500 |
-    | greet | anthropic/claude | 3/4 | 205 ms (?) | 310 ms (?) | 101 | $0.00125 |
-    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms (?) | 529 ms (?) | 101 | $0.000500 |
-    | sum | anthropic/claude | 3/4 | 207 ms (?) | 312 ms (?) | 101 | $0.00125 |
+    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms | 523 ms | 101 | $0.000500 |
+    | greet | anthropic/claude | 3/4 | 205 ms | 310 ms | 101 | $0.00125 |
+    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms | 529 ms | 101 | $0.000500 |
+    | sum | anthropic/claude | 3/4 | 207 ms | 312 ms | 101 | $0.00125 |
 
     (as there: </details>)
 

@@ -211,6 +211,7 @@ fn the_screen_of_a_failing_run_with_little_room() {
     ~ claude  cost inconclusive, TTFT inconclusive: undecided
     The same for all: tok/s 918, tokens 101. Inconclusive: TTFT,
     cost, completion of claude. Answer quality was not graded.
+    TTFT: time to the first token.
     ! claude: 1 of 7 failed (1 rate_limit)
     ! gpt-5-mini: 1 of 8 empty: reasoning used up max_tokens
     ! 1 of 14 answers excluded from TTFT (1 cold)
@@ -228,6 +229,7 @@ fn details_of_a_small_run() {
         width: 120,
     };
     insta::assert_snapshot!(read(&run, &samples).terminal_details(style), @"
+
     Figures, with 95 % intervals
     variant                        answered          TTFT p50       latency p50  tok/s  output tokens  cost/request
     openai/gpt-5-mini (reference)       8/8  424 ms (400–442)  526 ms (505–547)  918/s            101     $0.000500
@@ -235,10 +237,10 @@ fn details_of_a_small_run() {
     left out at this width: TTFT p75, completed
 
     Against the reference openai/gpt-5-mini
-    candidate         metric             effect      CI  prompts  n  n ref  verdict       in words
-    anthropic/claude  ttft            0.49x (?)  95.0 %        2  8      7  inconclusive  inconclusive
-    anthropic/claude  cost            2.50x (?)  95.0 %        2  8      8  inconclusive  inconclusive
-    anthropic/claude  completed  0.0 points (?)  95.0 %        2  8      8  inconclusive  inconclusive
+    candidate         metric         effect      CI  prompts  n  n ref  verdict       in words
+    anthropic/claude  ttft            0.49x  95.0 %        2  8      7  inconclusive  inconclusive
+    anthropic/claude  cost            2.50x  95.0 %        2  8      8  inconclusive  inconclusive
+    anthropic/claude  completed  0.0 points  95.0 %        2  8      8  inconclusive  inconclusive
     TTFT of anthropic/claude: Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ:
     0.0 % of the candidate's, 12.5 % of the reference's.
     TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
@@ -250,14 +252,14 @@ fn details_of_a_small_run() {
     These verdicts do not affect the exit code; `against_reference = true` under [gate] would make them.
 
     Exploratory, adjusted for their number (Benjamini-Hochberg); they fail nothing
-    candidate         metric                         effect      CI  prompts  n  n ref  verdict       in words
-    anthropic/claude  ttfa                        0.49x (?)  95.0 %        2  8      7  inconclusive  inconclusive
-    anthropic/claude  experienced_ttft            0.49x (?)  95.0 %        2  8      7  inconclusive  inconclusive
-    anthropic/claude  latency                     0.59x (?)  95.0 %        2  8      8  inconclusive  inconclusive
-    anthropic/claude  ttft_tail            -16.7 points (?)  95.0 %        2  8      7  inconclusive  inconclusive
-    anthropic/claude  inter_token_latency         1.00x (?)  95.0 %        2  8      8  inconclusive  inconclusive
-    anthropic/claude  output_rate                 1.00x (?)  95.0 %        2  8      8  inconclusive  inconclusive
-    anthropic/claude  output_tokens               1.00x (?)  95.0 %        2  8      8  inconclusive  inconclusive
+    candidate         metric                     effect      CI  prompts  n  n ref  verdict       in words
+    anthropic/claude  ttfa                        0.49x  95.0 %        2  8      7  inconclusive  inconclusive
+    anthropic/claude  experienced_ttft            0.49x  95.0 %        2  8      7  inconclusive  inconclusive
+    anthropic/claude  latency                     0.59x  95.0 %        2  8      8  inconclusive  inconclusive
+    anthropic/claude  ttft_tail            -16.7 points  95.0 %        2  8      7  inconclusive  inconclusive
+    anthropic/claude  inter_token_latency         1.00x  95.0 %        2  8      8  inconclusive  inconclusive
+    anthropic/claude  output_rate                 1.00x  95.0 %        2  8      8  inconclusive  inconclusive
+    anthropic/claude  output_tokens               1.00x  95.0 %        2  8      8  inconclusive  inconclusive
     TTFA, experienced TTFT, TTFT tail of anthropic/claude: Excluded samples (buffered, cold, client-limited) change the
     verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
     TTFA, experienced TTFT, latency, TTFT tail, gap, tok/s, output tokens of anthropic/claude: Prompts with values on both
@@ -276,7 +278,8 @@ fn details_of_a_small_run() {
     answered to the end, rate-limited ones left out.
     In brackets: 95 % intervals, percentiles (quantiles of type 8) for these prompts, means and shares for prompts like
     these.
-    ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
+    An interval that is open, such as 407–, or missing: n too small for its end (both ends need: p50 6, p75 13, p90 36, p95
+    72, p99 368; means two prompts).
     – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
     ");
 }
