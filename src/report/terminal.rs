@@ -227,7 +227,7 @@ fn push_caching(screen: &mut String, caching: &CachingSection, style: Style) {
     }
 }
 
-/// Renders judgements on their own. `mark`: of simulated figures; `is_verbose`: with legends, differences in answer length
+/// Renders judgements on their own. `mark`: of simulated figures; `is_verbose`: with legends, the table of answer lengths
 /// and exploratory comparisons.
 pub(super) fn verdicts(
     scope: &str,
@@ -246,12 +246,15 @@ pub(super) fn verdicts(
         push_marked(&mut screen, style, (colour, mark), 2, &switch.sentence);
     }
     push_verdicts(&mut screen, verdicts, style, is_verbose);
+    let outputs = &verdicts.outputs;
     if !is_verbose {
+        for line in &outputs.paragraphs {
+            push_line(&mut screen, style, "", &text::one_line(line));
+        }
         let more = "More: --verbose has legends and exploratory comparisons";
         push_line(&mut screen, style, DIM, more);
         return screen;
     }
-    let outputs = &verdicts.outputs;
     if outputs.is_notable() {
         push_outputs(&mut screen, outputs, style);
         for line in outputs.paragraphs.iter().chain(&outputs.hidden) {

@@ -168,7 +168,7 @@ fn an_assert_that_cannot_work_ends_the_run_before_it_begins() {
             "{ type = \"json-schema\", value = { file = \"none.json\" } }",
             "none.json",
         ),
-        ("{ type = \"similar\" }", "not supported"),
+        ("{ type = \"python\" }", "not supported"),
     ] {
         let suite = format!(
             "name = \"x\"\nmodels = [\"m\"]\n[[prompts]]\nid = \"a\"\nuser = \"b\"\nassert = [{assert}]\n"

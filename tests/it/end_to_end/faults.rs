@@ -18,6 +18,17 @@ const OUTCOMES: [(&str, &[&str]); 21] = [
             "no-done",
             "no-last-blank",
             "linger",
+            // Parameters that these requests do not have, but for the token limit.
+            "ignores-effort",
+            "ignores-format",
+            "ignores-max-tokens",
+            "ignores-seed",
+            "ignores-stop",
+            "refuses-effort",
+            "refuses-format",
+            "refuses-max-tokens",
+            "refuses-seed",
+            "refuses-stop",
             // Bytes and framing.
             "bytewise",
             "split-char",
@@ -184,7 +195,10 @@ fn fault(sample: &Value) -> &str {
 /// One sample of each of these faults, by one run or more.
 fn samples(faults: &[&str], keys: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    for faults in faults.chunks(AT_ONCE) {
+    let runs = faults.len().div_ceil(AT_ONCE);
+    for run in 0..runs {
+        // Every so many, so that each run has faults that fail.
+        let faults: Vec<&str> = faults.iter().copied().skip(run).step_by(runs).collect();
         let model = |fault: &&str| format!("openai/gpt-5-mini+{fault}");
         let models: Vec<String> = faults.iter().map(model).collect();
         let home = home(&models, keys);
