@@ -8,9 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use super::character::{Cache, PromptCacheKind, ServerCapacity};
 use super::delay::AnswerQueue;
 use super::draw::digest;
+use super::refusal::ErrorResponse;
 use super::request::{CHARS_PER_TOKEN, ChatRequest};
 use super::script::GenerationRecord;
-use super::world::{RateLimit, SimulatedModel};
+use super::world::{RateLimit, Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
 /// Distinct bodies counted: more than any suite sends, about 16 MB.
@@ -137,6 +138,31 @@ impl SimulatorState {
         }
         let queue = self.queues.entry(model.to_owned()).or_default();
         queue.enter(capacity, arrival, duration)
+    }
+
+    /// Admits a request to a model under the scenario's rate limit and budget. `arrival` on the clock of the server and by the
+    /// calendar, in milliseconds.
+    pub fn check_limits(
+        &mut self,
+        scenario: &Scenario,
+        (model, key): (&str, u64),
+        (arrival, unix_ms): (Nanos, u64),
+    ) -> Result<(), ErrorResponse> {
+        if let Some(limit) = &scenario.rate_limit
+            && let Err(wait) = self.admit(model, limit, arrival)
+        {
+            let seconds = wait.0.div_ceil(1_000_000_000);
+            return Err(ErrorResponse::rate_limited(
+                limit.retry_after,
+                seconds,
+                unix_ms,
+            ));
+        }
+        let spent = self.spent(key);
+        match scenario.budget {
+            Some(budget) if spent >= budget => Err(ErrorResponse::over_budget(spent, budget)),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the spending of a key so far.

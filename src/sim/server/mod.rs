@@ -418,22 +418,7 @@ fn write_script(
     }
     let unix_ms = shared.unix_ms(arrival);
     let admitted = shared.with_state(|state| {
-        if let Some(limit) = &scenario.rate_limit
-            && let Err(wait) = state.admit(&model.id, limit, arrival)
-        {
-            let seconds = wait.0.div_ceil(1_000_000_000);
-            return Err(ErrorResponse::rate_limited(
-                limit.retry_after,
-                seconds,
-                unix_ms,
-            ));
-        }
-        let spent = state.spent(key);
-        if let Some(budget) = scenario.budget
-            && spent >= budget
-        {
-            return Err(ErrorResponse::over_budget(spent, budget));
-        }
+        state.check_limits(scenario, (&model.id, key), (arrival, unix_ms))?;
         let ordinal = state.ordinal(request.digest);
         let cache = state.look_up(&model, request, arrival);
         Ok(Moment {
