@@ -135,7 +135,8 @@ pub struct PromptEstimate {
 }
 
 /// The basis of an expected answer length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum AnswerBasis {
     /// Past answers to the same prompt.
     SamePrompt,
@@ -172,14 +173,8 @@ pub struct Sums {
 
 impl AnswerBasis {
     /// The word that documents store.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::SamePrompt => "same_prompt",
-            Self::SameTags => "same_tags",
-            Self::OtherPrompts => "other_prompts",
-            Self::TokenLimit => "token_limit",
-            Self::Assumed => "assumed",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -18,7 +18,8 @@ use super::base::stdio::stdout;
 use super::suite::CheckDocument;
 
 /// The files and documents that have a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Shape {
     /// A suite.
     Suite,
@@ -37,6 +38,7 @@ pub enum Shape {
     /// `models show --json`.
     Model,
     /// `models diff --json`.
+    #[strum(serialize = "models-diff")]
     ModelsDiff,
     /// `runs --json`.
     Runs,
@@ -55,6 +57,7 @@ pub enum Shape {
     /// `forecast --json`.
     Forecast,
     /// `spend --json`.
+    #[strum(serialize = "spend")]
     Spent,
 }
 
@@ -82,27 +85,8 @@ impl Shape {
     ];
 
     /// Its name on the command line, and of its file under `docs/schemas/`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Suite => "suite",
-            Self::Project => "project",
-            Self::Comparison => "comparison",
-            Self::Plan => "plan",
-            Self::Verification => "verification",
-            Self::Check => "check",
-            Self::Models => "models",
-            Self::Model => "model",
-            Self::ModelsDiff => "models-diff",
-            Self::Runs => "runs",
-            Self::Prune => "prune",
-            Self::Sizes => "sizes",
-            Self::Verdicts => "verdicts",
-            Self::Accepted => "accepted",
-            Self::Trends => "trends",
-            Self::Estimate => "estimate",
-            Self::Forecast => "forecast",
-            Self::Spent => "spend",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// A description of the document.

@@ -6,8 +6,21 @@
 use serde::{Deserialize, Serialize};
 
 /// A fact that matters before comparing a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Flag {
     /// Something on the way held back the beginning of the answer, and sent it in one burst: its TTFT is not a TTFT.
     Buffered,
@@ -57,29 +70,8 @@ pub enum Flag {
 
 impl Flag {
     /// The stored word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Buffered => "buffered",
-            Self::Cold => "cold",
-            Self::Retried => "retried",
-            Self::ClientLimited => "client_limited",
-            Self::ClientPaused => "client_paused",
-            Self::Fallback => "fallback",
-            Self::OtherModel => "other_model",
-            Self::Compressed => "compressed",
-            Self::HiddenReasoning => "hidden_reasoning",
-            Self::TruncatedInReasoning => "truncated_in_reasoning",
-            Self::ThinkTags => "think_tags",
-            Self::UsageMismatch => "usage_mismatch",
-            Self::UsageImpossible => "usage_impossible",
-            Self::UsageAmbiguous => "usage_ambiguous",
-            Self::UsageUnread => "usage_unread",
-            Self::UnpricedTier => "unpriced_tier",
-            Self::ResponseCached => "response_cached",
-            Self::OwnKeyRefused => "own_key_refused",
-            Self::ProxyRetried => "proxy_retried",
-            Self::Deferred => "deferred",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Returns true if a sample with this flag is excluded from TTFT figures, with a count.

@@ -147,8 +147,21 @@ pub struct Level {
 }
 
 /// The decision about a run of a history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RunStanding {
     /// Accepted: part of the baseline that later runs are compared with.
     Accepted,
@@ -169,16 +182,8 @@ pub enum RunStanding {
 
 impl RunStanding {
     /// The stored word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::BaselineReset => "baseline_reset",
-            Self::Pending => "pending",
-            Self::Flagged => "flagged",
-            Self::Confirmed => "confirmed",
-            Self::Cleared => "cleared",
-            Self::Recovered => "recovered",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Returns true if the run is part of a baseline.

@@ -3,8 +3,21 @@
 use serde::{Deserialize, Serialize};
 
 /// The outcome of an attempt. Closed on purpose: whatever a server does is one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// A finish reason was given that means a whole answer.
     Complete,
@@ -64,8 +77,21 @@ pub enum Outcome {
 }
 
 /// The families in which failures are counted and shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FailureKind {
     /// Refused or filtered.
     Refusal,
@@ -96,16 +122,8 @@ impl FailureKind {
     ];
 
     /// The stored word, also used in column names.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Refusal => "refusal",
-            Self::RateLimit => "rate_limit",
-            Self::Timeout => "timeout",
-            Self::Server => "server",
-            Self::Connection => "connection",
-            Self::Request => "request",
-            Self::Protocol => "protocol",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -152,36 +170,8 @@ impl Outcome {
     ];
 
     /// The stored word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Length => "length",
-            Self::Ended => "ended",
-            Self::Refused => "refused",
-            Self::Filtered => "filtered",
-            Self::Cut => "cut",
-            Self::RateLimited => "rate_limited",
-            Self::Unauthorized => "unauthorized",
-            Self::PaymentRequired => "payment_required",
-            Self::Forbidden => "forbidden",
-            Self::ModelNotFound => "model_not_found",
-            Self::Rejected => "rejected",
-            Self::ServerError => "server_error",
-            Self::StreamError => "stream_error",
-            Self::Incomplete => "incomplete",
-            Self::UnknownFinish => "unknown_finish",
-            Self::Empty => "empty",
-            Self::ConnectFailed => "connect_failed",
-            Self::TlsFailed => "tls_failed",
-            Self::ConnectionLost => "connection_lost",
-            Self::TimedOutConnect => "timed_out_connect",
-            Self::TimedOutHeaders => "timed_out_headers",
-            Self::TimedOutGap => "timed_out_gap",
-            Self::TimedOutTotal => "timed_out_total",
-            Self::ProtocolError => "protocol_error",
-            Self::TooLarge => "too_large",
-            Self::Abandoned => "abandoned",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// The family of failures this belongs to; `None` for an answer, and for what was abandoned.

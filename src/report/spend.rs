@@ -14,7 +14,8 @@ use crate::record::ledger::LedgerLine;
 use crate::units::Usd;
 
 /// The grouping of sums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum GroupBy {
     /// The suite's name.
     Suite,
@@ -30,14 +31,8 @@ pub enum GroupBy {
 
 impl GroupBy {
     /// The word for the grouping, also the heading of the first column.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Suite => "suite",
-            Self::Model => "model",
-            Self::Variant => "variant",
-            Self::Day => "day",
-            Self::Project => "project",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -352,7 +352,7 @@ impl Trends {
 }
 
 /// The standing of a run, where it is about the variant of the trend.
-pub(super) const fn standing_words(point: &TrendPoint) -> &'static str {
+pub(super) fn standing_words(point: &TrendPoint) -> &'static str {
     if point.concerned {
         point.standing.word()
     } else {

@@ -80,7 +80,8 @@ pub struct AnswerPiece {
 }
 
 /// The reason why the model stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Finish {
     /// The answer is complete.
     Stop,
@@ -94,13 +95,8 @@ pub enum Finish {
 
 impl Finish {
     /// Returns the word on the wire.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Length => "length",
-            Self::ToolCalls => "tool_calls",
-            Self::ContentFilter => "content_filter",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

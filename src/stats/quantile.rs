@@ -64,7 +64,8 @@ pub fn quantile_weighted(sorted: &[(f64, f64)], q: f64) -> Option<f64> {
 }
 
 /// The percentiles that reports may show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Percentile {
     /// The median.
     P50,
@@ -110,14 +111,8 @@ impl Percentile {
     }
 
     /// `p50` for the median, also in column names.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::P50 => "p50",
-            Self::P75 => "p75",
-            Self::P90 => "p90",
-            Self::P95 => "p95",
-            Self::P99 => "p99",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// The minimum number of values for a point estimate: 1 / (1 - q).

@@ -10,7 +10,8 @@ use std::fmt;
 use crate::units::plural;
 
 /// A change between two runs that the user declares (`--changed`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum DeclaredChange {
     /// Texts of prompts: they are paired by id.
     Prompt,
@@ -27,13 +28,8 @@ impl DeclaredChange {
     pub const ALL: [Self; 4] = [Self::Prompt, Self::Model, Self::Parameters, Self::Provider];
 
     /// The word on the command line.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Prompt => "prompt",
-            Self::Model => "model",
-            Self::Parameters => "parameters",
-            Self::Provider => "provider",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -182,7 +182,8 @@ pub struct Tests {
 }
 
 /// The statistical procedure of a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Procedure {
     /// Clustered aligned ranks on logarithms, prompts as clusters.
     AlignedRanks,
@@ -204,17 +205,8 @@ pub enum Procedure {
 
 impl Procedure {
     /// The stored word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::AlignedRanks => "aligned_ranks",
-            Self::RatioOfMeans => "ratio_of_means",
-            Self::RateDifference => "rate_difference",
-            Self::UnpairedRates => "unpaired_rates",
-            Self::TailShares => "tail_shares",
-            Self::History => "history",
-            Self::HistoryOfDifference => "history_of_difference",
-            Self::Departure => "departure",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::suite::Metric;
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, RequiredSize, Verdict};
 
 /// The advice on a candidate, the one that asks most for action first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Advice {
     /// Better in at least one primary metric, and worse in none.
     Switch,
@@ -49,13 +50,8 @@ pub struct RecommendationComponent {
 
 impl Advice {
     /// The stored word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Switch => "switch",
-            Self::TradeOff => "trade_off",
-            Self::Undecided => "undecided",
-            Self::KeepReference => "keep_reference",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     fn from_components(components: &[RecommendationComponent]) -> Self {

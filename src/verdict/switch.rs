@@ -20,7 +20,8 @@ use super::interleaved::{ALL_ROUNDS, PairFindings, Scope, gate_alpha, variant_pa
 use super::judgement::{Effect, Reason, Tests};
 
 /// The outcome of the switch gate for one candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum SwitchOutcome {
     /// Every condition is met.
     Switch,
@@ -75,12 +76,8 @@ pub struct SwitchDecision {
 
 impl SwitchOutcome {
     /// The stored word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Switch => "switch",
-            Self::Undecided => "undecided",
-            Self::DoNotSwitch => "do_not_switch",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     fn from_conditions(conditions: &[SwitchCondition]) -> Self {

@@ -118,17 +118,23 @@ pub(super) fn is_excluded_from_ttft(sample: &Sample) -> bool {
 }
 
 /// A kind of token that servers count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum TokenKind {
     /// Prompt tokens, including cached ones.
+    #[strum(serialize = "prompt_tokens")]
     Prompt,
     /// Completion tokens, including reasoning.
+    #[strum(serialize = "completion_tokens")]
     Completion,
     /// Completion tokens spent on reasoning.
+    #[strum(serialize = "reasoning_tokens")]
     Reasoning,
     /// Prompt tokens read from the prompt cache.
+    #[strum(serialize = "cached_tokens")]
     Cached,
     /// Prompt tokens written to the prompt cache.
+    #[strum(serialize = "cache_write_tokens")]
     CacheWrite,
 }
 
@@ -143,14 +149,8 @@ impl TokenKind {
     ];
 
     /// The stored name, as in `usage` of a sample.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Prompt => "prompt_tokens",
-            Self::Completion => "completion_tokens",
-            Self::Reasoning => "reasoning_tokens",
-            Self::Cached => "cached_tokens",
-            Self::CacheWrite => "cache_write_tokens",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

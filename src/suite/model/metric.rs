@@ -8,9 +8,21 @@ use serde::{Deserialize, Serialize};
 
 /// A metric of answers by which two sides can be compared.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Metric {
     /// Time to first token of the answered attempt.
     Ttft,
@@ -71,20 +83,8 @@ impl Metric {
     ];
 
     /// The stored word, also the one in suites.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ttft => "ttft",
-            Self::Ttfa => "ttfa",
-            Self::ExperiencedTtft => "experienced_ttft",
-            Self::Latency => "latency",
-            Self::TtftTail => "ttft_tail",
-            Self::InterTokenLatency => "inter_token_latency",
-            Self::OutputRate => "output_rate",
-            Self::OutputTokens => "output_tokens",
-            Self::Cost => "cost",
-            Self::Completed => "completed",
-            Self::PassRate => "pass_rate",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Returns the metric with this word.

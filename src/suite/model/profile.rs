@@ -61,8 +61,11 @@ pub struct Wording {
 }
 
 /// The API routes that requests can use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Api {
     /// `/chat/completions`, which most servers have.
     #[default]
@@ -121,18 +124,15 @@ impl Api {
     ];
 
     /// Its word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Messages => "messages",
-            Self::Responses => "responses",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 
 /// The key under which the chat route takes the reasoning effort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ReasoningName {
     /// `reasoning_effort = "low"`.
     #[default]
@@ -152,12 +152,8 @@ impl ReasoningName {
     ];
 
     /// Its word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::ReasoningEffort => "reasoning_effort",
-            Self::Reasoning => "reasoning",
-            Self::ChatTemplateKwargs => "chat_template_kwargs",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

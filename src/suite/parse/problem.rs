@@ -47,8 +47,21 @@ impl fmt::Display for RowPlace {
 }
 
 /// The closed list of what can be wrong with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    JsonSchema,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Code {
     /// It is not TOML.
     Syntax,
@@ -120,20 +133,8 @@ pub struct Problems {
 
 impl Code {
     /// The stable word, for machines.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Syntax => "syntax",
-            Self::UnknownKey => "unknown_key",
-            Self::MissingKey => "missing_key",
-            Self::WrongType => "wrong_type",
-            Self::OutOfRange => "out_of_range",
-            Self::BadValue => "bad_value",
-            Self::Duplicate => "duplicate",
-            Self::Conflict => "conflict",
-            Self::TooLarge => "too_large",
-            Self::Secret => "secret",
-            Self::File => "file",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 
