@@ -76,7 +76,7 @@ pub struct Observation {
     pub visible_reasoning: bool,
     /// Reasoning was hidden, summarised or encrypted.
     pub hidden_reasoning: bool,
-    /// The provider that answered: an index into [`Evidence::providers`].
+    /// The provider that answered: an index into the providers of its `Evidence`.
     pub provider: OptionalIndex,
     /// True if the answer passed its checks; absent where nothing was graded, and of failed trials.
     pub passed: Option<bool>,
