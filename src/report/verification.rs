@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::units::{Usd, one_line};
 
+use super::figure::Figure;
+
 /// Version of the document.
 const VERSION: u32 = 1;
 
@@ -182,17 +184,22 @@ fn parameter_lines(checks: &[ParameterCheck], cost: Option<&ProbeCost>) -> Vec<S
     let cost = cost.map(|cost| {
         let most = cost
             .at_most_usd
-            .map_or_else(String::new, |most| format!(", at most ${most}"));
+            .map_or_else(String::new, |most| format!(", at most {}", money(most)));
         let unknown = match cost.unknown {
             0 => String::new(),
             unknown => format!(" and an unknown amount for {unknown} of them"),
         };
         format!(
-            "parameters were probed by {} requests for ${}{unknown}{most}",
-            cost.requests, cost.spent_usd
+            "parameters were probed by {} requests for {}{unknown}{most}",
+            cost.requests,
+            money(cost.spent_usd)
         )
     });
     lines.chain(cost).collect()
+}
+
+fn money(usd: Usd) -> String {
+    Figure::Money(usd).shown()
 }
 
 /// A request parameter that answers of a variant show to be ignored.
@@ -312,7 +319,7 @@ mod tests {
                 "b: ignored `seed` (two answers)",
                 "b: honoured `stop`, `max_tokens`",
                 "a: refused `stop`",
-                "parameters were probed by 10 requests for $0.001 and an unknown amount for 2 of them, at most $0.01",
+                "parameters were probed by 10 requests for $0.00100 and an unknown amount for 2 of them, at most $0.0100",
             ]
         );
     }

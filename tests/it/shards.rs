@@ -373,7 +373,10 @@ fn shards_that_do_not_belong_together_are_refused() {
         &other("--sim-seed 3 --repetitions 2", "2/8"),
         "digest of the suite",
     );
-    refused(&other("--sim-seed 4", "2/8"), "scenario: ");
+    refused(
+        &other("--sim-seed 4", "2/8"),
+        "scenario (`--sim-seed` makes it the same): ",
+    );
     refused(&other("--sim-seed 3", "2/7"), "number of shards: 8 and 7");
     refused(
         &other("--sim-seed 3 --environment eu", "2/8"),

@@ -11,7 +11,7 @@ use crate::engine::{FinishedTrials, RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, RequestLog, Run, Sample, Status, run_name};
-use crate::report::{IncompleteTrial, ParameterCheck, ProbeCost, VerificationDocument};
+use crate::report::{Figure, IncompleteTrial, ParameterCheck, ProbeCost, VerificationDocument};
 use crate::suite::{Suite, Variant};
 use crate::units::{Nanos, Usd, plural};
 
@@ -185,18 +185,23 @@ fn probe(
         let left = Usd(cap.limit().0 - cap.max_spent().0);
         if at_most.is_none_or(|most| most > left) {
             if !options.quiet {
-                let most =
-                    at_most.map_or_else(|| "any amount".to_owned(), |most| format!("${most}"));
+                let most = at_most.map_or_else(
+                    || "any amount".to_owned(),
+                    |most| Figure::Money(most).shown(),
+                );
+                let left = Figure::Money(left).shown();
                 writeln!(
                     stderr(),
-                    "note: no parameter is probed: the probes can cost up to {most}, and ${left} of the cap is left"
+                    "note: no parameter is probed: the probes can cost up to {most}, and {left} of the cap is left"
                 )?;
             }
             return Ok(ProbeRun::default());
         }
     }
     if !options.quiet {
-        let most = at_most.map_or_else(String::new, |most| format!(", for at most ${most}"));
+        let most = at_most.map_or_else(String::new, |most| {
+            format!(", for at most {}", Figure::Money(most).shown())
+        });
         let requests = plural(usize::try_from(requests).unwrap_or(usize::MAX), "request");
         writeln!(stderr(), "note: parameters are probed by {requests}{most}")?;
     }

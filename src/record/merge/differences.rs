@@ -52,7 +52,11 @@ pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
         &or_none(&a.key_variable),
         &or_none(&b.key_variable),
     );
-    differs("scenario", &or_none(&a.scenario), &or_none(&b.scenario));
+    differs(
+        "scenario (`--sim-seed` makes it the same)",
+        &or_none(&a.scenario),
+        &or_none(&b.scenario),
+    );
     for setting in &one.client {
         let mut others = other.client.iter();
         let same = others.find(|other| other.name == setting.name);
