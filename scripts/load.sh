@@ -15,7 +15,7 @@ if [ "$check" = memory ] && [ $# -gt 1 ]; then
 fi
 bakeoff=$(realpath "${2:-target/release/bakeoff}")
 work=$(mktemp -d)
-trap 'kill "${run:-}" "${sim:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill ${run:-} ${sim:-} 2>/dev/null || true; rm -rf "$work"' EXIT
 {
     echo 'name = "load"'
     echo 'models = ["sim/constant-20ms-1ms-4"]'
