@@ -17,6 +17,7 @@ mod history;
 mod journal;
 pub mod ledger;
 mod manifest;
+mod manifest_differences;
 mod merge;
 mod outcome;
 mod parallel;

@@ -10,7 +10,7 @@ use crate::support::program::Home;
 use crate::support::server::{Server, Then, response};
 
 const SHARDS: u32 = 8;
-/// What the sharded run of the suite has: 7 prompts, 2 models, 3 repetitions.
+/// The size of the sharded suite: 7 prompts, 2 models, 3 repetitions.
 const TRIALS: u64 = 42;
 
 fn suite(keys: &str) -> String {
@@ -57,7 +57,7 @@ fn run_shards(home: &Home, flags: &str, indices: impl IntoIterator<Item = u32>) 
     }
 }
 
-/// What a sample says of its trial, whichever process sent it.
+/// The fields of a sample that are its trial's, whichever process sent it.
 fn key(sample: &Value) -> Value {
     json!([
         sample["trial"],
@@ -373,10 +373,7 @@ fn shards_that_do_not_belong_together_are_refused() {
         &other("--sim-seed 3 --repetitions 2", "2/8"),
         "digest of the suite",
     );
-    refused(
-        &other("--sim-seed 4", "2/8"),
-        "scenario (`--sim-seed` makes it the same): ",
-    );
+    refused(&other("--sim-seed 4", "2/8"), "scenario: ");
     refused(&other("--sim-seed 3", "2/7"), "number of shards: 8 and 7");
     refused(
         &other("--sim-seed 3 --environment eu", "2/8"),

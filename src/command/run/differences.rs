@@ -23,35 +23,16 @@ pub(super) fn differences(stored: &Manifest, job: &Job, opened: &OpenEndpoint) -
     if version(&stored.tool) != version(TOOL) {
         differs("version", &stored.tool, TOOL);
     }
-    differs(
-        "record format",
-        &stored.version.to_string(),
-        &now.version.to_string(),
-    );
     let suite = serde_json::to_vec(&stored.suite).expect("a suite is always JSON");
     differs(
         "suite in the manifest",
         &stored.suite_digest,
         &digest(&suite),
     );
-    differs("order of the plan", &stored.plan_digest, &now.plan_digest);
-    differs("endpoint", &stored.endpoint.name, &now.endpoint.name);
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
-    let (was, is) = (&stored.endpoint, &now.endpoint);
-    differs("base URL", &or_none(&was.base_url), &or_none(&is.base_url));
-    differs(
-        "variable of the key",
-        &or_none(&was.key_variable),
-        &or_none(&is.key_variable),
+    let settings = stored.differences(&now).into_iter();
+    found.extend(
+        settings.map(|one| format!("{}: was {}, is {}", one.setting, one.first, one.second)),
     );
-    differs("scenario", &or_none(&was.scenario), &or_none(&is.scenario));
-    for setting in &now.client {
-        let before = stored.client.iter();
-        let before = before.filter(|before| before.name == setting.name);
-        let before = before.map(|before| before.value.as_str()).next();
-        let name = format!("client setting `{}`", setting.name);
-        differs(&name, before.unwrap_or("none"), &setting.value);
-    }
     found.extend(price_differences(stored, &now));
     found
 }

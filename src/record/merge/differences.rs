@@ -20,11 +20,6 @@ pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
         count.to_string()
     };
     differs("version", &one.tool, &other.tool);
-    differs(
-        "record format",
-        &one.version.to_string(),
-        &other.version.to_string(),
-    );
     differs("number of shards", &count(one), &count(other));
     differs("suite", &one.suite.name, &other.suite.name);
     differs(
@@ -37,41 +32,26 @@ pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
         &suite_digest(one),
         &suite_digest(other),
     );
-    differs("order of the plan", &one.plan_digest, &other.plan_digest);
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     differs(
         "environment",
         &or_none(&one.environment),
         &or_none(&other.environment),
     );
-    let (a, b) = (&one.endpoint, &other.endpoint);
-    differs("endpoint", &a.name, &b.name);
-    differs("base URL", &or_none(&a.base_url), &or_none(&b.base_url));
-    differs(
-        "variable of the key",
-        &or_none(&a.key_variable),
-        &or_none(&b.key_variable),
-    );
-    differs(
-        "scenario (`--sim-seed` makes it the same)",
-        &or_none(&a.scenario),
-        &or_none(&b.scenario),
-    );
-    for setting in &one.client {
-        let mut others = other.client.iter();
-        let same = others.find(|other| other.name == setting.name);
-        let value = same.map_or("none", |same| same.value.as_str());
-        differs(
-            &format!("client setting `{}`", setting.name),
-            &setting.value,
-            value,
-        );
-    }
     differs(
         "number of client settings",
         &one.client.len().to_string(),
         &other.client.len().to_string(),
     );
+    for setting in one.differences(other) {
+        found.push(format!(
+            "{}: {} and {}",
+            setting.setting, setting.first, setting.second
+        ));
+        if setting.setting == "scenario" {
+            found.push("run every shard with the same `--sim-seed`".to_owned());
+        }
+    }
     let prices = |manifest: &Manifest| {
         let prices = manifest.prices.as_ref();
         prices.map_or_else(Vec::new, |prices| prices.models.clone())
