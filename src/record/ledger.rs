@@ -200,7 +200,7 @@ impl Spending {
         model.requests += 1;
         match spent {
             Some(spent) => model.spent_usd = sum(model.spent_usd, spent),
-            None => model.unknown += u64::from(!is_rejected(outcome)),
+            None => model.unknown += u64::from(!outcome.is_rejected()),
         }
     }
 
@@ -273,20 +273,6 @@ impl Spending {
         let key = (model.clone(), variant.clone());
         self.0.entry(key).or_insert_with(new)
     }
-}
-
-/// Returns true for the outcomes of [`Outcome::costs_nothing`] that are certain without the status.
-fn is_rejected(outcome: Outcome) -> bool {
-    outcome.costs_nothing(None)
-        || matches!(
-            outcome,
-            Outcome::RateLimited
-                | Outcome::Unauthorized
-                | Outcome::PaymentRequired
-                | Outcome::Forbidden
-                | Outcome::ModelNotFound
-                | Outcome::Rejected
-        )
 }
 
 /// Adds a reported cost to a sum that is absent until a cost is reported.

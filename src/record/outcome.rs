@@ -138,6 +138,20 @@ impl Outcome {
         }
     }
 
+    /// Returns true for the outcomes of [`Outcome::costs_nothing`] that are certain without the status.
+    pub fn is_rejected(self) -> bool {
+        self.costs_nothing(None)
+            || matches!(
+                self,
+                Self::RateLimited
+                    | Self::Unauthorized
+                    | Self::PaymentRequired
+                    | Self::Forbidden
+                    | Self::ModelNotFound
+                    | Self::Rejected
+            )
+    }
+
     /// Every outcome.
     pub const ALL: [Self; 27] = [
         Self::Complete,

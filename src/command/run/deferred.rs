@@ -6,6 +6,7 @@
 mod embeddings;
 mod exec;
 mod judge;
+mod verdict_cache;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write as _;

@@ -10,10 +10,7 @@ use crate::catalog::is_above_limit;
 use crate::engine::unsupported_parameters;
 use crate::record::{ErrorReport, Outcome, Sample};
 use crate::report::{ParameterCheck, ParameterVerdict};
-use crate::suite::{
-    Asserts, CacheMode, Message, Parameters, Prompt, ReasoningEffort, Reuse, Role, Suite, Variant,
-    Wording,
-};
+use crate::suite::{Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Variant, Wording};
 
 /// The token limit whose effect is observed: the smallest that every maker accepts (`OpenAI`'s Responses route refuses less).
 const SMALL_LIMIT: u64 = 16;
@@ -135,42 +132,21 @@ pub(super) fn probe_suite(
         })
         .collect();
     let prompts = probes().into_iter().enumerate();
-    let prompts = prompts.map(|(index, probe)| Prompt {
-        id: format!("{}-{index}", probe.parameter),
-        system: None,
-        messages: vec![Message::text(Role::User, probe.text)],
-        weight: 1.0,
-        tags: Vec::new(),
-        metadata: serde_json::Map::new(),
-        parameters: probe.parameters,
-        asserts: Asserts::default(),
-        pass_threshold: None,
+    let prompts = prompts.map(|(index, probe)| {
+        let id = format!("{}-{index}", probe.parameter);
+        Prompt {
+            parameters: probe.parameters,
+            ..Prompt::new(id, vec![Message::text(Role::User, probe.text)])
+        }
     });
-    let probes = Suite {
-        description: None,
-        reference: variants
-            .first()
-            .map_or_else(String::new, |first| first.label.clone()),
-        variants,
-        repetitions: 1,
-        warmup: 0,
-        keep_answers: true,
-        max_cost: None,
-        gate: None,
-        cache: CacheMode::AsIs,
-        reuse: Reuse::default(),
-        system: None,
-        parameters: Parameters {
-            max_tokens: Some(LIMIT),
-            max_tokens_name: suite.parameters.max_tokens_name,
-            provider_options: suite.parameters.provider_options.clone(),
-            extra: suite.parameters.extra.clone(),
-            ..Parameters::default()
-        },
-        judge: None,
-        prompts: prompts.collect(),
-        ..suite.clone()
+    let parameters = Parameters {
+        max_tokens: Some(LIMIT),
+        max_tokens_name: suite.parameters.max_tokens_name,
+        provider_options: suite.parameters.provider_options.clone(),
+        extra: suite.parameters.extra.clone(),
+        ..Parameters::default()
     };
+    let probes = suite.with_own_requests(variants, parameters, prompts.collect());
     let is_expressible = |parameter: &str| {
         let of_parameter = |prompt: &&Prompt| parameter_of(&prompt.id) == Some(parameter);
         let prompts = probes
@@ -213,7 +189,7 @@ fn parameter_of(prompt: &str) -> Option<&'static str> {
     PARAMETERS.into_iter().find(|parameter| *parameter == name)
 }
 
-/// What the answers to the probes show of each parameter, by variant in this order; `absent` are those that were not sent.
+/// Returns the verdict of the probes on each parameter, by variant in this order; `absent` are those that were not sent.
 pub(super) fn check_parameters(
     variants: &[Variant],
     absent: &[&'static str],

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::super::requests::{RequestHistory, TakenLog};
 use super::super::{JournalError, Run, Sample};
-use super::{Spending, is_rejected};
+use super::Spending;
 use crate::units::{ModelId, Usd};
 
 /// The cost of a run by its records.
@@ -71,7 +71,7 @@ impl RecordedCost {
                     cost.spending.add_untimed(&model, None, outcome, spent);
                     match spent {
                         Some(spent) if !outcome.is_whole() => OpenCost::UpToBound(spent),
-                        None if !is_rejected(outcome) => OpenCost::UpToBound(Usd::ZERO),
+                        None if !outcome.is_rejected() => OpenCost::UpToBound(Usd::ZERO),
                         Some(_) | None => OpenCost::Known,
                     }
                 }

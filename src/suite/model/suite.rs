@@ -330,7 +330,55 @@ pub struct Timeouts {
     pub total_ns: Nanos,
 }
 
+impl Prompt {
+    /// Creates a prompt of these turns, with nothing else of its own.
+    pub fn new(id: String, messages: Vec<Message>) -> Self {
+        Self {
+            id,
+            system: None,
+            messages,
+            weight: 1.0,
+            tags: Vec::new(),
+            metadata: Map::new(),
+            parameters: Parameters::default(),
+            asserts: Asserts::default(),
+            pass_threshold: None,
+        }
+    }
+}
+
 impl Suite {
+    /// The suite of requests that the program sends for itself, once each, to the same endpoint under the same deadlines: no
+    /// warm-up, load, gate, cap, grading, system text or parameter of this suite applies to them. The first variant is the reference.
+    #[must_use]
+    pub fn with_own_requests(
+        &self,
+        variants: Vec<Variant>,
+        parameters: Parameters,
+        prompts: Vec<Prompt>,
+    ) -> Self {
+        let reference = variants.first();
+        Self {
+            description: None,
+            reference: reference.map_or_else(String::new, |first| first.label.clone()),
+            variants,
+            repetitions: 1,
+            warmup: 0,
+            keep_answers: true,
+            load: None,
+            max_cost: None,
+            gate: None,
+            cache: CacheMode::AsIs,
+            reuse: Reuse::default(),
+            system: None,
+            parameters,
+            judge: None,
+            embedding_model: None,
+            prompts,
+            ..self.clone()
+        }
+    }
+
     /// The models of its variants, in their order.
     pub fn models(&self) -> impl Iterator<Item = &ModelId> {
         self.variants.iter().map(|variant| &variant.model)

@@ -12,12 +12,11 @@ use crate::catalog::{Catalog, TokenCounts, UnboundedCost, cost, max_input_cost};
 use crate::gateway::embeddings::{EmbeddingsError, EmbeddingsReply, MAX_TEXTS, body, embed};
 use crate::grade::{SimilarityRequest, cosine_similarity};
 use crate::record::ledger::Spending;
-use crate::record::{Judging, Outcome, RequestEvent, RequestLog, StoredVerdict};
+use crate::record::{Judging, Outcome, RequestEvent, RequestLog};
 use crate::units::{ModelId, Usd, digest};
 
-use super::DeferredInputs;
+use super::{DeferredInputs, verdict_cache};
 use crate::command::base::failure::Failure;
-use crate::command::base::model_list::cache_folder;
 use crate::command::base::runtime::{interrupted, random_number, runtime};
 
 /// Wait before the second attempt of a request; it doubles with each further one.
@@ -37,7 +36,7 @@ pub(super) struct EmbeddingsRun {
     pub(super) interrupted: bool,
 }
 
-/// What is left of a limit.
+/// The rest of a limit; `None` without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RemainingBudget(Option<Usd>);
 
@@ -87,7 +86,11 @@ pub(super) fn compare(
         return Ok(EmbeddingsRun::default());
     };
     let base_url = inputs.opened.record.base_url.as_deref();
-    let known = cached(base_url, model, requests);
+    let name = |request: &SimilarityRequest, base_url: &str| key(request, base_url, model);
+    let known = verdict_cache::read(base_url, requests, name).into_iter();
+    let known: BTreeMap<_, f64> = known
+        .map(|(request, (score, _))| (request, score))
+        .collect();
     let new: Vec<&SimilarityRequest> = requests
         .iter()
         .filter(|one| !known.contains_key(*one))
@@ -131,7 +134,9 @@ pub(super) fn compare(
         run.similarities
             .extend(similarity(request, &vectors).map(|found| ((*request).clone(), found)));
     }
-    store(base_url, model, &run.similarities);
+    let found = run.similarities.iter();
+    let found = found.map(|(request, score)| (request, *score, ""));
+    verdict_cache::append(base_url, found, name);
     run.embeddings = Some(Judging {
         verdicts: (run.similarities.len() + known.len()) as u64,
         cached: known.len() as u64,
@@ -274,7 +279,7 @@ impl Sender<'_> {
         self.run
             .spending
             .add_untimed(self.model, None, outcome, spent);
-        let is_free = spent.is_none() && is_rejected(outcome);
+        let is_free = spent.is_none() && outcome.is_rejected();
         self.unknown += u64::from(spent.is_none() && !is_free);
         let Some(bound) = bound else {
             return;
@@ -285,20 +290,6 @@ impl Sender<'_> {
             None => self.run.reserved = Usd(self.run.reserved.0 + bound.0),
         }
     }
-}
-
-/// Returns true if the request was certainly not billed.
-fn is_rejected(outcome: Outcome) -> bool {
-    matches!(
-        outcome,
-        Outcome::ConnectFailed
-            | Outcome::RateLimited
-            | Outcome::Unauthorized
-            | Outcome::PaymentRequired
-            | Outcome::Forbidden
-            | Outcome::ModelNotFound
-            | Outcome::Rejected
-    )
 }
 
 /// Returns true if another attempt makes sense.
@@ -325,40 +316,6 @@ fn note(log: Option<&RequestLog>, event: RequestEvent) -> Result<(), String> {
 fn key(request: &SimilarityRequest, base_url: &str, model: &ModelId) -> String {
     let request = (base_url, "similar", model, request);
     digest(&serde_json::to_vec(&request).unwrap_or_default())
-}
-
-/// The similarities that earlier runs found. Those of the simulator are invented and are not kept.
-fn cached(
-    base_url: Option<&str>,
-    model: &ModelId,
-    requests: &BTreeSet<SimilarityRequest>,
-) -> BTreeMap<SimilarityRequest, f64> {
-    let (Some(base_url), Some(folder)) = (base_url, cache_folder()) else {
-        return BTreeMap::new();
-    };
-    let stored = StoredVerdict::read_all(&folder);
-    let found = requests.iter().filter_map(|request| {
-        let (score, _) = stored.get(&key(request, base_url, model))?;
-        Some((request.clone(), *score))
-    });
-    found.collect()
-}
-
-/// Keeps similarities for later runs; a cache that cannot be written costs money and no result.
-fn store(base_url: Option<&str>, model: &ModelId, found: &BTreeMap<SimilarityRequest, f64>) {
-    let (Some(base_url), Some(folder)) = (base_url, cache_folder()) else {
-        return;
-    };
-    if found.is_empty() {
-        return;
-    }
-    let verdicts = found.iter().map(|(request, score)| StoredVerdict {
-        version: StoredVerdict::VERSION,
-        request: key(request, base_url, model),
-        score: *score,
-        reason: String::new(),
-    });
-    let _ = StoredVerdict::append_all(&folder, &verdicts.collect::<Vec<_>>());
 }
 
 #[cfg(test)]

@@ -3,15 +3,15 @@
 //! Owns that run's suite and the reading of its answers. Must not know which sample a verdict belongs to. Invariants: a
 //! request that was judged before is not sent; what is sent counts against the cap of the run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::engine::{FinishedTrials, RunEnd, RunEvent};
 use crate::grade::{JudgeRequest, read_verdict};
 use crate::record::ledger::Spending;
-use crate::record::{Judging, RequestEvent, RequestLog, Sample, StoredVerdict};
-use crate::suite::{Asserts, CacheMode, Message, Parameters, Prompt, Reuse, Suite, Variant};
+use crate::record::{Judging, RequestEvent, RequestLog, Sample};
+use crate::suite::{Message, Parameters, Prompt, Role, Suite, Variant};
 use crate::units::{Nanos, Usd, digest};
 
 use super::super::cost_cap::{CostLimit, build_cap};
@@ -19,10 +19,11 @@ use super::super::job::{EarlierParts, Job};
 use super::super::progress::{Progress, ProgressMode};
 use super::super::provider_prices;
 use super::super::session::Session;
+use super::verdict_cache;
 use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::failure::Failure;
 use crate::command::base::grader_cost::REPEAT_EVERY;
-use crate::command::base::model_list::{CachePolicy, cache_folder};
+use crate::command::base::model_list::CachePolicy;
 use crate::command::base::runtime::random_number;
 use crate::command::base::stdio::stderr;
 
@@ -49,39 +50,20 @@ pub(super) struct JudgeRun {
 /// The suite of a judge's run: a prompt for each request, in an order by the seed of the suite.
 pub(super) fn suite_of(suite: &Suite, judge: &Variant, requests: &[JudgeRequest]) -> Suite {
     let prompts = requests.iter().enumerate();
-    let prompts = prompts.map(|(index, request)| Prompt {
-        id: index.to_string(),
-        system: Some(request.system.clone()),
-        messages: vec![Message::text(crate::suite::Role::User, &*request.text)],
-        weight: 1.0,
-        tags: Vec::new(),
-        metadata: serde_json::Map::new(),
-        parameters: Parameters::default(),
-        asserts: Asserts::default(),
-        pass_threshold: None,
+    let prompts = prompts.map(|(index, request)| {
+        let messages = vec![Message::text(Role::User, &*request.text)];
+        Prompt {
+            system: Some(request.system.clone()),
+            ..Prompt::new(index.to_string(), messages)
+        }
     });
+    let parameters = Parameters {
+        max_tokens: Some(MAX_TOKENS),
+        ..Parameters::default()
+    };
     Suite {
-        description: None,
-        variants: vec![judge.clone()],
-        reference: judge.label.clone(),
-        repetitions: 1,
-        warmup: 0,
         stream: false,
-        keep_answers: true,
-        load: None,
-        max_cost: None,
-        gate: None,
-        cache: CacheMode::AsIs,
-        reuse: Reuse::default(),
-        system: None,
-        parameters: Parameters {
-            max_tokens: Some(MAX_TOKENS),
-            ..Parameters::default()
-        },
-        judge: None,
-        embedding_model: None,
-        prompts: prompts.collect(),
-        ..suite.clone()
+        ..suite.with_own_requests(vec![judge.clone()], parameters, prompts.collect())
     }
 }
 
@@ -117,21 +99,15 @@ fn key(request: &JudgeRequest, base_url: &str, judge: &Variant) -> String {
     digest(&serde_json::to_vec(&request).unwrap_or_default())
 }
 
-/// The verdicts of earlier runs on these requests. The verdicts of the simulator are invented and are not kept.
+/// The verdicts of earlier runs on these requests.
 pub(super) fn cached(
     base_url: Option<&str>,
     judge: &Variant,
     requests: &[JudgeRequest],
 ) -> BTreeMap<JudgeRequest, (f64, String)> {
-    let (Some(base_url), Some(folder)) = (base_url, cache_folder()) else {
-        return BTreeMap::new();
-    };
-    let stored: HashMap<String, (f64, String)> = StoredVerdict::read_all(&folder);
-    let found = requests.iter().filter_map(|request| {
-        let verdict = stored.get(&key(request, base_url, judge))?;
-        Some((request.clone(), verdict.clone()))
-    });
-    found.collect()
+    verdict_cache::read(base_url, requests, |request, base_url| {
+        key(request, base_url, judge)
+    })
 }
 
 /// The requests among those with a verdict that are sent a second time: a tenth, at most [`MAX_REPEATS`].
@@ -203,7 +179,12 @@ pub(super) fn send(
     let known = job.spent_before().0 + sent.spending.total().0;
     let most = job.cap.as_ref().map_or(Usd::ZERO, |cap| cap.max_spent());
     sent.reserved = Usd(most.0 - known).max(Usd::ZERO);
-    store(opened.record.base_url.as_deref(), judge, &sent);
+    let verdicts = sent.verdicts.iter();
+    let verdicts = verdicts.map(|(request, (score, reason))| (request, *score, reason.as_str()));
+    let base_url = opened.record.base_url.as_deref();
+    verdict_cache::append(base_url, verdicts, |request, base_url| {
+        key(request, base_url, judge)
+    });
     let spending = sent.spending.clone().into_models();
     let unknown = spending.iter().map(|model| model.unknown).sum();
     sent.judging = Some(Judging {
@@ -243,21 +224,4 @@ fn verdict(sample: &Sample) -> Result<(f64, String), String> {
         ));
     }
     read_verdict(sample.answer.as_deref().unwrap_or_default())
-}
-
-/// Keeps verdicts for later runs; a cache that cannot be written costs money and no result.
-fn store(base_url: Option<&str>, judge: &Variant, sent: &JudgeRun) {
-    let (Some(base_url), Some(folder)) = (base_url, cache_folder()) else {
-        return;
-    };
-    let verdicts = sent.verdicts.iter();
-    let verdicts: Vec<_> = verdicts
-        .map(|(request, (score, reason))| StoredVerdict {
-            version: StoredVerdict::VERSION,
-            request: key(request, base_url, judge),
-            score: *score,
-            reason: reason.clone(),
-        })
-        .collect();
-    let _ = StoredVerdict::append_all(&folder, &verdicts);
 }
