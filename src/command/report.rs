@@ -67,7 +67,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             read(&run, &manifest, out)?;
         }
         Some(format) => {
-            let report = read_with_texts(&run, &manifest, io::sink(), texts)?;
+            let report = read_with_texts(&run, &manifest, None::<io::Sink>, texts)?;
             print(&report, format, out)?;
         }
     }

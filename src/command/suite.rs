@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::report::suite_check::{self, SuiteCheck};
+use crate::report::suite_check;
 use crate::report::{grader_lines, history_power};
 use crate::suite::{ProblemDocument, Suite, needs_toml_1_1};
 use crate::units::plural;
-use crate::verdict::{Lint, TYPICAL_NOISE, power};
+use crate::verdict::{Lint, Power, TYPICAL_NOISE, power};
 
 use super::base::boundary::Reach;
 use super::base::endpoint::read_scenario;
@@ -25,6 +25,15 @@ use super::base::model_list::ModelListState;
 use super::base::preflight::{Facts, Preflight};
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, exposed, worst_case};
+
+/// The result of checking a suite without problems.
+#[derive(Debug)]
+struct SuiteCheck {
+    /// Detectable changes, cost and assumptions: one sentence each.
+    findings: Vec<String>,
+    /// Likely problems, one sentence each.
+    warnings: Vec<String>,
+}
 
 /// Version of the JSON that this verb prints.
 const VERSION: u32 = 2;
@@ -154,22 +163,29 @@ fn foreseen(suite: &Suite, text: &str, history: Option<&Path>) -> Result<SuiteCh
     // The endpoint is not known for certain, so none is contacted.
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
-    let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
+    let mut findings = suite_check::findings(suite, &power, &cost, &catalog.source().date);
     let graders = graders_before_runs(suite, &catalog);
-    found.findings.extend(grader_lines(&graders));
-    found.warnings = warnings(suite, text, &catalog)?;
+    findings.extend(grader_lines(&graders));
     if let Some(path) = history {
         let accepted = accepted(&open_for_suite(path, &suite.name)?);
         let file = path.display().to_string();
         let line = history_power::history_line(suite, &power, &file, accepted);
-        found.findings.insert(0, line);
+        findings.insert(0, line);
     }
-    Ok(found)
+    Ok(SuiteCheck {
+        findings,
+        warnings: warnings(suite, text, &catalog, &power)?,
+    })
 }
 
 /// The likely problems of a suite, as far as they are known without a request. `catalog`: the list to use where the
 /// endpoint's own is not known.
-fn warnings(suite: &Suite, text: &str, catalog: &Catalog) -> Result<Vec<String>, Failure> {
+fn warnings(
+    suite: &Suite,
+    text: &str,
+    catalog: &Catalog,
+    power: &Power,
+) -> Result<Vec<String>, Failure> {
     let profile = files::project(None)?.resolve(&suite.endpoint).ok();
     let simulated = profile
         .as_ref()
@@ -183,7 +199,7 @@ fn warnings(suite: &Suite, text: &str, catalog: &Catalog) -> Result<Vec<String>,
         catalog: listed.as_ref().unwrap_or(catalog),
         scenario: scenario.as_ref().map(|(scenario, _)| scenario),
     };
-    let mut preflight = Preflight::new(suite, facts);
+    let mut preflight = Preflight::new(suite, facts, power);
     if let Some((line, what)) = needs_toml_1_1(text) {
         preflight.push(Lint::NewToml { line, what });
     }

@@ -61,17 +61,8 @@ pub struct Sizing<'a> {
     pub prices_date: String,
 }
 
-/// The result of checking a suite without problems.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SuiteCheck {
-    /// Detectable changes, cost and assumptions: one sentence each.
-    pub findings: Vec<String>,
-    /// Likely problems, one sentence each.
-    pub warnings: Vec<String>,
-}
-
-/// Returns the lines that `suite check` prints below its first line, for a suite without problems.
-pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) -> SuiteCheck {
+/// Returns the changes that a suite without problems can detect, its cost and what both assume: one sentence each.
+pub fn findings(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(power.interleaved.as_ref().map(detectable_changes));
     if let Some(change) = power.against_history {
@@ -97,10 +88,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
     if power.interleaved.is_some() || power.against_history.is_some() {
         lines.push(format!("counted with {} (typical)", noise(power.noise)));
     }
-    SuiteCheck {
-        findings: lines,
-        warnings: Vec::new(),
-    }
+    lines
 }
 
 fn detectable_changes(found: &DetectableChanges) -> String {

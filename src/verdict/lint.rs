@@ -32,7 +32,7 @@ pub enum Lint {
     NewToml {
         /// The line, from 1.
         line: usize,
-        /// What it has, in words.
+        /// The part of the syntax, in words.
         what: &'static str,
     },
 }
@@ -203,6 +203,20 @@ pub fn lint_unlisted<'m>(
     lints.collect()
 }
 
+/// Returns a lint for each of `models`, which the simulated gateway does not play.
+pub fn lint_unplayed<'m>(models: impl IntoIterator<Item = &'m ModelId>) -> Vec<ModelLint> {
+    let mut models = models.into_iter().peekable();
+    if models.peek().is_none() {
+        return Vec::new();
+    }
+    let list = Catalog::snapshot();
+    let lints = models.map(|model| ModelLint::Unplayed {
+        model: model.clone(),
+        nearest: owned(list.nearest(model.as_str(), MAX_SUGGESTIONS)),
+    });
+    lints.collect()
+}
+
 impl ModelLint {
     /// Creates the lint of a model that the list of an endpoint does not have.
     pub fn unlisted(model: &ModelId, list: &Catalog, endpoint: &str) -> Self {
@@ -212,14 +226,6 @@ impl ModelLint {
             list_date: list.source().date.clone(),
             moved: owned(list.moved(model.as_str())),
             nearest: owned(list.nearest(model.as_str(), MAX_SUGGESTIONS)),
-        }
-    }
-
-    /// Creates the lint of a model that the simulated gateway does not play.
-    pub fn unplayed(model: &ModelId) -> Self {
-        Self::Unplayed {
-            model: model.clone(),
-            nearest: owned(Catalog::snapshot().nearest(model.as_str(), MAX_SUGGESTIONS)),
         }
     }
 }

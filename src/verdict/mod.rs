@@ -75,7 +75,7 @@ pub use judgement::{
 };
 pub use limit_abort::hopeless_limit;
 pub use limit_values::{LimitValue, LimitedQuantity};
-pub use lint::{GateLint, Lint, ModelLint, RequestLint, lint_suite, lint_unlisted};
+pub use lint::{GateLint, Lint, ModelLint, RequestLint, lint_suite, lint_unlisted, lint_unplayed};
 pub use load::{
     Attainment, AttainmentStatus, Capacity, LoadFold, LoadSummary, StageFigures, StageSummary,
 };

@@ -204,7 +204,7 @@ user = "Hello?"
 
     #[test]
     fn graders_are_paid_for_each_answer_that_they_grade() {
-        // Two models, five repetitions, one of two prompts: ten verdicts, of which one is asked for twice.
+        // Two models, five repetitions, one of two prompts: ten verdicts, of which one is requested twice.
         let catalog = Catalog::snapshot();
         let found = graders_before_runs(&parse_suite(SUITE).unwrap(), &catalog);
         let [judge, embedding] = found.as_slice() else {

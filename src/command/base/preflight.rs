@@ -16,7 +16,7 @@ use crate::report::{lint_sentence, retirement_line};
 use crate::sim::Scenario;
 use crate::suite::{Profile, Suite};
 use crate::units::ModelId;
-use crate::verdict::{Lint, ModelLint, TYPICAL_NOISE, lint_suite, lint_unlisted, power};
+use crate::verdict::{Lint, ModelLint, Power, lint_suite, lint_unlisted, lint_unplayed};
 
 /// The likely problems of a suite at its endpoint: of its models, its requests and its gate.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(in crate::command) struct Preflight {
     list_date: String,
 }
 
-/// What a preflight is checked against.
+/// The facts that a preflight checks against.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::command) struct Facts<'a> {
     /// The suite's endpoint, if it is known.
@@ -41,11 +41,10 @@ pub(in crate::command) struct Facts<'a> {
 }
 
 impl Preflight {
-    /// Checks a suite; nothing is sent.
-    pub(in crate::command) fn new(suite: &Suite, facts: Facts<'_>) -> Self {
+    /// Checks a suite of this power; nothing is sent.
+    pub(in crate::command) fn new(suite: &Suite, facts: Facts<'_>, power: &Power) -> Self {
         let mut lints = models(suite, facts);
-        let power = power(suite, TYPICAL_NOISE);
-        lints.extend(lint_suite(suite, facts.catalog, &power));
+        lints.extend(lint_suite(suite, facts.catalog, power));
         Self {
             lints,
             list_date: facts.catalog.source().date.clone(),
@@ -126,7 +125,7 @@ pub(in crate::command) fn unplayed<'m>(
     let missing = models
         .into_iter()
         .filter(|id| scenario.model(faultless(id)).is_none());
-    missing.map(ModelLint::unplayed).collect()
+    lint_unplayed(missing)
 }
 
 /// The expected duration of a run, as a line for standard error.

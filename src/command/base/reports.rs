@@ -80,7 +80,7 @@ pub(in crate::command) fn make_files_with_texts<'m>(
 ) -> Result<Report<'m>, Failure> {
     let mut made = None;
     run.write(SAMPLES_CSV, |file| {
-        made = Some(read_with_texts(run, manifest, file, texts));
+        made = Some(read_with_texts(run, manifest, Some(file), texts));
         Ok(())
     })?;
     let report = made.expect("the file was filled, or an error was returned")?;
@@ -141,18 +141,21 @@ pub(in crate::command) fn read<'m>(
     manifest: &'m Manifest,
     samples_csv: impl Write,
 ) -> Result<Report<'m>, Failure> {
-    read_with_texts(run, manifest, samples_csv, PageTexts::None)
+    read_with_texts(run, manifest, Some(samples_csv), PageTexts::None)
 }
 
 /// The same, with the texts that the page holds.
 pub(in crate::command) fn read_with_texts<'m>(
     run: &Run,
     manifest: &'m Manifest,
-    samples_csv: impl Write,
+    samples_csv: Option<impl Write>,
     texts: PageTexts,
 ) -> Result<Report<'m>, Failure> {
     let past = past(run, manifest)?;
-    let folded = samples::read_with_rows(run, manifest, samples_csv)?;
+    let folded = match samples_csv {
+        Some(out) => samples::read_with_rows(run, manifest, out)?,
+        None => samples::read(run, manifest)?,
+    };
     let report = Report::from_folded(manifest, folded, past.as_ref());
     Ok(match texts {
         PageTexts::None => report,

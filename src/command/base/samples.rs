@@ -80,7 +80,7 @@ impl Iterator for SampleReader {
     }
 }
 
-/// Folds samples, and makes their rows of `samples.csv` where they are asked for.
+/// Folds samples, and makes their rows of `samples.csv` where they are needed.
 struct FoldWorker<'f> {
     fold: SampleFold<'f>,
     rows: Option<SampleRows>,

@@ -323,7 +323,7 @@ impl Job {
         notes.map(|note| format!("note: {note}")).collect()
     }
 
-    /// What the suite is checked against before anything is sent.
+    /// The facts that the suite is checked against before anything is sent.
     pub(super) fn facts<'a>(&'a self, scenario: Option<&'a Scenario>) -> Facts<'a> {
         Facts {
             profile: Some(&self.resolved.profile),

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use crate::record::ledger::Spending;
 use crate::record::{Run, run_name, shard_run_name};
 use crate::units::Nanos;
+use crate::verdict::{TYPICAL_NOISE, power};
 
 use super::base::endpoint::{self, OpenEndpoint, read_scenario};
 use super::base::exit;
@@ -101,7 +102,8 @@ fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
     let simulated = profile.base_url.is_none();
     let scenario = simulated.then(|| read_scenario(options.scenario.as_deref()));
     let scenario = scenario.transpose()?.map(|(scenario, _)| scenario);
-    let mut preflight = Preflight::new(suite, job.facts(scenario.as_ref()));
+    let power = power(suite, TYPICAL_NOISE);
+    let mut preflight = Preflight::new(suite, job.facts(scenario.as_ref()), &power);
     // A verification checks that every model answers: no verdict is needed.
     if options.mode == Mode::Verify {
         preflight = preflight.without_verdicts();
