@@ -74,7 +74,7 @@ pub fn open_named(path: &Path) -> io::Result<File> {
 /// The path that names standard input, as most tools spell it.
 pub const STANDARD_INPUT: &str = "-";
 
-/// Whether standard input was opened: what it held is not there a second time.
+/// True once standard input was opened: its contents are not there a second time.
 static STANDARD_INPUT_IS_READ: AtomicBool = AtomicBool::new(false);
 
 #[cfg(unix)]

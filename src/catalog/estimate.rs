@@ -60,7 +60,7 @@ pub struct EstimateInputs<'a> {
     pub suite: &'a Suite,
     /// Digests of the prompts, in the suite's order.
     pub prompt_digests: &'a [String],
-    /// How often each prompt is sent to each variant, in the suite's order.
+    /// Requests to each variant for each prompt, in the suite's order.
     pub repetitions: &'a [u32],
     /// The catalog, own prices included.
     pub catalog: &'a Catalog,

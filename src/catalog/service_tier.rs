@@ -1,4 +1,4 @@
-//! Service tiers: requests that are served sooner or later than usual, at prices of their own.
+//! Service tiers: requests that are served faster or slower than usual, at prices of their own.
 //!
 //! Owns the words of tiers and their price lists. Must not know which tier an answer was served in. Invariant: a tier without
 //! a price list that can be read in full has none, and never that of the standard tier.

@@ -25,7 +25,7 @@ pub(super) struct SlotStart {
     pub(super) throttled: Option<Nanos>,
 }
 
-/// When a slot should have started.
+/// The instant at which a slot should have started.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SlotDue {
     /// The instant that a load planned for it.

@@ -291,7 +291,7 @@ fn a_service_tier_with_known_prices_is_priced() {
 
 #[test]
 fn parts_of_other_models_are_paid_at_their_own_price() {
-    // Anthropic's iterations: a fallback wrote the answer, an advisor was asked, the context was compacted.
+    // Anthropic's iterations: a fallback wrote the answer, an advisor was called, the context was compacted.
     let body = |iterations: &str| {
         format!(
             r#"{{"type":"message","content":[{{"type":"text","text":"Moin!"}}],"stop_reason":"end_turn",

@@ -68,7 +68,7 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
     chunk
 }
 
-/// The word that says why an answer ended: the gateway's, unless it stands for another one of the provider that tells less well of
+/// The finish reason of an answer: the gateway's, unless it stands for another word of the provider that says less well of
 /// the answer. `LiteLLM` maps every word that it does not know to `stop`, so that an unknown one counts; `OpenRouter` maps on purpose.
 fn finish_word<'a>(
     reason: Cow<'a, str>,

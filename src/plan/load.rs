@@ -102,7 +102,7 @@ impl LoadPlan {
 }
 
 /// Writes the number of requests of each closed loop of the suite's load into it, and sets the repetitions so that the
-/// plan is long enough: from then on the load no longer depends on the repetitions that the suite asked for.
+/// plan is long enough: from then on the load no longer depends on the repetitions of the suite.
 pub fn fix_load(suite: &mut Suite) {
     let (Some(plan), Some(prompts)) = (
         LoadPlan::new(suite),

@@ -160,7 +160,7 @@ impl Plan {
         self.shard.map_or(whole, |shard| shard.slots_of(whole))
     }
 
-    /// How often each prompt is sent to each variant in the first `rounds` rounds, in the suite's order.
+    /// Returns the requests to each variant for each prompt in the first `rounds` rounds, in the suite's order.
     pub fn prompt_repetitions(&self, rounds: u32) -> Vec<u32> {
         if self.shard.is_none() {
             let prompts = self.prompts.max(1) as u64;

@@ -106,7 +106,7 @@ pub struct Judging {
     pub repeats: Option<JudgeRepeats>,
 }
 
-/// Verdicts that a judge was asked for twice: how many answers passed by both, by one, by neither.
+/// Verdicts that were requested from a judge twice: how many answers passed by both, by one, by neither.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgeRepeats {
     /// Passed twice.

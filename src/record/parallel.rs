@@ -22,7 +22,7 @@ const MAX_THREADS: usize = 8;
 /// Pieces that one thread has been given, and that were not handed on.
 const PIECES_AHEAD: usize = 2;
 
-/// What one thread does with samples.
+/// The work of one thread on samples.
 pub trait SampleWorker: Send {
     /// Its output for one piece of the journal.
     type Output: Send;
@@ -52,7 +52,7 @@ struct Piece {
     lines_before: u64,
 }
 
-/// What was made of a piece.
+/// The result of a piece.
 struct ReadPiece<O> {
     output: O,
     problems: Vec<JournalError>,

@@ -383,7 +383,7 @@ impl Run {
         Ok((self.standing_if_resumed()?, amendments, problems))
     }
 
-    /// Which sample counts for each trial; `None` for a run in one piece, where all of them do.
+    /// The sample that counts for each trial; `None` for a run in one piece, where all of them do.
     fn standing_if_resumed(&self) -> Result<Option<StandingSamples>, RunError> {
         let is_resumed = self
             .manifest()

@@ -119,7 +119,7 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
 struct LoadDocument<'a> {
     /// One row for each stage and variant; FORMAT.md defines each name, under `load.csv`.
     stages: RowsDocument<'a>,
-    /// What each model takes, in sentences.
+    /// The load that each model takes, in sentences.
     finding: &'a [String],
 }
 

@@ -25,7 +25,7 @@ const LATE: Nanos = Nanos::from_millis(50);
 pub struct LoadSection {
     /// One row per stage and variant.
     pub table: FigureTable,
-    /// What each model takes, and what is wrong with the load.
+    /// The load that each model takes, and the problems of the load.
     pub sentences: Vec<String>,
     /// The legend.
     pub legend: Vec<String>,
@@ -147,7 +147,7 @@ const fn word(status: AttainmentStatus) -> &'static str {
     }
 }
 
-/// What a report says of one variant.
+/// The sentences on one variant.
 fn sentences(load: &LoadSummary, variant: usize, capacity: &Capacity) -> Vec<String> {
     let label = &capacity.label;
     let mut sentences = Vec::new();

@@ -74,7 +74,7 @@ pub(super) const fn metric_words(metric: Metric) -> [&'static str; 3] {
         Metric::OutputRate => ["higher tok/s", "lower tok/s", "tok/s"],
         Metric::OutputTokens => ["fewer output tokens", "more output tokens", "output tokens"],
         Metric::Cost => ["costs less", "costs more", "cost"],
-        Metric::Completed => ["completes more", "completes fewer", "completion"],
+        Metric::Completed => ["completes more", "completes fewer", "completed share"],
         Metric::PassRate => ["higher pass rate", "lower pass rate", "pass rate"],
     }
 }

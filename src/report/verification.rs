@@ -28,27 +28,27 @@ pub struct VerificationDocument {
     incomplete: Vec<IncompleteTrial>,
     /// Request parameters that the suite's own answers show to be ignored.
     ignored: Vec<IgnoredParameter>,
-    /// What probes show of request parameters, for each variant that answered a trial.
+    /// The results of probes of request parameters, for each variant that answered a trial.
     parameters: Vec<ParameterCheck>,
     /// The probes and their cost; absent if none was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     probes: Option<ProbeCost>,
 }
 
-/// What probes show of one request parameter.
+/// The result of the probes of one request parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ParameterCheck {
     /// Label of the variant.
     pub variant: String,
     /// Name of the parameter in the suite.
     pub parameter: &'static str,
-    /// What the route makes of it.
+    /// The verdict on the route.
     pub verdict: ParameterVerdict,
     /// The evidence, or the reason why there is none.
     pub detail: String,
 }
 
-/// What a route makes of a request parameter.
+/// A verdict on a route and a request parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParameterVerdict {
@@ -80,7 +80,7 @@ pub struct ProbeCost {
     pub at_most_usd: Option<Usd>,
 }
 
-/// How a probe shows what a route makes of a parameter, for the documents.
+/// The rule by which a probe comes to each verdict, for the documents.
 #[derive(Debug, Clone, Copy)]
 pub struct ProbeRule {
     /// Name of the parameter in the suite.

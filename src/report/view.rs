@@ -346,7 +346,7 @@ fn judge(judging: &Judging) -> String {
             .kappa
             .map_or_else(String::new, |kappa| format!(" (kappa {kappa:.2})"));
         format!(
-            "; asked twice, it agreed with itself on {} of {}{kappa}",
+            "; judged twice, it agreed with itself on {} of {}{kappa}",
             Figure::from_option(Some(found.agreed), Figure::Share).shown(),
             plural(found.answers, "verdict")
         )

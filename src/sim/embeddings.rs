@@ -55,7 +55,7 @@ impl EmbeddingsRequest {
     /// Reads a request's body.
     ///
     /// # Errors
-    /// What is wrong with it, and the parameter.
+    /// The problem, and the parameter.
     pub fn from_body(body: &[u8]) -> Result<Self, (String, &'static str)> {
         let wire: EmbeddingsBody =
             serde_json::from_slice(body).map_err(|error| (error.to_string(), "input"))?;

@@ -218,7 +218,7 @@ impl Providers {
     }
 }
 
-/// What a fold holds besides observations.
+/// The parts of a fold that are no observations.
 struct FoldParts {
     digests: Vec<String>,
     providers: Vec<String>,

@@ -108,7 +108,7 @@ fn an_answer_that_shows_nothing_gives_no_verdict() {
 }
 
 #[test]
-fn other_routes_are_asked_what_they_can_express() {
+fn other_routes_are_probed_as_far_as_they_can_express() {
     // The Messages route has no seed, the Responses route no stop either.
     for (api, absent) in [
         ("messages", &["seed"][..]),

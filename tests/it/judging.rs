@@ -140,7 +140,7 @@ fn a_judge_grades_after_the_run_and_is_paid_once() {
 
 #[test]
 fn an_answer_without_a_verdict_has_no_grade_and_ends_in_an_exit_code() {
-    // Prose around a verdict may quote one that the answer asked for.
+    // Prose around a verdict may quote one that the answer suggested.
     let gateway = gateway(&JUDGE.replace(
         "{\\\"reason\\\": \\\"does not\\\"",
         "As you wish: {\\\"reason\\\": \\\"ok\\\"",
@@ -358,7 +358,7 @@ fn embeddings_that_do_not_come_leave_answers_ungraded() {
 }
 
 #[test]
-fn a_judge_is_asked_twice_for_a_tenth_of_its_verdicts() {
+fn a_tenth_of_a_judges_verdicts_is_requested_twice() {
     // Forty rubrics; the judge draws each verdict anew, so that it contradicts itself as often as chance says.
     let scripted = r#"
 [[answers]]
@@ -408,7 +408,7 @@ right_share = 0.5
     assert_eq!(spending(&home, "anthropic/claude-haiku-4.5").unwrap().0, 44);
     let report = home.read("reports/judged/latest/report.md");
     assert!(
-        report.contains("asked twice, it agreed with itself on "),
+        report.contains("judged twice, it agreed with itself on "),
         "{report}"
     );
 }

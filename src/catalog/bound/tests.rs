@@ -428,7 +428,7 @@ fn a_service_tier_with_prices_is_bounded_and_one_without_is_refused() {
 
 #[test]
 fn a_route_that_ignores_token_limits_is_bounded_by_what_its_model_can_write() {
-    // A limit that is not honoured bounds nothing: 100 tokens were asked for, and 5,000 can come.
+    // A limit that is not honoured bounds nothing: 100 tokens were requested, and 5,000 can come.
     let of = |more: serde_json::Value, offers: Option<&Offers>| {
         let mut entry =
             json!({ "id": MODEL, "pricing": { "input": "0.000001", "output": "0.000002" } });

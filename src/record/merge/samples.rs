@@ -130,7 +130,7 @@ impl<'s> ShareReader<'s> {
 pub(super) struct SampleWriter {
     pub(super) journal: JournalWriter<Sample>,
     batch: Vec<Sample>,
-    /// Whether each trial of the plan has ended.
+    /// True for each trial of the plan that has ended.
     ended: Vec<bool>,
     /// The first instant after all samples and parts so far.
     pub(super) next_free: Nanos,

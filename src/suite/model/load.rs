@@ -110,7 +110,7 @@ impl ArrivalProcess {
 /// An objective: a share of all requests that meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Slo {
-    /// What is limited.
+    /// The limited quantity.
     pub metric: SloMetric,
     /// The share of requests that must meet the limit, between 0 and 1.
     pub share: f64,

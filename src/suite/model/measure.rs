@@ -334,7 +334,7 @@ impl TrialCount {
         COUNTS[self as usize].1
     }
 
-    /// Which trials it counts.
+    /// The trials that it counts.
     pub const fn noun(self) -> &'static str {
         COUNTS[self as usize].2
     }

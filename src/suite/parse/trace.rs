@@ -59,7 +59,7 @@ impl TraceUnit {
     }
 }
 
-/// What a suite says about its trace.
+/// The keys of a suite about its trace.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TraceOptions {
     pub(super) unit: Option<TraceUnit>,
@@ -126,7 +126,7 @@ pub(super) fn trace(
     }
 }
 
-/// What is wrong with a trace, and the line.
+/// The problem of a trace, and the line.
 #[derive(Debug, PartialEq, Eq)]
 struct TraceProblem {
     line: usize,

@@ -96,7 +96,7 @@ pub struct SuiteFile {
     pub timeouts: Option<TimeoutsTable>,
     /// Rules by which a run passes or fails.
     pub gate: Option<GateTable>,
-    /// When requests are sent, and the objectives of each. Default: the plan, `concurrency` slots at once.
+    /// The instants of requests, and the objectives of each. Default: the plan, `concurrency` slots at once.
     pub load: Option<LoadTable>,
     /// Request parameters of every prompt and variant; what is absent is not sent.
     pub parameters: Option<ParametersTable>,

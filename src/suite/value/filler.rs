@@ -1,6 +1,6 @@
 //! Text of a stated length in tokens, for prompts that are made and not written.
 //!
-//! Owns the words. Must not know what is asked with them. Invariant: the same seed gives the same text; a text of n tokens
+//! Owns the words. Must not know their use. Invariant: the same seed gives the same text; a text of n tokens
 //! has n words, each of which is one token for the tokenizers `o200k_base` and `cl100k_base` (checked with `gpt-tokenizer`
 //! 4.0.0), and about one for others.
 

@@ -88,11 +88,11 @@ pub struct Attainment {
     pub requests: u64,
     /// 95 % interval of the share.
     pub interval: Interval,
-    /// Whether the required share is met.
+    /// The status of the required share.
     pub status: AttainmentStatus,
 }
 
-/// Whether an objective is met.
+/// The status of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttainmentStatus {
     /// The whole interval is at or above the required share.
@@ -115,7 +115,7 @@ pub struct Capacity {
 }
 
 impl StageFigures {
-    /// Whether all objectives are met: the worst of them. `None` without objectives.
+    /// Returns the status of all objectives: the worst of them. `None` without objectives.
     pub fn status(&self) -> Option<AttainmentStatus> {
         let statuses = self.attainments.iter().map(|one| one.status);
         statuses.max_by_key(|status| *status as u8)
@@ -229,7 +229,7 @@ fn met_up_to(stages: &[StageSummary], variant: usize) -> Option<usize> {
     stages.iter().take_while(is_met).count().checked_sub(1)
 }
 
-/// Whether a request met an objective: it was answered, and within its limit.
+/// Returns true if a request met an objective: it was answered, and within its limit.
 fn meets(slo: &Slo, sample: &Sample) -> bool {
     if !sample.outcome.answered() {
         return false;

@@ -13,7 +13,7 @@ pub(crate) struct Verb {
     pub(crate) help: String,
 }
 
-/// Every verb, in the order of the help; the program itself first, with an empty name. It is asked once.
+/// Every verb, in the order of the help; the program itself first, with an empty name. The program is run once for it.
 pub(crate) fn verbs() -> &'static [Verb] {
     static VERBS: OnceLock<Vec<Verb>> = OnceLock::new();
     VERBS.get_or_init(|| {

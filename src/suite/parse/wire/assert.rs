@@ -28,7 +28,7 @@ pub struct AssertTable {
     /// Words of an n-gram of `rouge-n`.
     #[schemars(range(min = 1, max = limits::ASSERT_NGRAM), extend("default" = 1))]
     pub n: Option<usize>,
-    /// What a right answer is, for the `judge`.
+    /// The conditions of a right answer, for the `judge`.
     #[schemars(length(min = 1, max = limits::ASSERT_VALUE_BYTES))]
     pub rubric: Option<String>,
     /// Program and arguments of `exec`: reads the sample as JSON, prints a score. Runs with `--allow-exec` alone.
