@@ -102,7 +102,7 @@ fn compare_grading() {
 
 /// The errors of TTFT and of the last token of a run, ns.
 fn measure(folder: &Path, asserts: &str) -> (Vec<f64>, Vec<f64>) {
-    let trace = folder.join("truth.jsonl");
+    let trace = folder.join("trace.jsonl");
     let (simulator, url) = start_simulator(&trace);
     let samples = run(folder, &url, asserts);
     interrupt(simulator);

@@ -102,7 +102,7 @@ fn main() -> ExitCode {
         },
     ];
     println!(
-        "| world | runs | counted | seen | goal | median length of a run |\n| --- | ---: | --- | ---: | --- | ---: |"
+        "| scenario | runs | counted | seen | goal | median length of a run |\n| --- | ---: | --- | ---: | --- | ---: |"
     );
     let mut all_reached = true;
     for (place, case) in cases.iter().enumerate() {
@@ -137,13 +137,13 @@ fn main() -> ExitCode {
 }
 
 /// Makes one run and its judgement; returns true if the counted event occurred.
-fn run(case: &GateCase, folder: &Path, salt: usize) -> bool {
-    let (suite, scenario) = (folder.join("suite.toml"), folder.join("world.toml"));
+fn run(case: &GateCase, folder: &Path, sim_seed: usize) -> bool {
+    let (suite, scenario) = (folder.join("suite.toml"), folder.join("scenario.toml"));
     std::fs::write(&suite, suite_text()).expect("the suite is written");
-    std::fs::write(&scenario, scenario_text(case)).expect("the world is written");
+    std::fs::write(&scenario, scenario_text(case)).expect("the scenario is written");
     let runs = folder.join("runs");
     let run_output = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
-        .args(["run", "--quiet", "--sim-seed", &salt.to_string()])
+        .args(["run", "--quiet", "--sim-seed", &sim_seed.to_string()])
         .arg(&suite)
         .arg("--scenario")
         .arg(&scenario)

@@ -29,12 +29,12 @@ id = "b"
 user = "How?"
 SUITE
 trials=160
-cat > world.toml <<'WORLD'
+cat > scenario.toml <<'SCENARIO'
 [default]
 ttft = { median_ms = 6, sigma = 0.2 }
 gap = { median_ms = 1, sigma = 0.2 }
 tokens = { median = 12, sigma = 0.3 }
-WORLD
+SCENARIO
 
 fail() {
     echo "FAILED: $1"
@@ -49,7 +49,7 @@ mounted() {
 }
 call() {
     code=0
-    TMPDIR=$work/tmp BAKEOFF_CACHE_DIR=$work/cache "$bakeoff" "$@" --scenario world.toml >out 2>err || code=$?
+    TMPDIR=$work/tmp BAKEOFF_CACHE_DIR=$work/cache "$bakeoff" "$@" --scenario scenario.toml >out 2>err || code=$?
 }
 run() {
     call run suite.toml --sim-seed 1 --output runs

@@ -73,13 +73,13 @@ within 60 idle || fail "the node did not come up"
 
 cd "$work/runs"
 PATH=$work/bin:$PATH
-export PATH BAKEOFF_SIM_SEED=1 BAKEOFF_SCENARIO="$work/runs/world.toml"
-cat > world.toml <<'WORLD'
+export PATH BAKEOFF_SIM_SEED=1 BAKEOFF_SCENARIO="$work/runs/scenario.toml"
+cat > scenario.toml <<'SCENARIO'
 [default]
 ttft = { median_ms = 150, sigma = 0.2 }
 gap = { median_ms = 5, sigma = 0.2 }
 tokens = { median = 12, sigma = 0.3 }
-WORLD
+SCENARIO
 cat > suite.toml <<'SUITE'
 name = "array"
 models = ["anthropic/claude-haiku-4.5", "openai/gpt-6-luna"]

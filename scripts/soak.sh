@@ -19,7 +19,7 @@ share=$(echo "$faults" | awk 'END { print 0.5 / NR }')
     echo 'gap = { median_ms = 10, sigma = 0.3 }'
     echo 'tokens = { median = 60, sigma = 0.5 }'
     echo "faults = { $(echo "$faults" | awk -v share="$share" '{ printf "%s\"%s\" = %s", separator, $1, share; separator = ", " }') }"
-} > "$work/world.toml"
+} > "$work/scenario.toml"
 {
     echo 'name = "soak"'
     echo 'models = ["openai/gpt-4.1-nano", "openai/gpt-5-mini", "openai/gpt-4o-mini"]'
@@ -33,7 +33,7 @@ share=$(echo "$faults" | awk 'END { print 0.5 / NR }')
     done
 } > "$work/suite.toml"
 
-"$bakeoff" sim --scenario "$work/world.toml" --port 0 > "$work/sim.out" 2>&1 &
+"$bakeoff" sim --scenario "$work/scenario.toml" --port 0 > "$work/sim.out" 2>&1 &
 sim=$!
 until grep -q 'http://' "$work/sim.out"; do sleep 1; done
 url=$(sed -n 's/.*\(http:[^ ]*\).*/\1/p' "$work/sim.out")
@@ -56,11 +56,11 @@ tail -n +"$((samples / 10 + 1))" "$work/rss" > "$work/judged"
 quarter=$((samples * 9 / 40))
 median() { sort -n | awk '{ rss[NR] = $1 } END { printf "%.1f", rss[int((NR + 1) / 2)] / 1024 }'; }
 echo "RSS in MiB, medians of the first and the last quarter: $(head -n "$quarter" "$work/judged" | median), $(tail -n "$quarter" "$work/judged" | median)"
-sort -n "$work/judged" | awk -v trials="$trials" -v failed="$failed" -v wanted="$((samples - samples / 10))" '
+sort -n "$work/judged" | awk -v trials="$trials" -v failed="$failed" -v expected="$((samples - samples / 10))" '
     { rss[NR] = $1 }
     END {
         median = rss[int((NR + 1) / 2)]
         printf "%d trials, %d of them not complete; RSS of %d samples in MiB: min %.1f, median %.1f, max %.1f\n",
             trials, failed, NR, rss[1] / 1024, median / 1024, rss[NR] / 1024
-        if (NR < wanted || rss[1] < median * 0.9 || rss[NR] > median * 1.1) { print "FAILED"; exit 1 }
+        if (NR < expected || rss[1] < median * 0.9 || rss[NR] > median * 1.1) { print "FAILED"; exit 1 }
     }'

@@ -8,7 +8,7 @@ use bakeoff::stats::quantile::quantile_f64;
 use bakeoff::stats::quantile_interval::{for_prompts_like_these, for_these_prompts};
 use bakeoff::stats::rates::{Passes, paired_difference, rate};
 
-use crate::world::{NoiseProfile, NoiseSource, TYPICAL, levels};
+use crate::simulated_runs::{NoiseProfile, NoiseSource, TYPICAL, levels};
 use crate::{ShareLimit, experiments, percent, share};
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;

@@ -6,9 +6,11 @@ use bakeoff::verdict::{
     Judgement, PastRuns, Verdict, compare_runs, compare_with_history, pair_runs,
 };
 
-use super::condenser::Condenser;
+use super::history_writer::HistoryWriter;
+use super::simulated_runs::{
+    CALM, NoiseProfile, NoiseSource, RunDesign, RunSide, TYPICAL, levels, run,
+};
 use super::tables::strict;
-use super::world::{CALM, NoiseProfile, NoiseSource, RunDesign, RunSide, TYPICAL, levels, run};
 use super::{ShareLimit, experiments, percent, share};
 
 /// The models of a suite; the second is the one that changes.
@@ -135,7 +137,7 @@ fn one_day(row: &DayRow, mut noise: NoiseSource) -> DayResult {
     let prompts = row.design.prompts;
     let labels = &MODELS[..row.models];
     let levels = levels(row.profile, prompts, &mut noise);
-    let condenser = Condenser::new(labels, row.design);
+    let writer = HistoryWriter::new(labels, row.design);
     let mut one = |number: usize, shift: f64, changed: Option<f64>| {
         let side = |(place, label): (usize, &'static str), noise: &mut NoiseSource| match changed {
             Some(ratio) if place == 1 => RunSide::other(label, prompts, ratio, noise),
@@ -152,7 +154,7 @@ fn one_day(row: &DayRow, mut noise: NoiseSource) -> DayResult {
             &mut noise,
         );
         let hours = i64::try_from(number).expect("few runs") * 7 * 24;
-        condenser.condense(number, hours, &evidence)
+        writer.to_history_run(number, hours, &evidence)
     };
     let accepted: Vec<HistoryRun> = (0..row.past).map(|number| one(number, 0.0, None)).collect();
     let shift = row.ratio.map_or(0.0, |_| SLOW_DAY.ln());
@@ -215,14 +217,14 @@ pub(crate) fn wholes(count: u64) -> bool {
         let results = experiments(count, |experiment| {
             let mut noise = NoiseSource::from_experiment(number, experiment);
             let levels = levels(TYPICAL, design.prompts, &mut noise);
-            let condenser = Condenser::new(&["a"], design);
+            let writer = HistoryWriter::new(&["a"], design);
             let runs: Vec<HistoryRun> = (0..=past)
                 .map(|number| {
                     let level = noise.normal(days);
                     let side = [RunSide::plain("a", design.prompts)];
                     let evidence = run((TYPICAL, design), &levels, &side, level, &mut noise);
                     let hours = i64::try_from(number).expect("few runs") * 7 * 24;
-                    condenser.condense(number, hours, &evidence)
+                    writer.to_history_run(number, hours, &evidence)
                 })
                 .collect();
             let (today, accepted) = runs.split_last().expect("there are runs");

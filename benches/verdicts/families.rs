@@ -5,7 +5,7 @@ use bakeoff::suite::{Bounds, Gate, Metric};
 use bakeoff::units::Usd;
 use bakeoff::verdict::{Evidence, Verdict, compare_interleaved};
 
-use crate::world::{NoiseSource, ROUGH, RunDesign, RunSide, TYPICAL, levels, run};
+use crate::simulated_runs::{NoiseSource, ROUGH, RunDesign, RunSide, TYPICAL, levels, run};
 use crate::{ShareLimit, experiments, percent, share};
 
 const LABELS: [&str; 4] = ["a", "b", "c", "d"];

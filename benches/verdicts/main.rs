@@ -9,16 +9,16 @@
     reason = "a benchmark's figures go to standard output"
 )]
 
-mod condenser;
 mod coverage;
 mod days;
 mod families;
+mod history_writer;
 #[path = "../made/mod.rs"]
 mod made;
 mod naive;
+mod simulated_runs;
 mod speed;
 mod tables;
-mod world;
 mod years;
 
 use std::process::ExitCode;
@@ -104,7 +104,7 @@ fn mornings(count: u64) -> bool {
          limit | mornings a year that said they could not judge |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    let design = world::RunDesign {
+    let design = simulated_runs::RunDesign {
         prompts: 20,
         repetitions: 10,
     };
@@ -125,7 +125,7 @@ fn mornings(count: u64) -> bool {
     let mut all_hold = true;
     for (number, (name, recipe, limit, alarms_max)) in (700_u64..).zip(recipes) {
         let results = experiments(count, |experiment| {
-            let noise = world::NoiseSource::from_experiment(number, experiment);
+            let noise = simulated_runs::NoiseSource::from_experiment(number, experiment);
             years::year(recipe, design, years::DAYS, noise)
         });
         let within = |mornings: usize| {

@@ -6,7 +6,7 @@ use bakeoff::suite::Gate;
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::{Evidence, Observation, VariantEvidence, compare_interleaved};
 
-use crate::world::{NoiseSource, TYPICAL, answer, levels, prompts};
+use crate::simulated_runs::{NoiseSource, TYPICAL, answer, levels, prompts};
 
 const VARIANTS: usize = 4;
 

@@ -8,7 +8,7 @@ use bakeoff::verdict::{
 };
 
 use crate::naive::{NaiveResults, pooled, rules};
-use crate::world::{
+use crate::simulated_runs::{
     CACHE, CALM, NoiseProfile, NoiseSource, ROUGH, RunDesign, RunSide, STICKY, TYPICAL, levels, run,
 };
 use crate::{ShareLimit, experiments, percent, share};
@@ -239,15 +239,15 @@ fn stopped((row, looks): (&TableRow, &InterimLooks), mut noise: NoiseSource) -> 
     let is_in = |round: &u32| {
         sequential_state(&evidence, "a", &gate, looks, *round).all_decided || *round == rounds
     };
-    let looked = looks.rounds().iter().copied();
-    let used = looked.clone().find(is_in).unwrap_or(rounds);
+    let look_rounds = looks.rounds().iter().copied();
+    let used = look_rounds.clone().find(is_in).unwrap_or(rounds);
     let final_verdict = |done| {
         let judgement = compare_sequential(&evidence, "a", &gate, looks, done);
         let mut all = judgement.comparisons.into_iter();
         let ttft = all.find(|one| one.metric == Metric::Ttft);
         ttft.expect("TTFT is primary").verdict
     };
-    let peeked = looked.into_iter().any(|round| {
+    let peeked = look_rounds.into_iter().any(|round| {
         let mut part = evidence.clone();
         for observed in part.variants.iter_mut().flat_map(|v| &mut v.prompts) {
             observed.retain(|one| one.round <= round);

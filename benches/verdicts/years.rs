@@ -11,8 +11,8 @@ use bakeoff::verdict::{
     primary_verdicts,
 };
 
-use super::condenser::Condenser;
-use super::world::{NoiseProfile, NoiseSource, RunDesign, RunSide, TYPICAL, levels, run};
+use super::history_writer::HistoryWriter;
+use super::simulated_runs::{NoiseProfile, NoiseSource, RunDesign, RunSide, TYPICAL, levels, run};
 
 /// Working days of a year, and of a month.
 pub(crate) const DAYS: usize = 252;
@@ -72,7 +72,7 @@ pub(crate) fn year(recipe: Recipe, design: RunDesign, days: usize, mut noise: No
     let profile: NoiseProfile = TYPICAL;
     let labels = recipe.labels();
     let gate = gate();
-    let condenser = Condenser::new(labels, design);
+    let writer = HistoryWriter::new(labels, design);
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -112,7 +112,7 @@ pub(crate) fn year(recipe: Recipe, design: RunDesign, days: usize, mut noise: No
         let evidence = run((profile, design), &prompt_levels, &sides, level, &mut noise);
         let number = i64::try_from(day).expect("a year has few days");
         let hours = number / 5 * WEEK_HOURS + number % 5 * DAY_HOURS;
-        let mut today = condenser.condense(day, hours, &evidence);
+        let mut today = writer.to_history_run(day, hours, &evidence);
         rename_prompts(&mut today, day / MONTH);
         let failed = judge_morning(recipe, &evidence, &today, &gate, &mut past, &mut result);
         if failed && is_slow {

@@ -328,7 +328,7 @@ impl PriceBound {
         };
         let completion = match (self.has_ignored_limit, self.max_answer) {
             (false, _) => limit,
-            (true, Some(most)) => most.max(limit),
+            (true, Some(max)) => max.max(limit),
             (true, None) => return Err(UnboundedCost::IgnoredLimit { model: model() }),
         };
         let tier = requested_service_tier(request.parameters);
@@ -401,9 +401,9 @@ impl PriceBound {
         let tiers = lists.flat_map(TokenPrices::tiers);
         let reached = tiers.filter(|tier| tier.from_prompt_tokens <= prompt);
         let costs = reached.map(|tier| {
-            let most = highest_input(&tier.rates, is_stated, unlisted)?
+            let max = highest_input(&tier.rates, is_stated, unlisted)?
                 .max(self.long_write.unwrap_or(Usd::ZERO));
-            let input = most.times(prompt)?;
+            let input = max.times(prompt)?;
             input.plus(tier.rates.output?.times(completion)?)
         });
         costs.collect::<Option<Vec<_>>>()?.into_iter().max()
@@ -491,8 +491,8 @@ pub fn max_input_cost(
     let rates = lists.flat_map(TokenPrices::tiers);
     let rates = rates.map(|tier| tier.rates.input.ok_or_else(no_price));
     let rates = rates.collect::<Result<Vec<Usd>, _>>()?;
-    let most = rates.into_iter().max().ok_or_else(no_price)?;
-    let sum = most.times(bytes);
+    let max = rates.into_iter().max().ok_or_else(no_price)?;
+    let sum = max.times(bytes);
     let sum = sum.and_then(|sum| sum.plus(per_request.unwrap_or(Usd::ZERO)));
     sum.ok_or_else(|| UnboundedCost::TooLarge {
         model: model.clone(),

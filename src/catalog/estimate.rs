@@ -12,6 +12,7 @@ use super::bound::UnboundedCost;
 use super::past::{AnswerMatch, CostHistory, Medians};
 use super::price::{TokenCounts, cost};
 use super::tokens::TokenCounter;
+use super::worst_case::WorstCase;
 use super::{Catalog, TokenPrices, requested_service_tier};
 
 /// Share of runs that stay below the bound.
@@ -66,10 +67,8 @@ pub struct EstimateInputs<'a> {
     pub catalog: &'a Catalog,
     /// Cost history of the suite at this endpoint.
     pub past: &'a CostHistory,
-    /// The warm-up prompt; each variant sends it as often as the suite says.
-    pub warm_up: &'a Prompt,
-    /// The maximum cost of one attempt, by prompt and index of the variant.
-    pub bound: &'a dyn Fn(&Prompt, usize) -> Result<Usd, UnboundedCost>,
+    /// The maximum cost of the suite's requests.
+    pub worst: &'a WorstCase,
 }
 
 /// The estimated cost of a run.
@@ -245,8 +244,7 @@ impl EstimateInputs<'_> {
                 Some(tier) => model.service_tiers.get(tier),
                 None => model.prices.as_ref(),
             });
-            let worst = (self.bound)(prompt, index);
-            let sums = self.prompt_sums((number, &counts), prices, worst, variant);
+            let sums = self.prompt_sums((number, &counts), prices, index);
             prompts.push(PromptEstimate {
                 prompt: number,
                 basis,
@@ -258,12 +256,7 @@ impl EstimateInputs<'_> {
             prompt.sums.expect(ratios);
         }
         let mut sums = Sums::total(prompts.iter().map(|prompt| &prompt.sums));
-        let warm_up = u64::from(self.suite.warmup);
-        if warm_up > 0 {
-            let worst = (self.bound)(self.warm_up, index)
-                .and_then(|worst| product(worst, warm_up, &variant.model));
-            sums.worst = sum(sums.worst, worst, &variant.model);
-        }
+        sums.worst = sum(sums.worst, self.worst.warm_up(index), &variant.model);
         sums.correct(ratios);
         VariantEstimate {
             variant: variant.label.clone(),
@@ -279,13 +272,9 @@ impl EstimateInputs<'_> {
         &self,
         (number, counts): (usize, &TokenCounts),
         prices: Option<&TokenPrices>,
-        worst: Result<Usd, UnboundedCost>,
-        variant: &Variant,
+        variant: usize,
     ) -> Sums {
         let requests = u64::from(self.repetitions[number]);
-        // Besides the attempts of each trial: the request that warms its cache, if the suite uses that.
-        let before = self.suite.cache_of(variant).requests_per_trial() - 1;
-        let attempts = requests * u64::from(self.suite.max_attempts + before);
         let list = prices.and_then(|prices| cost(prices, counts)?.times(requests));
         Sums {
             requests,
@@ -295,7 +284,7 @@ impl EstimateInputs<'_> {
             expected: list,
             bound_90: None,
             past_runs: 0,
-            worst: worst.and_then(|worst| product(worst, attempts, &variant.model)),
+            worst: self.worst.trials(number, variant, requests),
         }
     }
 
@@ -405,12 +394,6 @@ fn scaled(tokens: u64, factor: f64) -> u64 {
     )]
     let tokens = (tokens as f64 * factor).round() as u64;
     tokens
-}
-
-fn product(usd: Usd, count: u64, model: &ModelId) -> Result<Usd, UnboundedCost> {
-    let model = || model.clone();
-    usd.times(count)
-        .ok_or_else(|| UnboundedCost::TooLarge { model: model() })
 }
 
 fn sum(

@@ -20,6 +20,7 @@ mod retirement;
 mod search;
 mod service_tier;
 mod tokens;
+mod worst_case;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,7 @@ pub use retirement::Retirement;
 pub use search::{QueryError, Sort};
 pub use service_tier::{ServiceTiers, requested_service_tier};
 pub use tokens::{TokenCounter, TokenEstimate, max_text_tokens, prompt_tokens};
+pub use worst_case::WorstCase;
 
 /// Maximum number of ids that are suggested for one that is not known.
 pub const MAX_SUGGESTIONS: usize = 3;

@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_requested_tier_is_found_on_every_route() {
-        // A tier that is overlooked is priced as the standard one: a half of the truth, or twice as much.
+        // A tier that is overlooked is priced as the standard one: at half its price, or twice.
         let tier = |extra: Json, options: Json| {
             let parameters = Parameters {
                 extra: serde_json::from_value(extra).unwrap(),

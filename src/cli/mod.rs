@@ -345,7 +345,7 @@ fn with_new_name(error: clap::Error) -> clap::Error {
 
 /// The action of `models`. After an option the parser takes a subcommand for words to search: the word is the
 /// same, and so is its meaning.
-fn looked_up(
+fn with_query(
     verb: Option<ModelsVerb>,
     query: Vec<String>,
     sort: SortArg,
@@ -399,7 +399,7 @@ fn verb(args: VerbArgs) -> Verb {
             folder,
         }),
         VerbArgs::Models(args) => Verb::Models(command::models::Options {
-            what: looked_up(args.verb, args.query, args.sort),
+            what: with_query(args.verb, args.query, args.sort),
             endpoint: args.endpoint,
             ca_file: args.ca_file,
             project: args.project,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 
 use crate::command;
+use crate::stats::POWER;
 use crate::suite::parse_percent;
 
 use super::run::run_options;
@@ -27,7 +28,7 @@ pub(super) struct SizeArgs {
     #[arg(short, long, value_name = "PERCENT", default_value = "20%", value_parser = share_above_zero)]
     detect: f64,
     /// Power: the probability of detecting it
-    #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = chance)]
+    #[arg(long, value_name = "PERCENT", default_value = format!("{}%", 100.0 * POWER), value_parser = chance)]
     power: f64,
     /// Run folder to take the noise from [default: the suite's latest run]
     #[arg(long, value_name = "DIR")]

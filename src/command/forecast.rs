@@ -151,12 +151,12 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
         let prices = manifest.prices_of(&variant.model);
         prices.filter(|_| !options.prices_now && service_tier(suite, variant).is_none())
     };
-    let looked_up = by_tokens
+    let needs_prices = by_tokens
         && suite
             .variants
             .iter()
             .any(|variant| recorded(variant).is_none());
-    let catalog = looked_up.then(|| today(options, manifest)).transpose()?;
+    let catalog = needs_prices.then(|| today(options, manifest)).transpose()?;
     let mut pricing: Vec<Pricing> = (suite.variants.iter())
         .map(|variant| match (recorded(variant), &catalog) {
             _ if !by_tokens => Pricing::Recorded,

@@ -44,7 +44,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let history = History::read(&options.file).map_err(unreadable)?;
     let mut err = stderr();
     let file = options.file.display();
-    for line in history.torn() {
+    for line in history.truncated_lines() {
         writeln!(err, "note: {file}:{line} is truncated; skipped")?;
     }
     for stray in history.unmatched_marks() {

@@ -107,8 +107,8 @@ fn ignores_all(path: &Path) -> bool {
     let read = open_regular(path).and_then(|file| read_at_most(file, IGNORE_FILE_BYTES));
     let bytes = read.ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let mut wanted = ignored();
-    wanted.all(|line| text.lines().any(|own| own.trim() == line))
+    let mut expected_lines = ignored();
+    expected_lines.all(|line| text.lines().any(|own| own.trim() == line))
 }
 
 #[cfg(test)]

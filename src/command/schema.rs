@@ -1,6 +1,7 @@
 //! `bakeoff schema`: the JSON schema of every file that is read and of every document that is printed.
 
 use serde_json::Value;
+use strum::VariantArray as _;
 
 use crate::report::spend::SpendDocument;
 use crate::report::{
@@ -8,7 +9,7 @@ use crate::report::{
     ModelsDocument, PlanDocument, PruneDocument, RunsDocument, SizesDocument, TrendsDocument,
     VerdictsDocument, VerificationDocument,
 };
-use crate::suite::wire::{printed_schema, project_schema, suite_schema};
+use crate::suite::schema::{printed_schema, project_schema, suite_schema};
 
 use super::accept::Done;
 use super::base::exit;
@@ -18,7 +19,7 @@ use super::base::stdio::stdout;
 use super::suite::CheckDocument;
 
 /// The files and documents that have a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Shape {
     /// A suite.
@@ -63,26 +64,7 @@ pub enum Shape {
 
 impl Shape {
     /// Every one.
-    pub const ALL: [Self; 18] = [
-        Self::Suite,
-        Self::Project,
-        Self::Comparison,
-        Self::Plan,
-        Self::Verification,
-        Self::Check,
-        Self::Models,
-        Self::Model,
-        Self::ModelsDiff,
-        Self::Runs,
-        Self::Prune,
-        Self::Sizes,
-        Self::Verdicts,
-        Self::Accepted,
-        Self::Trends,
-        Self::Estimate,
-        Self::Forecast,
-        Self::Spent,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 
     /// Its name on the command line, and of its file under `docs/schemas/`.
     pub fn word(self) -> &'static str {

@@ -73,7 +73,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         return Ok(code);
     }
     let (noise, source) = noise(&suite, options)?;
-    let worst = worst_case::worst(&suite, options.project.as_deref())?;
+    let worst = worst_case::worst_cost(&suite, options.project.as_deref())?;
     let sizing = sizing(&suite, (aim, noise, source), worst);
     let mut out = stdout();
     if options.json {

@@ -107,8 +107,8 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
         let checked = match files::checked_suite(path, reach) {
             Ok(CheckedSuite { suite, text }) => match refuse_exposed(&suite) {
                 Ok(()) => {
-                    let foreseen = foreseen(&suite, &text, options.history.as_deref())?;
-                    Ok((foreseen, suite))
+                    let preview = preview(&suite, &text, options.history.as_deref())?;
+                    Ok((preview, suite))
                 }
                 Err(failure) => Err(BadSuite::Unreadable(failure)),
             },
@@ -122,7 +122,7 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
             continue;
         }
         match checked {
-            Ok((foreseen, suite)) => {
+            Ok((preview, suite)) => {
                 writeln!(
                     out,
                     "{}: ok, {}, {}, {}",
@@ -131,10 +131,10 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
                     plural(suite.variants.len(), "model"),
                     plural(suite.trials(), "trial"),
                 )?;
-                for line in foreseen.findings {
+                for line in preview.findings {
                     writeln!(out, "  {line}")?;
                 }
-                for line in foreseen.warnings {
+                for line in preview.warnings {
                     writeln!(out, "  warning: {line}")?;
                 }
             }
@@ -159,9 +159,9 @@ fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
 }
 
 /// The findings and warnings about a valid suite before anything is sent.
-fn foreseen(suite: &Suite, text: &str, history: Option<&Path>) -> Result<SuiteCheck, Failure> {
+fn preview(suite: &Suite, text: &str, history: Option<&Path>) -> Result<SuiteCheck, Failure> {
     // The endpoint is not known for certain, so none is contacted.
-    let (cost, catalog) = worst_case::worst(suite, None)?;
+    let (cost, catalog) = worst_case::worst_cost(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut findings = suite_check::findings(suite, &power, &cost, &catalog.source().date);
     let graders = graders_before_runs(suite, &catalog);
@@ -218,8 +218,8 @@ impl FileEntry {
             warnings: Vec::new(),
         };
         match checked {
-            Ok((foreseen, suite)) => {
-                (entry.finds, entry.warnings) = (foreseen.findings, foreseen.warnings);
+            Ok((preview, suite)) => {
+                (entry.finds, entry.warnings) = (preview.findings, preview.warnings);
                 entry.suite = Some(SuiteEntry {
                     prompts: suite.prompts.len(),
                     variants: suite.variants.len(),

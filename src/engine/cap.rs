@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::catalog::WorstCase;
 use crate::plan::{Plan, Trial};
-use crate::suite::Suite;
 use crate::units::Usd;
 
 use super::budget::{ActualCost, BudgetReservation, CostBudget, Reservation};
 use super::finished::FinishedTrials;
-use super::worst::WorstCase;
 
 /// A cap on everything that a run sends.
 #[derive(Debug)]
@@ -23,11 +22,6 @@ pub struct Cap {
     /// The source of the limit, `--max-cost`.
     words: String,
     worst: WorstCase,
-    /// The labels of the variants, in the suite's order.
-    labels: Vec<String>,
-    /// Attempts of a trial that may be billed, including the request that fills its cache.
-    attempts: u64,
-    warm_ups: u64,
     state: Mutex<CapState>,
     settled: Notify,
 }
@@ -83,17 +77,11 @@ pub(super) enum ReserveOutcome {
 
 impl Cap {
     /// A cap of `limit`, with nothing spent. `words` name the source of the limit.
-    pub fn new(limit: Usd, words: impl Into<String>, worst: WorstCase, suite: &Suite) -> Self {
-        let before = u64::from(suite.requests_per_trial()) - 1;
+    pub fn new(limit: Usd, words: impl Into<String>, worst: WorstCase) -> Self {
         Self {
             limit,
             words: words.into(),
             worst,
-            labels: (suite.variants.iter())
-                .map(|variant| variant.label.clone())
-                .collect(),
-            attempts: u64::from(suite.max_attempts) + before,
-            warm_ups: u64::from(suite.warmup),
             state: Mutex::new(CapState {
                 budget: CostBudget::new(limit),
                 overrun: None,
@@ -179,21 +167,22 @@ impl Cap {
 
     fn trial_costs(&self, trials: impl Iterator<Item = Trial>) -> Option<Vec<MaxCost>> {
         let each = trials.map(|trial| {
-            let variant = trial.variant;
-            let each = self.worst.trial(trial.prompt, variant);
-            let all = each.times(self.attempts)?;
+            let (prompt, variant) = (trial.prompt, trial.variant);
+            let each = self.worst.attempt(prompt, variant).ok()?;
+            let all = self.worst.trials(prompt, variant, 1).ok()?;
             Some(MaxCost { variant, each, all })
         });
         each.collect()
     }
 
     fn warm_up_costs(&self) -> Option<Vec<MaxCost>> {
-        let each = self.worst.warm_ups().iter().enumerate();
-        each.map(|(variant, &each)| {
-            let all = each.times(self.warm_ups)?;
+        let variants = 0..self.worst.labels().len();
+        let each = variants.map(|variant| {
+            let each = self.worst.warm_up_request(variant).ok()?;
+            let all = self.worst.warm_up(variant).ok()?;
             Some(MaxCost { variant, each, all })
-        })
-        .collect()
+        });
+        each.collect()
     }
 
     fn reserve(self: &Arc<Self>, sums: Option<Vec<MaxCost>>) -> ReserveOutcome {
@@ -224,11 +213,15 @@ impl Cap {
     fn settle(&self, variant: usize, reservation: Reservation, bill: ActualCost) {
         let mut state = self.state();
         if let Err(overrun) = state.budget.settle(reservation, bill) {
-            let described = || format!("{}: {overrun}", self.labels[variant]);
+            let described = || format!("{}: {overrun}", self.label(variant));
             state.overrun.get_or_insert_with(described);
         }
         drop(state);
         self.settled.notify_one();
+    }
+
+    fn label(&self, variant: usize) -> &str {
+        self.worst.labels().nth(variant).unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, CapState> {
@@ -286,7 +279,7 @@ impl AttemptReservation {
             format!(
                 "{}: an answer has {written} tokens at a limit of {limit}: a cap does not hold where max_tokens is ignored; \
                  `ignores_max_tokens` of the endpoint in bakeoff.toml makes it count the longest answer",
-                self.cap.labels[self.variant]
+                self.cap.label(self.variant)
             )
         });
     }

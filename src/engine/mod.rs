@@ -23,7 +23,7 @@ mod trial;
 mod trial_sample;
 mod warm_up;
 mod warmth;
-mod worst;
+mod worst_case;
 
 #[cfg(test)]
 mod tests;
@@ -37,4 +37,4 @@ pub use request::unsupported_parameters;
 pub use request_writer::RequestWriter;
 pub use run::{RunEnd, run};
 pub use warmth::CacheUses;
-pub use worst::{BoundedRequest, WorstCase};
+pub use worst_case::worst_case;

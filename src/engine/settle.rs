@@ -166,7 +166,7 @@ impl AttemptCost {
         };
         let bill = bill(reading, &usage, &size, at_list, at_most);
         let impossible = usage.flags().contains(&Flag::UsageImpossible);
-        let is_known = |most: &Usd| !impossible && (list.is_some() || *most > Usd::ZERO);
+        let is_known = |max: &Usd| !impossible && (list.is_some() || *max > Usd::ZERO);
         let reported = list.max(reading.billed_usd).filter(is_known);
         let mut flags = usage.flags().to_vec();
         if !is_standard && list.is_none() && prices.list.is_some() && usage.known().is_some() {
@@ -213,18 +213,18 @@ fn bill(
         },
     };
     let costs = readings.iter().map(at_most);
-    let most = costs.collect::<Option<Vec<_>>>().unwrap_or_default();
-    let most = match most.into_iter().max() {
-        Some(most) => billed.max(Some(most)),
+    let max = costs.collect::<Option<Vec<_>>>().unwrap_or_default();
+    let max = match max.into_iter().max() {
+        Some(max) => billed.max(Some(max)),
         None if !usage.flags().is_empty() => None,
         // No price: the gateway's bill is the only amount.
         None if usage.known().is_some() => billed,
         None => {
-            let least = at_list(&size.min_counts()).unwrap_or(Usd::ZERO);
-            billed.filter(|billed| *billed > Usd::ZERO && *billed >= least)
+            let min = at_list(&size.min_counts()).unwrap_or(Usd::ZERO);
+            billed.filter(|billed| *billed > Usd::ZERO && *billed >= min)
         }
     };
-    most.map_or(ActualCost::Unknown, ActualCost::Known)
+    max.map_or(ActualCost::Unknown, ActualCost::Known)
 }
 
 #[cfg(test)]

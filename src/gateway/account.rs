@@ -123,20 +123,20 @@ mod tests {
         let read = |fields: &str| {
             GenerationBill::from_json(&format!("{{\"data\":{{\"id\":\"gen_1\",{fields}}}}}"))
         };
-        let looked = |billed, market: Option<i128>| {
+        let lookup = |billed, market: Option<i128>| {
             Some(GenerationBill {
                 billed: Usd(billed),
                 market: market.map(Usd),
             })
         };
-        assert_eq!(read("\"total_cost\":3.2e-6"), looked(3_200_000, None));
+        assert_eq!(read("\"total_cost\":3.2e-6"), lookup(3_200_000, None));
         assert_eq!(
             read("\"total_cost\":0,\"upstream_inference_cost\":0.5"),
-            looked(0, Some(500_000_000_000))
+            lookup(0, Some(500_000_000_000))
         );
         assert_eq!(
             read("\"total_cost\":1,\"market_cost\":2,\"upstream_inference_cost\":0"),
-            looked(Usd::PICO, Some(2 * Usd::PICO))
+            lookup(Usd::PICO, Some(2 * Usd::PICO))
         );
         assert_eq!(read("\"total_cost\":-1"), None);
         assert_eq!(read("\"total\":1"), None);

@@ -124,13 +124,13 @@ fn a_remedy_fits_the_cause() {
     assert!(tools.contains("Leave out the parameter"), "{tools}");
     assert!(rejected(404, "Not Found").contains("Check the base URL"));
     let report_404 = report(Some(404), "", "Not Found");
-    let beside = explain_with(Outcome::Rejected, Some(&report_404), &[], |context| {
+    let explanation = explain_with(Outcome::Rejected, Some(&report_404), &[], |context| {
         FailureContext {
             others_answer: true,
             ..context
         }
     });
-    assert!(beside.unwrap().contains("the base URL is right"));
+    assert!(explanation.unwrap().contains("the base URL is right"));
     let policy = report(
         Some(404),
         "404",

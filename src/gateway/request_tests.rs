@@ -150,7 +150,7 @@ fn stream_options_are_left_out_where_the_endpoint_says_so() {
 }
 
 #[test]
-fn only_openrouter_is_asked_for_its_metadata() {
+fn metadata_is_requested_from_openrouter_alone() {
     // An unknown header is harmless at most servers, but is none of theirs.
     for (host, count) in [
         ("openrouter.ai", 1),

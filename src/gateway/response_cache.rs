@@ -72,7 +72,7 @@ mod tests {
     fn hits_are_distinguished_from_misses() {
         // A replayed answer has no TTFT of the model; a miss that is taken for a hit loses a good sample.
         let hit = |name: &'static str, value: &'static str| {
-            is_hit(move |asked| (asked == name).then_some(value))
+            is_hit(move |header| (header == name).then_some(value))
         };
         for (name, value) in [
             ("cf-aig-cache-status", "HIT"),

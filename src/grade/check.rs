@@ -86,11 +86,11 @@ impl CompiledAssert {
 
     fn find_in_text(&self, text: &str, engine: &Engine) -> CheckFinding {
         match &self.check {
-            Check::Equals(wanted) => {
-                let holds =
-                    folded(text, wanted.ignore_case) == folded(&wanted.value, wanted.ignore_case);
+            Check::Equals(expected) => {
+                let holds = folded(text, expected.ignore_case)
+                    == folded(&expected.value, expected.ignore_case);
                 let is = if holds { "is" } else { "is not" };
-                CheckFinding::decided(holds, format!("the answer {is} {}", quote(&wanted.value)))
+                CheckFinding::decided(holds, format!("the answer {is} {}", quote(&expected.value)))
             }
             Check::EqualsJson { value } => match serde_json::from_str::<Value>(text) {
                 Ok(found) => {
@@ -102,26 +102,26 @@ impl CompiledAssert {
                     CheckFinding::decided(false, format!("the answer is not JSON: {error}"))
                 }
             },
-            Check::Contains(wanted) => {
-                let holds = folded(text, wanted.ignore_case)
-                    .contains(&*folded(&wanted.value, wanted.ignore_case));
+            Check::Contains(expected) => {
+                let holds = folded(text, expected.ignore_case)
+                    .contains(&*folded(&expected.value, expected.ignore_case));
                 let has = if holds { "has" } else { "does not have" };
                 CheckFinding::decided(
                     holds,
-                    format!("the answer {has} {} in it", quote(&wanted.value)),
+                    format!("the answer {has} {} in it", quote(&expected.value)),
                 )
             }
-            Check::StartsWith(wanted) => {
-                let holds = folded(text, wanted.ignore_case)
-                    .starts_with(&*folded(&wanted.value, wanted.ignore_case));
+            Check::StartsWith(expected) => {
+                let holds = folded(text, expected.ignore_case)
+                    .starts_with(&*folded(&expected.value, expected.ignore_case));
                 let begins = if holds { "begins" } else { "does not begin" };
                 CheckFinding::decided(
                     holds,
-                    format!("the answer {begins} with {}", quote(&wanted.value)),
+                    format!("the answer {begins} with {}", quote(&expected.value)),
                 )
             }
-            Check::ContainsAny(wanted) => contains_any(text, wanted),
-            Check::ContainsAll(wanted) => contains_all(text, wanted),
+            Check::ContainsAny(expected) => contains_any(text, expected),
+            Check::ContainsAll(expected) => contains_all(text, expected),
             Check::Regex { .. } => regex(text, engine),
             Check::IsJson { .. } => match serde_json::from_str(text) {
                 Ok(value) => by_schema(&value, engine),
@@ -188,8 +188,8 @@ impl CompiledAssert {
 fn text_of(sample: &Sample) -> Result<&str, String> {
     let text = sample.answer.as_deref().unwrap_or_default();
     if text.len() > TEXT_BYTES {
-        let most = TEXT_BYTES >> 20;
-        return Err(format!("the answer has more than {most} MiB"));
+        let max = TEXT_BYTES >> 20;
+        return Err(format!("the answer has more than {max} MiB"));
     }
     Ok(text)
 }
@@ -222,22 +222,22 @@ fn quote_all(texts: &[&String]) -> String {
     }
 }
 
-fn contains_any(text: &str, wanted: &TextsCheck) -> CheckFinding {
-    let text = folded(text, wanted.ignore_case);
-    let is_there = |value: &&String| text.contains(&*folded(value, wanted.ignore_case));
-    if let Some(found) = wanted.values.iter().find(is_there) {
+fn contains_any(text: &str, expected: &TextsCheck) -> CheckFinding {
+    let text = folded(text, expected.ignore_case);
+    let is_there = |value: &&String| text.contains(&*folded(value, expected.ignore_case));
+    if let Some(found) = expected.values.iter().find(is_there) {
         return CheckFinding::decided(true, format!("the answer has {} in it", quote(found)));
     }
-    let all: Vec<&String> = wanted.values.iter().collect();
+    let all: Vec<&String> = expected.values.iter().collect();
     CheckFinding::decided(false, format!("the answer has none of {}", quote_all(&all)))
 }
 
-fn contains_all(text: &str, wanted: &TextsCheck) -> CheckFinding {
-    let text = folded(text, wanted.ignore_case);
-    let is_missing = |value: &&String| !text.contains(&*folded(value, wanted.ignore_case));
-    let missing: Vec<&String> = wanted.values.iter().filter(is_missing).collect();
+fn contains_all(text: &str, expected: &TextsCheck) -> CheckFinding {
+    let text = folded(text, expected.ignore_case);
+    let is_missing = |value: &&String| !text.contains(&*folded(value, expected.ignore_case));
+    let missing: Vec<&String> = expected.values.iter().filter(is_missing).collect();
     if missing.is_empty() {
-        let count = plural(wanted.values.len() as u64, "text");
+        let count = plural(expected.values.len() as u64, "text");
         return CheckFinding::decided(true, format!("the answer has all {count} in it"));
     }
     let fact = format!("the answer does not have {}", quote_all(&missing));
@@ -352,7 +352,7 @@ fn time(name: &str, time: Option<Nanos>, max: Nanos) -> CheckFinding {
     CheckFinding::decided(time <= max, fact)
 }
 
-fn finish_reason(sample: &Sample, wanted: &str) -> CheckFinding {
+fn finish_reason(sample: &Sample, expected: &str) -> CheckFinding {
     let Some(word) = sample.finish_reason.as_deref() else {
         return CheckFinding::Unknown("the answer has no finish reason".to_owned());
     };
@@ -367,7 +367,7 @@ fn finish_reason(sample: &Sample, wanted: &str) -> CheckFinding {
     };
     let holds = [word, common]
         .iter()
-        .any(|reason| reason.eq_ignore_ascii_case(wanted));
+        .any(|reason| reason.eq_ignore_ascii_case(expected));
     CheckFinding::decided(holds, format!("the finish reason is {}", quote(word)))
 }
 

@@ -82,10 +82,10 @@ pub(super) fn bleu(answer: &str, references: &[String]) -> f64 {
     let mut logs = 0.0;
     for n in 1..=BLEU_ORDER {
         let own = counts(&answer, n);
-        let mut most = Counts::new();
+        let mut max_counts = Counts::new();
         for reference in &references {
             for (gram, count) in counts(reference, n) {
-                let entry = most.entry(gram).or_default();
+                let entry = max_counts.entry(gram).or_default();
                 *entry = count.max(*entry);
             }
         }
@@ -93,7 +93,7 @@ pub(super) fn bleu(answer: &str, references: &[String]) -> f64 {
         let precision = if total == 0 {
             0.0
         } else {
-            common(&own, &most) as f64 / total as f64
+            common(&own, &max_counts) as f64 / total as f64
         };
         logs += precision.max(BLEU_SMALLEST).ln() / BLEU_ORDER as f64;
     }
@@ -119,9 +119,9 @@ pub(super) enum Edits {
 /// lengths alone differ by more than `max`.
 pub(super) fn edits(left: &str, right: &str, max: u64) -> Edits {
     let (left_chars, right_chars) = (left.chars().count(), right.chars().count());
-    let least = left_chars.abs_diff(right_chars) as u64;
-    if least > max {
-        return Edits::AtLeast(least);
+    let min = left_chars.abs_diff(right_chars) as u64;
+    if min > max {
+        return Edits::AtLeast(min);
     }
     if left_chars.saturating_mul(right_chars) > LEVENSHTEIN_WORK {
         return Edits::TooLong;

@@ -219,7 +219,7 @@ fn texts_are_graded_by_the_table() {
 }
 
 #[test]
-fn facts_beside_the_text_are_graded_by_the_table() {
+fn facts_other_than_the_text_are_graded_by_the_table() {
     let sample = Sample {
         cost_usd: Some(Usd(Usd::PICO / 500)),
         market_usd: None,

@@ -49,8 +49,8 @@ impl LoadPlan {
                 LoadStage::Rate(rate) => Arrivals::new(*rate, suite.seed, number).count() as u64,
                 LoadStage::Trace(trace) => trace.instants_ns.len() as u64,
                 LoadStage::Concurrency(stage) => {
-                    let fewest = ConcurrencyStage::MIN_ROUNDS * u64::from(stage.in_flight);
-                    stage.requests.unwrap_or(planned.max(fewest))
+                    let min_count = ConcurrencyStage::MIN_ROUNDS * u64::from(stage.in_flight);
+                    stage.requests.unwrap_or(planned.max(min_count))
                 }
             };
             let stage = PlannedStage {

@@ -367,7 +367,7 @@ pub struct History {
     /// Names of runs that have a mark and no line.
     unmatched_marks: Vec<String>,
     /// Numbers of lines that were never finished.
-    torn: Vec<u64>,
+    truncated_lines: Vec<u64>,
 }
 
 impl History {
@@ -404,7 +404,7 @@ impl History {
         Self {
             entries,
             unmatched_marks,
-            torn: Vec::new(),
+            truncated_lines: Vec::new(),
         }
     }
 
@@ -413,7 +413,7 @@ impl History {
     /// # Errors
     /// The file cannot be read, or one of its lines is not a line of a history: a baseline must be known whole.
     /// A line that is incomplete, as a killed process leaves it, is skipped and reported by
-    /// [`History::torn`]: the last one, or one that others were appended after.
+    /// [`History::truncated_lines`]: the last one, or one that others were appended after.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
         Self::of_lines(JournalReader::<_, HistoryLine>::open_file(path)?)
     }
@@ -421,7 +421,7 @@ impl History {
     fn of_lines<R: BufRead>(
         mut reader: JournalReader<R, HistoryLine>,
     ) -> Result<Self, JournalError> {
-        let (mut lines, mut torn) = (Vec::new(), Vec::new());
+        let (mut lines, mut truncated_lines) = (Vec::new(), Vec::new());
         while let Some(read) = reader.next() {
             match read {
                 Ok(line) => lines.push(line),
@@ -429,13 +429,15 @@ impl History {
                     line,
                     problem: LineProblem::Broken(error),
                     ..
-                }) if error.is_eof() || reader.cut_within_a_number(&error) => torn.push(line),
+                }) if error.is_eof() || reader.cut_within_a_number(&error) => {
+                    truncated_lines.push(line)
+                }
                 Err(error) => return Err(error),
             }
         }
-        torn.extend(reader.torn());
+        truncated_lines.extend(reader.truncated_line());
         Ok(Self {
-            torn,
+            truncated_lines,
             ..Self::resolve(lines)
         })
     }
@@ -518,8 +520,8 @@ impl History {
     }
 
     /// Numbers of lines that were never finished, and so are not here.
-    pub fn torn(&self) -> &[u64] {
-        &self.torn
+    pub fn truncated_lines(&self) -> &[u64] {
+        &self.truncated_lines
     }
 
     /// Index in [`History::entries`] of the first run of the current baseline; 0 if the baseline was never

@@ -298,7 +298,7 @@ fn a_line_cut_within_a_number_is_unfinished() {
         fs::write(&file, format!("{{\"version\":{cut}\n{line}\n")).unwrap();
         let history = History::read(&file).unwrap();
         assert_eq!(
-            (history.torn(), history.entries().len()),
+            (history.truncated_lines(), history.entries().len()),
             (&[1][..], 1),
             "{cut}"
         );
@@ -344,7 +344,7 @@ proptest! {
         History::append(&file, &[accepted("z", 9)], &mut crate::record::example::patient()).unwrap();
         let longer = History::read(&file).unwrap();
         prop_assert!(longer.entry("z").is_some());
-        prop_assert_eq!(longer.torn(), history.torn());
+        prop_assert_eq!(longer.truncated_lines(), history.truncated_lines());
         prop_assert_eq!(longer.entries().len(), history.entries().len() + 1);
     }
 

@@ -167,7 +167,7 @@ pub struct JournalWriter<E> {
     path: PathBuf,
     line: Vec<u8>,
     /// The file ends in the middle of a line: a write failed, or an earlier process was killed.
-    torn: bool,
+    truncated_line: bool,
     entry: PhantomData<fn(&E)>,
 }
 
@@ -261,7 +261,7 @@ impl<E: Entry> JournalWriter<E> {
                 Err(TryLockError::Error(error)) => return Err(error),
             }
         }
-        self.torn = ends_within_a_line(&mut self.file)?;
+        self.truncated_line = ends_within_a_line(&mut self.file)?;
         Ok(true)
     }
 
@@ -291,7 +291,7 @@ impl<E: Entry> JournalWriter<E> {
     }
 
     fn after_what_is_there(mut self) -> Result<Self, JournalError> {
-        self.torn =
+        self.truncated_line =
             ends_within_a_line(&mut self.file).map_err(|source| file_error(&self.path, source))?;
         Ok(self)
     }
@@ -303,7 +303,7 @@ impl<E: Entry> JournalWriter<E> {
             file,
             path,
             line: Vec::new(),
-            torn: false,
+            truncated_line: false,
             entry: PhantomData,
         })
     }
@@ -333,7 +333,7 @@ impl<E: Entry> JournalWriter<E> {
             let source = io::Error::new(io::ErrorKind::NotFound, "the file was deleted");
             return Err(file_error(&self.path, source));
         }
-        if self.torn {
+        if self.truncated_line {
             self.line.push(b'\n');
         }
         for entry in entries {
@@ -343,12 +343,12 @@ impl<E: Entry> JournalWriter<E> {
                     problem,
                 })?;
         }
-        self.torn = true;
+        self.truncated_line = true;
         // One write call, as long as the system takes the lines whole, as files do.
         self.file
             .write_all(&self.line)
             .map_err(|source| file_error(&self.path, source))?;
-        self.torn = false;
+        self.truncated_line = false;
         Ok(())
     }
 
@@ -398,7 +398,7 @@ fn is_deleted(_: &File) -> bool {
 
 /// Reads a journal record by record. A line that is no record is an error value in its place, and reading goes
 /// on after it. A last line that is incomplete is left by a killed process: it is skipped and reported by
-/// [`JournalReader::torn`].
+/// [`JournalReader::truncated_line`].
 #[derive(Debug)]
 pub struct JournalReader<R, E> {
     source: R,
@@ -407,7 +407,7 @@ pub struct JournalReader<R, E> {
     line: Vec<u8>,
     number: u64,
     broken: u64,
-    torn: Option<u64>,
+    truncated_line: Option<u64>,
     failed: bool,
     /// [`MAX_LINE_BYTES`], but for tests.
     limit: usize,
@@ -456,7 +456,7 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
             line: Vec::new(),
             number: 0,
             broken: 0,
-            torn: None,
+            truncated_line: None,
             failed: false,
             limit: MAX_LINE_BYTES,
             entry: PhantomData,
@@ -464,8 +464,8 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
     }
 
     /// Number of the last line, if it is incomplete; known at the end.
-    pub fn torn(&self) -> Option<u64> {
-        self.torn
+    pub fn truncated_line(&self) -> Option<u64> {
+        self.truncated_line
     }
 
     /// Returns true if the line just read is wrong at its very end, within a number: cut there, it reads as a
@@ -485,7 +485,7 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
         self.number
     }
 
-    /// The number of lines so far that were no records, without a torn last one.
+    /// The number of lines so far that were no records, without an incomplete last one.
     pub fn broken(&self) -> u64 {
         self.broken
     }
@@ -524,7 +524,7 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
                 // A cut object is never a whole one, so this line was not finished. One that is
                 // whole, and lacks but its newline, is a record.
                 (Err(LineProblem::Broken(error)), LineEnd::EndOfFile) if !error.is_data() => {
-                    self.torn = Some(self.number);
+                    self.truncated_line = Some(self.number);
                 }
                 _ => return Ok(Some(read)),
             }

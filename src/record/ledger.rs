@@ -180,7 +180,7 @@ impl Spending {
         model.requests += sample.attempts.len() as u64;
         model.unknown += may_cost.into_iter().filter(|may| *may).count() as u64;
         match sample.spent() {
-            Some(most) => model.spent_usd = sum(model.spent_usd, most),
+            Some(max) => model.spent_usd = sum(model.spent_usd, max),
             None => model.unknown += u64::from(last),
         }
         add_reported(&mut model.list_usd, sample.cost_usd);
@@ -222,13 +222,13 @@ impl Spending {
     ) {
         let model = self.of(model, Some(variant));
         let reported = [amendment.billed_usd, amendment.market_usd];
-        let Some(most) = reported.into_iter().flatten().max() else {
+        let Some(max) = reported.into_iter().flatten().max() else {
             return;
         };
-        let more = Usd(most.0 - known_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
+        let more = Usd(max.0 - known_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
         model.spent_usd = sum(model.spent_usd, more);
         // A bill of 0 without another figure proves as little as no bill.
-        if known_before.is_none() && most > Usd::ZERO {
+        if known_before.is_none() && max > Usd::ZERO {
             model.unknown = model.unknown.saturating_sub(1);
         }
         add_reported(&mut model.billed_usd, amendment.billed_usd);
@@ -375,7 +375,7 @@ fn of_lines(
     // A line that a killed process leaves belongs to a run that sent nothing, or that has an earlier line; but
     // a file can be cut by other causes, and the next line that is appended makes this one a broken line like
     // any other.
-    problems.extend(reader.torn().map(|line| JournalError::Line {
+    problems.extend(reader.truncated_line().map(|line| JournalError::Line {
         file: LedgerLine::FILE.into(),
         line,
         problem: LineProblem::Unfinished,

@@ -1,6 +1,7 @@
 //! The closed list of ways an attempt can end.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
 /// The outcome of an attempt. Closed on purpose: whatever a server does is one of these.
 #[derive(
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
     Serialize,
     Deserialize,
     strum::IntoStaticStr,
+    strum::VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -89,6 +91,7 @@ pub enum Outcome {
     Serialize,
     Deserialize,
     strum::IntoStaticStr,
+    strum::VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -111,15 +114,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every family, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
-        Self::Refusal,
-        Self::RateLimit,
-        Self::Timeout,
-        Self::Server,
-        Self::Connection,
-        Self::Request,
-        Self::Protocol,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 
     /// The stored word, also used in column names.
     pub fn word(self) -> &'static str {
@@ -153,35 +148,7 @@ impl Outcome {
     }
 
     /// Every outcome.
-    pub const ALL: [Self; 27] = [
-        Self::Complete,
-        Self::Length,
-        Self::Ended,
-        Self::Refused,
-        Self::Filtered,
-        Self::Cut,
-        Self::RateLimited,
-        Self::Unauthorized,
-        Self::PaymentRequired,
-        Self::Forbidden,
-        Self::ModelNotFound,
-        Self::Rejected,
-        Self::ServerError,
-        Self::StreamError,
-        Self::Incomplete,
-        Self::UnknownFinish,
-        Self::Empty,
-        Self::ConnectFailed,
-        Self::TlsFailed,
-        Self::ConnectionLost,
-        Self::TimedOutConnect,
-        Self::TimedOutHeaders,
-        Self::TimedOutGap,
-        Self::TimedOutTotal,
-        Self::ProtocolError,
-        Self::TooLarge,
-        Self::Abandoned,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 
     /// The stored word.
     pub fn word(self) -> &'static str {

@@ -42,7 +42,7 @@ pub struct ReadSamples<W> {
     /// Each with the samples that it was given.
     pub workers: Vec<W>,
     /// Number of the last line of samples, where it is incomplete.
-    pub torn: Option<u64>,
+    pub truncated_line: Option<u64>,
 }
 
 /// Whole lines of a journal.
@@ -56,7 +56,7 @@ struct Piece {
 struct ReadPiece<O> {
     output: O,
     problems: Vec<JournalError>,
-    torn: Option<u64>,
+    truncated_line: Option<u64>,
 }
 
 /// The samples of a run that count, and what was changed afterwards.
@@ -110,14 +110,14 @@ impl Run {
                 .into_iter()
                 .map(|worker| ReadingLane::new(scope, worker, &selection))
                 .collect();
-            let mut torn = None;
+            let mut truncated_line = None;
             let mut hand_on = |number: usize| {
                 let lane = &lanes[number % lanes.len()];
                 // Without an output the thread panicked, which joining it passes on.
                 let Ok(read) = lane.read.recv() else {
                     return Ok(());
                 };
-                torn = torn.or(read.torn);
+                truncated_line = truncated_line.or(read.truncated_line);
                 each(read.output, read.problems)
             };
             let ahead = PIECES_AHEAD * lanes.len();
@@ -134,7 +134,10 @@ impl Run {
                 hand_on(number)?;
             }
             let workers = lanes.into_iter().map(ReadingLane::end).collect();
-            Ok(ReadSamples { workers, torn })
+            Ok(ReadSamples {
+                workers,
+                truncated_line,
+            })
         })
     }
 }
@@ -197,7 +200,7 @@ impl Selection {
         ReadPiece {
             output: worker.output(),
             problems,
-            torn: reader.torn(),
+            truncated_line: reader.truncated_line(),
         }
     }
 }

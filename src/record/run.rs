@@ -486,8 +486,8 @@ pub struct Samples {
 
 impl Samples {
     /// Number of the last line of samples, where it is incomplete; known at the end.
-    pub fn torn(&self) -> Option<u64> {
-        self.reader.torn()
+    pub fn truncated_line(&self) -> Option<u64> {
+        self.reader.truncated_line()
     }
 }
 

@@ -269,9 +269,9 @@ impl Sample {
     /// them can be computed from them, and if a bill of 0 is the only figure.
     pub fn spent(&self) -> Option<Usd> {
         let amounts = [self.cost_usd, self.billed_usd, self.market_usd];
-        let most = amounts.into_iter().flatten().max();
-        let is_known = |most: &Usd| self.cost_usd.is_some() || *most > Usd::ZERO;
-        most.filter(|most| is_known(most) && !self.has(Flag::UsageImpossible))
+        let max = amounts.into_iter().flatten().max();
+        let is_known = |max: &Usd| self.cost_usd.is_some() || *max > Usd::ZERO;
+        max.filter(|max| is_known(max) && !self.has(Flag::UsageImpossible))
     }
 
     /// The list price by the catalog, else as the gateway reports it; absent where the token counts have no reading or several.

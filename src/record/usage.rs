@@ -264,7 +264,8 @@ fn check_block(
     if contradicts(reported) {
         flags.push(Flag::UsageMismatch);
     }
-    let too_small = |count: Option<u64>, fewest: u64| count.is_some_and(|count| count < fewest);
+    let too_small =
+        |count: Option<u64>, min_count: u64| count.is_some_and(|count| count < min_count);
     let total = reported.total_tokens.filter(|total| *total > 0);
     let agrees = |counts: &TokenCounts| total == counts.prompt.checked_add(counts.completion);
     let reasoning = usage.reasoning_tokens.unwrap_or(0);

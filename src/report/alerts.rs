@@ -119,10 +119,10 @@ fn unreadable(summary: &RunSummary) -> Vec<Alert> {
             "{lines} of samples.jsonl could not be used"
         )));
     }
-    if summary.torn_history_lines > 0 {
-        let torn = plural(summary.torn_history_lines, "line");
+    if summary.truncated_history_lines > 0 {
+        let truncated_lines = plural(summary.truncated_history_lines, "line");
         alerts.push(Alert::new(format!(
-            "{torn} of past.jsonl truncated: part of the past is missing"
+            "{truncated_lines} of past.jsonl truncated: part of the past is missing"
         )));
     }
     alerts
@@ -288,10 +288,10 @@ impl RunCounts<'_> {
             counted.filter(|(_, count)| *count > 0).collect();
         let total: u64 = counted.iter().map(|(_, count)| count).sum();
         // The first of those with the largest count.
-        let (most, largest) = counted.iter().rev().max_by_key(|(_, count)| *count)?;
-        let name = self.names.of(&most.label);
+        let (max, largest) = counted.iter().rev().max_by_key(|(_, count)| *count)?;
+        let name = self.names.of(&max.label);
         let text = if counted.len() == 1 {
-            format!("{name}: {total} of {} {text}", among(most))
+            format!("{name}: {total} of {} {text}", among(max))
         } else {
             let all: u64 = variants.iter().map(among).sum();
             format!("{total} of {all} {text}, {largest} of them from {name}")

@@ -121,14 +121,14 @@ pub(super) fn any_variant_reasons(summary: &RunSummary) -> bool {
 }
 
 /// Shows the cost at list price, and the gateway's own price if the catalog lists none for a variant.
-fn show_costs(row: &mut FigureRow, summary: &RunSummary, dispensable: u8) {
-    row.show_within("cost_usd_mean", "cost/request", dispensable, 7);
+fn show_costs(row: &mut FigureRow, summary: &RunSummary, drop_priority: u8) {
+    row.show_within("cost_usd_mean", "cost/request", drop_priority, 7);
     let only_market = summary.variants.iter().any(|variant| {
         let money = &variant.figures.money;
         money.list.n == 0 && money.market.n > 0
     });
     if only_market {
-        row.show_within("market_usd_mean", "gateway price/request", dispensable, 7);
+        row.show_within("market_usd_mean", "gateway price/request", drop_priority, 7);
     }
 }
 

@@ -269,7 +269,7 @@ pub(super) fn pretty(document: &impl Serialize) -> String {
 #[derive(Serialize, JsonSchema)]
 struct SectionDocument<'a> {
     /// The comparison design: `interleaved`, `two_runs` or `history`.
-    situation: &'static str,
+    design: &'static str,
     /// The design in words.
     title: &'a str,
     /// True if it can fail a build.
@@ -339,7 +339,7 @@ impl<'a> SectionDocument<'a> {
             text: &alert.text,
         });
         Self {
-            situation: section.situation,
+            design: section.design.word(),
             title: &section.title,
             gates: section.gates,
             alerts: alerts.collect(),

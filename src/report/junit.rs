@@ -4,7 +4,7 @@
 //! depend on labels, metrics and limits alone, so that a server can follow a case from run to run; the file
 //! is well-formed XML whatever a label contains.
 
-use crate::verdict::{LimitStatus, SwitchOutcome, Verdict};
+use crate::verdict::{ComparisonDesign, LimitStatus, SwitchOutcome, Verdict};
 
 use super::screen::ResultScreen;
 use super::switch::SwitchText;
@@ -59,7 +59,7 @@ pub(super) fn document(
     let alerts = verdicts.sections.iter().flat_map(|section| {
         let alerts = section.alerts.iter();
         alerts.map(move |alert| TestCase {
-            class: section.situation,
+            class: section.design.word(),
             name: alert.kind.to_owned(),
             status: CaseStatus::Skipped,
             message: &alert.text,
@@ -153,7 +153,7 @@ fn run_case<'a>(run: &RunHeader<'a>) -> Option<TestCase<'a>> {
 /// inconclusive. All others pass: a candidate that is worse than the reference fails nothing unless the suite
 /// says so.
 fn comparison_case<'a>(section: &Section, text: &'a ComparisonText) -> TestCase<'a> {
-    let name = if section.situation == "interleaved" {
+    let name = if section.design == ComparisonDesign::Interleaved {
         format!("{} against {}", text.metric, text.reference)
     } else {
         text.metric.to_owned()

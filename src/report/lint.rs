@@ -2,7 +2,7 @@
 //!
 //! Owns the words. Must not decide what is a problem. Invariant: each says what to do.
 
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::units::ModelId;
 use crate::verdict::{GateLint, Lint, ModelLint, RequestLint};
 
@@ -104,7 +104,7 @@ fn request_sentence(lint: &RequestLint, list_date: &str) -> String {
 fn gate_sentence(lint: &GateLint) -> String {
     match lint {
         GateLint::FewPrompts { worth, prompts } if worth == prompts => format!(
-            "{} numbers, but no verdict: that needs {FEWEST_PROMPTS} prompts, better 20; repetitions do not replace prompts",
+            "{} numbers, but no verdict: that needs {MIN_PROMPTS} prompts, better 20; repetitions do not replace prompts",
             if *prompts == 1 {
                 "1 prompt gives".to_owned()
             } else {
@@ -112,7 +112,7 @@ fn gate_sentence(lint: &GateLint) -> String {
             }
         ),
         GateLint::FewPrompts { worth, prompts } => format!(
-            "{prompts} prompts of such different weights carry as much information as {worth}: a verdict needs {FEWEST_PROMPTS}, better 20"
+            "{prompts} prompts of such different weights carry as much information as {worth}: a verdict needs {MIN_PROMPTS}, better 20"
         ),
         GateLint::NotStreamed(metric) => format!(
             "`{}` is primary, but is not measured without streaming",

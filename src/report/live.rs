@@ -241,8 +241,8 @@ impl LiveLayout {
                 .map(|(column, _)| column.width(run).max(column.heading().len()) + GUTTER);
             GUTTER + name + cells.sum::<usize>()
         };
-        // Names are cut before the columns that are always wanted go, but not for the one that is not.
-        let least = |columns: &[(LiveColumn, u8)]| {
+        // Names are cut before the columns that are always shown are dropped, but not for the one that is not.
+        let min = |columns: &[(LiveColumn, u8)]| {
             let full = columns.len() == COLUMNS.len();
             if full {
                 name_width
@@ -250,7 +250,7 @@ impl LiveLayout {
                 name_width.min(NAME_WIDTH_MIN)
             }
         };
-        while columns.len() > 1 && needed(&columns, least(&columns)) > width {
+        while columns.len() > 1 && needed(&columns, min(&columns)) > width {
             let first = columns
                 .iter()
                 .enumerate()

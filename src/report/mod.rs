@@ -194,7 +194,7 @@ impl<'a> Report<'a> {
             mut summary,
         } = folded;
         let evaluation = Evaluation::from_run(manifest, &evidence, past);
-        summary.torn_history_lines = past.map_or(0, |past| past.torn.len() as u64);
+        summary.truncated_history_lines = past.map_or(0, |past| past.truncated_lines.len() as u64);
         Self::new(manifest, summary, evaluation, RunTimings::new(evidence))
     }
 

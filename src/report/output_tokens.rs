@@ -10,7 +10,6 @@ use crate::verdict::{ComparisonDesign, OutputChange, OutputTotals, RatioChange};
 
 use super::figure::{Figure, FigureCell, count};
 use super::table::{FigureRow, FigureTable};
-use super::verdict_tables::situation_word;
 
 /// Maximum prompts that one sentence names.
 const MAX_NAMED_PROMPTS: usize = 3;
@@ -305,7 +304,7 @@ fn shown(change: RatioChange) -> String {
 
 fn put_names(row: &mut FigureRow, change: &OutputChange) {
     let text = |text: &str| Figure::Text(text.to_owned());
-    row.put_figure("situation", text(situation_word(change.design)));
+    row.put_figure("design", text(change.design.word()));
     row.put_figure("candidate", text(&change.candidate.0));
     row.put_figure("reference", text(&change.reference.0));
     row.show("candidate", "candidate", 0);

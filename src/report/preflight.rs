@@ -17,7 +17,7 @@ pub fn duration_line(
 ) -> String {
     let asking = about(duration.answering);
     let binding_limit = duration.binding_limit();
-    let binding_limit = binding_limit.map(|(least, limit)| (about(*least), limit));
+    let binding_limit = binding_limit.map(|(min, limit)| (about(*min), limit));
     // What is the same in words is not worth a warning.
     if let Some((all, limit)) = binding_limit.filter(|(all, _)| *all != asking) {
         let limit = limit_words(limit, &profile.name);

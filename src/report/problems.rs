@@ -124,10 +124,10 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             None,
         );
     }
-    if summary.torn_history_lines > 0 {
-        let torn = summary.torn_history_lines;
+    if summary.truncated_history_lines > 0 {
+        let truncated_lines = summary.truncated_history_lines;
         problems.push(
-            format!("cut off in past.jsonl, so that the run is not compared with its whole history: {torn} lines"),
+            format!("cut off in past.jsonl, so that the run is not compared with its whole history: {truncated_lines} lines"),
             Some("restore the file from a copy"),
         );
     }

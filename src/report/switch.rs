@@ -33,13 +33,13 @@ pub struct SwitchText {
 impl SwitchText {
     /// The decision in words.
     pub(super) fn new(decision: &SwitchDecision) -> Self {
-        let wanted = match decision.outcome {
+        let deciding_status = match decision.outcome {
             SwitchOutcome::Switch => ConditionStatus::Met,
             SwitchOutcome::Undecided => ConditionStatus::Open,
             SwitchOutcome::DoNotSwitch => ConditionStatus::Refuted,
         };
         let deciding = decision.conditions.iter();
-        let deciding = deciding.filter(|one| one.status == wanted);
+        let deciding = deciding.filter(|one| one.status == deciding_status);
         let phrases: Vec<String> = deciding.map(phrase).collect();
         let outcome = outcome_words(decision.outcome);
         let candidate = &decision.candidate;

@@ -15,15 +15,6 @@ use super::figure::{Figure, FigureCell, Probability, count, share};
 use super::table::{FigureRow, FigureTable};
 use super::{limit_wording, wording};
 
-/// The word that CSV and JSON store for a situation.
-pub(super) const fn situation_word(situation: ComparisonDesign) -> &'static str {
-    match situation {
-        ComparisonDesign::Interleaved => "interleaved",
-        ComparisonDesign::TwoRuns => "two_runs",
-        ComparisonDesign::History => "history",
-    }
-}
-
 fn probability(p: Option<f64>) -> Figure {
     let probability = p.and_then(Probability::new);
     probability.map_or(Figure::Absent, Figure::Probability)
@@ -33,15 +24,15 @@ fn words(words: &str) -> Figure {
     Figure::Text(words.to_owned())
 }
 
-pub(super) fn comparisons(situation: ComparisonDesign, comparisons: &[&Comparison]) -> FigureTable {
+pub(super) fn comparisons(design: ComparisonDesign, comparisons: &[&Comparison]) -> FigureTable {
     let rows = comparisons.iter();
-    FigureTable::from_rows(rows.map(|comparison| comparison_row(situation, comparison)))
+    FigureTable::from_rows(rows.map(|comparison| comparison_row(design, comparison)))
 }
 
 /// The row of a comparison, with every field.
-fn comparison_row(situation: ComparisonDesign, comparison: &Comparison) -> FigureRow {
+fn comparison_row(design: ComparisonDesign, comparison: &Comparison) -> FigureRow {
     let mut row = FigureRow::default();
-    row.put_figure("situation", words(situation_word(situation)));
+    row.put_figure("design", words(design.word()));
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("reference", words(&comparison.reference));
     row.put_figure("metric", words(comparison.metric.word()));
@@ -57,9 +48,9 @@ fn comparison_row(situation: ComparisonDesign, comparison: &Comparison) -> Figur
     row.put_figure("reference_n", count(comparison.size.reference));
     row.put_figure("past_runs", count(comparison.size.runs));
     put_tests(&mut row, comparison);
-    row.put_figure("verdict", Figure::Verdict(comparison.verdict, situation));
+    row.put_figure("verdict", Figure::Verdict(comparison.verdict, design));
     row.put_figure("meaning", Figure::Text(wording::meaning(comparison)));
-    put_reasons(&mut row, situation, comparison);
+    put_reasons(&mut row, design, comparison);
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);
     row.show_within("effect", "effect", 0, 2);
@@ -95,14 +86,14 @@ fn put_tests(row: &mut FigureRow, comparison: &Comparison) {
 }
 
 /// Adds the reasons, the detectable change and the influential prompts.
-fn put_reasons(row: &mut FigureRow, situation: ComparisonDesign, comparison: &Comparison) {
+fn put_reasons(row: &mut FigureRow, design: ComparisonDesign, comparison: &Comparison) {
     let reasons: Vec<&str> = comparison
         .reasons
         .iter()
         .map(wording::reason_word)
         .collect();
     row.put_figure("reasons", Figure::Text(reasons.join(";")));
-    let explanation = wording::remarks(situation, comparison).join(" ");
+    let explanation = wording::remarks(design, comparison).join(" ");
     row.put_figure("explanation", Figure::Text(explanation));
     let inconclusive = comparison.verdict == Verdict::Inconclusive;
     let scale = comparison.metric.scale();
@@ -126,9 +117,7 @@ fn put_reasons(row: &mut FigureRow, situation: ComparisonDesign, comparison: &Co
         prompt.map_or(Figure::Absent, Figure::Text),
     );
     let without = influence.map(|influence| influence.verdict_without);
-    let without = without.map_or(Figure::Absent, |verdict| {
-        Figure::Verdict(verdict, situation)
-    });
+    let without = without.map_or(Figure::Absent, |verdict| Figure::Verdict(verdict, design));
     row.put_figure("verdict_without", without);
     let is_decisive = influence.map_or(Figure::Absent, |one| Figure::Bool(one.is_decisive));
     row.put_figure("one_prompt_decides", is_decisive);
@@ -262,7 +251,7 @@ pub(super) fn routes(judgement: &Judgement) -> FigureTable {
 }
 
 fn route_row(
-    situation: ComparisonDesign,
+    design: ComparisonDesign,
     comparison: &Comparison,
     route: &RouteComparison,
 ) -> FigureRow {
@@ -273,7 +262,7 @@ fn route_row(
     row.put_figure("share_reference", share(route.share_reference));
     row.put_figure("share_candidate", share(route.share_candidate));
     put_effect(&mut row, comparison.metric, route.effect.as_ref());
-    row.put_figure("verdict", Figure::Verdict(route.verdict, situation));
+    row.put_figure("verdict", Figure::Verdict(route.verdict, design));
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);
     row.show("provider", "provider", 0);

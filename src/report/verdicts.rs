@@ -16,7 +16,7 @@ use super::figure::{Figure, Thousandths};
 use super::output_tokens::Outputs;
 use super::switch::SwitchText;
 use super::table::FigureTable;
-use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes, situation_word};
+use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes};
 use super::{limit_wording, wording};
 use crate::verdict::{Evaluation, GatedJudgement};
 
@@ -55,8 +55,8 @@ pub struct LimitText {
 /// A judgement, ready to be rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// The comparison design: `interleaved`, `two_runs` or `history`.
-    pub situation: &'static str,
+    /// The design that its comparisons share.
+    pub design: ComparisonDesign,
     /// The two sides of the comparison.
     pub title: String,
     /// True if a regression in it fails a build.
@@ -179,7 +179,7 @@ impl Section {
             .comparisons
             .iter()
             .partition(|comparison| comparison.primary);
-        let situation = judgement.design;
+        let design = judgement.design;
         let alerts = alerts(judgement, gate);
         // What is printed first is not repeated for each comparison.
         let without_alerts = |mut remarks: Vec<String>| {
@@ -187,11 +187,11 @@ impl Section {
             remarks
         };
         let all_remarks = Remarks::collect(&primary, |one| {
-            without_alerts(wording::remarks(situation, one))
+            without_alerts(wording::remarks(design, one))
         });
         let texts = primary
             .iter()
-            .map(|comparison| ComparisonText::new(situation, comparison, &all_remarks));
+            .map(|comparison| ComparisonText::new(design, comparison, &all_remarks));
         let with_effect = exploratory.iter().filter(|one| one.effect.is_some());
         let exploratory_shown: Vec<&Comparison> = with_effect.copied().collect();
         // A reader of TTFA must know why TTFT is missing.
@@ -199,21 +199,21 @@ impl Section {
         let replaced = exploratory.iter().filter(replaced);
         let remarked: Vec<&Comparison> = primary.iter().chain(replaced).copied().collect();
         let remarks_on = |one: &Comparison| {
-            let mut remarks = reasons(situation, one);
+            let mut remarks = reasons(design, one);
             remarks.extend(wording::open_interval_remark(one));
-            remarks.extend(wording::influence(situation, one));
+            remarks.extend(wording::influence(design, one));
             without_alerts(remarks)
         };
         Self {
-            situation: situation_word(situation),
+            design,
             title: title(judgement),
             gates: gated.gates,
             comparison_texts: texts.collect(),
-            primary: comparisons(situation, &primary),
-            exploratory: comparisons(situation, &exploratory),
-            exploratory_shown: comparisons(situation, &exploratory_shown),
+            primary: comparisons(design, &primary),
+            exploratory: comparisons(design, &exploratory),
+            exploratory_shown: comparisons(design, &exploratory_shown),
             exploratory_reasons: Remarks::collect(&exploratory, |one| {
-                exploratory_reasons(situation, one)
+                exploratory_reasons(design, one)
             })
             .lines(1),
             shared_remarks: all_remarks.lines(2),
@@ -230,12 +230,8 @@ impl Section {
 }
 
 impl ComparisonText {
-    fn new(
-        situation: ComparisonDesign,
-        comparison: &Comparison,
-        all_remarks: &Remarks<'_>,
-    ) -> Self {
-        let remarks = wording::remarks(situation, comparison);
+    fn new(design: ComparisonDesign, comparison: &Comparison, all_remarks: &Remarks<'_>) -> Self {
+        let remarks = wording::remarks(design, comparison);
         let own_remarks = remarks
             .iter()
             .filter(|remark| all_remarks.count(remark) == 1);
@@ -244,9 +240,9 @@ impl ComparisonText {
             candidate: comparison.candidate.clone(),
             reference: comparison.reference.clone(),
             metric: comparison.metric.word(),
-            design: situation,
+            design,
             verdict: comparison.verdict,
-            sentence: wording::sentence(situation, comparison),
+            sentence: wording::sentence(design, comparison),
             remarks,
         }
     }
@@ -293,16 +289,16 @@ fn title(judgement: &Judgement) -> String {
 }
 
 /// The reasons for the verdict of a comparison, as sentences.
-fn reasons(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
+fn reasons(design: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     reasons
-        .map(|reason| wording::reason(situation, comparison, reason))
+        .map(|reason| wording::reason(design, comparison, reason))
         .collect()
 }
 
 /// The reasons printed below the table of exploratory comparisons: why one has no effect, or no verdict. The
 /// table itself shows an interval that is too wide.
-fn exploratory_reasons(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
+fn exploratory_reasons(design: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let needs_reason = comparison.verdict == Verdict::Inconclusive || comparison.effect.is_none();
     let is_listed = |reason: &&Reason| comparison.effect.is_none() || **reason != Reason::TooWide;
     let reasons = comparison
@@ -311,7 +307,7 @@ fn exploratory_reasons(situation: ComparisonDesign, comparison: &Comparison) -> 
         .filter(|_| needs_reason)
         .filter(is_listed);
     reasons
-        .map(|reason| wording::reason(situation, comparison, reason))
+        .map(|reason| wording::reason(design, comparison, reason))
         .collect()
 }
 

@@ -182,15 +182,15 @@ fn parameter_lines(checks: &[ParameterCheck], cost: Option<&ProbeCost>) -> Vec<S
         format!("{variant}: {} {}", verdict.words(), names.join(", "))
     });
     let cost = cost.map(|cost| {
-        let most = cost
+        let max = cost
             .at_most_usd
-            .map_or_else(String::new, |most| format!(", at most {}", money(most)));
+            .map_or_else(String::new, |max| format!(", at most {}", money(max)));
         let unknown = match cost.unknown {
             0 => String::new(),
             unknown => format!(" and an unknown amount for {unknown} of them"),
         };
         format!(
-            "parameters were probed by {} requests for {}{unknown}{most}",
+            "parameters were probed by {} requests for {}{unknown}{max}",
             cost.requests,
             money(cost.spent_usd)
         )

@@ -9,7 +9,7 @@ use crate::stats::kappa::agreement;
 use crate::stats::quantile::Percentile;
 use crate::suite::{CacheMode, Suite};
 use crate::units::plural;
-use crate::verdict::{RunSummary, frontier};
+use crate::verdict::{ComparisonDesign, Evaluation, RunSummary, frontier};
 
 use super::alerts::Alert;
 use super::caching::{CachingSection, caching};
@@ -22,7 +22,6 @@ use super::screen::{ResultScreen, speed_metric};
 use super::table::FigureTable;
 use super::text::push;
 use super::verdicts::{Section, Verdicts};
-use crate::verdict::Evaluation;
 
 /// The content of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +85,7 @@ impl View {
         let prompts = columns::prompts(summary);
         let notes = notes([&comparison, &prompts], &price_source(manifest));
         let verdicts = Verdicts::new(evaluation);
-        let of_past = |section: &&Section| section.situation != "interleaved";
+        let of_past = |section: &&Section| section.design != ComparisonDesign::Interleaved;
         let of_past = verdicts.sections.iter().filter(of_past);
         let past_notes: Vec<String> = of_past.flat_map(|one| one.notes.clone()).collect();
         let sections = verdicts.sections.iter();
@@ -188,13 +187,13 @@ fn notes(tables: [&FigureTable; 2], price_source: &str) -> Vec<String> {
             .any(|cell| cell.low_n)
     });
     if low_n {
-        let bounds = per_percentile(Percentile::fewest_for_bounds);
+        let bounds = per_percentile(Percentile::min_for_bounds);
         notes.push(format!(
             "An interval that is open, such as 407–, or missing: n too small for its end (both ends need: {bounds}; means two \
              prompts)."
         ));
     }
-    let points = per_percentile(Percentile::fewest_for_a_point);
+    let points = per_percentile(Percentile::min_for_point);
     notes.push(format!(
         "– not known, or n too small for any estimate (needed: {points})."
     ));

@@ -4,7 +4,7 @@
 //! know tables nor formats. Invariant: words follow the meaning of a change (higher latency, higher cost),
 //! never the sign of a number; every number is rounded as the tables round it.
 
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::{MIN_PROMPTS, POWER};
 use crate::suite::{Bounds, Direction, Metric, Scale};
 use crate::units::{Nanos, plural};
 use crate::verdict::{
@@ -156,20 +156,20 @@ pub(super) fn meaning(comparison: &Comparison) -> String {
 }
 
 /// A comparison as one sentence, without its reasons.
-pub(super) fn sentence(situation: ComparisonDesign, comparison: &Comparison) -> String {
+pub(super) fn sentence(design: ComparisonDesign, comparison: &Comparison) -> String {
     let words = words(comparison.metric);
     let candidate = &comparison.candidate;
     let claim = if comparison.verdict == Verdict::Inconclusive {
         format!("Whether {candidate} {} is inconclusive", words.worse)
     } else {
-        let since = if situation == ComparisonDesign::Interleaved {
+        let since = if design == ComparisonDesign::Interleaved {
             ""
         } else {
             " than before"
         };
         let meaning = meaning(comparison);
         match comparison.verdict {
-            Verdict::Improved if situation != ComparisonDesign::Interleaved => {
+            Verdict::Improved if design != ComparisonDesign::Interleaved => {
                 format!("{candidate} has improved in {}", words.name)
             }
             Verdict::Regressed => format!("{candidate} {meaning}{since}"),
@@ -179,7 +179,7 @@ pub(super) fn sentence(situation: ComparisonDesign, comparison: &Comparison) -> 
     let Some(effect) = &comparison.effect else {
         return format!("{claim}.");
     };
-    let whose = if situation == ComparisonDesign::Interleaved {
+    let whose = if design == ComparisonDesign::Interleaved {
         format!("of {}", comparison.reference)
     } else if comparison.procedure == Procedure::Departure {
         "before, the shift of all models taken off".to_owned()
@@ -188,7 +188,7 @@ pub(super) fn sentence(situation: ComparisonDesign, comparison: &Comparison) -> 
     };
     let shown = effect_cell(comparison.metric.scale(), effect);
     let (what, estimate) = (words.noun, shown.figure.shown());
-    let size = sample_size(situation, &comparison.size);
+    let size = sample_size(design, &comparison.size);
     let interval = interval_text(&shown, effect.level);
     match comparison.metric.scale() {
         Scale::Ratio => format!("{claim}: {estimate} the {what} {whose}, {interval}, {size}."),
@@ -249,7 +249,7 @@ fn interval_text(cell: &FigureCell, level: f64) -> String {
 }
 
 /// Formats the sample size: `20 prompts x 10`, or both counts if the sides differ.
-fn sample_size(situation: ComparisonDesign, size: &SampleSize) -> String {
+fn sample_size(design: ComparisonDesign, size: &SampleSize) -> String {
     let SampleSize {
         prompts,
         reference,
@@ -257,7 +257,7 @@ fn sample_size(situation: ComparisonDesign, size: &SampleSize) -> String {
         runs,
     } = *size;
     let even = prompts > 0 && candidate % prompts == 0;
-    if situation != ComparisonDesign::Interleaved {
+    if design != ComparisonDesign::Interleaved {
         let runs = plural(runs, "past run");
         format!("{prompts} prompts, {candidate} values, {runs}")
     } else if candidate == reference && even {
@@ -279,7 +279,8 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     if let Some(detectable) = comparison.detectable_change {
         let detectable = change_figure(scale, detectable).shown();
         parts.push(format!(
-            "This run could detect a {change} of {detectable} or more (80 % power)."
+            "This run could detect a {change} of {detectable} or more ({} power).",
+            percent(POWER)
         ));
     }
     if let Some(needed) = comparison.required_size {
@@ -315,7 +316,7 @@ const fn worsening_noun(metric: Metric) -> &'static str {
 }
 
 /// Names the prompt that decides, if there is one.
-pub(super) fn influence(situation: ComparisonDesign, comparison: &Comparison) -> Option<String> {
+pub(super) fn influence(design: ComparisonDesign, comparison: &Comparison) -> Option<String> {
     let influence = comparison
         .influence
         .as_ref()
@@ -323,7 +324,7 @@ pub(super) fn influence(situation: ComparisonDesign, comparison: &Comparison) ->
     Some(format!(
         "One prompt decides: without `{}` it would be {}.",
         influence.prompt,
-        influence.verdict_without.printed_word(situation)
+        influence.verdict_without.printed_word(design)
     ))
 }
 
@@ -374,11 +375,7 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 }
 
 /// A reason as one sentence.
-pub(super) fn reason(
-    situation: ComparisonDesign,
-    comparison: &Comparison,
-    reason: &Reason,
-) -> String {
+pub(super) fn reason(design: ComparisonDesign, comparison: &Comparison, reason: &Reason) -> String {
     let metric = comparison.metric;
     let shares = |reference: f64, candidate: f64| {
         let of = |part| share(part).shown();
@@ -391,7 +388,7 @@ pub(super) fn reason(
     match reason {
         // Shares of the past are pooled: more requests do narrow them.
         Reason::TooWide
-            if situation == ComparisonDesign::Interleaved || metric.scale() == Scale::Points =>
+            if design == ComparisonDesign::Interleaved || metric.scale() == Scale::Points =>
         {
             "The interval is too wide: add prompts or repetitions.".to_owned()
         }
@@ -400,7 +397,7 @@ pub(super) fn reason(
                 .to_owned()
         }
         Reason::TooFewPrompts { usable } => format!(
-            "Prompts with values on both sides: {usable}; a verdict needs {FEWEST_PROMPTS}."
+            "Prompts with values on both sides: {usable}; a verdict needs {MIN_PROMPTS}."
         ),
         Reason::PromptsDropped { dropped } => format!(
             "Prompts without a value on one side: {dropped}, more than {:.0} % of all.",
@@ -425,7 +422,7 @@ pub(super) fn reason(
         Reason::CacheHitsDiffer { reference, candidate, split } => format!(
             "Answers that hit the prompt cache differ in share ({}): {}.",
             shares(*reference, *candidate),
-            cache_hits_clause(situation, metric, *split)
+            cache_hits_clause(design, metric, *split)
         ),
         Reason::RetriesDiffer { reference, candidate } => format!(
             "Retried trials differ in share ({}): the experienced TTFT is judged, too.",
@@ -468,14 +465,14 @@ pub(super) fn reason(
 }
 
 /// Explains how hits and misses with different shares were compared.
-fn cache_hits_clause(situation: ComparisonDesign, metric: Metric, apart: bool) -> String {
+fn cache_hits_clause(design: ComparisonDesign, metric: Metric, apart: bool) -> String {
     if metric == Metric::Cost {
         "the bill is compared as it is, savings by hits included".to_owned()
     } else if apart {
         "hits and misses were compared separately".to_owned()
-    } else if situation == ComparisonDesign::Interleaved {
+    } else if design == ComparisonDesign::Interleaved {
         format!(
-            "a comparison of hits and of misses needs {FEWEST_PROMPTS} prompts with hits on both sides, and as many with misses; the report has the times of both under *Prompt caches*"
+            "a comparison of hits and of misses needs {MIN_PROMPTS} prompts with hits on both sides, and as many with misses; the report has the times of both under *Prompt caches*"
         )
     } else {
         "levels mix hits and misses, and cannot be compared".to_owned()
@@ -483,20 +480,18 @@ fn cache_hits_clause(situation: ComparisonDesign, metric: Metric, apart: bool) -
 }
 
 /// Everything remarks on a verdict, sentence by sentence.
-pub(super) fn remarks(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
+pub(super) fn remarks(design: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
-    let mut remarks: Vec<String> = reasons
-        .map(|one| reason(situation, comparison, one))
-        .collect();
+    let mut remarks: Vec<String> = reasons.map(|one| reason(design, comparison, one)).collect();
     remarks.extend(open_interval_remark(comparison));
     remarks.extend(power(comparison));
-    remarks.extend(influence(situation, comparison));
+    remarks.extend(influence(design, comparison));
     remarks
 }
 
 /// The comparison design of a judgement, and its rationale.
-pub(super) const fn question(situation: ComparisonDesign) -> &'static str {
-    match situation {
+pub(super) const fn question(design: ComparisonDesign) -> &'static str {
+    match design {
         ComparisonDesign::Interleaved => {
             "Both sides of every comparison were asked the same prompts at the same moments, so that drift and \
              load fall on both alike; what is left to allow for is chance, with prompts as the units."

@@ -8,15 +8,15 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::bill::{BillTerms, SimulatedBill, SimulatedUsage};
-use super::character::{
-    MAX_ANSWER_TOKENS, ModelProfile, ReasoningDisplay, TimeSpread, nanos_of_millis,
-};
 use super::draw::{Seed, happens, log_normal, normal};
 use super::fault::{Fault, FaultSet};
+use super::model_profile::{
+    MAX_ANSWER_TOKENS, ModelProfile, ReasoningDisplay, TimeSpread, nanos_of_millis,
+};
 use super::request::ChatRequest;
+use super::scenario::{Scenario, SimulatedModel};
 use super::scripted::ScriptedAnswer;
 use super::words;
-use super::world::{Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
 /// The delay of the answer for each provider that failed first.
@@ -312,7 +312,7 @@ fn providers(
         .iter()
         .filter(|provider| allowed(&provider.name))
         .collect();
-    let place = |name: &String| request.order.iter().position(|wanted| wanted == name);
+    let place = |name: &String| request.order.iter().position(|property| property == name);
     choice.sort_by_key(|provider| place(&provider.name).unwrap_or(usize::MAX));
     let mut generator = seed.generator("providers");
     let mut attempts = Vec::new();
@@ -362,7 +362,7 @@ impl Lengths {
     ) -> Self {
         let profile = &model.profile;
         let mut generator = seed.generator("lengths");
-        let spoken = log_normal(
+        let answer_tokens = log_normal(
             &mut generator,
             f64::from(profile.tokens.median) * effect,
             profile.tokens.sigma.get(),
@@ -373,10 +373,10 @@ impl Lengths {
         let limit = request.max_tokens.unwrap_or(u64::MAX);
         let limit = limit.min(model.max_tokens).min(MAX_ANSWER_TOKENS);
         let thought = whole(thought).min(request.max_thinking.unwrap_or(u64::MAX));
-        let spoken = match (script, profile.tokens.median) {
+        let answer_tokens = match (script, profile.tokens.median) {
             (Some(script), _) => script.pieces.len() as u64,
             (None, 0) => 0,
-            (None, _) => whole(spoken).max(1),
+            (None, _) => whole(answer_tokens).max(1),
         };
         let scripted_tool = script.map(|script| script.tool.clone());
         let tool = scripted_tool.unwrap_or_else(|| request.forced_tool.clone());
@@ -394,13 +394,13 @@ impl Lengths {
         let thinking = thought.min(limit);
         let mut plan = Self {
             thinking,
-            speaking: spoken.min(limit - thinking),
+            speaking: answer_tokens.min(limit - thinking),
             shown: if request.hide_thinking {
                 ReasoningDisplay::Hidden
             } else {
                 profile.reasoning.display
             },
-            finish: match (thought.saturating_add(spoken) > limit, &tool) {
+            finish: match (thought.saturating_add(answer_tokens) > limit, &tool) {
                 (true, _) => Finish::Length,
                 (false, Some(_)) => Finish::ToolCalls,
                 (false, None) => Finish::Stop,

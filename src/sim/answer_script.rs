@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::character::Share;
+use super::model_profile::Share;
 
 /// One of `[[answers]]`: what is answered to some prompts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -199,7 +199,7 @@ impl SimulatedBill {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::catalogue;
+    use crate::sim::catalog;
     use proptest::prelude::*;
 
     fn usage(prompt: u64, cached: u64, completion: u64) -> SimulatedUsage {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn prices(model: &str) -> Prices {
-        let listing = catalogue::listings()
+        let listing = catalog::listings()
             .into_iter()
             .find(|listing| listing.id == model)
             .unwrap();

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::character::ServerCapacity;
+use super::model_profile::ServerCapacity;
 use super::outage::ServerPause;
 use super::script::Script;
 use crate::units::Nanos;
@@ -69,10 +69,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sim::character::{MAX_CAPACITY, Millis};
     use crate::sim::ending::ConnectionEnd;
     use crate::sim::fault::FaultSet;
     use crate::sim::framing::WriteStep;
+    use crate::sim::model_profile::{MAX_CAPACITY, Millis};
 
     fn ms(millis: u64) -> Nanos {
         Nanos::from_millis(millis)

@@ -8,9 +8,23 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
+use strum::VariantArray as _;
 
 /// A server that the simulator imitates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Dialect {
     /// The Vercel AI Gateway.
     #[default]
@@ -72,37 +86,11 @@ pub struct UnknownDialect(String);
 
 impl Dialect {
     /// Every dialect, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
-        Self::Vercel,
-        Self::OpenRouter,
-        Self::OpenAi,
-        Self::LiteLlm,
-        Self::Vllm,
-        Self::LlamaCpp,
-        Self::Ollama,
-        Self::Groq,
-        Self::DeepSeek,
-        Self::Mistral,
-        Self::Azure,
-        Self::Anthropic,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 
     /// Returns its name in scenarios and in model ids.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Vercel => "vercel",
-            Self::OpenRouter => "openrouter",
-            Self::OpenAi => "openai",
-            Self::LiteLlm => "litellm",
-            Self::Vllm => "vllm",
-            Self::LlamaCpp => "llamacpp",
-            Self::Ollama => "ollama",
-            Self::Groq => "groq",
-            Self::DeepSeek => "deepseek",
-            Self::Mistral => "mistral",
-            Self::Azure => "azure",
-            Self::Anthropic => "anthropic",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     fn names() -> String {

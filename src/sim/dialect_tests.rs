@@ -1,5 +1,9 @@
 //! Invariants of every dialect and route: the same answer in any form.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -7,9 +11,9 @@ use super::bill::SimulatedUsage;
 use super::dialect::Dialect;
 use super::fault::ModelSelector;
 use super::request::{ChatRequest, ChatRoute};
+use super::scenario::Scenario;
 use super::script::Script;
 use super::tests::MOMENT;
-use super::world::Scenario;
 
 /// The response to one question.
 struct RenderedAnswer {
@@ -75,7 +79,7 @@ impl Question {
     }
 
     fn ask(&self, scenario: &str, api: ChatRoute, stream: bool) -> RenderedAnswer {
-        let scenario = Scenario::parse(scenario).unwrap();
+        let scenario = parsed(scenario);
         let body = self.body(api, stream).to_string();
         let request = ChatRequest::from_body(body.as_bytes(), api).unwrap();
         let selector: ModelSelector = request.model.parse().unwrap();
@@ -85,6 +89,17 @@ impl Question {
         let text = String::from_utf8(bytes.collect()).unwrap();
         RenderedAnswer { script, text }
     }
+}
+
+/// The scenario of a text. Each text is read once: thousands of cases name the same few.
+fn parsed(text: &str) -> Rc<Scenario> {
+    thread_local! {
+        static SCENARIOS: RefCell<HashMap<String, Rc<Scenario>>> = RefCell::default();
+    }
+    SCENARIOS.with_borrow_mut(|scenarios| {
+        let parse = || Rc::new(Scenario::parse(text).unwrap());
+        Rc::clone(scenarios.entry(text.to_owned()).or_insert_with(parse))
+    })
 }
 
 /// Returns the answer's text and tool arguments from a stream, as a reader of that route joins them.

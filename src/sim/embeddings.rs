@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::draw::digest;
-use super::world::SimulatedModel;
+use super::scenario::SimulatedModel;
 use crate::units::Usd;
 
 /// Numbers of a vector.

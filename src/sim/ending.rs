@@ -14,7 +14,7 @@ use super::render::{Envelope, Payload, StreamEvent};
 use super::request::ChatRoute;
 use crate::units::Nanos;
 
-/// The fate of the connection after the last byte.
+/// The treatment of the connection after the last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionEnd {
     /// The response ends in order.
@@ -108,11 +108,11 @@ fn after_first(events: &[StreamEvent]) -> usize {
 /// there are several.
 fn after_half(events: &[StreamEvent]) -> usize {
     let tokens = events.iter().filter(|event| event.token).count();
-    let wanted = (tokens / 2).max(1);
+    let half = (tokens / 2).max(1);
     let mut seen = 0;
     for (index, event) in events.iter().enumerate() {
         seen += usize::from(event.token);
-        if seen == wanted {
+        if seen == half {
             return index + 1;
         }
     }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::bill::Prices;
 use super::dialect::Dialect;
 use super::refusal::ErrorResponse;
+use super::scenario::{Scenario, SimulatedModel};
 use super::script::GenerationRecord;
-use super::world::{Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
 /// Builds the body of `GET /v1/models`, in the scenario's dialect.
@@ -176,7 +176,7 @@ fn endpoint(model: &SimulatedModel, provider: &str, per_mille: u32, index: usize
         "supported_parameters": ["max_tokens", "temperature", "stop", "tools"],
         "status": 0,
         "supports_implicit_caching":
-            profile.cache.kind == super::character::PromptCacheKind::Implicit,
+            profile.cache.kind == super::model_profile::PromptCacheKind::Implicit,
         "uptime_last_15m": 100,
         "uptime_last_1h": 99.9,
         "uptime_last_1d": 99.9,

@@ -8,13 +8,12 @@
 //! The path of a request: [`request`] parses it, whatever its route, [`fault`] parses the faults in its model
 //! id, [`state`] adds the effects of earlier requests, [`answer`] draws content and times, [`render`] (chats),
 //! [`messages`] and [`responses`] write it in a [`dialect`], [`ending`] and [`framing`] turn that into bytes,
-//! [`script`] holds the result, `server` sends it and [`truth`] records when each byte was sent.
+//! [`script`] holds the result, `server` sends it and [`trace`] records when each byte was sent.
 
 pub mod answer;
 pub mod answer_script;
 pub mod bill;
-pub mod catalogue;
-pub mod character;
+pub mod catalog;
 pub mod chat;
 pub mod delay;
 pub mod dialect;
@@ -27,22 +26,23 @@ pub mod framing;
 pub mod listing;
 pub mod messages;
 pub mod miscount;
+pub mod model_profile;
 pub mod outage;
 pub mod refusal;
 pub mod render;
 pub mod request;
 pub mod responses;
+pub mod scenario;
 pub mod script;
 pub mod scripted;
 mod server;
 pub mod state;
+pub mod trace;
 pub mod translation;
-pub mod truth;
 pub mod words;
-pub mod world;
 
+pub use scenario::Scenario;
 pub use server::{Simulator, SimulatorHandle, serve};
-pub use world::Scenario;
 
 #[cfg(test)]
 mod dialect_tests;

@@ -5,8 +5,8 @@
 
 use serde::Deserialize;
 
-use super::character::Millis;
 use super::fault::{Fault, FaultSet, FaultTurn, ModelSelector};
+use super::model_profile::Millis;
 use crate::units::Nanos;
 
 /// A span of time, counted from the arrival of the first conversation.

@@ -10,7 +10,7 @@ use super::dialect::Dialect;
 use super::envelope::{self, VendorError};
 use super::fault::Fault;
 use super::request::ChatRoute;
-use super::world::RetryAfterForm;
+use super::scenario::RetryAfterForm;
 use crate::units::Usd;
 
 /// A response with a body that is known at once.

@@ -18,7 +18,7 @@ use super::refusal::{Context, ErrorResponse};
 use super::render;
 use super::request::{ChatRequest, ChatRoute};
 use super::responses;
-use super::world::{Scenario, SimulatedModel};
+use super::scenario::{Scenario, SimulatedModel};
 use crate::units::Nanos;
 
 /// The interval of blank lines while `blank-lines` waits for a JSON body.
@@ -196,11 +196,11 @@ fn select_faults(
     } else {
         FaultSet::default()
     };
-    let character = &model.profile;
-    character.always.iter().for_each(|fault| faults.add(*fault));
+    let profile = &model.profile;
+    profile.always.iter().for_each(|fault| faults.add(*fault));
     let mut generator = seed.generator("faults");
     let mut left = 1.0;
-    for (fault, share) in &character.faults {
+    for (fault, share) in &profile.faults {
         // The probability of this one, given that none before it happened: shares are of all requests.
         if left > 0.0 && happens(&mut generator, (share.get() / left).min(1.0)) {
             faults.add(*fault);

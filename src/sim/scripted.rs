@@ -1,4 +1,4 @@
-//! Scripted answers: right with a stated probability, so that grades can be checked against a known truth.
+//! Scripted answers: right with a stated probability, so that grades can be checked against known answers.
 //!
 //! Owns the draw of right or wrong. Must not know how an answer is sent. Invariant:
 //! over all draws an answer is right with exactly its model's share, however much of it the prompt decides.
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::answer_script::AnswerScript;
 use super::draw::{Seed, happens};
 use super::request::ChatRequest;
+use super::scenario::{Scenario, SimulatedModel};
 use super::words;
-use super::world::{Scenario, SimulatedModel};
 
 /// Most levels of an answer in JSON: schemas of clients have fewer.
 const MAX_DEPTH: usize = 8;

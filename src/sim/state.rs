@@ -5,13 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::character::{Cache, PromptCacheKind, ServerCapacity};
 use super::delay::AnswerQueue;
 use super::draw::digest;
+use super::model_profile::{Cache, PromptCacheKind, ServerCapacity};
 use super::refusal::ErrorResponse;
 use super::request::{CHARS_PER_TOKEN, ChatRequest};
+use super::scenario::{RateLimit, Scenario, SimulatedModel};
 use super::script::GenerationRecord;
-use super::world::{RateLimit, Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
 /// Distinct bodies counted: more than any suite sends, about 16 MB.
@@ -268,7 +268,7 @@ impl Bucket {
 mod tests {
     use super::*;
     use crate::sim::request::ChatRoute;
-    use crate::sim::world::{RetryAfterForm, Scenario};
+    use crate::sim::scenario::{RetryAfterForm, Scenario};
     use proptest::prelude::*;
 
     fn request(model: &str, text: &str, marked: bool) -> ChatRequest {

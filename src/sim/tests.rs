@@ -8,8 +8,8 @@ use super::bill::{BillTerms, SimulatedBill};
 use super::ending::ConnectionEnd;
 use super::fault::{Fault, FaultSet, ModelSelector};
 use super::request::{ChatRequest, ChatRoute};
+use super::scenario::{DEFAULT_SCENARIO, MissingKey, RetryAfterForm, Scenario};
 use super::script::Script;
-use super::world::{DEFAULT_SCENARIO, MissingKey, RetryAfterForm, Scenario};
 use crate::units::Nanos;
 
 /// The first request to an idle gateway.

@@ -381,10 +381,10 @@ impl<'a> Ranking<'a> {
     /// rising order: few share one.
     fn distribute(&mut self) {
         let keys = || self.values.iter().map(|value| value.key);
-        let (Some(least), Some(most)) = (keys().min(), keys().max()) else {
+        let (Some(min), Some(max)) = (keys().min(), keys().max()) else {
             return;
         };
-        let range = most.abs_diff(least);
+        let range = max.abs_diff(min);
         let places = self.values.len().next_power_of_two();
         // Intervals are as wide as a power of two, so that a shift finds them.
         let width = (range / places as u64 + 1).next_power_of_two();
@@ -393,7 +393,7 @@ impl<'a> Ranking<'a> {
             clippy::cast_possible_truncation,
             reason = "at most the number of places"
         )]
-        let interval = |value: &RankedValue| (value.key.abs_diff(least) >> shift) as usize;
+        let interval = |value: &RankedValue| (value.key.abs_diff(min) >> shift) as usize;
         self.starts.clear();
         self.starts.resize(places + 1, 0_usize);
         for value in &self.values {
@@ -474,13 +474,13 @@ fn rounded(number: f64) -> i64 {
 fn common_median(sides: &Sides, h: f64) -> f64 {
     let (a, b) = (sides.a(), sides.b());
     let half = sides.len().div_ceil(2);
-    let (mut of_a, mut most) = (half.saturating_sub(b.len()), half.min(a.len()));
-    while of_a < most {
-        let middle = of_a.midpoint(most);
+    let (mut of_a, mut max) = (half.saturating_sub(b.len()), half.min(a.len()));
+    while of_a < max {
+        let middle = of_a.midpoint(max);
         if a[middle] < b[half - middle - 1] - h {
             of_a = middle + 1;
         } else {
-            most = middle;
+            max = middle;
         }
     }
     let of_b = half - of_a;

@@ -114,7 +114,7 @@ impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
         }
         // The middle ones count from 1; of an odd number they are one.
         let (first, second) = (self.total.div_ceil(2), self.total / 2 + 1);
-        // Above `below` and at most `top` lie both.
+        // Above `below` and at max `top` lie both.
         let (mut below, mut top) = (next_below(low), high);
         let (mut count_below, mut count_top) = (0, self.total);
         let mut step = 0_u32;
@@ -170,7 +170,7 @@ fn middle_two(values: &mut [f64], first: usize, second: usize) -> (f64, f64) {
     (lower, upper.unwrap_or(lower))
 }
 
-/// The smallest floating-point number from `low` to `high` that at least `n` numbers are at most:
+/// The smallest floating-point number from `low` to `high` that at min `n` numbers are at most:
 /// bisection over the numbers themselves, so that it ends at one of them.
 fn smallest_reaching(n: usize, low: f64, high: f64, count_at_most: impl Fn(f64) -> usize) -> f64 {
     let (mut low, mut high) = (place(low), place(high));

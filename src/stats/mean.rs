@@ -5,7 +5,7 @@
 //! all numbers are equal and absent where there is only one; the order of the numbers does not
 //! change a bit of the result.
 
-use super::FEWEST_PROMPTS;
+use super::MIN_PROMPTS;
 use super::distributions::{t_cdf, t_sf};
 use super::interval::{Alpha, Interval};
 
@@ -130,9 +130,9 @@ impl Mean {
         self.df + 1.0
     }
 
-    /// Returns true if a verdict may be based on this: at least [`FEWEST_PROMPTS`], also after weighting.
+    /// Returns true if a verdict may be based on this: at least [`MIN_PROMPTS`], also after weighting.
     pub fn is_decisive(&self) -> bool {
-        self.effective_count() >= FEWEST_PROMPTS as f64
+        self.effective_count() >= MIN_PROMPTS as f64
     }
 
     /// (estimate - bound) / standard error. Without spread: 0 at the bound, infinite away from it.

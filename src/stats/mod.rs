@@ -40,4 +40,4 @@ pub const POWER: f64 = 0.8;
 
 /// The minimum number of prompts for a verdict: with five, even all signs agreeing would happen by chance in 1
 /// of 16 cases.
-pub const FEWEST_PROMPTS: usize = 6;
+pub const MIN_PROMPTS: usize = 6;

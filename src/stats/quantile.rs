@@ -5,6 +5,8 @@
 //! whatever the distribution. Must not know what is measured. Invariant: a quantile lies between
 //! the smallest and the largest value, and never falls as `q` rises.
 
+use strum::VariantArray as _;
+
 /// The `q`-quantile (0 to 1) of values in rising order, in their unit; `None` of no values.
 pub fn quantile_u64(sorted: &[u64], q: f64) -> Option<f64> {
     quantile(sorted.len(), q, |index| sorted[index] as f64)
@@ -64,7 +66,18 @@ pub fn quantile_weighted(sorted: &[(f64, f64)], q: f64) -> Option<f64> {
 }
 
 /// The percentiles that reports may show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[strum(serialize_all = "snake_case")]
 pub enum Percentile {
     /// The median.
@@ -92,7 +105,7 @@ pub enum Support {
 
 impl Percentile {
     /// Every percentile, from the lowest.
-    pub const ALL: [Self; 5] = [Self::P50, Self::P75, Self::P90, Self::P95, Self::P99];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 
     /// 50 for the median.
     pub const fn percent(self) -> u64 {
@@ -116,13 +129,13 @@ impl Percentile {
     }
 
     /// The minimum number of values for a point estimate: 1 / (1 - q).
-    pub const fn fewest_for_a_point(self) -> u64 {
+    pub const fn min_for_point(self) -> u64 {
         100_u64.div_ceil(100 - self.percent())
     }
 
     /// The minimum number of values whose order statistics bound the percentile on both sides at 95 %: the
     /// smallest n with q^n <= 0.025 (the probability that every value lies below it).
-    pub const fn fewest_for_bounds(self) -> u64 {
+    pub const fn min_for_bounds(self) -> u64 {
         match self {
             Self::P50 => 6,
             Self::P75 => 13,
@@ -138,15 +151,15 @@ impl Percentile {
         clippy::cast_sign_loss,
         reason = "a logarithm of a probability over another: positive and small"
     )]
-    pub fn fewest_for_bounds_at(self, one_side: f64) -> u64 {
+    pub fn min_for_bounds_at(self, one_side: f64) -> u64 {
         (one_side.ln() / self.q().ln()).ceil() as u64
     }
 
     /// The support of this percentile by `count` values.
     pub const fn support(self, count: u64) -> Support {
-        if count < self.fewest_for_a_point() {
+        if count < self.min_for_point() {
             Support::TooFew
-        } else if count < self.fewest_for_bounds() {
+        } else if count < self.min_for_bounds() {
             Support::Point
         } else {
             Support::Bounded
@@ -195,9 +208,9 @@ mod tests {
         // The table must be the rule: below it the largest value may well lie under the percentile.
         for percentile in Percentile::ALL {
             let all_below = |count: u64| percentile.q().powf(count as f64);
-            let fewest = percentile.fewest_for_bounds();
-            assert!(all_below(fewest) <= 0.025, "{percentile:?}");
-            assert!(all_below(fewest - 1) > 0.025, "{percentile:?}");
+            let min_count = percentile.min_for_bounds();
+            assert!(all_below(min_count) <= 0.025, "{percentile:?}");
+            assert!(all_below(min_count - 1) > 0.025, "{percentile:?}");
         }
     }
 

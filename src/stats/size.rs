@@ -122,8 +122,8 @@ impl DetectionGoal {
 
     /// The minimum number of prompts on which enough repetitions would find the change; `None` beyond a
     /// million.
-    pub fn fewest_prompts(&self, noise: Noise) -> Option<u64> {
-        let (mut low, mut high) = (super::FEWEST_PROMPTS as u64, PROMPTS_MAX);
+    pub fn min_prompts(&self, noise: Noise) -> Option<u64> {
+        let (mut low, mut high) = (super::MIN_PROMPTS as u64, PROMPTS_MAX);
         self.room(high, noise)?;
         // More prompts leave more room: the first with any is found by halving.
         while low < high {
@@ -240,9 +240,9 @@ mod tests {
             between: 0.2,
         };
         assert_eq!(aim(0.1).repetitions(20, noise), None);
-        let fewest = aim(0.1).fewest_prompts(noise).unwrap();
-        assert!(aim(0.1).repetitions(fewest, noise).is_some());
-        assert_eq!(aim(0.1).repetitions(fewest - 1, noise), None);
+        let min_count = aim(0.1).min_prompts(noise).unwrap();
+        assert!(aim(0.1).repetitions(min_count, noise).is_some());
+        assert_eq!(aim(0.1).repetitions(min_count - 1, noise), None);
         // Nothing beyond the tolerance, one prompt, nonsense.
         for change in [0.0, -0.1, f64::NAN, f64::INFINITY, -2.0] {
             assert_eq!(aim(change).repetitions(20, TYPICAL), None, "{change}");

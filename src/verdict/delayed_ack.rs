@@ -11,7 +11,7 @@ const DELAYED_ACK_NS: std::ops::RangeInclusive<u64> = 38_000_000..=46_000_000;
 /// Minimum share of all TTFTs that counts as a cluster ...
 const DELAYED_ACK_SHARE: f64 = 0.3;
 /// ... and minimum number of TTFTs: a few cluster anywhere by chance.
-const DELAYED_ACK_FEWEST: usize = 20;
+const DELAYED_ACK_MIN: usize = 20;
 
 /// The TTFT of a sample, unless it is excluded from times to a first token.
 pub(super) fn ttft_ns(one: &Observation) -> Option<u64> {
@@ -27,5 +27,5 @@ pub(super) fn delayed_ack_share(samples: &CellSamples<'_>) -> Option<f64> {
         count += 1;
     }
     let share = near as f64 / count as f64;
-    (count >= DELAYED_ACK_FEWEST && share >= DELAYED_ACK_SHARE).then_some(share)
+    (count >= DELAYED_ACK_MIN && share >= DELAYED_ACK_SHARE).then_some(share)
 }

@@ -7,14 +7,14 @@
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
 
-use super::compare::during;
+use super::compare::comparability::{Comparability, any_variant_reasons};
 use super::compare::finding::{ComparisonSpec, SideFinding};
 use super::compare::influence::influence;
-use super::compare::outlook::{detectable_change, required_size};
+use super::compare::power::{detectable_change, required_size};
 use super::compare::procedure::procedure;
 use super::compare::routes::compare_routes;
 use super::compare::ruling::{ErrorControl, decide_all, verdicts_by_tests};
-use super::compare::screen::{Comparability, any_variant_reasons};
+use super::compare::run_notes;
 use super::compare::sides::VariantPair;
 use super::evidence::Evidence;
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, Reason, Verdict};
@@ -38,7 +38,7 @@ pub fn compare_interleaved(evidence: &Evidence, reference: &str, gate: &Gate) ->
     let findings = PairFindings::new(&variant_pairs, gate, ALL_ROUNDS, Scope::EVERYTHING);
     let shared = findings.tested_primary();
     let comparisons = findings.compare((alpha, ErrorControl::Holm), alpha.shared_by(shared));
-    let notes = during::run_notes(evidence);
+    let notes = run_notes::run_notes(evidence);
     Judgement::new(ComparisonDesign::Interleaved, comparisons, notes)
 }
 

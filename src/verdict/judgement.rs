@@ -48,7 +48,8 @@ impl Verdict {
 }
 
 /// The design of a comparison, which selects its family of procedures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ComparisonDesign {
     /// Variants of one run, sent at the same moments: only chance within the run matters.
     Interleaved,
@@ -56,6 +57,13 @@ pub enum ComparisonDesign {
     TwoRuns,
     /// Today against the accepted runs of a history.
     History,
+}
+
+impl ComparisonDesign {
+    /// The word that CSV and JSON have.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// All comparisons of a run, and the notes on it.

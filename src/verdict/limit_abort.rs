@@ -16,7 +16,7 @@ use super::observation::Observation;
 
 /// Returns the first limit that asks to end the run, and that is exceeded even if each prompt is answered up to so
 /// many repetitions by every variant, at once and for nothing.
-pub fn hopeless_limit(evidence: &Evidence, gate: &Gate, repetitions: u32) -> Option<LimitCheck> {
+pub fn unreachable_limit(evidence: &Evidence, gate: &Gate, repetitions: u32) -> Option<LimitCheck> {
     let gate = Gate {
         limits: (gate.limits.iter())
             .filter(|limit| limit.abort)
@@ -122,14 +122,14 @@ mod tests {
     fn a_limit_is_given_up_when_the_rest_cannot_repair_it() {
         // Half of the answers must be above the limit for its median to be: not after five of twenty.
         let slow = |count: usize| evidence(vec![vec![observed(900, true); count]; 4]);
-        assert_eq!(hopeless_limit(&slow(5), &gate(true), 20), None);
-        let found = hopeless_limit(&slow(18), &gate(true), 20).unwrap();
+        assert_eq!(unreachable_limit(&slow(5), &gate(true), 20), None);
+        let found = unreachable_limit(&slow(18), &gate(true), 20).unwrap();
         assert_eq!(
             (found.variant.as_str(), found.quantity.word()),
             ("v", "ttft_p50".to_owned())
         );
         // The suite does not ask for it.
-        assert_eq!(hopeless_limit(&slow(18), &gate(false), 20), None);
+        assert_eq!(unreachable_limit(&slow(18), &gate(false), 20), None);
     }
 
     proptest! {
@@ -147,7 +147,7 @@ mod tests {
                 .map(|one| one.iter().map(|(ms, dice)| observed(ms + slow, *dice > 2)).collect())
                 .collect();
             let begun = all.iter().map(|one| one[..done].to_vec()).collect();
-            if let Some(given_up) = hopeless_limit(&evidence(begun), &gate(true), 12) {
+            if let Some(given_up) = unreachable_limit(&evidence(begun), &gate(true), 12) {
                 let checks = check_limits(&evidence(all), &gate(true));
                 let end = checks.iter().find(|check| check.quantity == given_up.quantity).unwrap();
                 prop_assert_ne!(end.status, LimitStatus::Within);

@@ -73,7 +73,7 @@ pub use judgement::{
     Comparison, ComparisonDesign, Effect, Influence, Judgement, LimitCheck, LimitStatus, Procedure,
     Reason, RequiredSize, RouteComparison, SampleSize, SharedShift, SizeGoal, Tests, Verdict,
 };
-pub use limit_abort::hopeless_limit;
+pub use limit_abort::unreachable_limit;
 pub use limit_values::{LimitValue, LimitedQuantity};
 pub use lint::{GateLint, Lint, ModelLint, RequestLint, lint_suite, lint_unlisted, lint_unplayed};
 pub use load::{
@@ -90,9 +90,7 @@ pub use past::{
     compare_runs, compare_with_history, history_updates, incomparable_history, pair_runs, splice,
     to_history_run, trends,
 };
-pub use planning::{
-    PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes, worst_cost,
-};
+pub use planning::{PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes};
 pub use power::{
     COMPLETED_NEAR, DetectableChanges, PASS_RATE_NEAR, PAST_RUNS, Power, TYPICAL_NOISE,
     effective_prompts, history_power, power, shared_alpha,

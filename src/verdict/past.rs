@@ -5,25 +5,25 @@
 //! requests in a run never make its difference from the past certain; the order in which past runs are given
 //! changes nothing.
 
+mod baseline_drift;
 mod before;
 mod comparability;
-mod condense;
 mod confirm;
-mod creep;
 mod departures;
-mod draft;
-mod excess;
+mod deviation;
 #[cfg(test)]
 mod fixture;
+mod history_entry;
 mod levels;
 mod matching;
+mod pending;
 mod rates;
-mod screen;
 mod shared_shift;
 mod splice;
 #[cfg(test)]
 mod tests;
 mod trend;
+mod variant_history;
 
 use std::collections::BTreeMap;
 
@@ -40,15 +40,15 @@ use super::judgement::{
 };
 use super::rule::{below_floor, decide, decide_family};
 use departures::Departures;
-use draft::{Deviation, PendingComparison};
 use levels::{Combination, SeriesKey};
 use matching::{MatchingRuns, counted, match_runs, same_variant};
-use screen::VariantHistory;
+use pending::{Deviation, PendingComparison};
+use variant_history::VariantHistory;
 
 pub use before::{IncomparableRuns, RunPair, compare_runs, pair_runs};
 pub use comparability::incomparable_history;
-pub use condense::to_history_run;
 pub use confirm::history_updates;
+pub use history_entry::to_history_run;
 pub use splice::{SpliceError, splice};
 pub use trend::{DetectableWorsening, Trend, TrendPoint, trends};
 
@@ -69,14 +69,14 @@ pub struct PastRuns {
     /// Accepted runs that began after this one; known only where no accepted one began before it.
     pub later: Vec<HistoryRun>,
     /// Line numbers of truncated lines of the history: their content is missing here.
-    pub torn: Vec<u64>,
+    pub truncated_lines: Vec<u64>,
 }
 
 impl PastRuns {
     /// The past runs of a history when `today` began: runs of its current level that began earlier.
     pub fn from_history(history: &History, today: &HistoryRun) -> Self {
         let mut past = Self {
-            torn: history.torn().to_vec(),
+            truncated_lines: history.truncated_lines().to_vec(),
             ..Self::default()
         };
         let level = &history.entries()[history.level_start()..];
@@ -206,12 +206,12 @@ fn judge(
         note_changed_variant(&history, &mut notes);
         for (metric, primary, bounds) in metrics(&history, gate) {
             let prior = prior(today, matching, metric, control);
-            pending.extend(history.draft(metric, primary, bounds, prior));
+            pending.extend(history.pending(metric, primary, bounds, prior));
         }
     }
     let mut comparisons = decide_all(pending, alpha);
     if design == ComparisonDesign::History {
-        creep::add_baseline_drift(
+        baseline_drift::add_baseline_drift(
             today,
             matching,
             control,
@@ -332,7 +332,7 @@ fn prior(
 /// The verdicts: Holm over the primary comparisons; exploratory ones with a controlled false discovery rate.
 fn decide_all(pending: Vec<PendingComparison>, alpha: Alpha) -> Vec<Comparison> {
     let tests_where_primary = |primary: bool| -> Vec<Option<Tests>> {
-        let chosen = pending.iter().map(|draft| &draft.comparison);
+        let chosen = pending.iter().map(|pending| &pending.comparison);
         chosen
             .filter(|comparison| comparison.primary == primary)
             .map(|comparison| comparison.tests)
@@ -344,23 +344,23 @@ fn decide_all(pending: Vec<PendingComparison>, alpha: Alpha) -> Vec<Comparison> 
     let mut exploratory = exploratory_verdicts(&exploratory, alpha).into_iter();
     pending
         .into_iter()
-        .map(|draft| {
-            let (level, verdict) = if draft.comparison.primary {
+        .map(|pending| {
+            let (level, verdict) = if pending.comparison.primary {
                 (alpha.shared_by(tested), primary.next())
             } else {
                 (alpha, exploratory.next())
             };
-            finish(draft, level, verdict.unwrap_or(Verdict::Inconclusive))
+            finish(pending, level, verdict.unwrap_or(Verdict::Inconclusive))
         })
         .collect()
 }
 
 /// Completes a comparison with its verdict, interval and detectable change at this level.
-fn finish(draft: PendingComparison, level: Alpha, verdict: Verdict) -> Comparison {
+fn finish(pending: PendingComparison, level: Alpha, verdict: Verdict) -> Comparison {
     let PendingComparison {
         mut comparison,
         deviation,
-    } = draft;
+    } = pending;
     comparison.verdict = verdict;
     let is_withheld = verdict == Verdict::Inconclusive && deviation.is_withheld(level);
     comparison.effect = deviation.effect(level).map(|(estimate, interval)| Effect {

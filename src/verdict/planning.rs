@@ -3,10 +3,10 @@
 //! Owns the noise estimated from a stored run, and the table of sizes. Must not know where runs are stored nor
 //! how a table looks. Invariant: an unknown price makes a cost absent or is counted; it is never 0.
 
-use crate::plan::warm_up_prompt;
-use crate::stats::FEWEST_PROMPTS;
+use crate::catalog::WorstCase;
+use crate::stats::MIN_PROMPTS;
 use crate::stats::size::{DetectionGoal, Noise, PilotPrompt};
-use crate::suite::{Metric, Prompt, Suite, limits};
+use crate::suite::{Metric, limits};
 use crate::units::Usd;
 
 use super::evidence::Evidence;
@@ -93,10 +93,10 @@ pub fn planned_sizes(own_prompts: u64, goal: DetectionGoal, noise: Noise) -> Vec
     let mut counts: Vec<u64> = TABLE_PROMPTS.to_vec();
     counts.push(own_prompts);
     if goal.repetitions(own_prompts, noise).is_none() {
-        counts.extend(goal.fewest_prompts(noise));
+        counts.extend(goal.min_prompts(noise));
     }
     // With fewer prompts there is no verdict, however often they are repeated.
-    let enough = |prompts| prompts >= FEWEST_PROMPTS as u64;
+    let enough = |prompts| prompts >= MIN_PROMPTS as u64;
     let planned = |prompts| PlannedSize {
         prompts,
         repetitions: goal
@@ -105,42 +105,27 @@ pub fn planned_sizes(own_prompts: u64, goal: DetectionGoal, noise: Noise) -> Vec
             .filter(|_| enough(prompts)),
     };
     if !enough(own_prompts) {
-        counts.push(FEWEST_PROMPTS as u64);
+        counts.push(MIN_PROMPTS as u64);
     }
     counts.sort_unstable();
     counts.dedup();
     counts.into_iter().map(planned).collect()
 }
 
-/// The maximum cost of a suite. `bound` returns the maximum bill for one request of a prompt and the variant at
-/// an index in the suite; `None` if it is unbounded, in which case the variant is excluded from the sum. A
-/// request that warms a cache costs as much as the request it is for. Every attempt counts, and so does the
-/// warm-up: this is the *at most* of the estimate before a run.
-pub fn worst_cost(suite: &Suite, bound: impl Fn(&Prompt, usize) -> Option<Usd>) -> WorstCost {
-    let warm_up = warm_up_prompt(suite);
-    let of_variant = |index: usize| {
-        let mut prompts = suite.prompts.iter();
-        let mode = suite.cache_of(&suite.variants[index]);
-        let attempts = u64::from(suite.max_attempts + mode.requests_per_trial() - 1);
-        let per_round = prompts.try_fold(Usd::ZERO, |sum, prompt| {
-            sum.plus(bound(prompt, index)?.times(attempts)?)
-        })?;
-        let warm_up = match u64::from(suite.warmup) {
-            0 => Usd::ZERO,
-            requests => bound(&warm_up, index)?.times(requests)?,
-        };
-        Some((per_round, warm_up))
-    };
-    let known: Vec<(Usd, Usd)> = (0..suite.variants.len()).filter_map(of_variant).collect();
-    WorstCost {
-        per_round: known.iter().map(|(per_round, _)| *per_round).sum(),
-        warm_up: known.iter().map(|(_, warm_up)| *warm_up).sum(),
-        known: known.len() as u64,
-        variants: suite.variants.len() as u64,
-    }
-}
-
 impl WorstCost {
+    /// The maximum cost by the worst case of each request: the *at most* of the estimate before a run. Variants without
+    /// a bound are excluded from the sums.
+    pub fn new(worst: &WorstCase) -> Self {
+        let of_variant = |variant| Some((worst.round(variant).ok()?, worst.warm_up(variant).ok()?));
+        let known: Vec<(Usd, Usd)> = (0..worst.labels().len()).filter_map(of_variant).collect();
+        Self {
+            per_round: known.iter().map(|(per_round, _)| *per_round).sum(),
+            warm_up: known.iter().map(|(_, warm_up)| *warm_up).sum(),
+            known: known.len() as u64,
+            variants: worst.labels().len() as u64,
+        }
+    }
+
     /// The maximum cost of `planned` (prompts, repetitions), where the suite has `own_prompts`: prompts that
     /// are not written yet are assumed to cost as much as the existing ones. `None` if no variant's cost is
     /// bounded.
@@ -159,6 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::UnboundedCost;
     use crate::record::Sample;
     use crate::stats::interval::Alpha;
     use crate::verdict::EvidenceFold;
@@ -190,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fewest_sufficient_prompts_are_listed_where_repetitions_do_not_suffice() {
+    fn the_smallest_sufficient_number_of_prompts_is_listed_where_repetitions_do_not_suffice() {
         // Ten prompts cannot show +5 %, and five cannot show anything; the number that can is in the table.
         let few = planned_sizes(5, goal(0.5), NOISE);
         assert_eq!((few[0].repetitions, few[1].prompts), (None, 6));
@@ -203,8 +189,8 @@ mod tests {
                 repetitions: None
             }
         );
-        let fewest = goal(0.05).fewest_prompts(NOISE).unwrap();
-        assert!(planned.iter().any(|planned| planned.prompts == fewest));
+        let min_count = goal(0.05).min_prompts(NOISE).unwrap();
+        assert!(planned.iter().any(|planned| planned.prompts == min_count));
     }
 
     #[test]
@@ -239,21 +225,22 @@ mod tests {
     fn an_unbounded_cost_is_not_zero() {
         // A variant with one unbounded prompt is in no sum, and is counted.
         let suite = manifest(&["a/x", "b/y"], &["p", "q"], 4).suite;
-        let none = worst_cost(&suite, |_, _| None);
+        let model: crate::units::ModelId = "b/y".parse().unwrap();
+        let reason = UnboundedCost::NoTokenLimit { model };
+        let none = WorstCase::new(&suite, |_, _| Err(reason.clone()));
+        let none = WorstCost::new(&none);
         assert_eq!((none.known, none.total((2, 4), 2)), (0, None));
-        let worst = worst_cost(&suite, |prompt, index| {
-            (index == 0 || prompt.id == "p").then_some(Usd(if prompt.id == "p" { 7 } else { 30 }))
+        let worst = WorstCase::new(&suite, |prompt, index| match prompt {
+            Some(prompt) if prompt.id == "p" => Ok(Usd(7)),
+            _ if index == 0 => Ok(Usd(30)),
+            _ => Err(reason.clone()),
         });
+        let worst = WorstCost::new(&worst);
         assert_eq!((worst.known, worst.variants), (1, 2));
         // Three attempts for each trial, and one warm-up request.
         assert_eq!((worst.per_round, worst.warm_up), (Usd(3 * 37), Usd(30)));
         let total = 6 * worst.per_round.0 + worst.warm_up.0;
         assert_eq!(worst.total((4, 3), 2), Some(Usd(total)));
-        // A request that warms a cache costs as much as the request it is for.
-        let mut warmed = suite;
-        warmed.cache = crate::suite::CacheMode::Warm;
-        let twice = worst_cost(&warmed, |_, index| (index == 0).then_some(Usd(5)));
-        assert_eq!(twice.per_round, Usd(2 * (3 + 1) * 5));
     }
 
     proptest! {

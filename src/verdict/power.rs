@@ -7,7 +7,7 @@ use crate::stats::history::{Prior, smallest_shift};
 use crate::stats::interval::Alpha;
 use crate::stats::mean::Weights;
 use crate::stats::size::{DetectionGoal, Noise, smallest_change, smallest_rate_change};
-use crate::stats::{FEWEST_PROMPTS, POWER};
+use crate::stats::{MIN_PROMPTS, POWER};
 use crate::suite::{Gate, Metric, Suite};
 
 use super::interleaved::gate_alpha;
@@ -87,7 +87,7 @@ pub fn power(suite: &Suite, noise: Noise) -> Power {
     let variants = suite.variants.len() as u64;
     let candidates = (variants - 1).max(1);
     let comparisons = gate.primary.len() as u64 * candidates;
-    let is_decisive = worth >= FEWEST_PROMPTS as u64;
+    let is_decisive = worth >= MIN_PROMPTS as u64;
     let calculation = PowerCalculation {
         gate: &gate,
         size,
@@ -114,7 +114,7 @@ pub fn power(suite: &Suite, noise: Noise) -> Power {
 pub fn history_power(suite: &Suite, noise: Noise, runs: u32) -> Option<f64> {
     let gate = suite.gate.clone().unwrap_or_default();
     let worth = effective_prompts(suite);
-    let is_decisive = worth >= FEWEST_PROMPTS as u64 && suite.stream && runs > 0;
+    let is_decisive = worth >= MIN_PROMPTS as u64 && suite.stream && runs > 0;
     let calculation = PowerCalculation {
         gate: &gate,
         size: (worth, u64::from(suite.repetitions)),

@@ -223,7 +223,7 @@ mod tests {
                 .iter()
                 .map(|&(verdict, metric, estimate)| component(Metric::ALL[metric], verdict, estimate))
                 .collect();
-            let any = |wanted: Verdict| verdicts.iter().any(|(verdict, ..)| *verdict == wanted);
+            let any = |expected: Verdict| verdicts.iter().any(|(verdict, ..)| *verdict == expected);
             let (better, worse) = (any(Verdict::Improved), any(Verdict::Regressed));
             let advice = Advice::from_components(&components);
             match advice {

@@ -19,8 +19,8 @@ use crate::stats::interval::Alpha;
 use crate::stats::sequential::boundaries;
 use crate::suite::{Gate, Metric};
 
-use super::compare::during;
 use super::compare::ruling::ErrorControl;
+use super::compare::run_notes;
 use super::evidence::Evidence;
 use super::interleaved::{PairFindings, Scope, gate_alpha, variant_pairs};
 use super::judgement::{Comparison, ComparisonDesign, Judgement, Reason, Verdict};
@@ -232,7 +232,7 @@ pub fn compare_sequential(
         apply_decision(comparison, &state);
     }
     let mut notes = vec![course_note(&state, looks, look_count, rounds_done)];
-    notes.extend(during::run_notes(evidence));
+    notes.extend(run_notes::run_notes(evidence));
     Judgement::new(ComparisonDesign::Interleaved, comparisons, notes)
 }
 

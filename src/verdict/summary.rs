@@ -43,7 +43,7 @@ pub struct RunSummary {
     /// Lines of the journal that could not be read; in no figure.
     pub lost_lines: u64,
     /// Truncated lines of the history that the run is judged by.
-    pub torn_history_lines: u64,
+    pub truncated_history_lines: u64,
     /// The stages of its load, if it has one.
     pub load: Option<LoadSummary>,
     /// End of the last attempt, since the start of the run.
@@ -312,7 +312,7 @@ impl SummaryFold {
             prompts,
             unmatched_marks: self.unmatched_marks,
             lost_lines: self.lost_lines,
-            torn_history_lines: 0,
+            truncated_history_lines: 0,
             end: ends.max().unwrap_or_default(),
             active: active(&self.parts),
             load: self.load.map(LoadFold::finish),

@@ -14,7 +14,7 @@ use crate::suite::{Bounds, Gate, Metric, OnInconclusive};
 
 use super::compare::claim::{Claim, Line};
 use super::compare::finding::SideFinding;
-use super::compare::outlook::prompts_to_settle;
+use super::compare::power::prompts_to_settle;
 use super::evidence::Evidence;
 use super::interleaved::{ALL_ROUNDS, PairFindings, Scope, gate_alpha, variant_pairs};
 use super::judgement::{Effect, Reason, Tests};

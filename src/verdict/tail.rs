@@ -11,7 +11,7 @@ use super::timings::{TrialTiming, VariantTimings};
 /// One in this many requests is among the slowest: 5 %.
 const SLOWEST_ONE_IN: usize = 20;
 /// With fewer requests there is no tail to explain.
-const FEWEST_TRIALS: usize = 20;
+const MIN_TRIALS: usize = 20;
 
 /// The mean time of some requests, by part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl TailExplanation {
         let totals = timings.trials().map(|trial| trial.total());
         let mut order: Vec<(Nanos, usize)> = totals.zip(0..).collect();
         let count = order.len();
-        if count < FEWEST_TRIALS {
+        if count < MIN_TRIALS {
             return None;
         }
         order.sort_unstable();

@@ -3,6 +3,8 @@
 //! Owns which sample counts for which sum. Must not know the figures themselves. Invariant: a sample takes no memory
 //! here, whatever it contains; adding is commutative.
 
+use strum::VariantArray as _;
+
 use crate::record::{FailureKind, Flag, Outcome, Sample};
 
 use super::money::Money;
@@ -118,7 +120,7 @@ pub(super) fn is_excluded_from_ttft(sample: &Sample) -> bool {
 }
 
 /// A kind of token that servers count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum TokenKind {
     /// Prompt tokens, including cached ones.
@@ -140,13 +142,7 @@ pub enum TokenKind {
 
 impl TokenKind {
     /// Every kind, in the order of columns.
-    pub const ALL: [Self; 5] = [
-        Self::Prompt,
-        Self::Completion,
-        Self::Reasoning,
-        Self::Cached,
-        Self::CacheWrite,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 
     /// The stored name, as in `usage` of a sample.
     pub fn word(self) -> &'static str {

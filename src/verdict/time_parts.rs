@@ -3,6 +3,8 @@
 //! Owns where one part ends and the next begins. Must not know how parts are stored or drawn. Invariant: the parts of a
 //! trial add up to the time from its due moment to its end, within a microsecond for each part.
 
+use strum::VariantArray as _;
+
 use crate::record::{Gaps, Outcome, Sample};
 use crate::units::Nanos;
 
@@ -12,7 +14,7 @@ pub const STALL_MIN: Nanos = Nanos::from_millis(500);
 pub const STALL_GAPS: u64 = 10;
 
 /// A part of the time of a trial, in the order in which they pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::VariantArray)]
 pub enum TimePart {
     /// This program was late: from the moment at which the slot was due to its first request, without rate limits.
     Client,
@@ -34,16 +36,7 @@ pub enum TimePart {
 
 impl TimePart {
     /// Every part, in the order in which they pass.
-    pub const ALL: [Self; 8] = [
-        Self::Client,
-        Self::Retries,
-        Self::Connect,
-        Self::Headers,
-        Self::FirstToken,
-        Self::Reasoning,
-        Self::Answer,
-        Self::Stall,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 }
 
 /// A span in whole microseconds; one above 71 minutes is cut.
@@ -103,6 +96,6 @@ fn stall(sample: &Sample, end: Nanos) -> Nanos {
 
 fn longest_stall(gaps: &Gaps) -> Option<Nanos> {
     let usual = gaps.p50_ns?.0.saturating_mul(STALL_GAPS);
-    let least = STALL_MIN.max(Nanos(usual));
-    gaps.max_ns.filter(|longest| *longest >= least)
+    let min = STALL_MIN.max(Nanos(usual));
+    gaps.max_ns.filter(|longest| *longest >= min)
 }

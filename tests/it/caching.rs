@@ -13,11 +13,11 @@ use crate::support::program;
 
 use std::net::TcpListener;
 
-use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::trace::TraceRecord;
 use bakeoff::sim::{Scenario, Simulator};
 use serde_json::Value;
 
-use program::{FAST_WORLD, Home};
+use program::{FAST_SCENARIO, Home};
 
 /// Caches what is marked: 25 % more to write, 90 % less to read.
 const MARKED: &str = "known/marked";
@@ -28,9 +28,9 @@ const PLAIN: &str = "known/plain";
 const MARKED_PRICES: [i128; 4] = [1_000_000, 5_000_000, 100_000, 1_250_000];
 const PLAIN_PRICES: [i128; 4] = [400_000, 1_600_000, 200_000, 400_000];
 
-fn world(ttl_s: f64) -> String {
+fn scenario(ttl_s: f64) -> String {
     format!(
-        "{FAST_WORLD}\n[models.\"{MARKED}\"]\n\
+        "{FAST_SCENARIO}\n[models.\"{MARKED}\"]\n\
          price = {{ input = \"0.000001\", output = \"0.000005\", cache_read = \"0.0000001\", cache_write = \"0.00000125\" }}\n\
          cache = {{ kind = \"explicit\", min_tokens = 256, step_tokens = 1, ttft_factor = 0.3, ttl_s = {ttl_s} }}\n\
          [models.\"{PLAIN}\"]\n\
@@ -63,13 +63,13 @@ struct Seen {
     page: String,
     samples: Vec<Value>,
     manifest: Value,
-    truth: Vec<TraceRecord>,
+    traces: Vec<TraceRecord>,
 }
 
 fn see(ttl_s: f64, suite: &str) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = Scenario::parse(&world(ttl_s)).unwrap();
-    let running = Simulator::start(world, listener, None, 3).unwrap();
+    let scenario = Scenario::parse(&scenario(ttl_s)).unwrap();
+    let running = Simulator::start(scenario, listener, None, 3).unwrap();
     let home = Home::new().with("suite.toml", suite);
     let url = running.base_url();
     home.bakeoff(&format!("run suite.toml --quiet --endpoint {url}"))
@@ -87,7 +87,7 @@ fn see(ttl_s: f64, suite: &str) -> Seen {
         page: home.read("reports/caching/latest/report.md"),
         samples: home.samples("caching"),
         manifest: serde_json::from_str(&home.read("reports/caching/latest/manifest.json")).unwrap(),
-        truth: running.trace(),
+        traces: running.trace(),
     }
 }
 
@@ -111,15 +111,15 @@ impl Seen {
             .filter(|sample| sample["variant"] == variant);
         let ids: Vec<&str> = samples.map(|s| s["request_id"].as_str().unwrap()).collect();
         let of = |trace: &&TraceRecord| ids.contains(&trace.request_id.as_deref().unwrap());
-        let truth: Vec<&TraceRecord> = self.truth.iter().filter(of).collect();
+        let traces: Vec<&TraceRecord> = self.traces.iter().filter(of).collect();
         let sum =
-            |count: fn(&TraceRecord) -> u64| truth.iter().map(|trace| count(trace)).sum::<u64>();
+            |count: fn(&TraceRecord) -> u64| traces.iter().map(|trace| count(trace)).sum::<u64>();
         // What was billed, against every token at its plain price.
-        let billed: i128 = truth.iter().map(|trace| trace.cost_usd.unwrap().0).sum();
+        let billed: i128 = traces.iter().map(|trace| trace.cost_usd.unwrap().0).sum();
         let plain = i128::from(sum(|trace| trace.prompt_tokens)) * input
             + i128::from(sum(|trace| trace.completion_tokens)) * output;
         Book {
-            requests: truth.len() as u64,
+            requests: traces.len() as u64,
             hits: sum(|trace| u64::from(trace.cached_tokens > 0)),
             prompt: sum(|trace| trace.prompt_tokens),
             read: sum(|trace| trace.cached_tokens),
@@ -152,11 +152,11 @@ impl Seen {
             row["cache_write_tokens"].as_u64().unwrap_or(0),
             book.written
         );
-        let near = |column: &str, truth: f64| {
+        let near = |column: &str, expected: f64| {
             let trace = row[column].as_f64().unwrap();
             assert!(
-                (trace - truth).abs() <= 0.000_501,
-                "{column}: {trace} for {truth}"
+                (trace - expected).abs() <= 0.000_501,
+                "{column}: {trace} for {expected}"
             );
         };
         near("cache_hit_share", book.hits as f64 / book.requests as f64);
@@ -296,7 +296,7 @@ fn cold_warm_and_marked_compete_in_one_run() {
         [0, 12, 12, 0]
     );
     // What all share is warmed once for each warmed variant and then kept warm by being used.
-    let untimed = seen.truth.len() - seen.samples.len();
+    let untimed = seen.traces.len() - seen.samples.len();
     assert_eq!(untimed, 3);
     // The cost of that belongs to no sample, and is reported for each.
     let warming = seen.manifest["warming"].as_array().unwrap();
@@ -310,7 +310,7 @@ fn cold_warm_and_marked_compete_in_one_run() {
         .map(|one| one["request_id"].as_str().unwrap())
         .collect();
     let book = seen
-        .truth
+        .traces
         .iter()
         .filter(|trace| !of_samples.contains(&trace.request_id.as_deref().unwrap()));
     let book: bakeoff::units::Usd = book.map(|trace| trace.cost_usd.unwrap()).sum();

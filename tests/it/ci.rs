@@ -224,8 +224,8 @@ fn a_failure_to_accept_fails_the_step() {
             ("CODE", code),
         ];
         let output = run(&script("Run"), folder.path(), &variables);
-        let said = String::from_utf8_lossy(&output.stdout).contains("::warning");
-        (output.status.code(), said)
+        let has_warning = String::from_utf8_lossy(&output.stdout).contains("::warning");
+        (output.status.code(), has_warning)
     };
     assert_eq!(accept("0"), (Some(0), false));
     assert_eq!(accept("2"), (Some(0), true));

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::program::Home;
 
 /// Answers within milliseconds, after some reasoning.
-const WORLD: &str = r#"
+const SCENARIO: &str = r#"
 [default]
 ttft = { median_ms = 3, sigma = 0.1 }
 gap = { median_ms = 0.1, sigma = 0.1 }
@@ -55,10 +55,10 @@ fn every_verdict_is_what_the_route_does() {
         models.extend(["ignores", "refuses"].map(|does| format!("{MODEL}+{does}-{word}")));
     }
     let home = Home::new()
-        .with("world.toml", WORLD)
+        .with("scenario.toml", SCENARIO)
         .with("suite.toml", &suite(&models, ""));
     let output = home
-        .bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --verify --json --quiet")
+        .bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --verify --json --quiet")
         .run();
     let document: Value = serde_json::from_str(&output.out).unwrap();
     assert_eq!(document["answered"], 11);
@@ -69,14 +69,14 @@ fn every_verdict_is_what_the_route_does() {
             .iter()
             .find(|(_, name)| name == parameter)
             .unwrap();
-        let truth = match variant.split_once('+') {
+        let expected = match variant.split_once('+') {
             Some((_, fault)) if fault == format!("ignores-{word}") => "ignored",
             Some((_, fault)) if fault == format!("refuses-{word}") => "refused",
             // Every probe has a token limit: what is refused for it says nothing of the others.
             Some((_, "refuses-max-tokens")) => "unknown",
             _ => "honoured",
         };
-        assert_eq!(verdict, truth, "{parameter} on {variant}: {document:#}");
+        assert_eq!(verdict, expected, "{parameter} on {variant}: {document:#}");
     }
     let probes = &document["probes"];
     assert_eq!(probes["requests"], 11 * 10);
@@ -87,23 +87,23 @@ fn every_verdict_is_what_the_route_does() {
 #[test]
 fn an_answer_that_shows_nothing_gives_no_verdict() {
     // A model that always says the same, never reasons and stops early honours nothing visibly, and ignores nothing either.
-    let world = "[default]\nttft = { median_ms = 3, sigma = 0.1 }\ngap = { median_ms = 0.1, sigma = 0.1 }\n\
+    let scenario = "[default]\nttft = { median_ms = 3, sigma = 0.1 }\ngap = { median_ms = 0.1, sigma = 0.1 }\n\
          reasoning = { median = 0, sigma = 0, display = \"hidden\" }\n[[answers]]\nright = \"Yes.\"\nwrong = \"Yes.\"\n";
     let home = Home::new()
-        .with("world.toml", world)
+        .with("scenario.toml", scenario)
         .with("suite.toml", &suite(&[MODEL.to_owned()], ""));
     let output = home
-        .bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --verify --json --quiet")
+        .bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --verify --json --quiet")
         .run();
     let found = verdicts(&serde_json::from_str(&output.out).unwrap());
     for ((_, parameter), verdict) in found {
         // An answer that is no JSON is one, whatever the model likes.
-        let truth = if parameter == "response_format" {
+        let expected = if parameter == "response_format" {
             "ignored"
         } else {
             "unknown"
         };
-        assert_eq!(verdict, truth, "{parameter}");
+        assert_eq!(verdict, expected, "{parameter}");
     }
 }
 
@@ -115,7 +115,7 @@ fn other_routes_are_probed_as_far_as_they_can_express() {
         ("responses", &["seed", "stop"]),
     ] {
         let home = Home::new()
-            .with("world.toml", WORLD)
+            .with("scenario.toml", SCENARIO)
             .with(
                 "bakeoff.toml",
                 &format!("[endpoints.sim]\napi = \"{api}\"\n"),
@@ -125,16 +125,16 @@ fn other_routes_are_probed_as_far_as_they_can_express() {
                 &suite(&[MODEL.to_owned()], "[parameters]\nmax_tokens = 400"),
             );
         let output = home
-            .bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --verify --json --quiet")
+            .bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --verify --json --quiet")
             .run();
         for ((_, parameter), verdict) in verdicts(&serde_json::from_str(&output.out).unwrap()) {
-            let truth = match parameter.as_str() {
+            let expected = match parameter.as_str() {
                 name if absent.contains(&name) => "not_sent",
                 // The simulated Messages route counts no reasoning, as Anthropic's did until its thinking tokens.
                 "reasoning_effort" if api == "messages" => "unknown",
                 _ => "honoured",
             };
-            assert_eq!(verdict, truth, "{parameter} on {api}");
+            assert_eq!(verdict, expected, "{parameter} on {api}");
         }
     }
 }
@@ -143,14 +143,14 @@ fn other_routes_are_probed_as_far_as_they_can_express() {
 fn a_route_that_ignores_max_tokens_has_no_cap_until_it_is_declared() {
     // The bound of a request is its limit times a price: a route that writes on would cross any cap.
     let model = MODEL.to_owned();
-    let long = WORLD.replace("median = 30", "median = 400")
+    let long = SCENARIO.replace("median = 30", "median = 400")
         + &format!(
             "[models.\"{MODEL}\"]
 always = [\"ignores-max-tokens\"]
 "
         );
     let home = || {
-        Home::new().with("world.toml", &long).with(
+        Home::new().with("scenario.toml", &long).with(
             "suite.toml",
             &suite(
                 std::slice::from_ref(&model),
@@ -158,7 +158,7 @@ always = [\"ignores-max-tokens\"]
             ),
         )
     };
-    let call = "run suite.toml --scenario world.toml --sim-seed 1 --max-cost";
+    let call = "run suite.toml --scenario scenario.toml --sim-seed 1 --max-cost";
     home()
         .bakeoff(&format!("{call} $0.1 --verify"))
         .exits(4)
@@ -193,14 +193,14 @@ always = [\"ignores-max-tokens\"]
 #[test]
 fn probes_stay_below_the_cap() {
     // They cost real money: what the trials left is all that they have.
-    let home = Home::new().with("world.toml", WORLD).with(
+    let home = Home::new().with("scenario.toml", SCENARIO).with(
         "suite.toml",
         &suite(
             &[MODEL.to_owned()],
             "max_attempts = 1\n[parameters]\nmax_tokens = 400",
         ),
     );
-    let call = "run suite.toml --scenario world.toml --sim-seed 1 --verify --max-cost";
+    let call = "run suite.toml --scenario scenario.toml --sim-seed 1 --verify --max-cost";
     home.bakeoff(&format!("{call} $0.001"))
         .complains("no parameter is probed: the probes can cost up to $0.0")
         .says("1 of 1 trials completed")

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::program::{FAST_WORLD, Home};
+use crate::support::program::{FAST_SCENARIO, Home};
 
 /// Returns true if a column holds fractions: money, times in milliseconds, shares, ratios, rates, means.
 fn is_fractional(column: &str) -> bool {
@@ -47,10 +47,10 @@ fn fractions_have_a_point_in_every_row() {
         prompts.collect::<String>()
     );
     let home = Home::new()
-        .with("world.toml", FAST_WORLD)
+        .with("scenario.toml", FAST_SCENARIO)
         .with("bakeoff.toml", project)
         .with("suite.toml", &suite);
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --quiet --yes")
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --quiet --yes")
         .run();
     let mut seen = BTreeSet::new();
     for (call, exit) in [

@@ -15,7 +15,7 @@ use bakeoff::catalog::Catalog;
 use bakeoff::plan::plan;
 use bakeoff::record::{Manifest, Run, Status, digest};
 use bakeoff::report::{ReportFormat, SAMPLES_CSV};
-use bakeoff::sim::world::DEFAULT_SCENARIO;
+use bakeoff::sim::scenario::DEFAULT_SCENARIO;
 use bakeoff::suite::{Suite, parse_suite};
 
 /// Sim seed of the run's simulated answers.

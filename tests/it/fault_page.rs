@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::process::Signal;
 
-use crate::support::program::{FAST_WORLD, Home, ProgramOutput, Underway};
+use crate::support::program::{FAST_SCENARIO, Home, ProgramOutput, Underway};
 use crate::support::server::{ANSWER, Server, Then, response};
 
 /// The page, below the folder of the package.
@@ -66,7 +66,7 @@ fn home() -> Home {
     )
 }
 
-const RUN: &str = "run suite.toml --scenario world.toml --sim-seed 1";
+const RUN: &str = "run suite.toml --scenario scenario.toml --sim-seed 1";
 
 /// An endpoint that answers the first requests, and the others once it is opened: so a run certainly goes on when the test
 /// strikes.
@@ -263,7 +263,7 @@ fn size_limit() -> Vec<FaultRow> {
     let stored = in_folder.len() + elsewhere.len();
     assert!(!elsewhere.is_empty() && stored < TRIALS);
     home.bakeoff(&format!(
-        "resume {run} --scenario world.toml --rescued {rescued}"
+        "resume {run} --scenario scenario.toml --rescued {rescued}"
     ))
     .complains(" joined")
     .run();
@@ -288,7 +288,7 @@ fn nowhere_to_write() -> Vec<FaultRow> {
     fs::write(home.path("err.log"), &output.err).unwrap();
     let left = TRIALS - trials(&home.path(&run)).len() - printed;
     home.bakeoff(&format!(
-        "resume {run} --scenario world.toml --rescued err.log"
+        "resume {run} --scenario scenario.toml --rescued err.log"
     ))
     .complains(" joined")
     .complains(&format!("resuming: {left} trials of {TRIALS} are left"))
@@ -443,10 +443,10 @@ fn endpoint_fault(fault: &EndpointFault) -> Vec<FaultRow> {
         fault.timeouts,
         suite(fault.models)
     );
-    let world = format!("{}{FAST_WORLD}", fault.scenario);
+    let scenario = format!("{}{FAST_SCENARIO}", fault.scenario);
     let home = Home::new()
         .with("suite.toml", &suite)
-        .with("world.toml", &world);
+        .with("scenario.toml", &scenario);
     let output = home.bakeoff(RUN).exits(4).run();
     vec![FaultRow {
         fault: fault.fault,

@@ -117,7 +117,7 @@ fn a_run_says_what_its_history_can_find() {
     let home = Home::new();
     home.bakeoff("init").run();
     let run = "run suites/ci.toml --history h.jsonl --repetitions 1 --concurrency 20";
-    home.bakeoff(&format!("{run} {SEED} --scenario world.toml"))
+    home.bakeoff(&format!("{run} {SEED} --scenario scenario.toml"))
         .complains("`h.jsonl` has no accepted run, so that the history finds nothing yet")
         .complains("the reference of the same run finds TTFT +")
         .run();

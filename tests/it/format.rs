@@ -942,10 +942,7 @@ fn the_percentiles_table_is_the_rule() {
     // Users who plan a run read from METHODOLOGY.md how many samples a percentile needs.
     let page = file("METHODOLOGY.md");
     for percentile in Percentile::ALL {
-        let (point, bounds) = (
-            percentile.fewest_for_a_point(),
-            percentile.fewest_for_bounds(),
-        );
+        let (point, bounds) = (percentile.min_for_point(), percentile.min_for_bounds());
         let row = format!("| {} | {point} | {bounds} |\n", percentile.word());
         assert!(page.contains(&row), "{row}");
     }

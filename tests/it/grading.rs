@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use bakeoff::record::Sample;
 use bakeoff::sim::{Scenario, Simulator};
 
-use crate::support::program::{FAST_WORLD, Home};
+use crate::support::program::{FAST_SCENARIO, Home};
 
 const SUITE: &str = r#"
 name = "graded"
@@ -38,7 +38,7 @@ user = "{{question}}"
 assert = [{ type = "equals", value = "{{expected}}", extract = "last-line" }]
 "#;
 
-const WORLD: &str = r#"
+const SCENARIO: &str = r#"
 [prompts]
 tokens_sigma = 0
 ttft_sigma = 0
@@ -87,17 +87,17 @@ fn home(suite: &str) -> Home {
 
 #[test]
 fn answers_pass_where_the_simulator_was_right() {
-    // The grades of a run must be those of a truth that it does not know.
+    // The grades of a run must be those of the server trace.
     let home = home(SUITE);
-    let world = Scenario::parse(&format!("{FAST_WORLD}{WORLD}")).unwrap();
+    let scenario = Scenario::parse(&format!("{FAST_SCENARIO}{SCENARIO}")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let running = Simulator::start(world, listener, None, 5).unwrap();
+    let running = Simulator::start(scenario, listener, None, 5).unwrap();
     home.bakeoff(&format!(
         "run suite.toml --quiet --endpoint {}",
         running.base_url()
     ))
     .run();
-    let truth = running.trace();
+    let trace = running.trace();
     let samples: Vec<Sample> = home
         .samples("graded")
         .into_iter()
@@ -105,7 +105,7 @@ fn answers_pass_where_the_simulator_was_right() {
         .collect();
     let (mut right, mut wrong) = (0, 0);
     for sample in &samples {
-        let record = truth
+        let record = trace
             .iter()
             .find(|record| record.request_id.as_deref() == Some(&*sample.request_id))
             .unwrap();
@@ -124,10 +124,10 @@ fn answers_pass_where_the_simulator_was_right() {
 }
 
 #[test]
-fn answers_are_graded_although_they_are_not_kept() {
+fn answers_are_graded_although_they_are_not_stored() {
     // Who may not store answers can still know how many were right.
     let suite = SUITE.replace("warmup = 0", "warmup = 0\nkeep_answers = false");
-    let home = home(&suite).with("gateway.toml", &format!("{FAST_WORLD}{WORLD}"));
+    let home = home(&suite).with("gateway.toml", &format!("{FAST_SCENARIO}{SCENARIO}"));
     let ended = home
         .bakeoff("run suite.toml --scenario gateway.toml --sim-seed 5")
         .run();
@@ -196,7 +196,7 @@ fn an_assert_that_cannot_work_ends_the_run_before_it_begins() {
 fn an_old_run_is_graded_by_its_stored_answers() {
     // Who learns later what is right must not pay for the answers again; and grading anew gives what grading in the
     // run gave.
-    let home = home(SUITE).with("gateway.toml", &format!("{FAST_WORLD}{WORLD}"));
+    let home = home(SUITE).with("gateway.toml", &format!("{FAST_SCENARIO}{SCENARIO}"));
     home.bakeoff("run suite.toml --scenario gateway.toml --sim-seed 5 --quiet")
         .run();
     let graded = home.read("reports/graded/latest/report.md");

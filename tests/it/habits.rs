@@ -260,10 +260,10 @@ fn completions_know_every_verb() {
 
 /// The completions of an unfinished line.
 fn completed(home: &Home, line: &str) -> Vec<String> {
-    let asked = home
+    let completion = home
         .shell(&format!("bakeoff -- bakeoff {line}"))
         .env("BAKEOFF_COMPLETE", "fish");
-    let lines = asked.run().out;
+    let lines = completion.run().out;
     let words = lines.lines().filter_map(|line| line.split('\t').next());
     words.map(str::to_owned).collect()
 }
@@ -489,7 +489,7 @@ fn a_variable_stands_for_a_flag_without_a_value() {
     // A job that wants quiet runs says so once; a word that is no boolean is an error, and not a yes.
     let home = Home::new().with("suite.toml", SUITE);
     let run = |name: &str, value: &str| {
-        home.bakeoff("run suite.toml --scenario world.toml")
+        home.bakeoff("run suite.toml --scenario scenario.toml")
             .env(name, value)
     };
     for value in ["1", "true", "yes", "ON"] {
@@ -531,7 +531,7 @@ fn a_pilot_has_the_endpoint_of_the_variable() {
 fn standard_input_is_read_once() {
     // The second reader of a pipe finds nothing in it: a pilot run was refused for an empty suite.
     let home = Home::new().with("suite.toml", SUITE);
-    home.shell("cat suite.toml | bakeoff size - --detect 60% --pilot --scenario world.toml")
+    home.shell("cat suite.toml | bakeoff size - --detect 60% --pilot --scenario scenario.toml")
         .complains("trials")
         .run();
     home.shell("cat suite.toml | bakeoff suite check - -")

@@ -20,9 +20,9 @@ use verbs::{Verb, verbs};
 /// The server of their own that examples ask.
 const OWN_SERVER: &str = "http://127.0.0.1:8000/v1";
 
-/// Short answers that begin late enough to be measured on a busy machine; and a model that no catalogue knows,
+/// Short answers that begin late enough to be measured on a busy machine; and a model that no catalog knows,
 /// for those who ask a server of their own.
-const WORLD: &str = r#"
+const SCENARIO: &str = r#"
 [default]
 ttft = { median_ms = 150, sigma = 0.2 }
 gap = { median_ms = 3, sigma = 0.2 }
@@ -42,7 +42,7 @@ const WRITERS: [&str; 7] = [
 ];
 
 /// The scenario of all simulators.
-const SCENARIO: &str = "my-scenario.toml";
+const SCENARIO_FILE: &str = "my-scenario.toml";
 
 /// A suite that grades answers to a prompt of the quickstart.
 const GRADED: &str = r#"
@@ -77,7 +77,7 @@ fn gateway(home: &Home) -> (Underway, String) {
 fn folder() -> Home {
     let home = Home::new()
         .with_folder("suites")
-        .with(SCENARIO, WORLD)
+        .with(SCENARIO_FILE, SCENARIO)
         .with(
             "promptfooconfig.yaml",
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
@@ -114,7 +114,7 @@ fn with_key(call: Call) -> Call {
 
 /// A call that asks the simulator where it names no endpoint: one that answers soon.
 fn quickly(call: Call) -> Call {
-    call.env("BAKEOFF_SCENARIO", SCENARIO)
+    call.env("BAKEOFF_SCENARIO", SCENARIO_FILE)
 }
 
 /// The runs and histories that examples read.

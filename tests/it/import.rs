@@ -214,7 +214,7 @@ fn braces_of_an_imported_text_are_sent_as_they_are() {
 
 #[test]
 fn rows_of_evals_and_conversations_are_carried_over() {
-    // The ids stay the source's, the wanted answers stay readable.
+    // The ids stay the source's, the expected answers stay readable.
     let evals = "{\"input\": [{\"role\": \"system\", \"content\": \"Add.\"}, {\"role\": \"user\", \"content\": \"2 + 2\"}], \"ideal\": \"4\"}\n\
                  {\"input\": \"3 + 3\", \"ideal\": [\"6\", \"six\"], \"metadata\": 1}\n{\"ideal\": \"7\"}\nnothing\n";
     let (suite, notes) = imported("openai-evals", "sums.jsonl", evals);
@@ -401,7 +401,7 @@ fn configurations_as_they_are_published_run_on_the_simulator() {
                 }
                 // The simulator's answers have no fixed text, and a grade is no failure.
                 let line = "bakeoff import promptfoo promptfooconfig.* -o made.toml && \
-                            bakeoff run made.toml --quiet --repetitions 1 --scenario world.toml";
+                            bakeoff run made.toml --quiet --repetitions 1 --scenario scenario.toml";
                 let output = home.shell(line).run();
                 assert!(
                     output
@@ -420,8 +420,8 @@ fn configurations_as_they_are_published_run_on_the_simulator() {
     });
 }
 
-/// What is printed for a file beside others, and what is said.
-fn imported_beside(home: &Home, arguments: &str) -> (String, String) {
+/// The suite printed for a file among others, and the notes.
+fn import_with_notes(home: &Home, arguments: &str) -> (String, String) {
     let output = home.bakeoff(&format!("import {arguments}")).run();
     (output.out, output.err)
 }
@@ -434,7 +434,7 @@ fn tables_of_tests_stay_files() {
     let home = Home::new()
         .with("p.yaml", config)
         .with("c.csv", "country,__expected\nPeru,Lima\n");
-    let (suite, notes) = imported_beside(&home, "promptfoo p.yaml");
+    let (suite, notes) = import_with_notes(&home, "promptfoo p.yaml");
     assert_eq!(notes, "");
     insta::assert_snapshot!(suite.split("[[").last().unwrap(), @r#"
     prompt_files]]
@@ -449,14 +449,14 @@ fn tables_of_tests_stay_files() {
         .run();
     assert!(home.read("made/s.toml").contains("path = \"../c.csv\""));
     let home = home.with("c.csv", "country,__expected\nPeru,icontains: lima\nChad,\n");
-    let (suite, _) = imported_beside(&home, "promptfoo p.yaml");
+    let (suite, _) = import_with_notes(&home, "promptfoo p.yaml");
     assert!(
         suite.contains(r#"{ type = "icontains", value = "lima" }"#),
         "{suite}"
     );
     assert!(suite.contains("user = \"Capital of Chad?\""), "{suite}");
     let home = home.with("p.yaml", &config.replace("country}}", "country | upper }}"));
-    let (suite, _) = imported_beside(&home, "promptfoo p.yaml");
+    let (suite, _) = import_with_notes(&home, "promptfoo p.yaml");
     assert!(suite.contains("user = \"Capital of PERU?\""), "{suite}");
 }
 
@@ -492,7 +492,7 @@ fn the_first_conversations_of_a_large_file_are_enough() {
         .exits(2)
         .complains("it is larger than 64 MiB, the maximum: `--take N` takes the first prompts only")
         .run();
-    let (suite, _) = imported_beside(&home, "sharegpt chats.json --take 3");
+    let (suite, _) = import_with_notes(&home, "sharegpt chats.json --take 3");
     assert_eq!(parse_suite(&suite).unwrap().prompts.len(), 3);
     home.bakeoff("import sharegpt chats.json --take 65")
         .exits(2)

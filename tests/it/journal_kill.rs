@@ -11,7 +11,7 @@ const FOLDER: &str = "BAKEOFF_TEST_JOURNAL_FOLDER";
 /// Prefix of the line that the process prints after each append, before the number of the trial.
 const APPENDED: &str = "appended ";
 /// Limit after which it ends by itself if it is not killed.
-const MOST_SAMPLES: u64 = 1_000_000;
+const MAX_SAMPLES: u64 = 1_000_000;
 /// As many it may append before it is killed.
 const KILLED_AFTER: u64 = 200;
 
@@ -35,7 +35,7 @@ fn the_process_that_is_killed() {
     };
     let mut writer = JournalWriter::create(Path::new(&folder)).expect("a new journal");
     let mut out = std::io::stdout();
-    for trial in 0..MOST_SAMPLES {
+    for trial in 0..MAX_SAMPLES {
         writer.append(&sample(trial)).expect("an append");
         writeln!(out, "\n{APPENDED}{trial}").expect("somebody listens");
     }
@@ -73,8 +73,8 @@ fn a_killed_process_leaves_every_sample_it_appended() {
         .unwrap()
         .map(|read| read.map(|sample| sample.trial))
         .collect();
-    let trials = trials.expect("no line but a torn last one is broken");
-    assert!(last_number >= Some(KILLED_AFTER) && last_number < Some(MOST_SAMPLES - 1));
+    let trials = trials.expect("no line but a truncated last one is broken");
+    assert!(last_number >= Some(KILLED_AFTER) && last_number < Some(MAX_SAMPLES - 1));
     assert!(trials.len() as u64 > last_number.unwrap_or_default());
     assert!(trials.iter().copied().eq(0..trials.len() as u64));
 }

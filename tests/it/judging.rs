@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use serde_json::Value;
 
-use crate::support::program::{FAST_WORLD, Home};
+use crate::support::program::{FAST_SCENARIO, Home};
 
 const SUITE: &str = r#"
 name = "judged"
@@ -56,9 +56,9 @@ right_share = 1
 "#;
 
 fn gateway(judge: &str) -> SimulatorHandle {
-    let world = Scenario::parse(&format!("{FAST_WORLD}{judge}{ANSWERS}")).unwrap();
+    let scenario = Scenario::parse(&format!("{FAST_SCENARIO}{judge}{ANSWERS}")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Simulator::start(world, listener, None, 5).unwrap()
+    Simulator::start(scenario, listener, None, 5).unwrap()
 }
 
 fn home(gateway: &SimulatorHandle, suite: &str) -> Home {
@@ -87,13 +87,13 @@ fn a_judge_grades_after_the_run_and_is_paid_once() {
         .env("BAKEOFF_CACHE_DIR", &cache)
         .complains("judge anthropic/claude-haiku-4.5: 2 verdicts")
         .run();
-    let truth = gateway.trace();
+    let trace = gateway.trace();
     let run = home.read("reports/judged/latest/amendments.jsonl");
     let samples = home.samples("judged");
     let mut graded = 0;
     for sample in &samples {
         let id = sample["request_id"].as_str();
-        let record = truth
+        let record = trace
             .iter()
             .find(|one| one.request_id.as_deref() == id)
             .unwrap();
@@ -205,10 +205,10 @@ fn commands_grade_where_the_user_allows_them() {
         .matches("{\"name\":\"exec\",\"score\":1.0,\"pass\":true")
         .count();
     let refund: Vec<Value> = home.samples("judged");
-    let truth = gateway.trace();
+    let trace = gateway.trace();
     let right = refund.iter().filter(|sample| {
         let id = sample["request_id"].as_str();
-        let record = truth
+        let record = trace
             .iter()
             .find(|one| one.request_id.as_deref() == id)
             .unwrap();
@@ -264,7 +264,7 @@ fn similar_answers_are_found_by_their_embeddings() {
         .env("BAKEOFF_CACHE_DIR", &cache)
         .complains("embeddings openai/text-embedding-3-small: 2 comparisons, $0")
         .run();
-    let truth = gateway.trace();
+    let trace = gateway.trace();
     let amendments = home.read("reports/judged/latest/amendments.jsonl");
     let mut graded = 0;
     for sample in home.samples("judged") {
@@ -274,7 +274,7 @@ fn similar_answers_are_found_by_their_embeddings() {
         };
         let line: Value = serde_json::from_str(line).unwrap();
         let id = sample["request_id"].as_str();
-        let mut records = truth.iter();
+        let mut records = trace.iter();
         let record = records.find(|one| one.request_id.as_deref() == id).unwrap();
         let grade = &line["grades"][0];
         assert_eq!(grade["pass"].as_bool(), record.right, "{line}");
@@ -290,7 +290,7 @@ fn similar_answers_are_found_by_their_embeddings() {
     }
     assert_eq!(graded, 8);
     // One request for four texts, whose bill is that of the trace, in the ledger and in the manifest.
-    let records: Vec<_> = truth
+    let records: Vec<_> = trace
         .iter()
         .filter(|one| one.model.as_deref() == Some(model))
         .collect();
@@ -307,7 +307,7 @@ fn similar_answers_are_found_by_their_embeddings() {
             "embeddings openai/text-embedding-3-small: 2 comparisons (2 from the cache), $0\n",
         )
         .run();
-    assert_eq!(gateway.trace().len(), truth.len());
+    assert_eq!(gateway.trace().len(), trace.len());
 }
 
 #[test]
@@ -368,9 +368,9 @@ wrong = "{\"score\": 0}"
 [models."anthropic/claude-haiku-4.5"]
 right_share = 0.5
 "#;
-    let world = Scenario::parse(&format!("{FAST_WORLD}{scripted}")).unwrap();
+    let scenario = Scenario::parse(&format!("{FAST_SCENARIO}{scripted}")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let gateway = Simulator::start(world, listener, None, 5).unwrap();
+    let gateway = Simulator::start(scenario, listener, None, 5).unwrap();
     let mut suite = "name = \"judged\"\nmodels = [\"openai/gpt-5-mini\"]\njudge = \"anthropic/claude-haiku-4.5\"\n\
                      repetitions = 1\nwarmup = 0\n[parameters]\nmax_tokens = 50\n"
         .to_owned();
@@ -389,8 +389,8 @@ right_share = 0.5
     assert_eq!(counts.iter().sum::<u64>(), 4, "{judging}");
     assert_eq!(judging["verdicts"], 40);
     // The two verdicts on a request, by the digest of its body, are those of the server's trace.
-    let truth = gateway.trace();
-    let judge = truth
+    let trace = gateway.trace();
+    let judge = trace
         .iter()
         .filter(|one| one.model.as_deref() == Some("anthropic/claude-haiku-4.5"));
     let mut by_body = std::collections::BTreeMap::new();

@@ -6,7 +6,7 @@
 use crate::format::{assert_same, documented};
 use crate::support::program;
 
-use program::{FAST_WORLD, Home};
+use program::{FAST_SCENARIO, Home};
 use serde_json::Value;
 
 const SUITE: &str = "name = \"load\"\nmodels = [\"sim/constant-20ms-1ms-8\"]\nwarmup = 0\n\
@@ -126,27 +126,27 @@ fn a_trace_is_replayed_with_its_lengths() {
 fn a_sweep_finds_the_capacity_of_a_model() {
     // Four places, 60 ms each: the knee is at four requests in flight, however busy this machine is, because what the client
     // adds below the knee it adds above.
-    let world = format!(
-        "{FAST_WORLD}\n[prompts]\ntokens_sigma = 0\nttft_sigma = 0\n[models.\"known/busy\"]\ncapacity = 4\n\
+    let scenario = format!(
+        "{FAST_SCENARIO}\n[prompts]\ntokens_sigma = 0\nttft_sigma = 0\n[models.\"known/busy\"]\ncapacity = 4\n\
          price = {{ input = \"0.000001\", output = \"0.000001\" }}\nttft = {{ median_ms = 40, sigma = 0 }}\n\
          gap = {{ median_ms = 5, sigma = 0 }}\ntokens = {{ median = 5, sigma = 0 }}\nprefill_ms_per_ktok = 0\n"
     );
     let suite = SUITE.replace("sim/constant-20ms-1ms-8", "known/busy");
     let home = Home::new()
         .with("load.toml", &suite)
-        .with("world.toml", &world);
+        .with("scenario.toml", &scenario);
     home.bakeoff(
-        "run load.toml --scenario world.toml --sweep concurrency=1,2,8,24 --requests 150 --quiet",
+        "run load.toml --scenario scenario.toml --sweep concurrency=1,2,8,24 --requests 150 --quiet",
     )
     .exits(0)
     .says("known/busy saturates at")
     .run();
     let rows = load_rows(&home);
-    let most: Vec<f64> = rows
+    let max: Vec<f64> = rows
         .iter()
         .map(|row| number(row, "in_flight_max"))
         .collect();
-    assert_eq!(most, [1.0, 2.0, 8.0, 24.0]);
+    assert_eq!(max, [1.0, 2.0, 8.0, 24.0]);
     let document = home
         .bakeoff("report reports/load/latest --format json")
         .exits(0)
@@ -170,11 +170,11 @@ fn a_sweep_finds_the_capacity_of_a_model() {
 fn a_stalled_server_shows_in_the_response_times() {
     // The simulator sends nothing for 2 s of 4 s: a request in four was due in the first second of that, and has waited
     // for more than a second. With two in flight the client itself waits: the times from sending hide it.
-    let world = format!("{FAST_WORLD}\n[[pauses]]\nfrom_ms = 1000\nfor_ms = 2000\n");
+    let scenario = format!("{FAST_SCENARIO}\n[[pauses]]\nfrom_ms = 1000\nfor_ms = 2000\n");
     let home = Home::new()
         .with("load.toml", SUITE)
-        .with("world.toml", &world);
-    home.bakeoff("run load.toml --scenario world.toml --rate 25/s --duration 4s -c 2 --quiet")
+        .with("scenario.toml", &scenario);
+    home.bakeoff("run load.toml --scenario scenario.toml --rate 25/s --duration 4s -c 2 --quiet")
         .exits(0)
         .says("requests were sent late")
         .run();

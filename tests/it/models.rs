@@ -55,7 +55,7 @@ fn every_list_is_sorted_and_searched() {
 
 #[test]
 fn a_query_without_an_answer_names_the_nearest() {
-    // A slip of the finger must not look like an empty catalogue.
+    // A slip of the finger must not look like an empty catalog.
     let folder = tempfile::tempdir().unwrap();
     let output = bakeoff(folder.path(), &["models", "gpt5-mini"]);
     assert_eq!(output.status.code(), Some(2));
@@ -121,8 +121,11 @@ fn what_is_no_list_ends_in_the_compiled_in_one() {
     // Log-in pages, wants of a key, half an answer, another shape: each is named, none is kept.
     for (answer, message) in [
         (
-            json("401 Unauthorized", r#"{"error":{"message":"key wanted"}}"#),
-            "key wanted",
+            json(
+                "401 Unauthorized",
+                r#"{"error":{"message":"key required"}}"#,
+            ),
+            "key required",
         ),
         (
             json("200 OK", "<html><title>Log in</title>"),

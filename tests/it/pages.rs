@@ -19,7 +19,7 @@ id = "sky"
 user = "Why is the sky blue?"
 "#;
 
-const RUN: &str = "run suite.toml --endpoint sim --scenario world.toml --sim-seed 7 --quiet";
+const RUN: &str = "run suite.toml --endpoint sim --scenario scenario.toml --sim-seed 7 --quiet";
 const PAGE: &str = "reports/small/latest/report.html";
 
 /// A folder with a finished run.

@@ -14,7 +14,7 @@ const SUITE: &str = "name = \"x\"\nmodels = [\"openai/gpt-5-mini\", \"openai/gpt
 
 /// A run that panics at this point.
 fn broken_run(home: &Home, point: &str) -> Call {
-    let call = home.bakeoff("run x.toml --scenario world.toml");
+    let call = home.bakeoff("run x.toml --scenario scenario.toml");
     call.env("BAKEOFF_DEBUG_PANIC", point)
 }
 

@@ -21,17 +21,17 @@ fn read(text: &str, files: &[(&str, &[u8])]) -> Result<Suite, String> {
     for _ in 0..4 {
         match read_suite(text, &found) {
             Ok(SuiteReading::Suite(suite)) => return Ok(*suite),
-            Ok(SuiteReading::NeedsFiles(wanted)) => {
-                for wanted in wanted {
-                    let file = files.iter().find(|(name, _)| *name == wanted.path);
+            Ok(SuiteReading::NeedsFiles(missing)) => {
+                for missing_file in missing {
+                    let file = files.iter().find(|(name, _)| *name == missing_file.path);
                     let answer = file.map(|(name, bytes)| {
                         vec![LoadedFile {
                             name: (*name).to_owned(),
                             bytes: bytes.to_vec(),
                         }]
                     });
-                    let path = wanted.path.clone();
-                    found.add(wanted, answer.ok_or(format!("`{path}` is not there")));
+                    let path = missing_file.path.clone();
+                    found.add(missing_file, answer.ok_or(format!("`{path}` is not there")));
                 }
             }
             Err(problems) => return Err(render(&problems, "suite.toml", text, false)),
@@ -40,9 +40,10 @@ fn read(text: &str, files: &[(&str, &[u8])]) -> Result<Suite, String> {
     panic!("the suite wants files without end");
 }
 
-fn suite_of(mould: &str, name: &str, rows: &str) -> Result<Suite, String> {
-    let text =
-        format!("name = \"x\"\nmodels = [\"m\"]\n[[prompt_files]]\npath = \"{name}\"\n{mould}\n");
+fn suite_of(template: &str, name: &str, rows: &str) -> Result<Suite, String> {
+    let text = format!(
+        "name = \"x\"\nmodels = [\"m\"]\n[[prompt_files]]\npath = \"{name}\"\n{template}\n"
+    );
     read(&text, &[(name, rows.as_bytes())])
 }
 
@@ -67,9 +68,9 @@ fn every_format_gives_its_rows() {
     // The same two questions in three spellings must become the same prompts.
     let jsonl = "{\"q\": \"Why?\", \"n\": 1}\n\n{\"q\": \"A \\\"b\\\"\\nc\", \"n\": 2}\n";
     let csv = "\u{feff}q,n\nWhy?,1\r\n\"A \"\"b\"\"\nc\",2\n";
-    let mould = "id = \"n\"\nuser = \"{{ q }} ({{n}})\"\nsystem = \"No. {{n}}\"\nweight = 2.0\ntags = [\"t\"]";
+    let template = "id = \"n\"\nuser = \"{{ q }} ({{n}})\"\nsystem = \"No. {{n}}\"\nweight = 2.0\ntags = [\"t\"]";
     for (name, rows) in [("a.jsonl", jsonl), ("a.csv", csv)] {
-        let suite = suite_of(mould, name, rows).unwrap();
+        let suite = suite_of(template, name, rows).unwrap();
         assert_eq!(ids(&suite), ["1", "2"], "{name}");
         assert_eq!(user_texts(&suite), ["Why? (1)", "A \"b\"\nc (2)"], "{name}");
         assert_eq!(suite.prompts[1].system.as_deref(), Some("No. 2"));
@@ -331,8 +332,8 @@ proptest! {
         bytes in "(\\{\"a\": \"|\"\\}|\"|,|a|\n|\r\n|\\PC|\\{|\\}){0,40}",
         name in "a\\.(jsonl|csv|txt)", take in 1_usize..4,
     ) {
-        let mould = format!("user = \"{{{{a}}}}{{{{'{{{{'}}}}\"\ntake = {take}");
-        if let Ok(suite) = suite_of(&mould, &name, &bytes) {
+        let template = format!("user = \"{{{{a}}}}{{{{'{{{{'}}}}\"\ntake = {take}");
+        if let Ok(suite) = suite_of(&template, &name, &bytes) {
             prop_assert!(!suite.prompts.is_empty());
             prop_assert!(user_texts(&suite).iter().all(|text| text.ends_with("{{")));
         }

@@ -22,7 +22,7 @@ fn suite() -> String {
 fn measured() -> Home {
     let home = Home::new().with("suite.toml", &suite());
     // No answer is graded: the gate is inconclusive.
-    home.bakeoff("run suite.toml --quiet --scenario world.toml")
+    home.bakeoff("run suite.toml --quiet --scenario scenario.toml")
         .run();
     home
 }
@@ -138,7 +138,7 @@ fn a_run_without_answers_names_the_setting() {
     // An empty page would look like a broken command.
     let without = suite().replace("warmup = 0", "warmup = 0\nkeep_answers = false");
     let home = Home::new().with("suite.toml", &without);
-    home.bakeoff("run suite.toml --quiet --scenario world.toml")
+    home.bakeoff("run suite.toml --quiet --scenario scenario.toml")
         .run();
     home.bakeoff(&format!("answers {LATEST}"))
         .exits(2)
@@ -158,7 +158,7 @@ fn the_switch_gate_says_the_same_everywhere() {
         .replace("on_inconclusive = \"fail\"", "on_inconclusive = \"pass\"");
     let home = Home::new().with("suite.toml", &cheaper);
     let run = home
-        .bakeoff("run suite.toml --quiet --scenario world.toml --gate switch")
+        .bakeoff("run suite.toml --quiet --scenario scenario.toml --gate switch")
         .exits(3)
         .run();
     let sentence = |text: &str| {
@@ -173,17 +173,23 @@ fn the_switch_gate_says_the_same_everywhere() {
     );
     assert!(printed.contains("answers are not graded"), "{printed}");
     let plain = |text: &str| text.replace(['\\', '`'], "").replace("&amp;", "&");
-    let said = plain(printed.trim_start_matches("~ "));
+    let sentence = plain(printed.trim_start_matches("~ "));
     for file in ["report.md", "junit.xml"] {
         let text = plain(&home.read(&format!("{LATEST}/{file}")));
-        assert!(text.contains(&said), "{file} lacks `{said}`: {text}");
+        assert!(
+            text.contains(&sentence),
+            "{file} lacks `{sentence}`: {text}"
+        );
     }
     let json = home
         .bakeoff(&format!("report {LATEST} --format json"))
         .run();
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(json["switch"][0]["outcome"], "undecided");
-    assert_eq!(plain(json["switch"][0]["sentence"].as_str().unwrap()), said);
+    assert_eq!(
+        plain(json["switch"][0]["sentence"].as_str().unwrap()),
+        sentence
+    );
     // The reference of the other suite is the cheaper one.
     let home = measured();
     home.bakeoff(&format!("compare {LATEST} --gate switch"))

@@ -335,10 +335,10 @@ fn anchors(text: &str) -> Vec<String> {
     headings
         .map(|line| {
             let heading = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = heading
+            let letters = heading
                 .chars()
                 .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+            letters.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
         .collect()
 }

@@ -20,8 +20,9 @@ const RUN: &str = "reports/stored/20261130T022150Z-c7yyd2";
 const PROSE: [&str; 4] = ["meaning", "explanation", "verdict", "verdict_without"];
 
 /// Columns and keys that have a new name, and the words of cells.
-const NEW_NAMES: [(&str, &str); 9] = [
+const NEW_NAMES: [(&str, &str); 10] = [
     ("set_aside", "excluded"),
+    ("situation", "design"),
     ("eaten_by_reasoning", "truncated_in_reasoning"),
     ("cache_told", "cache_reported"),
     ("late", "retried"),

@@ -51,7 +51,7 @@ fn samples(home: &Home, folder: &str) -> Vec<Value> {
 fn run_shards(home: &Home, flags: &str, indices: impl IntoIterator<Item = u32>) {
     for index in indices {
         home.bakeoff(&format!(
-            "run suite.toml --quiet --scenario world.toml --sim-seed 3 --shard {index}/{SHARDS} {flags}"
+            "run suite.toml --quiet --scenario scenario.toml --sim-seed 3 --shard {index}/{SHARDS} {flags}"
         ))
         .run();
     }
@@ -78,7 +78,7 @@ fn shards_cover_the_plan_once_and_their_caps_add_up() {
         "suite.toml",
         &suite("max_cost = 0.070000000001\nwarmup = 1"),
     );
-    home.bakeoff("run suite.toml --quiet --scenario world.toml --sim-seed 3 --output whole")
+    home.bakeoff("run suite.toml --quiet --scenario scenario.toml --sim-seed 3 --output whole")
         .run();
     run_shards(&home, "", 1..=SHARDS);
     let folders = folders(&home, "reports");
@@ -238,7 +238,7 @@ fn split(home: &Home, folder: &str, count: u32) -> Vec<String> {
 fn a_recorded_run_comes_back_from_its_shards() {
     // Merging loses nothing, adds nothing and rounds nothing: the shares of a recording are that recording again.
     let home = Home::new().with("suite.toml", &suite("warmup = 1"));
-    home.bakeoff("run suite.toml --quiet --scenario world.toml --sim-seed 3")
+    home.bakeoff("run suite.toml --quiet --scenario scenario.toml --sim-seed 3")
         .run();
     let run = std::fs::read_link(home.path("reports/load/latest")).unwrap();
     let run = format!("reports/load/{}", run.display());
@@ -308,8 +308,8 @@ fn missing_shards_are_named_until_they_are_there() {
     let killed = folders(&home, "reports").swap_remove(3);
     let path = home.path(&format!("{killed}/samples.jsonl"));
     let text = std::fs::read_to_string(&path).unwrap();
-    let kept: String = text.split_inclusive('\n').take(1).collect();
-    std::fs::write(&path, format!("{kept}{{\"version\":2,\"tri")).unwrap();
+    let first_line: String = text.split_inclusive('\n').take(1).collect();
+    std::fs::write(&path, format!("{first_line}{{\"version\":2,\"tri")).unwrap();
     let running = home
         .read(&format!("{killed}/manifest.json"))
         .replace("\"status\": \"complete\"", "\"status\": \"running\"");
@@ -324,7 +324,7 @@ fn missing_shards_are_named_until_they_are_there() {
         .exits(4)
         .complains("incomplete: shard 4/8 is still running, or was killed")
         .run();
-    home.bakeoff(&format!("resume {killed} --quiet --scenario world.toml"))
+    home.bakeoff(&format!("resume {killed} --quiet --scenario scenario.toml"))
         .run();
     assert_eq!(manifest(&home, &killed).parts.len(), 2);
     merge(&home, "all").run();
@@ -335,7 +335,7 @@ fn missing_shards_are_named_until_they_are_there() {
         .collect();
     assert!(trials.into_iter().eq(0..TRIALS));
     // Where there is no shell to list them, the folder will do; other runs in it are left alone.
-    home.bakeoff("run suite.toml --quiet --scenario world.toml")
+    home.bakeoff("run suite.toml --quiet --scenario scenario.toml")
         .run();
     home.bakeoff("merge reports/load -o by-folder --quiet")
         .run();
@@ -363,7 +363,7 @@ fn shards_that_do_not_belong_together_are_refused() {
         let reports = format!("other{}", flags.len() + shard.len());
         let _ = std::fs::remove_dir_all(home.path(&reports));
         home.bakeoff(&format!(
-            "run suite.toml --quiet --scenario world.toml --output {reports} --shard {shard} {flags}"
+            "run suite.toml --quiet --scenario scenario.toml --output {reports} --shard {shard} {flags}"
         ))
         .run();
         folders(&home, &reports).swap_remove(0)
@@ -498,7 +498,7 @@ fn the_shipped_manifests_send_and_merge_every_shard() {
     };
     let home = quick(Home::new());
     home.shell("chmod +x sbatch && PATH=$PWD:$PATH sh slurm.sh suite.toml 8")
-        .env("BAKEOFF_SCENARIO", "world.toml")
+        .env("BAKEOFF_SCENARIO", "scenario.toml")
         .env("BAKEOFF_SIM_SEED", "3")
         .says("array 71, then 72")
         .run();
@@ -531,7 +531,7 @@ fn the_shipped_manifests_send_and_merge_every_shard() {
     for index in 0..SHARDS {
         home.bakeoff(run)
             .env("JOB_COMPLETION_INDEX", index.to_string())
-            .env("BAKEOFF_SCENARIO", "world.toml")
+            .env("BAKEOFF_SCENARIO", "scenario.toml")
             .env("BAKEOFF_SIM_SEED", "3")
             .run();
     }

@@ -12,32 +12,32 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bakeoff::sim::truth::{Playback, TraceRecord};
+use bakeoff::sim::trace::{Playback, TraceRecord};
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::units::Nanos;
 use plain_client::{Reply, chat, chat_body, chat_with, connect, get, parse, receive, send};
 use serde_json::{Value, json};
 
-fn start(world: &str) -> SimulatorHandle {
+fn start(scenario: &str) -> SimulatorHandle {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = Scenario::parse(world).unwrap();
-    Simulator::start(world, listener, None, 1).unwrap()
+    let scenario = Scenario::parse(scenario).unwrap();
+    Simulator::start(scenario, listener, None, 1).unwrap()
 }
 
 /// Checks the order of a record's instants.
-fn assert_ordered(truth: &TraceRecord) {
-    let mut instants = vec![truth.arrival_ns];
-    instants.extend(truth.headers_ns);
-    instants.extend(truth.first_token_ns);
-    instants.extend(&truth.chunks_ns);
-    instants.push(truth.end_ns);
-    assert!(instants.is_sorted(), "{truth:?}");
-    assert_eq!(truth.first_token_ns, truth.chunks_ns.first().copied());
+fn assert_ordered(trace: &TraceRecord) {
+    let mut instants = vec![trace.arrival_ns];
+    instants.extend(trace.headers_ns);
+    instants.extend(trace.first_token_ns);
+    instants.extend(&trace.chunks_ns);
+    instants.push(trace.end_ns);
+    assert!(instants.is_sorted(), "{trace:?}");
+    assert_eq!(trace.first_token_ns, trace.chunks_ns.first().copied());
 }
 
 #[test]
 fn a_client_never_sees_a_token_before_the_truth() {
-    // What the whole project rests on: the logged truth is a lower bound of what can be measured.
+    // What the whole project rests on: the server trace is a lower bound of what can be measured.
     let running = start("");
     let mut stream = connect(&running);
     let body = chat_body("sim/constant-20ms-5ms-8", true);
@@ -64,15 +64,15 @@ fn a_client_never_sees_a_token_before_the_truth() {
     }
     let reply = parse(&bytes, None);
     assert!(reply.whole && reply.text().ends_with("data: [DONE]\n\n"));
-    let truth = running.trace().pop().unwrap();
-    assert_ordered(&truth);
-    let true_ttft = truth.first_token_ns.unwrap().since(truth.arrival_ns);
+    let trace = running.trace().pop().unwrap();
+    assert_ordered(&trace);
+    let true_ttft = trace.first_token_ns.unwrap().since(trace.arrival_ns);
     assert!(Nanos::from(first_seen.unwrap()) >= true_ttft);
     // A deadline is never early.
     assert!(true_ttft >= Nanos::from_millis(20));
-    assert_eq!((truth.chunks, truth.completion_tokens), (8, 8));
-    assert_eq!(truth.request_id.as_deref(), Some("r1"));
-    assert_eq!(truth.playback, Playback::Whole);
+    assert_eq!((trace.chunks, trace.completion_tokens), (8, 8));
+    assert_eq!(trace.request_id.as_deref(), Some("r1"));
+    assert_eq!(trace.playback, Playback::Whole);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn routes_answer_as_the_gateway_does() {
 
 #[test]
 fn keys_are_checked() {
-    // Three keys: none, a wrong one, a right one; the catalogue needs none.
+    // Three keys: none, a wrong one, a right one; the catalog needs none.
     let running = start("[access]\nkeys = [\"vck_right\"]\nmissing_key = \"refuse\"");
     let body = chat_body("sim/constant-1ms-1ms-1", true);
     let status = |headers: &str| chat_with(&running, headers, &body).status;
@@ -188,7 +188,7 @@ fn bad_requests_are_refused_and_recorded() {
         );
         assert!(reply.whole);
     }
-    let statuses: Vec<u16> = running.trace().iter().map(|truth| truth.status).collect();
+    let statuses: Vec<u16> = running.trace().iter().map(|trace| trace.status).collect();
     assert_eq!(statuses, [400, 404, 404, 400]);
 }
 
@@ -213,7 +213,7 @@ fn connections_break_as_the_script_says() {
         running
             .trace()
             .iter()
-            .all(|truth| truth.playback == Playback::Whole)
+            .all(|trace| trace.playback == Playback::Whole)
     );
     running.trace().iter().for_each(assert_ordered);
 }
@@ -300,10 +300,10 @@ fn repeated_prompts_are_cached_and_repetitions_counted() {
     for _ in 0..2 {
         assert_eq!(chat_with(&running, "", &body.to_string()).status, 200);
     }
-    let truth = running.trace();
-    assert_eq!([truth[0].ordinal, truth[1].ordinal], [0, 1]);
-    assert_eq!(truth[0].cached_tokens, 0);
-    assert!(truth[1].cached_tokens >= 2_304 && truth[1].cost_usd < truth[0].cost_usd);
+    let trace = running.trace();
+    assert_eq!([trace[0].ordinal, trace[1].ordinal], [0, 1]);
+    assert_eq!(trace[0].cached_tokens, 0);
+    assert!(trace[1].cached_tokens >= 2_304 && trace[1].cost_usd < trace[0].cost_usd);
 }
 
 #[test]
@@ -320,10 +320,10 @@ fn many_streams_share_one_thread() {
         let reply = receive(stream);
         assert!(reply.whole && reply.text().ends_with("data: [DONE]\n\n"));
     }
-    let truth = running.trace();
-    assert_eq!(truth.len(), 80);
-    truth.iter().for_each(assert_ordered);
-    assert!(truth.iter().all(|truth| truth.chunks == 20));
+    let trace = running.trace();
+    assert_eq!(trace.len(), 80);
+    trace.iter().for_each(assert_ordered);
+    assert!(trace.iter().all(|trace| trace.chunks == 20));
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn post(running: &SimulatorHandle, path: &str, headers: &str, body: &Value) -> R
 
 #[test]
 fn messages_and_responses_are_played_like_chats() {
-    // The further routes have the clock, the truth and the bill of the first.
+    // The further routes have the clock, the trace and the bill of the first.
     let running = start("");
     let model = "sim/constant-20ms-5ms-8";
     let turns = json!([{ "role": "user", "content": "Why?" }]);
@@ -387,10 +387,10 @@ fn messages_and_responses_are_played_like_chats() {
         assert_eq!(reply.status, 200, "{path}");
         assert!(reply.has_header("content-type: text/event-stream"));
         assert!(reply.whole && reply.text().contains(&format!("event: {last}\n")));
-        let truth = running.trace().pop().unwrap();
-        assert_ordered(&truth);
-        assert_eq!((truth.chunks, truth.completion_tokens), (8, 8), "{path}");
-        let ttft = truth.first_token_ns.unwrap().since(truth.arrival_ns);
+        let trace = running.trace().pop().unwrap();
+        assert_ordered(&trace);
+        assert_eq!((trace.chunks, trace.completion_tokens), (8, 8), "{path}");
+        let ttft = trace.first_token_ns.unwrap().since(trace.arrival_ns);
         assert!(ttft >= Nanos::from_millis(20), "{path}");
     }
     let unlimited = json!({ "model": model, "messages": turns });
@@ -408,8 +408,8 @@ fn keys_come_as_each_route_carries_them() {
     let chat: Value = serde_json::from_str(&chat_body("sim/constant-1ms-1ms-1", true)).unwrap();
     let mut message = chat.clone();
     message["max_tokens"] = json!(5);
-    let status = |world: &str, path: &str, header: &str| {
-        let running = start(&format!("{world}\n{access}"));
+    let status = |scenario: &str, path: &str, header: &str| {
+        let running = start(&format!("{scenario}\n{access}"));
         let body = if path.ends_with("messages") {
             &message
         } else {
@@ -492,11 +492,11 @@ impl Write for Sink {
 
 #[test]
 fn stopping_records_what_was_in_flight() {
-    // A truth file is complete: what a stop cuts off is in it, marked as abandoned.
+    // A trace file is complete: what a stop cuts off is in it, marked as abandoned.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let sink = Sink::default();
-    let truth = Box::new(sink.clone());
-    let running = Simulator::start(Scenario::built_in(), listener, Some(truth), 1).unwrap();
+    let trace = Box::new(sink.clone());
+    let running = Simulator::start(Scenario::built_in(), listener, Some(trace), 1).unwrap();
     chat(&running, "sim/constant-1ms-1ms-2");
     let mut stream = connect(&running);
     let body = chat_body("sim/constant-1ms-60000ms-2", true);
@@ -507,7 +507,7 @@ fn stopping_records_what_was_in_flight() {
     let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     let lines = text.lines().map(serde_json::from_str::<TraceRecord>);
     let records: Vec<TraceRecord> = lines.collect::<Result<_, _>>().unwrap();
-    let played: Vec<Playback> = records.iter().map(|truth| truth.playback).collect();
+    let played: Vec<Playback> = records.iter().map(|trace| trace.playback).collect();
     assert_eq!(played, [Playback::Whole, Playback::Abandoned]);
     records.iter().for_each(assert_ordered);
 }

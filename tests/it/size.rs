@@ -69,7 +69,7 @@ fn a_stored_run_shows_its_own_noise() {
     let home = Home::new()
         .with("s.toml", &suite(TWO, 6))
         .with("one.toml", &suite("\"openai/gpt-5-mini\"", 6));
-    home.bakeoff("run s.toml --quiet --scenario world.toml --sim-seed 1")
+    home.bakeoff("run s.toml --quiet --scenario scenario.toml --sim-seed 1")
         .run();
     let latest = document(&home.bakeoff("size s.toml --json").run().out);
     assert_eq!(latest["noise"]["source"], "run");
@@ -81,7 +81,7 @@ fn a_stored_run_shows_its_own_noise() {
             .out,
     );
     assert_eq!(named, latest);
-    home.bakeoff("run one.toml --quiet --scenario world.toml --output single")
+    home.bakeoff("run one.toml --quiet --scenario scenario.toml --output single")
         .run();
     home.bakeoff("size s.toml --from single/s/latest")
         .exits(2)
@@ -119,11 +119,11 @@ fn one_run_has_one_at_most() {
 fn a_pilot_is_a_small_run_that_shows_its_noise() {
     // Ten of the prompts, three times each; its samples are kept like those of any run.
     // Times so long that a busy machine spoils no sample: those that it does show no noise.
-    let world = "[default]\nttft = { median_ms = 100, sigma = 0.2 }\ngap = { median_ms = 1, sigma = 0.1 }\n\
+    let scenario = "[default]\nttft = { median_ms = 100, sigma = 0.2 }\ngap = { median_ms = 1, sigma = 0.1 }\n\
                  tokens = { median = 4, sigma = 0.1 }\nprefill_ms_per_ktok = 0\n";
     let home = Home::new()
         .with("s.toml", &suite(TWO, 12))
-        .with("slow.toml", world);
+        .with("slow.toml", scenario);
     home.bakeoff("size s.toml --pilot --scenario slow.toml")
         .says("openai/gpt-5-mini on 10 prompts")
         .says("To find +20 %")

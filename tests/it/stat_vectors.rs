@@ -162,13 +162,13 @@ fn order_statistics_agree() {
         let found = (places.lower.unwrap_or(0), places.upper.unwrap_or(n + 1));
         assert_eq!(found, (count(row[2]), count(row[3])), "{row:?}");
     }
-    for (q, fewest) in group["min_n_two_sided"].as_object().unwrap() {
+    for (q, min_count) in group["min_n_two_sided"].as_object().unwrap() {
         let both = |n: u64| {
             let places = quantile_interval::order_statistics(n, q.parse().unwrap(), ALPHA);
             places.lower.is_some() && places.upper.is_some()
         };
-        let fewest = fewest.as_u64().unwrap();
-        assert!(both(fewest) && !both(fewest - 1), "{q}");
+        let min_count = min_count.as_u64().unwrap();
+        assert!(both(min_count) && !both(min_count - 1), "{q}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use bakeoff::catalog::Catalog;
 use bakeoff::suite::{
     Bounds, Code, Gate, Metric, Problems, Project, Quantity, parse_project, parse_suite, render,
-    wire,
+    schema,
 };
 use bakeoff::verdict::{TYPICAL_NOISE, lint_suite, power};
 use serde_json::Value;
@@ -93,8 +93,8 @@ fn schemas_are_current() {
     // Editors complete from the committed schema, so that it must say what the reader reads.
     // BAKEOFF_UPDATE=1 writes it anew.
     for (file, schema) in [
-        ("suite.schema.json", wire::suite_schema()),
-        ("bakeoff.schema.json", wire::project_schema()),
+        ("suite.schema.json", schema::suite_schema()),
+        ("bakeoff.schema.json", schema::project_schema()),
     ] {
         let path = suites().join(file);
         let made = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
@@ -141,7 +141,7 @@ fn the_reader_knows_the_documented_keys() {
          [[prompts]]\n{FOREIGN} = 1\nassert = [{{ {FOREIGN} = 1 }}]\n\
          messages = [{{ {FOREIGN} = 1, cache_control = {{ {FOREIGN} = 1 }}, tool_calls = [{{ {FOREIGN} = 1 }}] }}]"
     );
-    let schema = wire::suite_schema();
+    let schema = schema::suite_schema();
     for (what, table) in [
         ("the suite", ""),
         ("a model", "/definitions/VariantTable"),
@@ -174,7 +174,7 @@ fn the_reader_knows_the_documented_keys() {
         "{FOREIGN} = 1\n[budget]\n{FOREIGN} = 1\n[endpoints.own]\n{FOREIGN} = 1\n[[endpoints.own.prices]]\n{FOREIGN} = 1\n\
          [[endpoints.own.surcharges]]\n{FOREIGN} = 1"
     );
-    let schema = wire::project_schema();
+    let schema = schema::project_schema();
     for (what, table) in [
         ("the project file", ""),
         ("a budget", "/definitions/BudgetTable"),
@@ -192,7 +192,7 @@ fn documented_defaults_are_the_executed_ones() {
     // The schema says what happens where a key is absent; a suite of required keys shows it.
     let text = "name = \"x\"\nmodels = [\"m\"]\n[[prompts]]\nid = \"a\"\nuser = \"b\"";
     let suite = serde_json::to_value(parse_suite(text).unwrap()).unwrap();
-    let schema = wire::suite_schema();
+    let schema = schema::suite_schema();
     let mut compared = 0;
     for (key, property) in schema["properties"].as_object().unwrap() {
         if let Some(default) = property.get("default") {
@@ -221,7 +221,7 @@ fn the_documented_gate_is_the_default_one() {
     // An empty `[gate]`, one that spells every documented default out, and none at all judge the same.
     let text = "name = \"x\"\nmodels = [\"m\"]\n[[prompts]]\nid = \"a\"\nuser = \"b\"\n[gate]\n";
     assert_eq!(parse_suite(text).unwrap().gate, Some(Gate::default()));
-    let schema = wire::suite_schema();
+    let schema = schema::suite_schema();
     let spelled = |table: &str| {
         let properties = schema["definitions"][table]["properties"]
             .as_object()

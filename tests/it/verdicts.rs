@@ -1,5 +1,5 @@
 //! Verdicts through the whole program, on the simulator: accepting, judging against a history, comparing
-//! runs, ending when the verdict is in. Worlds differ fourfold and tolerances are wide, so that no verdict
+//! runs, ending when the verdict is in. Scenarios differ fourfold and tolerances are wide, so that no verdict
 //! here hangs on a busy machine.
 
 #![cfg(unix)]
@@ -21,8 +21,8 @@ const RUN: &str = "run suite.toml --quiet --sim-seed 7 --scenario";
 const WITH_HISTORY: &str = "--history base/h.jsonl";
 const LATEST: &str = "reports/verdicts/latest";
 
-/// Times of two models in milliseconds, and whatever else a world says.
-fn world(usual: u32, other: u32) -> String {
+/// Times of two models in milliseconds, and the rest of a scenario.
+fn scenario(usual: u32, other: u32) -> String {
     let model = |name: &str, ttft: u32| {
         format!(
             "[models.\"a/{name}\"]\nttft = {{ median_ms = {ttft}, sigma = 0.05 }}\n\
@@ -53,9 +53,9 @@ fn suite(repetitions: u32, gate: &str, word: &str) -> String {
 fn home(gate: &str) -> Home {
     Home::new()
         .with("suite.toml", &suite(2, gate, "Question"))
-        .with("fast.toml", &world(60, 60))
-        .with("slow.toml", &world(60, 240))
-        .with("slow_day.toml", &world(240, 240))
+        .with("fast.toml", &scenario(60, 60))
+        .with("slow.toml", &scenario(60, 240))
+        .with("slow_day.toml", &scenario(240, 240))
 }
 
 fn json(text: &str) -> Value {
@@ -74,7 +74,7 @@ fn runs(home: &Home) -> usize {
     folder.map_or(0, |folder| folder.count().saturating_sub(1))
 }
 
-/// A history whose one run is the newest of a fast world.
+/// A history whose one run is the newest of a fast scenario.
 fn with_history(home: &Home) -> String {
     home.bakeoff(&format!("{RUN} fast.toml")).run();
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY}"))
@@ -217,7 +217,7 @@ fn what_is_no_fair_past_is_not_accepted() {
     let home = home("")
         .with(
             "dead.toml",
-            &format!("{}always = [\"500\"]\n", world(60, 60)),
+            &format!("{}always = [\"500\"]\n", scenario(60, 60)),
         )
         .with(
             "other.toml",
@@ -314,8 +314,8 @@ fn a_damaged_history_is_reported() {
         .run();
     let file = home.path(&format!("{LATEST}/past.jsonl"));
     let whole = fs::read_to_string(&file).unwrap();
-    let torn = format!("{whole}{}", &whole[..whole.len() / 2]);
-    fs::write(&file, torn).unwrap();
+    let truncated_lines = format!("{whole}{}", &whole[..whole.len() / 2]);
+    fs::write(&file, truncated_lines).unwrap();
     home.bakeoff(&format!("report {LATEST}"))
         .complains("past.jsonl:2 is incomplete")
         .run();
@@ -371,7 +371,7 @@ fn environments_are_pasts_of_their_own() {
 #[test]
 fn the_models_of_one_run_are_compared() {
     // A plain run only reports; `compare` turns the same judgement into an exit code.
-    let home = home("").with("apart.toml", &world(60, 240));
+    let home = home("").with("apart.toml", &scenario(60, 240));
     home.bakeoff(&format!("{RUN} apart.toml"))
         .says("- other  higher latency (")
         .says(": keep reference")
@@ -416,7 +416,7 @@ fn the_models_of_one_run_are_compared() {
         .exits(2)
         .complains("turned.toml")
         .run();
-    let turned = home.with("turned.toml", &world(240, 60));
+    let turned = home.with("turned.toml", &scenario(240, 60));
     turned.bakeoff(&format!("{RUN} turned.toml")).run();
     turned
         .bakeoff(&format!("compare {LATEST}"))
@@ -434,7 +434,7 @@ fn the_models_of_one_run_are_compared() {
 #[test]
 fn a_suite_may_fail_its_own_run() {
     // Interleaving beats history, so a suite can ask for it: `against_reference`.
-    let home = home("against_reference = true").with("apart.toml", &world(60, 240));
+    let home = home("against_reference = true").with("apart.toml", &scenario(60, 240));
     home.bakeoff(&format!("{RUN} apart.toml")).exits(1).run();
     home.bakeoff(&format!("{RUN} fast.toml")).run();
 }
@@ -475,7 +475,7 @@ fn two_runs_are_before_and_after() {
 #[test]
 fn too_many_failures_are_no_comparison() {
     // Half of the answers missing says more about who was left than about the models.
-    let broken = world(60, 60).replace(
+    let broken = scenario(60, 60).replace(
         "[models.\"a/other\"]\n",
         "[models.\"a/other\"]\nalways = [\"500\"]\n",
     );
@@ -494,7 +494,7 @@ fn a_run_ends_when_its_verdict_is_in() {
     // A fourfold difference is settled long before the last round; nothing more is paid for.
     let home = home("")
         .with("suite.toml", &suite(12, "", "Question"))
-        .with("apart.toml", &world(40, 160));
+        .with("apart.toml", &scenario(40, 160));
     home.bakeoff("run suite.toml --sim-seed 7 --until-decided --scenario apart.toml")
         .complains("look after round 2 of 12")
         .says("- other  higher latency (")
@@ -535,7 +535,7 @@ fn a_job_on_github_gets_summary_and_annotations() {
     // The summary is appended to what other steps wrote; annotations go where commands are read and
     // standard output stays the result.
     let home = home("against_reference = true")
-        .with("apart.toml", &world(60, 240))
+        .with("apart.toml", &scenario(60, 240))
         .with("summary.md", "before\n");
     let output = home
         .bakeoff(&format!("{RUN} apart.toml --json"))
@@ -586,14 +586,14 @@ fn a_history_shows_its_trend() {
         .bakeoff("history base/h.jsonl -m latency --suite suite.toml")
         .run();
     assert!(!own.out.contains("the defaults of [gate]"), "{}", own.out);
-    let least = |text: &str| -> f64 {
+    let min = |text: &str| -> f64 {
         // One run says nothing of the noise within a run: there is no promise.
         let begin = "can show nothing below +";
         let rest = &text[text.find(begin).unwrap() + begin.len()..];
         rest[..rest.find(' ').unwrap()].parse().unwrap()
     };
     assert!(
-        least(&own.out) > 50.0 && least(&output.out) < 50.0,
+        min(&own.out) > 50.0 && min(&output.out) < 50.0,
         "{}",
         own.out
     );

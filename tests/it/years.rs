@@ -7,15 +7,15 @@
 
 #[path = "../../benches/verdicts/years.rs"]
 mod bench;
-#[path = "../../benches/verdicts/condenser.rs"]
-mod condenser;
+#[path = "../../benches/verdicts/history_writer.rs"]
+mod history_writer;
 #[path = "../../benches/made/mod.rs"]
 mod made;
-#[path = "../../benches/verdicts/world.rs"]
-mod world;
+#[path = "../../benches/verdicts/simulated_runs.rs"]
+mod simulated_runs;
 
 use bench::{MONTH, Recipe, Year, year};
-use world::{NoiseSource, RunDesign};
+use simulated_runs::{NoiseSource, RunDesign};
 
 #[test]
 fn a_slowdown_is_caught_within_days() {

@@ -62,8 +62,7 @@ fn estimated(suite: &Suite, past: &CostHistory, bound: Usd) -> CostEstimate {
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog: &catalog(),
         past,
-        warm_up: &suite.prompts[0],
-        bound: &|_, _| Ok(bound),
+        worst: &WorstCase::new(suite, |_, _| Ok(bound)),
     }
     .estimate()
 }

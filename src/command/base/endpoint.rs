@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::gateway::explain::missing_key;
 use crate::gateway::{Authorities, Endpoint, Proxy, request};
 use crate::record::{EndpointRecord, digest};
-use crate::sim::world::DEFAULT_SCENARIO;
+use crate::sim::scenario::DEFAULT_SCENARIO;
 use crate::sim::{Scenario, Simulator, SimulatorHandle};
 use crate::suite::{Profile, Project};
 
@@ -92,7 +92,7 @@ fn remote(profile: &Profile, base_url: &str) -> Result<OpenEndpoint, Failure> {
 /// The key, and the variable that held it, if one is needed and found.
 fn key(profile: &Profile) -> Result<Option<(String, SecretString)>, Failure> {
     if profile.key_variables.is_empty() {
-        // A `.env` that cannot be read is no trouble where no key is wanted.
+        // A `.env` that cannot be read is no problem where no key is needed.
         return Ok(None);
     }
     let variables = Variables::read()?;

@@ -76,10 +76,10 @@ pub(in crate::command) fn checked_suite(
                     text,
                 });
             }
-            Ok(SuiteReading::NeedsFiles(wanted)) => {
-                for wanted in wanted {
-                    let answer = folder.find(&wanted);
-                    found.add(wanted, answer);
+            Ok(SuiteReading::NeedsFiles(missing)) => {
+                for file in missing {
+                    let answer = folder.find(&file);
+                    found.add(file, answer);
                 }
             }
             Err(problems) => return Err(BadSuite::Wrong(problems, text)),
@@ -154,18 +154,16 @@ pub(in crate::command) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     read_at_most(file, FILE_BYTES_MAX)
         .map_err(failed)?
         .ok_or_else(|| {
-            let most = FILE_BYTES_MAX >> 20;
-            Failure::usage(format!("`{}` is larger than {most} MiB", shown(path)))
+            let max = FILE_BYTES_MAX >> 20;
+            Failure::usage(format!("`{}` is larger than {max} MiB", shown(path)))
         })
 }
 
 /// The first bytes of a file, at most so many.
-pub(in crate::command) fn beginning(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
+pub(in crate::command) fn beginning(path: &Path, max: usize) -> Result<Vec<u8>, Failure> {
     let read = || {
         let mut bytes = Vec::new();
-        open_named(path)?
-            .take(most as u64)
-            .read_to_end(&mut bytes)?;
+        open_named(path)?.take(max as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     read().map_err(|error: io::Error| {

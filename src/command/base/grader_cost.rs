@@ -7,10 +7,9 @@ use std::collections::HashMap;
 
 use crate::catalog::{
     Catalog, CostEstimate, CostHistory, EstimateInputs, GraderEstimate, TokenCounts, TokenPrices,
-    UnboundedCost, cost, expected_reasoning, prompt_tokens,
+    WorstCase, cost, expected_reasoning, prompt_tokens,
 };
 use crate::grade::judge_request;
-use crate::plan::warm_up_prompt;
 use crate::suite::{Check, Message, Prompt, Role, Suite, Variant};
 use crate::units::{ModelId, Usd};
 
@@ -40,18 +39,14 @@ pub(in crate::command) fn graders_before_runs(
     if suite.judge.is_none() && suite.embedding_model.is_none() {
         return Vec::new();
     }
-    let unbounded = |_: &Prompt, place: usize| {
-        let model = suite.variants[place].model.clone();
-        Err(UnboundedCost::TooLarge { model })
-    };
     let answers = EstimateInputs {
         suite,
         prompt_digests: &vec![String::new(); suite.prompts.len()],
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog,
         past: &CostHistory::default(),
-        warm_up: &warm_up_prompt(suite),
-        bound: &unbounded,
+        // What the answers cost at most is not used.
+        worst: &WorstCase::new(suite, |_, _| Ok(Usd::ZERO)),
     }
     .estimate();
     graders(suite, catalog, &answers)
@@ -72,7 +67,7 @@ fn judge_estimate(
         rubrics.collect()
     };
     let verdict = VERDICT_TOKENS + u64::from(expected_reasoning(judge.parameters.reasoning_effort));
-    let most = judge.parameters.max_tokens.unwrap_or(verdict);
+    let max = judge.parameters.max_tokens.unwrap_or(verdict);
     let mut sums = GraderSums::new(&judge.model, catalog);
     for (index, prompt) in suite.prompts.iter().enumerate() {
         for rubric in rubrics(prompt) {
@@ -82,7 +77,7 @@ fn judge_estimate(
             let shown = prompt_tokens(&judge.model, &message, &[]).tokens
                 + prompt_tokens(&judge.model, &[system], &[]).tokens;
             for (count, tokens) in answers_to(answers, index) {
-                sums.add(count, shown + tokens, verdict.min(most));
+                sums.add(count, shown + tokens, verdict.min(max));
             }
         }
     }

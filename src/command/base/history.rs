@@ -18,7 +18,7 @@ const REPAIR: &str = "what runs are judged by must be known whole: restore the f
 /// or a line of it is damaged.
 pub(in crate::command) fn open_for_suite(path: &Path, suite: &str) -> Result<History, Failure> {
     let history = History::read_or_empty(path).map_err(unreadable)?;
-    if let Some(line) = history.torn().first() {
+    if let Some(line) = history.truncated_lines().first() {
         let file = path.display();
         return Err(Failure::usage(format!(
             "{file}:{line} is incomplete\n  {REPAIR}"

@@ -45,11 +45,11 @@ pub(crate) fn carry_out(at_once: bool, work: impl FnOnce() -> Result<u8, Failure
 /// than its own prints the message when it happens.
 fn install(at_once: bool) {
     let report = take_hook();
-    let is_wanted = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    let is_backtrace_on = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     let own_thread = std::thread::current().id();
     set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
         let place = panic.location().map(place).unwrap_or_default();
-        if is_wanted {
+        if is_backtrace_on {
             report(panic);
         }
         if at_once && std::thread::current().id() != own_thread {

@@ -118,16 +118,16 @@ pub(in crate::command) fn print_more(folder: &Path, verbose: bool) -> Result<(),
 /// Colour and width that suit standard output: `COLUMNS`, else the terminal's width, else no limit.
 pub(in crate::command) fn style() -> Style {
     let out = io::stdout();
-    let wanted = std::env::var("COLUMNS").ok();
-    let wanted = wanted.and_then(|text| text.parse().ok());
-    let wanted = wanted.filter(|width| *width >= MIN_COLUMNS);
+    let columns = std::env::var("COLUMNS").ok();
+    let columns = columns.and_then(|text| text.parse().ok());
+    let columns = columns.filter(|width| *width >= MIN_COLUMNS);
     let terminal = || {
         let size = terminal_size::terminal_size_of(&out);
         size.map(|(width, _)| usize::from(width.0))
     };
     Style {
         colour: colour(&out),
-        width: wanted.or_else(terminal).unwrap_or(usize::MAX),
+        width: columns.or_else(terminal).unwrap_or(usize::MAX),
     }
 }
 
@@ -194,7 +194,7 @@ fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
     let Some(history) = read else {
         return Ok(None);
     };
-    for line in history.torn() {
+    for line in history.truncated_lines() {
         writeln!(
             stderr(),
             "warning: past.jsonl:{line} is incomplete: what it held of the past is not judged by"

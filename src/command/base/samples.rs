@@ -30,14 +30,14 @@ impl LineWarnings {
         }
     }
 
-    /// Prints the warnings that are known only at the end; `torn`: the number of the last line, where it is incomplete.
-    fn end(self, torn: Option<u64>) -> io::Result<()> {
+    /// Prints the warnings that are known only at the end; `truncated_line`: the number of the last line, where it is incomplete.
+    fn end(self, truncated_line: Option<u64>) -> io::Result<()> {
         let mut err = stderr();
         if self.lost > MAX_LINES_PRINTED {
             let more = self.lost - MAX_LINES_PRINTED;
             writeln!(err, "warning: {more} more lines were skipped")?;
         }
-        if let Some(line) = torn {
+        if let Some(line) = truncated_line {
             writeln!(
                 err,
                 "note: line {line} of the samples is incomplete; it is left out"
@@ -64,7 +64,7 @@ impl SampleReader {
 
     /// Prints the warnings that are known only at the end.
     pub(in crate::command) fn end(self) -> io::Result<()> {
-        self.warnings.end(self.samples.torn())
+        self.warnings.end(self.samples.truncated_line())
     }
 }
 
@@ -141,7 +141,7 @@ fn fold(
         }
         Ok::<(), Failure>(())
     })?;
-    warnings.end(read.torn)?;
+    warnings.end(read.truncated_line)?;
     if let Some(out) = &mut samples_csv {
         out.flush()?;
     }

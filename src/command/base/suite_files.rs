@@ -44,19 +44,19 @@ impl Folder {
     }
 
     /// Returns the requested files, by name; or the reason why there are none, as a sentence.
-    pub(in crate::command) fn find(&mut self, wanted: &FileRef) -> Result<Vec<LoadedFile>, String> {
-        let path = self.path.join(&wanted.path);
-        let paths = if wanted.kind == FileKind::Prompts && path.is_dir() {
+    pub(in crate::command) fn find(&mut self, file: &FileRef) -> Result<Vec<LoadedFile>, String> {
+        let path = self.path.join(&file.path);
+        let paths = if file.kind == FileKind::Prompts && path.is_dir() {
             self.files_in(&path)?
-        } else if wanted.kind == FileKind::Prompts
+        } else if file.kind == FileKind::Prompts
             && !path.exists()
-            && wanted.path.contains(PATTERN_SIGNS)
+            && file.path.contains(PATTERN_SIGNS)
         {
-            self.matching(&wanted.path)?
+            self.matching(&file.path)?
         } else {
             vec![path]
         };
-        let found = paths.iter().map(|path| self.read(path, wanted.kind));
+        let found = paths.iter().map(|path| self.read(path, file.kind));
         found.collect()
     }
 
@@ -155,8 +155,8 @@ fn entries(walk: &mut Walk, folder: &Path, searched: &str) -> Result<Vec<WalkEnt
 
 fn check_count(count: usize, path: &str) -> Result<(), String> {
     if count > limits::FOUND_FILES {
-        let most = limits::FOUND_FILES;
-        return Err(format!("`{path}` leads to more than {most} files"));
+        let max = limits::FOUND_FILES;
+        return Err(format!("`{path}` leads to more than {max} files"));
     }
     Ok(())
 }

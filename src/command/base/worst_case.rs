@@ -1,46 +1,42 @@
-//! The maximum cost of one request of a suite, by the known lists.
+//! The maximum cost of a suite's requests, by the known lists.
 //!
-//! Owns which request is bounded. Must not know how a bound is computed: `catalog` does. Invariant: every *at
-//! most* about a suite (`estimate`, `size`, `suite check`) uses the same bound.
+//! Owns where the bounds come from. Must not know how a bound is computed: `catalog` does. Invariant: every *at
+//! most* about a suite (`run`, `estimate`, `size`, `suite check`) uses the same bounds.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use crate::catalog::{Catalog, PriceBound, Request, UnboundedCost};
-use crate::gateway::request;
-use crate::suite::{Prompt, Suite, Wording};
-use crate::units::Usd;
-use crate::verdict::{WorstCost, worst_cost};
+use crate::catalog::{Catalog, PriceBound, Request, UnboundedCost, WorstCase};
+use crate::engine;
+use crate::suite::{Suite, Wording};
+use crate::verdict::WorstCost;
 
 use super::failure::Failure;
 use super::files;
 
-/// The maximum bill of one attempt of a prompt by the variant at this index; `bound` is its model's.
-pub(in crate::command) fn max_attempt_cost(
-    bound: &Result<PriceBound, UnboundedCost>,
+/// The worst case of each request by the bounds of the variants' models. Token limits below `min_limit` count as
+/// it: of a probe, whether its limit is honoured is the question.
+pub(in crate::command) fn worst_case(
     suite: &Suite,
     wording: Wording,
-    (prompt, place): (&Prompt, usize),
-) -> Result<Usd, UnboundedCost> {
-    let bound = bound.as_ref().map_err(Clone::clone)?;
-    let variant = &suite.variants[place];
-    let parameters = suite.parameters_of(prompt, variant);
-    let messages = suite.messages_of(prompt, variant);
-    let body = request::body(
-        &variant.model,
-        &messages,
-        &parameters,
-        suite.stream,
-        wording,
-    );
-    bound.max_attempt_cost(&Request {
-        body: &body.expect("what a route cannot carry was refused before"),
-        messages: &messages,
-        parameters: &parameters,
+    bounds: &[Result<PriceBound, UnboundedCost>],
+    min_limit: Option<u64>,
+) -> WorstCase {
+    engine::worst_case(suite, wording, |variant, request| {
+        let bound = bounds[variant].as_ref().map_err(Clone::clone)?;
+        let mut parameters = Cow::Borrowed(request.parameters);
+        if parameters.max_tokens.is_some() && parameters.max_tokens < min_limit {
+            parameters.to_mut().max_tokens = min_limit;
+        }
+        bound.max_attempt_cost(&Request {
+            parameters: &parameters,
+            ..*request
+        })
     })
 }
 
 /// The maximum cost of a suite by the lists that are known without a request, and these lists.
-pub(in crate::command) fn worst(
+pub(in crate::command) fn worst_cost(
     suite: &Suite,
     project: Option<&Path>,
 ) -> Result<(WorstCost, Catalog), Failure> {
@@ -59,8 +55,6 @@ pub(in crate::command) fn worst(
     let bounds: Vec<Result<PriceBound, UnboundedCost>> = variants
         .map(|variant| PriceBound::new(&variant.model, &catalog, None, surcharges))
         .collect();
-    let worst = worst_cost(suite, |prompt, place| {
-        max_attempt_cost(&bounds[place], suite, wording, (prompt, place)).ok()
-    });
-    Ok((worst, catalog))
+    let worst = worst_case(suite, wording, &bounds, None);
+    Ok((WorstCost::new(&worst), catalog))
 }

@@ -72,14 +72,14 @@ impl Abandoned {
     }
 
     fn bound(&self, job: &Job) -> Option<Usd> {
-        let worst = cost_cap::worst(job).ok()?;
+        let worst = cost_cap::worst_case(job);
         let mut each = self.requests.iter();
         each.try_fold(Usd::ZERO, |sum, (&(prompt, variant), &count)| {
             let one = match prompt {
-                Some(prompt) => worst.trial(prompt, variant),
-                None => worst.largest(variant),
+                Some(prompt) => worst.attempt(prompt, variant),
+                None => worst.max_request(variant),
             };
-            sum.plus(one.times(count)?)
+            sum.plus(one.ok()?.times(count)?)
         })
     }
 }

@@ -85,7 +85,7 @@ impl<'a> Baseline<'a> {
         manifest: &Manifest,
         judged: &Evaluation,
     ) -> Result<(), Failure> {
-        let against_past = |situation| situation == ComparisonDesign::History;
+        let against_past = |design| design == ComparisonDesign::History;
         let mut judgements = judged.judgements.iter().map(|gated| &gated.judgement);
         let Some(judgement) = judgements.find(|found| against_past(found.design)) else {
             return Ok(());

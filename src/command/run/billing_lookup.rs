@@ -33,7 +33,7 @@ const WAITS_OF_THE_SIMULATOR: [Duration; 1] = [Duration::ZERO];
 /// Maximum time of one look-up.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Maximum number of bills looked up after one run; the others stay unknown.
-const MOST: usize = 200;
+const MAX_LOOKUPS: usize = 200;
 /// Look-ups side by side.
 const AT_ONCE: usize = 8;
 
@@ -41,7 +41,7 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct MissingBills {
     requests: Vec<BillRequest>,
-    /// Beyond [`MOST`].
+    /// Beyond [`MAX_LOOKUPS`].
     more: usize,
 }
 
@@ -73,7 +73,7 @@ impl MissingBills {
         let (None, Some(id)) = (sample.billed_usd, &sample.generation_id) else {
             return;
         };
-        if self.requests.len() >= MOST {
+        if self.requests.len() >= MAX_LOOKUPS {
             self.more += 1;
             return;
         }

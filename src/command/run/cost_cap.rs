@@ -4,7 +4,6 @@
 //! Invariant: under a cap nothing is sent before every request has a bound, and under a daily limit not before
 //! the ledger shows it to other processes.
 
-use std::borrow::Cow;
 use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -12,18 +11,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::catalog::{Request, UnboundedCost};
-use crate::engine::{Cap, WorstCase};
+use crate::catalog::{UnboundedCost, WorstCase};
+use crate::engine::Cap;
 use crate::plan::{Plan, Shard};
 use crate::record::ledger::{self, Ledger, LockedLedger};
 use crate::suite::{ProjectBudget, Suite};
 use crate::units::Usd;
 
 use super::job::{Job, Options, ResolvedRun};
-use crate::command::base::closing;
 use crate::command::base::failure::Failure;
 use crate::command::base::locks::LockPatience;
 use crate::command::base::stdio::stderr;
+use crate::command::base::{self, closing};
 
 /// The least token limit that a cap counts for a probe: three times the longest answer that its prompt asks for.
 const PROBED_LIMIT: u64 = 256;
@@ -34,7 +33,7 @@ const EARLIER_CAP: &str = "the cap of its earlier parts";
 /// A limit, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::command) struct CostLimit {
-    pub(super) most: Usd,
+    pub(super) max: Usd,
     pub(super) words: String,
     /// True if it is the rest of the daily limit.
     of_day: bool,
@@ -44,7 +43,7 @@ impl CostLimit {
     /// The limit of a run that goes on under this cap.
     pub(super) fn of_run(cap: &Cap) -> Self {
         Self {
-            most: cap.limit(),
+            max: cap.limit(),
             words: "the cap of the run".to_owned(),
             of_day: false,
         }
@@ -52,14 +51,10 @@ impl CostLimit {
 
     /// The part of a share; `slots`: those of the whole plan.
     fn divided(self, shard: Shard, slots: u64) -> Self {
-        let Self {
-            most,
-            words,
-            of_day,
-        } = self;
+        let Self { max, words, of_day } = self;
         Self {
-            most: shard.part_of(most, slots),
-            words: format!("shard {shard} of the ${most} of {words}"),
+            max: shard.part_of(max, slots),
+            words: format!("shard {shard} of the ${max} of {words}"),
             of_day,
         }
     }
@@ -75,9 +70,9 @@ fn smallest(
     budget: &ProjectBudget,
     today: impl FnOnce() -> Result<Usd, Failure>,
 ) -> Result<Option<CostLimit>, Failure> {
-    let named = |most: Option<Usd>, words: &str| {
-        most.map(|most| CostLimit {
-            most,
+    let named = |max: Option<Usd>, words: &str| {
+        max.map(|max| CostLimit {
+            max,
             words: words.to_owned(),
             of_day: false,
         })
@@ -87,7 +82,7 @@ fn smallest(
         Some(day) => {
             let spent = today()?;
             Some(CostLimit {
-                most: Usd(day.0 - spent.0).max(Usd::ZERO),
+                max: Usd(day.0 - spent.0).max(Usd::ZERO),
                 words: format!(
                     "max_cost_per_day of bakeoff.toml is ${day}, and the ledger has ${spent} since 00:00 UTC"
                 ),
@@ -96,8 +91,8 @@ fn smallest(
         }
     };
     let (of_share, of_run) = match flag {
-        Some(flag) if flag.of_share => (named(Some(flag.most), flag.words), None),
-        Some(flag) => (None, named(Some(flag.most), flag.words)),
+        Some(flag) if flag.of_share => (named(Some(flag.max), flag.words), None),
+        Some(flag) => (None, named(Some(flag.max), flag.words)),
         None => (None, None),
     };
     let of_whole = [
@@ -111,13 +106,13 @@ fn smallest(
         Some(shard) => limit.divided(shard, plan.whole_slot_count()),
         None => limit,
     });
-    Ok((of_share.into_iter().chain(divided)).min_by_key(|limit| limit.most))
+    Ok((of_share.into_iter().chain(divided)).min_by_key(|limit| limit.max))
 }
 
 /// A limit from the command line, or from the earlier parts of a resumed run.
 #[derive(Debug, Clone, Copy)]
 struct FlagLimit {
-    most: Usd,
+    max: Usd,
     words: &'static str,
     /// True if it is that of the share alone, which is not divided any more.
     of_share: bool,
@@ -125,10 +120,10 @@ struct FlagLimit {
 
 /// The limit of `--max-cost`; without it, in a resumed run that of its earlier parts.
 fn flag(job: &Job, options: &Options) -> Option<FlagLimit> {
-    let own = options.max_cost.map(|most| (most, "--max-cost"));
+    let own = options.max_cost.map(|max| (max, "--max-cost"));
     let own = own.or_else(|| Some((job.earlier.as_ref()?.cap?, EARLIER_CAP)));
-    own.map(|(most, words)| FlagLimit {
-        most,
+    own.map(|(max, words)| FlagLimit {
+        max,
         words,
         of_share: job.earlier.is_some(),
     })
@@ -214,7 +209,7 @@ pub(super) fn claim_ledger<'o>(
         spent_today(job, &read, options, (simulated, began), false)
     })?;
     let before = job.cap.as_ref().map(|cap| cap.limit());
-    if let Some(limit) = limit.filter(|limit| before.is_none_or(|before| limit.most < before)) {
+    if let Some(limit) = limit.filter(|limit| before.is_none_or(|before| limit.max < before)) {
         let cap = build_cap(job, limit)?;
         if !options.quiet {
             let words = cap.words();
@@ -248,7 +243,7 @@ fn spent_today(
         let (folder, count) = (options.output.display(), ledger.problems.len());
         return Err(Failure::usage(format!(
             "under max_cost_per_day of bakeoff.toml nothing is sent while the ledger in {folder} has {}: any of \
-             them may be a run of today\n  {first}\n  mend or remove what is no line once you know what it \
+             them may be a run of today\n  {first}\n  correct or remove the lines that are not records, once you know what they \
              cost",
             if count == 1 {
                 "a line that cannot be read".to_owned()
@@ -266,7 +261,7 @@ fn spent_today(
     });
     let mut sum = Usd::ZERO;
     for line in of_today {
-        let most = line.at_most();
+        let max = line.at_most();
         if line.is_open() && say {
             let (run, suite) = (&line.run, &line.suite);
             let bound = if line.cap_usd.is_some() {
@@ -276,11 +271,11 @@ fn spent_today(
             };
             writeln!(
                 stderr(),
-                "note: {suite}/{run} has not ended, or was killed: the cap of the day counts ${most} for it, \
+                "note: {suite}/{run} has not ended, or was killed: the cap of the day counts ${max} for it, \
                  {bound}"
             )?;
         }
-        sum = [sum, most].into_iter().sum();
+        sum = [sum, max].into_iter().sum();
     }
     Ok(sum)
 }
@@ -290,18 +285,17 @@ fn spent_today(
 /// # Errors
 /// Where something has no bound, or the limit does not hold the warm-up and one slot.
 pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure> {
-    let suite = &job.resolved.suite;
-    let worst =
-        worst(job).map_err(|unbounded| refused(&unbounded, &limit, &job.resolved.profile.name))?;
+    let worst = worst_case(job);
+    let unbounded = worst.unbounded();
+    if !unbounded.is_empty() {
+        return Err(refused(&unbounded, &limit, &job.resolved.profile.name));
+    }
     let before = job.spent_before();
-    let cap = Cap::new(limit.most, limit.words, worst, suite).with_spent(before);
-    let least = cap.min_cost(&job.resolved.plan, &job.finished());
-    if least.is_none_or(|least| before.plus(least).is_none_or(|least| least > limit.most)) {
-        let needed = least.map_or_else(
-            || "an unbounded amount".to_owned(),
-            |least| format!("${least}"),
-        );
-        let remedy = match (limit.of_day, limit.most) {
+    let cap = Cap::new(limit.max, limit.words, worst).with_spent(before);
+    let min = cap.min_cost(&job.resolved.plan, &job.finished());
+    if min.is_none_or(|min| before.plus(min).is_none_or(|min| min > limit.max)) {
+        let needed = min.map_or_else(|| "an unbounded amount".to_owned(), |min| format!("${min}"));
+        let remedy = match (limit.of_day, limit.max) {
             (false, _) if job.earlier.is_some() => "give it a new one with --max-cost",
             (false, _) => "raise it, lower max_tokens or max_attempts, or compare fewer models",
             (true, Usd::ZERO) => {
@@ -332,29 +326,10 @@ pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure
 }
 
 /// The maximum cost of each request of a run.
-///
-/// # Errors
-/// Everything that has no bound, each once, with the place of its first use.
-pub(super) fn worst(job: &Job) -> Result<WorstCase, Vec<(UnboundedCost, String)>> {
-    let bounds = job.price_bounds();
-    WorstCase::from_suite(
-        &job.resolved.suite,
-        job.resolved.profile.wording,
-        |request| {
-            let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
-            let mut parameters = Cow::Borrowed(request.parameters);
-            if job.is_probing && parameters.max_tokens.is_some() {
-                // Whether this limit is honoured is the question.
-                let limit = parameters.max_tokens.max(Some(PROBED_LIMIT));
-                parameters.to_mut().max_tokens = limit;
-            }
-            bound.max_attempt_cost(&Request {
-                body: request.body,
-                messages: request.messages,
-                parameters: &parameters,
-            })
-        },
-    )
+pub(super) fn worst_case(job: &Job) -> WorstCase {
+    let ResolvedRun { suite, profile, .. } = &job.resolved;
+    let min_limit = job.is_probing.then_some(PROBED_LIMIT);
+    base::worst_case::worst_case(suite, profile.wording, &job.price_bounds(), min_limit)
 }
 
 fn refused(unbounded: &[(UnboundedCost, String)], limit: &CostLimit, endpoint: &str) -> Failure {
@@ -381,8 +356,8 @@ mod tests {
     #[test]
     fn the_smallest_limit_holds_and_is_named() {
         // A user who meets a cap must know which of four places to change.
-        let suite = |most| Suite {
-            max_cost: most,
+        let suite = |max| Suite {
+            max_cost: max,
             ..example::suite(1, 1, 1)
         };
         let budget = |run, day| ProjectBudget {
@@ -391,31 +366,31 @@ mod tests {
         };
         let spent = || Ok(Usd(30));
         let of = |suite: &Suite, flag: Option<Usd>, budget: &ProjectBudget| {
-            let flag = flag.map(|most| FlagLimit {
-                most,
+            let flag = flag.map(|max| FlagLimit {
+                max,
                 words: "--max-cost",
                 of_share: false,
             });
             let limit = smallest(suite, &plan(suite), flag, budget, spent).unwrap();
-            limit.map(|limit| (limit.most.0, limit.words))
+            limit.map(|limit| (limit.max.0, limit.words))
         };
         let none = budget(None, None);
         assert_eq!(of(&suite(None), None, &none), None);
-        let (most, words) = of(&suite(Some(Usd(9))), Some(Usd(8)), &none).unwrap();
-        assert_eq!((most, words.as_str()), (8, "--max-cost"));
-        let (most, words) = of(&suite(Some(Usd(9))), Some(Usd(10)), &none).unwrap();
-        assert_eq!((most, words.as_str()), (9, "max_cost of the suite"));
+        let (max, words) = of(&suite(Some(Usd(9))), Some(Usd(8)), &none).unwrap();
+        assert_eq!((max, words.as_str()), (8, "--max-cost"));
+        let (max, words) = of(&suite(Some(Usd(9))), Some(Usd(10)), &none).unwrap();
+        assert_eq!((max, words.as_str()), (9, "max_cost of the suite"));
         let per_run = budget(Some(Usd(5)), Some(Usd(90)));
-        let (most, words) = of(&suite(Some(Usd(9))), None, &per_run).unwrap();
+        let (max, words) = of(&suite(Some(Usd(9))), None, &per_run).unwrap();
         assert_eq!(
-            (most, words.as_str()),
+            (max, words.as_str()),
             (5, "max_cost_per_run of bakeoff.toml")
         );
         // A daily limit that is used up leaves 0, never less.
         for (day, left) in [(34, 4), (30, 0), (20, 0)] {
             let per_day = budget(Some(Usd(5)), Some(Usd(day)));
-            let (most, words) = of(&suite(None), None, &per_day).unwrap();
-            assert_eq!(most, left);
+            let (max, words) = of(&suite(None), None, &per_day).unwrap();
+            assert_eq!(max, left);
             assert!(
                 words.starts_with("max_cost_per_day of bakeoff.toml"),
                 "{words}"
@@ -438,19 +413,19 @@ mod tests {
                 .unwrap()
         };
         let caps: Vec<CostLimit> = (1..=8).map(|index| cap(index, None)).collect();
-        assert_eq!(caps.iter().map(|cap| cap.most.0).sum::<i128>(), 1_000_003);
+        assert_eq!(caps.iter().map(|cap| cap.max.0).sum::<i128>(), 1_000_003);
         assert!(
             caps[2].words.starts_with("shard 3/8 of the $"),
             "{}",
             caps[2].words
         );
-        let flag = |most, of_share| FlagLimit {
-            most,
+        let flag = |max, of_share| FlagLimit {
+            max,
             words: "--max-cost",
             of_share,
         };
-        assert_eq!(cap(3, Some(flag(Usd(33), false))).most, Usd(4));
-        assert_eq!(cap(3, Some(flag(Usd(33), true))).most, Usd(33));
+        assert_eq!(cap(3, Some(flag(Usd(33), false))).max, Usd(4));
+        assert_eq!(cap(3, Some(flag(Usd(33), true))).max, Usd(33));
     }
 
     #[test]

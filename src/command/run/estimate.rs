@@ -8,17 +8,16 @@ use std::path::Path;
 
 use crate::catalog::{CostEstimate, CostHistory, EstimateInputs, PastAnswer, Sums};
 use crate::input::Walk;
-use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
 use crate::report::{EstimateView, actual_cost_line};
-use crate::suite::{Prompt, Suite};
+use crate::suite::Suite;
 use crate::units::Usd;
 
+use super::cost_cap;
 use super::job::{self, Job, ResolvedRun};
 use crate::command::base::failure::Failure;
 use crate::command::base::grader_cost::graders;
 use crate::command::base::stdio::stderr;
-use crate::command::base::worst_case;
 
 /// Default expected cost above which a run requires a confirmation.
 const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
@@ -166,18 +165,13 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
         plan,
         ..
     } = &job.resolved;
-    let bounds = job.price_bounds();
-    let bound = |prompt: &Prompt, place: usize| {
-        worst_case::max_attempt_cost(&bounds[place], suite, profile.wording, (prompt, place))
-    };
     let mut estimate = EstimateInputs {
         suite,
         prompt_digests: &job.prompt_digests(),
         repetitions: &plan.prompt_repetitions(suite.repetitions),
         catalog: job.prices(),
         past: &past(job, reports),
-        warm_up: &warm_up_prompt(suite),
-        bound: &bound,
+        worst: &cost_cap::worst_case(job),
     }
     .estimate();
     let models = suite.judge.iter().map(|judge| &judge.model);
@@ -396,7 +390,7 @@ mod tests {
         // A user who presses return by habit, or a script, does not spend money.
         let total = sums(Usd(2_345_000_000_000), None, None);
         let question = question(&total, Usd::ZERO, CONFIRM_ABOVE);
-        for (answer, wanted) in [
+        for (answer, expected) in [
             ("y\n", true),
             ("Yes\r\n", true),
             ("\n", false),
@@ -405,7 +399,7 @@ mod tests {
         ] {
             let mut output = Vec::new();
             let agreed = agreed(&question, answer.as_bytes(), &mut output).unwrap();
-            assert_eq!(agreed, wanted, "{answer:?}");
+            assert_eq!(agreed, expected, "{answer:?}");
             assert_eq!(String::from_utf8(output).unwrap(), question);
         }
     }

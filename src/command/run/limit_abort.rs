@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use crate::engine::RunEnd;
 use crate::record::{Manifest, Sample};
 use crate::suite::Gate;
-use crate::verdict::{EvidenceFold, GateStatus, LimitCheck, hopeless_limit};
+use crate::verdict::{EvidenceFold, GateStatus, LimitCheck, unreachable_limit};
 
 /// The number of times that the limits of a run are checked, evenly over its trials.
 const CHECKS: u64 = 200;
@@ -48,7 +48,7 @@ impl LimitAbort {
         let is_due = self.done.is_multiple_of((self.planned / CHECKS).max(1));
         if is_due && self.broken.is_none() && self.done < self.planned {
             let evidence = self.fold.snapshot();
-            self.broken = hopeless_limit(&evidence, &self.gate, self.repetitions);
+            self.broken = unreachable_limit(&evidence, &self.gate, self.repetitions);
             if self.broken.is_some() {
                 return ControlFlow::Break(());
             }

@@ -44,9 +44,9 @@ pub(super) fn apply_load(
     let Some(load) = suite.load.as_ref().filter(|load| load.has_stages()) else {
         return Ok(());
     };
-    if let Some(most) = load.default_in_flight().filter(|_| !load.is_open_loop()) {
+    if let Some(max) = load.default_in_flight().filter(|_| !load.is_open_loop()) {
         // The levels say it.
-        suite.concurrency = most;
+        suite.concurrency = max;
     }
     if suite
         .variants

@@ -34,9 +34,9 @@ pub(in crate::command) fn ask(
     policy: CachePolicy,
 ) -> Result<Vec<String>, Failure> {
     let base_url = opened.record.base_url.as_deref();
-    let mut wanted: Vec<ModelId> = models(&job.resolved).into_iter().cloned().collect();
+    let mut unpriced: Vec<ModelId> = models(&job.resolved).into_iter().cloned().collect();
     if let Some(base_url) = base_url.filter(|_| policy != CachePolicy::New) {
-        wanted.retain(|model| {
+        unpriced.retain(|model| {
             let cached = cached_offers(base_url, model);
             let missing = cached.is_none();
             job.offered
@@ -44,10 +44,10 @@ pub(in crate::command) fn ask(
             missing
         });
     }
-    if wanted.is_empty() {
+    if unpriced.is_empty() {
         return Ok(Vec::new());
     }
-    let asking = wanted.iter().map(|model| {
+    let asking = unpriced.iter().map(|model| {
         fetch(
             &opened.endpoint,
             EndpointQuery::Providers(model),
@@ -56,7 +56,7 @@ pub(in crate::command) fn ask(
     });
     let answers = runtime()?.block_on(join_all(asking));
     let mut unknown: BTreeMap<String, Vec<ModelId>> = BTreeMap::new();
-    for (model, answer) in wanted.into_iter().zip(answers) {
+    for (model, answer) in unpriced.into_iter().zip(answers) {
         let read = answer
             .map_err(|error| error.to_string())
             .and_then(|answer| match Offers::read(&answer) {

@@ -315,15 +315,15 @@ fn limit(
         notes.iter().try_for_each(|note| writeln!(err, "{note}"))?;
     }
     let cost = RecordedCost::of_log(&stored.log)?;
-    let worst = cost_cap::worst(job).ok();
+    let worst = cost_cap::worst_case(job);
     let variants = &job.resolved.suite.variants;
-    let largest = |model: &ModelId| {
-        let of_model = (0..variants.len()).filter(|&place| variants[place].model == *model);
-        worst
-            .as_ref()
-            .and_then(|worst| of_model.map(|place| worst.largest(place)).max())
+    let max_request = |model: &ModelId| {
+        let of_model = (0..variants.len()).filter(|&index| variants[index].model == *model);
+        let requests: Result<Vec<Usd>, _> =
+            of_model.map(|index| worst.max_request(index)).collect();
+        requests.ok()?.into_iter().max()
     };
-    let open = cost.reserved(largest).unwrap_or(Usd::ZERO);
+    let open = cost.reserved(max_request).unwrap_or(Usd::ZERO);
     let known = Usd(cost.spending.total().0.saturating_add(open.0));
     let by_ledger = stored.line.as_ref().map_or(Usd::ZERO, LedgerLine::at_most);
     let before = if cost.is_whole {

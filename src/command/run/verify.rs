@@ -180,30 +180,28 @@ fn probe(
     let (suite, absent) = probe_suite(suite, variants.clone(), job.resolved.profile.wording);
     let whole = probing_job(job, suite.clone());
     let requests = suite.trials();
-    let at_most = worst_case(&whole);
+    let at_most = max_cost(&whole);
     if let Some(cap) = &job.cap {
         let left = Usd(cap.limit().0 - cap.max_spent().0);
-        if at_most.is_none_or(|most| most > left) {
+        if at_most.is_none_or(|max| max > left) {
             if !options.quiet {
-                let most = at_most.map_or_else(
-                    || "any amount".to_owned(),
-                    |most| Figure::Money(most).shown(),
-                );
+                let max = at_most
+                    .map_or_else(|| "any amount".to_owned(), |max| Figure::Money(max).shown());
                 let left = Figure::Money(left).shown();
                 writeln!(
                     stderr(),
-                    "note: no parameter is probed: the probes can cost up to {most}, and {left} of the cap is left"
+                    "note: no parameter is probed: the probes can cost up to {max}, and {left} of the cap is left"
                 )?;
             }
             return Ok(ProbeRun::default());
         }
     }
     if !options.quiet {
-        let most = at_most.map_or_else(String::new, |most| {
-            format!(", for at most {}", Figure::Money(most).shown())
+        let max = at_most.map_or_else(String::new, |max| {
+            format!(", for at most {}", Figure::Money(max).shown())
         });
         let requests = plural(usize::try_from(requests).unwrap_or(usize::MAX), "request");
-        writeln!(stderr(), "note: parameters are probed by {requests}{most}")?;
+        writeln!(stderr(), "note: parameters are probed by {requests}{max}")?;
     }
     let mut own = Spending::default();
     let mut samples = Vec::new();
@@ -287,17 +285,12 @@ fn send_probes(
 }
 
 /// The most that all trials of the job can cost; `None` if one has no bound.
-fn worst_case(job: &Job) -> Option<Usd> {
-    let suite: &Suite = &job.resolved.suite;
-    let worst = cost_cap::worst(job).ok()?;
-    let prompts = 0..suite.prompts.len();
-    let each = prompts.flat_map(|prompt| {
-        let variants = 0..suite.variants.len();
-        let worst = &worst;
-        variants.map(move |variant| worst.trial(prompt, variant))
-    });
-    let once = each.map(Some).reduce(|sum, one| sum?.plus(one?))??;
-    once.times(u64::from(suite.max_attempts))
+fn max_cost(job: &Job) -> Option<Usd> {
+    let worst = cost_cap::worst_case(job);
+    let mut variants = 0..job.resolved.suite.variants.len();
+    variants.try_fold(Usd::ZERO, |sum, variant| {
+        sum.plus(worst.round(variant).ok()?)
+    })
 }
 
 /// Opens the ledger's entry of a verification that costs real money: it leaves nothing else, except the log of

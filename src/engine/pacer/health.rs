@@ -48,8 +48,8 @@ pub(in crate::engine) enum AttemptEffect {
         outcome: Outcome,
         /// The wait that the server demands.
         demanded: Option<Nanos>,
-        /// True if no wait within the patience mends it.
-        hopeless: bool,
+        /// True if no wait within the patience can help.
+        permanent: bool,
     },
 }
 
@@ -61,10 +61,10 @@ impl AttemptEffect {
         demanded: Option<Nanos>,
         patience: Nanos,
     ) -> Self {
-        let failure = |hopeless| Self::Failure {
+        let failure = |permanent| Self::Failure {
             outcome,
             demanded,
-            hopeless,
+            permanent,
         };
         match outcome {
             Outcome::Complete
@@ -93,7 +93,7 @@ impl AttemptEffect {
     pub(super) fn of_load(self) -> Self {
         match self {
             Self::Failure {
-                hopeless: false, ..
+                permanent: false, ..
             } => Self::Neutral,
             effect => effect,
         }
@@ -157,7 +157,7 @@ pub(super) struct ModelHealth {
     breaker: Breaker,
     failures: u32,
     /// Failures in a row that no wait mends.
-    hopeless: u32,
+    permanent_failures: u32,
     /// The instant at which the first failure of the row was sent.
     since: Nanos,
     /// Requests sent since the first failure of the row.
@@ -186,7 +186,7 @@ impl ModelHealth {
             patience,
             breaker: Breaker::Closed,
             failures: 0,
-            hopeless: 0,
+            permanent_failures: 0,
             since: Nanos::ZERO,
             sends: 0,
             last_failure: None,
@@ -294,8 +294,8 @@ impl ModelHealth {
             AttemptEffect::Failure {
                 outcome,
                 demanded,
-                hopeless,
-            } => self.fail(now, sent, (outcome, demanded, hopeless), probe),
+                permanent,
+            } => self.fail(now, sent, (outcome, demanded, permanent), probe),
         }
     }
 
@@ -387,7 +387,7 @@ impl ModelHealth {
 
     /// Requests that may be sent in a row of failures: if no wait mends them, as many as drop the model.
     fn max_sends(&self) -> u32 {
-        if self.hopeless == self.failures {
+        if self.permanent_failures == self.failures {
             FAILURES_IN_ROW - 1
         } else {
             SENDS_IN_ROW
@@ -408,7 +408,7 @@ impl ModelHealth {
     }
 
     fn recover(&mut self) -> Option<BreakerChange> {
-        (self.failures, self.hopeless, self.sends) = (0, 0, 0);
+        (self.failures, self.permanent_failures, self.sends) = (0, 0, 0);
         if self.is_open() {
             self.breaker = Breaker::Closed;
             self.window_len = 0;
@@ -421,7 +421,7 @@ impl ModelHealth {
         &mut self,
         now: Nanos,
         sent: Nanos,
-        (outcome, demanded, hopeless): (Outcome, Option<Nanos>, bool),
+        (outcome, demanded, permanent): (Outcome, Option<Nanos>, bool),
         probe: bool,
     ) -> Option<BreakerChange> {
         self.push(true);
@@ -434,8 +434,12 @@ impl ModelHealth {
             self.sends = 0;
         }
         self.failures += 1;
-        self.hopeless = if hopeless { self.hopeless + 1 } else { 0 };
-        if self.hopeless >= FAILURES_IN_ROW {
+        self.permanent_failures = if permanent {
+            self.permanent_failures + 1
+        } else {
+            0
+        };
+        if self.permanent_failures >= FAILURES_IN_ROW {
             return Some(self.drop_model());
         }
         match self.breaker {
@@ -454,7 +458,7 @@ impl ModelHealth {
     /// Returns true if the breaker must open.
     fn is_broken(&self) -> bool {
         // What no wait mends is not waited for: it drops the model after as many failures.
-        if self.hopeless == self.failures {
+        if self.permanent_failures == self.failures {
             return false;
         }
         let recent = (self.window & ((1 << WINDOW) - 1)).count_ones();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::{Cap, WorstCase};
+use crate::engine::{Cap, worst_case};
 use crate::gateway;
 use crate::suite::CacheMode;
 use crate::units::Usd;
@@ -16,11 +16,11 @@ fn capped(suite: Suite, limit: i128, of_prompt: impl Fn(usize) -> i128) -> RunCo
     let of_messages: BTreeMap<String, i128> = (suite.prompts.iter().enumerate())
         .map(|(index, prompt)| (prompt.messages[0].content.clone(), of_prompt(index)))
         .collect();
-    let worst = WorstCase::from_suite(&suite, Wording::default(), |request| {
+    let worst = worst_case(&suite, Wording::default(), |_, request| {
         let question = &request.messages.last().expect("at least one").content;
-        Ok::<_, ()>(Usd(of_messages.get(question).copied().unwrap_or(10)))
+        Ok(Usd(of_messages.get(question).copied().unwrap_or(10)))
     });
-    let cap = Cap::new(Usd(limit), "--max-cost", worst.unwrap(), &suite);
+    let cap = Cap::new(Usd(limit), "--max-cost", worst);
     RunContext {
         cap: Some(Arc::new(cap)),
         ..context(suite)

@@ -14,7 +14,7 @@ fn read(bytes: &[u8]) -> (Vec<Result<Sample, String>>, Option<u64>) {
         .by_ref()
         .map(|read| read.map_err(|error| error.to_string()))
         .collect();
-    (read, reader.torn())
+    (read, reader.truncated_line())
 }
 
 fn read_folder(folder: &Path) -> Vec<Result<Sample, String>> {
@@ -73,9 +73,9 @@ fn a_sample_that_could_not_be_read_again_is_not_written() {
     // The maker of a contradictory sample hears of it at once, and the journal stays whole.
     let folder = tempfile::tempdir().unwrap();
     let mut writer = JournalWriter::create(folder.path()).unwrap();
-    let mut unsound = plain_sample(0);
-    unsound.weight = f64::NAN;
-    let error = writer.append(&unsound).unwrap_err();
+    let mut invalid = plain_sample(0);
+    invalid.weight = f64::NAN;
+    let error = writer.append(&invalid).unwrap_err();
     insta::assert_snapshot!(error, @"samples.jsonl: not written: `weight` is not a positive number");
     let mut future = plain_sample(0);
     future.version = Sample::VERSION + 1;
@@ -85,7 +85,7 @@ fn a_sample_that_could_not_be_read_again_is_not_written() {
 }
 
 #[test]
-fn appending_to_a_torn_journal_loses_only_what_was_torn() {
+fn appending_to_a_truncated_journal_loses_only_the_incomplete_line() {
     // After a kill in mid-write, the next record must not be glued to the stump of the last.
     let folder = tempfile::tempdir().unwrap();
     let stump = r#"{"version":1,"trial":0,"#;
@@ -105,7 +105,7 @@ fn a_broken_line_is_reported_with_its_place_and_the_rest_is_read() {
     let newer = good.replace("\"version\":2", "\"version\":7");
     let zeroth = good.replace("\"version\":2", "\"version\":0");
     let no_trial = good.replace("\"trial\":1,", "");
-    let unsound = good.replace("\"ttft_ns\":100000000", "\"ttft_ns\":1");
+    let invalid = good.replace("\"ttft_ns\":100000000", "\"ttft_ns\":1");
     let text = [
         "{\"version\":1,\n",
         &good,
@@ -114,7 +114,7 @@ fn a_broken_line_is_reported_with_its_place_and_the_rest_is_read() {
         &newer,
         &zeroth,
         &no_trial,
-        &unsound,
+        &invalid,
         &good,
     ];
     let mut bytes = text.concat().into_bytes();
@@ -142,7 +142,7 @@ fn a_broken_line_is_reported_with_its_place_and_the_rest_is_read() {
     ");
     assert_eq!(samples, 2);
     assert_eq!(reader.broken(), messages.len() as u64);
-    assert_eq!(reader.torn(), None);
+    assert_eq!(reader.truncated_line(), None);
 }
 
 #[test]
@@ -210,7 +210,7 @@ proptest! {
         prop_assert_eq!(read, samples);
     }
 
-    // A kill at any byte: every whole line is read, the stump is reported as torn and is no error. Only the
+    // A kill at any byte: every whole line is read, the rest is reported as truncated and is no error. Only the
     // newline may be missing of a line that counts as whole.
     #[test]
     fn a_kill_costs_at_most_the_last_line(
@@ -220,7 +220,7 @@ proptest! {
         let lines: Vec<String> = samples.iter().map(line).collect();
         let all = lines.concat();
         let cut = cut.index(all.len() + 1);
-        let (read, torn) = read(&all.as_bytes()[..cut]);
+        let (read, truncated_line) = read(&all.as_bytes()[..cut]);
         let mut whole = 0;
         let mut end = 0;
         while whole < lines.len() && end + lines[whole].len() - 1 <= cut {
@@ -229,7 +229,7 @@ proptest! {
         }
         let expected: Vec<_> = samples[..whole].iter().cloned().map(Ok).collect();
         prop_assert_eq!(read, expected);
-        prop_assert_eq!(torn, (cut > end).then_some(whole as u64 + 1));
+        prop_assert_eq!(truncated_line, (cut > end).then_some(whole as u64 + 1));
     }
 
     // Garbage between good lines costs no good line, and is reported once for each line of it.
@@ -242,12 +242,12 @@ proptest! {
         prop_assume!(!garbage.trim_ascii().is_empty());
         let good = |count| (0..count).map(|trial| line(&plain_sample(trial))).collect::<String>();
         let bytes = [good(before).as_bytes(), &garbage, b"\n", good(after).as_bytes()].concat();
-        let (read, torn) = read(&bytes);
+        let (read, truncated_line) = read(&bytes);
         prop_assert_eq!(read.iter().filter(|read| read.is_ok()).count() as u64, before + after);
         prop_assert_eq!(read.iter().filter(|read| read.is_err()).count(), 1);
         let place = format!("samples.jsonl:{}: ", before + 1);
         let message = read[usize::try_from(before).unwrap()].as_ref().unwrap_err();
         prop_assert!(message.starts_with(&place), "{}", message);
-        prop_assert_eq!(torn, None);
+        prop_assert_eq!(truncated_line, None);
     }
 }

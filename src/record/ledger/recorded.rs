@@ -100,8 +100,8 @@ impl RecordedCost {
     /// that has none either.
     pub fn reserved(&self, bound: impl Fn(&ModelId) -> Option<Usd>) -> Option<Usd> {
         self.open.iter().try_fold(self.lost, |sum, request| {
-            let most = request.bound.or_else(|| bound(&request.model))?;
-            sum.plus(Usd(most.0 - request.spent.0).max(Usd::ZERO))
+            let max = request.bound.or_else(|| bound(&request.model))?;
+            sum.plus(Usd(max.0 - request.spent.0).max(Usd::ZERO))
         })
     }
 }

@@ -88,7 +88,7 @@ fn any_number_of_threads_reads_the_same() {
         let read = read.unwrap();
         assert_eq!(read_trials, trials);
         assert_eq!(read_problems, problems);
-        assert_eq!(read.torn, one_by_one.torn());
+        assert_eq!(read.truncated_line, one_by_one.truncated_line());
         let lost: usize = read.workers.iter().map(|worker| worker.lost).sum();
         let total: usize = read.workers.iter().map(|worker| worker.total).sum();
         assert_eq!((total, lost), (600, 12));

@@ -245,7 +245,7 @@ fn samples_come_amended() {
         .map(|read| read.unwrap().billed_usd)
         .collect();
     assert_eq!(billed, [None, Some(Usd(7))]);
-    assert_eq!(samples.torn(), None);
+    assert_eq!(samples.truncated_line(), None);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_narrow_screen_has_them_below_each_other() {
 }
 
 #[test]
-fn only_failed_answers_are_shown_where_asked_for() {
+fn only_failed_answers_are_shown_on_request() {
     // An error is no wrong answer: it is not listed among the failed ones.
     let run = manifest(&["a/usual", "b/new"], &["refund"], 1);
     let mut pages = AnswerPages::new(&run);

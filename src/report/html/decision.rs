@@ -137,13 +137,13 @@ fn frontier_sentence(points: &[DecisionPoint<'_>], better: &str) -> String {
         .iter()
         .map(|point| point.model.name.as_str())
         .collect();
-    let most = match better {
+    let max = match better {
         "is faster" => "is the fastest",
         _ => "passes most often",
     };
     match names.as_slice() {
         [name] => format!(
-            "{name} costs least and {most}: it is the whole frontier, and every other model lies in the \
+            "{name} costs least and {max}: it is the whole frontier, and every other model lies in the \
              shaded area."
         ),
         names => format!(

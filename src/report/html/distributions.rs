@@ -44,7 +44,7 @@ pub(super) fn section(roster: &Roster, summary: &RunSummary, timings: &RunTiming
         .map(|model| ModelValues::new(model, roster, summary, timings))
         .filter(|of_model| !of_model.values.is_empty())
         .collect();
-    let most = all
+    let max = all
         .iter()
         .map(|of_model| of_model.values.len())
         .max()
@@ -58,8 +58,8 @@ pub(super) fn section(roster: &Roster, summary: &RunSummary, timings: &RunTiming
                 p {
                     "A curve further left is faster; a long flat top is a long tail. Below, each dot is one answer; bars \
                      mark p50 and p95."
-                    @if most > MAX_POINTS {
-                        " Of " (most) " answers of a model at most " (MAX_POINTS) " are drawn, the slowest among them; \
+                    @if max > MAX_POINTS {
+                        " Of " (max) " answers of a model at most " (MAX_POINTS) " are drawn, the slowest among them; \
                          curves and percentiles are of all."
                     }
                 }

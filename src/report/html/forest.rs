@@ -30,22 +30,14 @@ pub(super) fn sections(roster: &Roster, view: &View, evaluation: &Evaluation) ->
     let judgements = evaluation.judgements.iter().map(|gated| &gated.judgement);
     html! {
         @for judgement in judgements.filter(|judgement| !judgement.comparisons.is_empty()) {
-            @let section = view.verdicts.sections.iter().find(|one| one.situation == situation(judgement));
+            @let section = view.verdicts.sections.iter().find(|one| one.design == judgement.design);
             @if let Some(section) = section { (judgement_section(roster, judgement, section)) }
         }
     }
 }
 
-const fn situation(judgement: &Judgement) -> &'static str {
-    match judgement.design {
-        ComparisonDesign::Interleaved => "interleaved",
-        ComparisonDesign::TwoRuns => "two_runs",
-        ComparisonDesign::History => "history",
-    }
-}
-
 fn judgement_section(roster: &Roster, judgement: &Judgement, section: &Section) -> Markup {
-    let id = format!("against-{}", section.situation.replace('_', "-"));
+    let id = format!("against-{}", section.design.word().replace('_', "-"));
     let panels = panels(judgement);
     html! {
         section aria-labelledby=(id) {
@@ -99,7 +91,7 @@ fn forest_chart(
         .flatten()
         .map(|one| comparison_text(roster, design, one));
     let description = texts.collect::<Vec<_>>().join("; ");
-    let id = format!("chart-{}", section.situation.replace('_', "-"));
+    let id = format!("chart-{}", section.design.word().replace('_', "-"));
     let text = ChartText {
         id: &id,
         title: &section.title,

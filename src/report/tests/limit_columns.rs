@@ -7,7 +7,7 @@ use crate::record::{Grade, ModelPrices, summarize_gaps};
 use crate::suite::{Gate, GateLimit, LimitBound, Metric, Quantity, Unit};
 use crate::units::{Nanos, Usd};
 use crate::verdict::fixture::plain_run;
-use crate::verdict::{EvidenceFold, LimitCheck, LimitStatus, frontier, hopeless_limit};
+use crate::verdict::{EvidenceFold, LimitCheck, LimitStatus, frontier, unreachable_limit};
 
 use super::*;
 
@@ -305,7 +305,7 @@ fn what_ends_a_run_is_not_met_in_the_end() {
                 limits: vec![limit.clone()],
                 ..gate.clone()
             };
-            let Some(broken) = hopeless_limit(evidence, &alone, run.suite.repetitions) else {
+            let Some(broken) = unreachable_limit(evidence, &alone, run.suite.repetitions) else {
                 continue;
             };
             given_up += 1;

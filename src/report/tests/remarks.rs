@@ -31,14 +31,14 @@ fn identical_answers_get_the_sample_size_that_bounds_them() {
 #[test]
 fn the_remark_says_how_hits_and_misses_were_compared() {
     // "Compared apart" only if they were; otherwise the remark points to the times of both.
-    let text = |metric: Metric, situation: ComparisonDesign, apart: bool| {
+    let text = |metric: Metric, design: ComparisonDesign, apart: bool| {
         let one = comparison(metric, Verdict::Inconclusive, 1.0, Interval::NONE);
         let reason = Reason::CacheHitsDiffer {
             reference: 0.0,
             candidate: 1.0,
             split: apart,
         };
-        wording::reason(situation, &one, &reason)
+        wording::reason(design, &one, &reason)
     };
     let lines = [
         text(Metric::Ttft, ComparisonDesign::Interleaved, true),

@@ -290,7 +290,7 @@ fn verdicts_as_csv_and_json() {
     let mut bytes = Vec::new();
     comparison_report.write_csv(&mut bytes).unwrap();
     insta::assert_snapshot!(on_its_side(&bytes), @"
-    situation: interleaved | interleaved | interleaved | interleaved
+    design: interleaved | interleaved | interleaved | interleaved
     candidate: anthropic/claude | anthropic/claude | anthropic/claude | anthropic/claude
     reference: openai/gpt-5-mini | openai/gpt-5-mini | openai/gpt-5-mini | openai/gpt-5-mini
     metric: ttft | cost | completed | latency
@@ -333,9 +333,9 @@ fn verdicts_as_csv_and_json() {
     assert_eq!(json["limits"][0]["holds"], "no");
 }
 
-/// The sentences of one comparison in a situation.
-fn sentences(situation: ComparisonDesign, comparison: crate::verdict::Comparison) -> String {
-    let judgement = Judgement::new(situation, vec![comparison], Vec::new());
+/// The sentences of one comparison in a design.
+fn sentences(design: ComparisonDesign, comparison: crate::verdict::Comparison) -> String {
+    let judgement = Judgement::new(design, vec![comparison], Vec::new());
     let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));
     let text = &verdicts.sections[0].comparison_texts[0];
     format!("{} {}", text.sentence, text.remarks.join(" "))

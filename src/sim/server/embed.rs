@@ -14,7 +14,7 @@ use crate::sim::draw::digest;
 use crate::sim::embeddings::{EmbeddingsRequest, price, response};
 use crate::sim::refusal::ErrorResponse;
 use crate::sim::request::ChatRoute;
-use crate::sim::truth::{Playback, TRACE_VERSION, TraceRecord};
+use crate::sim::trace::{Playback, TRACE_VERSION, TraceRecord};
 use crate::units::{Nanos, Usd};
 
 /// A request that is answered, and its charge.

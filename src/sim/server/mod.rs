@@ -37,10 +37,10 @@ use super::listing;
 use super::outage::with_outage;
 use super::refusal::ErrorResponse;
 use super::request::{ChatRequest, ChatRoute};
+use super::scenario::{MissingKey, Scenario, SimulatedModel};
 use super::script::Script;
 use super::state;
-use super::truth::{ServerTrace, TraceRecord};
-use super::world::{MissingKey, Scenario, SimulatedModel};
+use super::trace::{ServerTrace, TraceRecord};
 use crate::units::{Nanos, Usd};
 
 /// The maximum size of a request body, in bytes: room for a prompt of a million tokens with images, and a bound
@@ -103,7 +103,7 @@ impl SimulatorHandle {
     }
 
     /// Returns its records, oldest first; only the newest
-    /// [`MAX_RECORDS_IN_MEMORY`](super::truth::MAX_RECORDS_IN_MEMORY).
+    /// [`MAX_RECORDS_IN_MEMORY`](super::trace::MAX_RECORDS_IN_MEMORY).
     pub fn trace(&self) -> Vec<TraceRecord> {
         self.log.records()
     }
@@ -158,10 +158,10 @@ fn run(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let door = Acceptor::new(listener)?;
+        let acceptor = Acceptor::new(listener)?;
         let app = routes(Arc::clone(shared)).into_make_service_with_connect_info::<ResetHandle>();
         tokio::select! {
-            result = async { axum::serve(door, app).await } => result,
+            result = async { axum::serve(acceptor, app).await } => result,
             () = stop => Ok(()),
         }
     })?;

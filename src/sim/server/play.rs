@@ -15,7 +15,7 @@ use super::{PreparedResponse, ServerContext, respond};
 use crate::sim::ending::{BREAK_DELAY, ConnectionEnd};
 use crate::sim::framing::WriteStep;
 use crate::sim::script::GenerationRecord;
-use crate::sim::truth::{MAX_CHUNK_INSTANTS, Playback, TRACE_VERSION, TraceRecord};
+use crate::sim::trace::{MAX_CHUNK_INSTANTS, Playback, TRACE_VERSION, TraceRecord};
 use crate::units::Nanos;
 
 /// The time a stalled answer holds its connection: longer than any client waits.

@@ -368,19 +368,19 @@ impl DraftPromptFile {
 /// Reads the suite as `bakeoff run` would.
 fn check(suite: &str, open: &OpenFiles<'_>) -> Result<(), String> {
     if suite.len() > limits::SUITE_BYTES {
-        let (bytes, most) = (suite.len() >> 20, limits::SUITE_BYTES >> 20);
+        let (bytes, max) = (suite.len() >> 20, limits::SUITE_BYTES >> 20);
         return Err(format!(
-            "the suite would have {bytes} MiB, and {most} MiB are read: `--take N` takes the first prompts only"
+            "the suite would have {bytes} MiB, and {max} MiB are read: `--take N` takes the first prompts only"
         ));
     }
     let mut found = LoadedFiles::default();
     loop {
         match read_suite(suite, &found) {
             Ok(SuiteReading::Suite(_)) => return Ok(()),
-            Ok(SuiteReading::NeedsFiles(wanted)) => {
-                for wanted in wanted {
-                    let answer = open(&wanted.path);
-                    found.add(wanted, answer);
+            Ok(SuiteReading::NeedsFiles(missing)) => {
+                for file in missing {
+                    let answer = open(&file.path);
+                    found.add(file, answer);
                 }
             }
             Err(problems) => {

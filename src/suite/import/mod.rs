@@ -121,9 +121,9 @@ pub fn import(origin: Origin, source: &ImportSource<'_>) -> Result<Imported, Imp
     let mut bytes = source.bytes;
     if bytes.len() > limits::IMPORT_BYTES {
         if source.take.is_none() {
-            let most = limits::IMPORT_BYTES >> 20;
+            let max = limits::IMPORT_BYTES >> 20;
             let message = format!(
-                "it is larger than {most} MiB, the maximum: `--take N` takes the first prompts only"
+                "it is larger than {max} MiB, the maximum: `--take N` takes the first prompts only"
             );
             return Err(ImportError::new(None, message));
         }
@@ -157,9 +157,9 @@ pub fn import(origin: Origin, source: &ImportSource<'_>) -> Result<Imported, Imp
         && draft.cases.len() < take
         && is_cut
     {
-        let (most, count) = (limits::IMPORT_BYTES >> 20, draft.cases.len());
+        let (max, count) = (limits::IMPORT_BYTES >> 20, draft.cases.len());
         let message =
-            format!("the first {most} MiB, which are read, hold {count} prompts: take no more");
+            format!("the first {max} MiB, which are read, hold {count} prompts: take no more");
         return Err(ImportError::new(None, message));
     }
     draft.finish(source)

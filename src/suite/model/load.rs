@@ -257,8 +257,8 @@ impl LoadProfile {
                 let level = |level: &str| {
                     let in_flight = level.parse().map_err(|_| wrong())?;
                     if !(1..=limits::CONCURRENCY).contains(&in_flight) {
-                        let most = limits::CONCURRENCY;
-                        return Err(format!("a concurrency is 1 to {most}, not {in_flight}"));
+                        let max = limits::CONCURRENCY;
+                        return Err(format!("a concurrency is 1 to {max}, not {in_flight}"));
                     }
                     Ok(LoadStage::Concurrency(ConcurrencyStage {
                         in_flight,
@@ -291,8 +291,8 @@ impl LoadProfile {
             LoadStage::Concurrency(stage) => stage.in_flight,
             LoadStage::Rate(_) | LoadStage::Trace(_) => {
                 let rate = stage.level();
-                let (fewest, most) = IN_FLIGHT_DEFAULT;
-                let count = (rate * IN_FLIGHT_SECONDS).ceil().clamp(fewest, most);
+                let (min_count, max) = IN_FLIGHT_DEFAULT;
+                let count = (rate * IN_FLIGHT_SECONDS).ceil().clamp(min_count, max);
                 #[allow(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
@@ -350,13 +350,13 @@ impl RateStage {
             arrivals,
             duration_ns: duration,
         };
-        let most = limits::LOAD_RATE;
-        if from > most || to > most {
-            return Err(format!("a rate is at most {most}/s"));
+        let max = limits::LOAD_RATE;
+        if from > max || to > max {
+            return Err(format!("a rate is at most {max}/s"));
         }
         if stage.expected_arrivals() > limits::LOAD_REQUESTS as f64 {
-            let most = limits::LOAD_REQUESTS;
-            return Err(format!("a stage has at most {most} requests to each model"));
+            let max = limits::LOAD_REQUESTS;
+            return Err(format!("a stage has at most {max} requests to each model"));
         }
         Ok(stage)
     }

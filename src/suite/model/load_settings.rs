@@ -64,8 +64,8 @@ impl LoadSettings {
         };
         self.check_unused(&profile)?;
         if profile.stages.len() > limits::LOAD_STAGES {
-            let most = limits::LOAD_STAGES;
-            return Err(("rate", format!("a load has at most {most} stages")));
+            let max = limits::LOAD_STAGES;
+            return Err(("rate", format!("a load has at most {max} stages")));
         }
         Ok(profile)
     }

@@ -5,6 +5,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
 /// A metric of answers by which two sides can be compared.
 #[derive(
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
     Deserialize,
     JsonSchema,
     strum::IntoStaticStr,
+    strum::VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -68,19 +70,7 @@ pub enum Scale {
 
 impl Metric {
     /// Every metric, in display order.
-    pub const ALL: [Self; 11] = [
-        Self::Ttft,
-        Self::Ttfa,
-        Self::ExperiencedTtft,
-        Self::Latency,
-        Self::TtftTail,
-        Self::InterTokenLatency,
-        Self::OutputRate,
-        Self::OutputTokens,
-        Self::Cost,
-        Self::Completed,
-        Self::PassRate,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.first_chunk().expect("as many");
 
     /// The stored word, also the one in suites.
     pub fn word(self) -> &'static str {

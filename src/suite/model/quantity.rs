@@ -230,7 +230,7 @@ impl Quantity {
             _ => None,
         };
         let needs = needs.map_or(String::new(), |percentile| {
-            format!("; needs {} answers", percentile.fewest_for_bounds())
+            format!("; needs {} answers", percentile.min_for_bounds())
         });
         format!("{noun}, {min_or_max}{needs}.")
     }

@@ -200,7 +200,7 @@ fn matching<'n>(
     Ok(matched)
 }
 
-/// Those of `names` that equal `text`, or that it matches as a glob: at least one. `kind` is the noun that the
+/// Those of `names` that equal `text`, or that it matches as a glob: at min one. `kind` is the noun that the
 /// message uses for them.
 ///
 /// # Errors
@@ -224,11 +224,11 @@ fn no_match<'n>(
     names: impl Iterator<Item = &'n str>,
 ) -> SelectError {
     // The open end of a glob is not part of the intended name.
-    let wanted: String = pattern.chars().filter(|c| !"*?[]{}".contains(*c)).collect();
+    let literal: String = pattern.chars().filter(|c| !"*?[]{}".contains(*c)).collect();
     SelectError::NoMatch {
         kind,
         pattern: pattern.to_owned(),
-        nearest: nearest(&wanted, names).map(str::to_owned),
+        nearest: nearest(&literal, names).map(str::to_owned),
     }
 }
 

@@ -278,7 +278,7 @@ pub struct Parameters {
 pub enum TokenLimitName {
     /// `max_tokens`, the older name, understood by most servers.
     MaxTokens,
-    /// `max_completion_tokens`, wanted by the reasoning models of `OpenAI`.
+    /// `max_completion_tokens`, required by the reasoning models of `OpenAI`.
     MaxCompletionTokens,
 }
 

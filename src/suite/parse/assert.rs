@@ -5,10 +5,10 @@
 
 mod values;
 
+use super::assert_schemas::{optional_schema, schema};
 use super::fields::{dollars, identifier, timeout};
 use super::problem::Code;
 use super::reader::{Table, Value};
-use super::schemas::{optional_schema, schema};
 use super::sources::FileResolver;
 use crate::suite::model::assert::{Assert, Check, Extract, TextCheck, TextsCheck};
 use crate::suite::value::duration::parse_duration;
@@ -373,11 +373,11 @@ fn check(
         "word-count" => word_count(kind, keys)?.into(),
         "levenshtein" => {
             let value = text_value(&keys.value(kind, "value = \"the expected text\"")?)?;
-            let most = limits::ASSERT_VALUE_BYTES as u64;
+            let limit = limits::ASSERT_VALUE_BYTES as u64;
             let max = keys
                 .threshold
                 .take()
-                .map_or(Some(defaults::EDITS), |value| value.integer(0..=most));
+                .map_or(Some(defaults::EDITS), |value| value.integer(0..=limit));
             let max = max?;
             Check::Levenshtein { value, max }.into()
         }
@@ -509,15 +509,15 @@ fn exec(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Check> {
 }
 
 fn word_count(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Check> {
-    let most = limits::ASSERT_VALUE_BYTES as u64;
+    let limit = limits::ASSERT_VALUE_BYTES as u64;
     let value = keys.value(kind, "value = { max = 100 }")?;
     if !value.is_table() {
-        let exact = Some(value.integer(0..=most)?);
+        let exact = Some(value.integer(0..=limit)?);
         let (min, max) = (exact, exact);
         return Some(Check::WordCount { min, max });
     }
     let (min, max) = value.table("a word count", |table| {
-        let mut bound = |key| table.field(key).map(|value| value.integer(0..=most));
+        let mut bound = |key| table.field(key).map(|value| value.integer(0..=limit));
         let (min, max) = (bound("min"), bound("max"));
         if min.is_none() && max.is_none() {
             table.missing(&["min", "max"], "add `max = 100`");
@@ -525,10 +525,10 @@ fn word_count(kind: &Value<'_>, keys: &mut Keys<'_>) -> Option<Check> {
         (min, max)
     })?;
     let (min, max) = (min.flatten(), max.flatten());
-    if let (Some(least), Some(greatest)) = (min, max)
-        && least > greatest
+    if let (Some(min), Some(greatest)) = (min, max)
+        && min > greatest
     {
-        let message = format!("`min` is {least}, more than `max`, {greatest}");
+        let message = format!("`min` is {min}, more than `max`, {greatest}");
         value.report(Code::BadValue, message, None);
         return None;
     }

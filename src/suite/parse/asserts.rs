@@ -126,8 +126,8 @@ impl<'a> GradingSource<'a> {
                 let filled = template.fill(&cell, limits::ASSERT_VALUE_BYTES);
                 filled.map_err(|error| match error {
                     FillError::Missing(column) => AssertFault::Missing(column),
-                    FillError::TooLong(most) => {
-                        AssertFault::Other(format!("an assert's text has more than {most} bytes"))
+                    FillError::TooLong(max) => {
+                        AssertFault::Other(format!("an assert's text has more than {max} bytes"))
                     }
                 })
             })?;

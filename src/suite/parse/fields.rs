@@ -207,13 +207,13 @@ fn meant(number: f64) -> Option<String> {
     })
 }
 
-/// An amount from 0 to `most` USD; reports any other value.
-pub(super) fn dollars(value: &Value<'_>, most: u32) -> Option<Usd> {
-    let expected = format!("an amount from 0 to {most} in USD, such as 0.25 or \"$0.25\"");
+/// An amount from 0 to `max` USD; reports any other value.
+pub(super) fn dollars(value: &Value<'_>, max: u32) -> Option<Usd> {
+    let expected = format!("an amount from 0 to {max} in USD, such as 0.25 or \"$0.25\"");
     let text = value.decimal(&expected)?;
-    let most = Usd(i128::from(most) * Usd::PICO);
+    let max = Usd(i128::from(max) * Usd::PICO);
     match parse_dollars(text) {
-        Ok(usd) if (Usd::ZERO..=most).contains(&usd) => Some(usd),
+        Ok(usd) if (Usd::ZERO..=max).contains(&usd) => Some(usd),
         Ok(_) => {
             value.report_wrong(Code::OutOfRange, &expected, None);
             None

@@ -1,7 +1,7 @@
 //! From `[gate]` of a suite file to a checked [`Gate`].
 //!
 //! Owns the meaning of each key of the gate and what makes its value wrong. Must not know how anything is
-//! judged. Invariant: the keys read here are those of [`super::wire`]; the result satisfies the invariants of
+//! judged. Invariant: the keys read here are those of [`super::schema`]; the result satisfies the invariants of
 //! [`Gate`].
 
 use crate::units::{Nanos, Usd};
@@ -233,7 +233,7 @@ fn floor(table: &mut Table<'_>, metric: Metric) -> Option<Nanos> {
 }
 
 /// A duration of at least so many nanoseconds.
-fn duration(value: &Value<'_>, least_ns: u64) -> Option<Nanos> {
+fn duration(value: &Value<'_>, min_ns: u64) -> Option<Nanos> {
     let expected = "a time such as \"10ms\" or \"1.5s\"";
     let help =
         || Some("write it in quotation marks, with its unit: h, m, s, ms, us or ns".to_owned());
@@ -245,8 +245,8 @@ fn duration(value: &Value<'_>, least_ns: u64) -> Option<Nanos> {
         value.report_wrong(Code::BadValue, expected, help());
         return None;
     };
-    if !(least_ns..=limits::TIMEOUT_NS).contains(&time.0) {
-        let expected = if least_ns == 0 {
+    if !(min_ns..=limits::TIMEOUT_NS).contains(&time.0) {
+        let expected = if min_ns == 0 {
             "a time up to \"1h\""
         } else {
             "a time above 0 and up to \"1h\""

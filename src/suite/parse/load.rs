@@ -1,6 +1,6 @@
 //! From `[load]` of a suite file to a checked [`LoadProfile`].
 //!
-//! Owns the keys of the table. Must not know instants. Invariant: the keys read here are those of [`super::wire`].
+//! Owns the keys of the table. Must not know instants. Invariant: the keys read here are those of [`super::schema`].
 
 use super::fields::span_of_time;
 use super::problem::Code;

@@ -4,6 +4,7 @@
 //! know what is done with a suite. Invariant: of `suite` it imports `value` and `model` alone.
 
 pub(super) mod assert;
+mod assert_schemas;
 mod asserts;
 mod cache;
 mod fields;
@@ -19,7 +20,7 @@ mod rate_limits;
 mod reader;
 mod retirements;
 pub(super) mod rows;
-mod schemas;
+pub mod schema;
 pub(super) mod sources;
 pub(super) mod suite;
 mod surcharge;
@@ -27,7 +28,6 @@ mod syntax;
 mod synthetic;
 mod toml_version;
 mod trace;
-pub mod wire;
 
 pub use fields::{parse_load_time, parse_time};
 pub use toml_version::needs_toml_1_1;

@@ -18,7 +18,7 @@ pub(super) struct RuleKind {
     /// The same with its article.
     pub one: &'static str,
     /// The maximum length of the list.
-    pub most: usize,
+    pub max: usize,
     /// The keys that set values; a table has at least one of them.
     pub rule_keys: [&'static str; 2],
 }
@@ -30,7 +30,7 @@ pub(super) fn rules<T>(
     read_rest: impl Fn(&mut Table<'_>) -> T,
 ) -> Option<Vec<(String, T)>> {
     let expected = format!("tables under `[[endpoints.NAME.{}]]`", kind.list);
-    let items = value.items(kind.most, &expected)?;
+    let items = value.items(kind.max, &expected)?;
     let mut first_lines = FirstLines::default();
     let read = items.iter().map(|item| {
         item.table(kind.one, |table| {

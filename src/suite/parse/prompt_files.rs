@@ -409,9 +409,9 @@ impl TemplateFiller<'_, '_> {
         if is_identifier(&id) {
             return Ok(id);
         }
-        let most = limits::ID_CHARS;
+        let max = limits::ID_CHARS;
         let message = format!(
-            "{} is not an id: 1 to {most} letters, digits, `-`, `_`, `.`, `/` and `:`",
+            "{} is not an id: 1 to {max} letters, digits, `-`, `_`, `.`, `/` and `:`",
             quoted(&id)
         );
         let help = match (&self.row_template.id, format) {
@@ -470,8 +470,8 @@ fn fill_value(value: &Json, row: &Row<'_>) -> Result<Json, RowFault> {
 fn unfilled(row: &Row<'_>, error: FillError) -> RowFault {
     match error {
         FillError::Missing(column) => missing(row, &column),
-        FillError::TooLong(most) => {
-            let message = format!("the text has more than {most} bytes");
+        FillError::TooLong(max) => {
+            let message = format!("the text has more than {max} bytes");
             RowFault::new(Code::TooLarge, message)
         }
     }

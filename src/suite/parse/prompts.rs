@@ -104,9 +104,9 @@ impl IdRegistry {
         let texts = prompt.messages.iter().map(|message| &message.content);
         let text_bytes: usize = texts.chain(&prompt.system).map(String::len).sum();
         if text_bytes > limits::PROMPT_BYTES {
-            let most = limits::PROMPT_BYTES;
+            let max = limits::PROMPT_BYTES;
             return Err(format!(
-                "a prompt has {text_bytes} bytes of text; at most {most} are read"
+                "a prompt has {text_bytes} bytes of text; at most {max} are read"
             ));
         }
         self.count += 1;
@@ -139,8 +139,8 @@ impl IdRegistry {
     pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), String> {
         self.bytes += bytes;
         if self.bytes > limits::PROMPTS_BYTES {
-            let most = limits::PROMPTS_BYTES >> 20;
-            return Err(format!("the prompts of a suite have at most {most} MiB"));
+            let max = limits::PROMPTS_BYTES >> 20;
+            return Err(format!("the prompts of a suite have at most {max} MiB"));
         }
         Ok(())
     }
@@ -443,8 +443,8 @@ pub(super) fn metadata(table: &mut Table<'_>) -> Map<String, Json> {
     let object = object(&value).unwrap_or_default();
     let bytes = Json::Object(object.clone()).to_string().len();
     if bytes > limits::METADATA_BYTES {
-        let most = limits::METADATA_BYTES;
-        let message = format!("`metadata` has {bytes} bytes as JSON; at most {most} are read");
+        let max = limits::METADATA_BYTES;
+        let message = format!("`metadata` has {bytes} bytes as JSON; at most {max} are read");
         value.report(Code::TooLarge, message, None);
     }
     object

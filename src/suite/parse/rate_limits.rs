@@ -41,7 +41,7 @@ fn model_limits(value: &Value<'_>) -> Option<Vec<ModelLimit>> {
         list: "limits",
         noun: "limit",
         one: "a limit",
-        most: limits::MODEL_LIMITS,
+        max: limits::MODEL_LIMITS,
         rule_keys: ["requests_per_minute", "tokens_per_minute"],
     };
     let rules = rules(value, &kind, per_minute)?.into_iter();

@@ -280,9 +280,9 @@ fn to_line(line: u64) -> usize {
 
 fn columns_of(header: &csv::StringRecord) -> Result<HashMap<String, usize>, String> {
     if header.len() > limits::COLUMNS {
-        let most = limits::COLUMNS;
+        let max = limits::COLUMNS;
         return Err(format!(
-            "the header has {} columns; at most {most} are read",
+            "the header has {} columns; at most {max} are read",
             header.len()
         ));
     }

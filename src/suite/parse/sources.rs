@@ -64,22 +64,22 @@ pub struct LoadedFiles(BTreeMap<FileRef, Result<Vec<LoadedFile>, String>>);
 
 impl LoadedFiles {
     /// Records the answer to one reference.
-    pub fn add(&mut self, wanted: FileRef, answer: Result<Vec<LoadedFile>, String>) {
-        self.0.insert(wanted, answer);
+    pub fn add(&mut self, file: FileRef, answer: Result<Vec<LoadedFile>, String>) {
+        self.0.insert(file, answer);
     }
 }
 
 /// The loaded files, and the references found missing while a suite is read.
 pub(super) struct FileResolver<'a> {
     found: &'a LoadedFiles,
-    wanted: RefCell<BTreeSet<FileRef>>,
+    missing: RefCell<BTreeSet<FileRef>>,
 }
 
 impl<'a> FileResolver<'a> {
     pub(super) fn new(found: &'a LoadedFiles) -> Self {
         Self {
             found,
-            wanted: RefCell::default(),
+            missing: RefCell::default(),
         }
     }
 
@@ -90,9 +90,9 @@ impl<'a> FileResolver<'a> {
         kind: FileKind,
     ) -> Option<Result<&'a [LoadedFile], &'a str>> {
         let path = path.to_owned();
-        let wanted = FileRef { path, kind };
-        let Some(answer) = self.found.0.get(&wanted) else {
-            self.wanted.borrow_mut().insert(wanted);
+        let file = FileRef { path, kind };
+        let Some(answer) = self.found.0.get(&file) else {
+            self.missing.borrow_mut().insert(file);
             return None;
         };
         Some(answer.as_deref().map_err(String::as_str))
@@ -100,15 +100,15 @@ impl<'a> FileResolver<'a> {
 
     /// Every reference that was looked up and has no answer yet.
     pub(super) fn into_missing(self) -> Vec<FileRef> {
-        self.wanted.into_inner().into_iter().collect()
+        self.missing.into_inner().into_iter().collect()
     }
 
     /// The image of this path or URL, or what is wrong with it; `None` if its file is not loaded yet.
     pub(super) fn image(&self, text: &str) -> Option<Result<Image, String>> {
         if text.starts_with("https://") || text.starts_with("http://") {
             if text.len() > limits::IMAGE_URL_BYTES {
-                let most = limits::IMAGE_URL_BYTES;
-                return Some(Err(format!("an image's URL has more than {most} bytes")));
+                let max = limits::IMAGE_URL_BYTES;
+                return Some(Err(format!("an image's URL has more than {max} bytes")));
             }
             return Some(Ok(Image::Url(text.to_owned())));
         }

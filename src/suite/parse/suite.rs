@@ -1,8 +1,9 @@
 //! From the text of a suite file to a checked [`Suite`].
 //!
 //! Owns what each key of a suite means and what makes its value wrong. Must not know how TOML is
-//! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
+//! walked or how problems are shown. Invariant: the keys read here are those of [`super::schema`].
 
+use super::assert_schemas::Reported;
 use super::asserts::{GradingSource, grading};
 use super::cache::{cache_plan, cache_word, check_reuse_window};
 use super::fields::{base_url, dollars, identifier, model_id, system, text_of_prompt, timeout};
@@ -13,11 +14,10 @@ use super::problem::{Code, Problems};
 use super::prompt_files::{RowSettings, prompt_files};
 use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
-use super::schemas::Reported;
+use super::schema;
 use super::sources::{FileRef, FileResolver, LoadedFiles};
 use super::synthetic::synthetic_prompts;
 use super::trace::{TraceRequest, trace_prompts};
-use super::wire;
 use crate::suite::model::assert::{Assert, Check};
 use crate::suite::model::load::LoadProfile;
 use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant, default_patience};
@@ -43,15 +43,15 @@ pub fn read_suite(text: &str, found: &LoadedFiles) -> Result<SuiteReading, Probl
     const FILE: File = File {
         what: "the suite",
         max_bytes: limits::SUITE_BYTES,
-        home: wire::suite_home,
+        home: schema::suite_home,
     };
     let files = FileResolver::new(found);
     let read = reader::read(text, &FILE, |table| suite(table, &files));
-    let wanted = files.into_missing();
-    if wanted.is_empty() {
+    let missing = files.into_missing();
+    if missing.is_empty() {
         return read.map(|suite| SuiteReading::Suite(Box::new(suite)));
     }
-    Ok(SuiteReading::NeedsFiles(wanted))
+    Ok(SuiteReading::NeedsFiles(missing))
 }
 
 /// Reads a suite that stands alone: a file that it names is a problem.
@@ -60,10 +60,10 @@ pub fn parse_suite(text: &str) -> Result<Suite, Problems> {
     loop {
         match read_suite(text, &found)? {
             SuiteReading::Suite(suite) => return Ok(*suite),
-            SuiteReading::NeedsFiles(wanted) => {
-                for wanted in wanted {
-                    let message = format!("{} is not read here", quoted(&wanted.path));
-                    found.add(wanted, Err(message));
+            SuiteReading::NeedsFiles(missing) => {
+                for file in missing {
+                    let message = format!("{} is not read here", quoted(&file.path));
+                    found.add(file, Err(message));
                 }
             }
         }
@@ -241,9 +241,9 @@ fn suite_name(value: &Value<'_>) -> Option<String> {
     if name.chars().all(inside) && name.starts_with(at_ends) && name.ends_with(at_ends) {
         return Some(name.to_owned());
     }
-    let wanted = "made of letters, digits, `-`, `_` and `.`, with a letter or digit at each end";
+    let expected = "made of letters, digits, `-`, `_` and `.`, with a letter or digit at each end";
     let help = "a folder under reports/ gets this name".to_owned();
-    value.report_wrong(Code::BadValue, wanted, Some(help));
+    value.report_wrong(Code::BadValue, expected, Some(help));
     None
 }
 
@@ -285,8 +285,8 @@ fn variants(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Vec<Variant>>
     let made = made.into_iter().collect::<Option<Vec<_>>>()?;
     let variants: Vec<Variant> = made.into_iter().flatten().collect();
     if variants.len() > limits::VARIANTS {
-        let most = limits::VARIANTS;
-        let message = format!("the lists of `models` make more than {most} variants");
+        let max = limits::VARIANTS;
+        let message = format!("the lists of `models` make more than {max} variants");
         value.report(Code::TooLarge, message, None);
         return None;
     }
@@ -312,8 +312,8 @@ fn variants_of(
     } else if value.is_table() {
         value.table("a model", |table| variant_table(table, files, value))??
     } else {
-        let wanted = "a model's id or a table such as { model = \"...\", label = \"...\" }";
-        value.report_wrong(Code::WrongType, wanted, None);
+        let expected = "a model's id or a table such as { model = \"...\", label = \"...\" }";
+        value.report_wrong(Code::WrongType, expected, None);
         return None;
     };
     for variant in &variants {
@@ -363,8 +363,8 @@ fn variant_table<'a>(
 fn label(value: &Value<'_>) -> Option<String> {
     let text = value.bounded_string(limits::ID_CHARS)?;
     if text.chars().any(char::is_control) || text.trim() != text {
-        let wanted = "one line without spaces at its ends";
-        value.report_wrong(Code::BadValue, wanted, None);
+        let expected = "one line without spaces at its ends";
+        value.report_wrong(Code::BadValue, expected, None);
         return None;
     }
     Some(text.to_owned())

@@ -15,7 +15,7 @@ pub(super) fn surcharges(value: &Value<'_>) -> Option<Vec<Surcharge>> {
         list: "surcharges",
         noun: "surcharge",
         one: "a surcharge",
-        most: limits::SURCHARGES,
+        max: limits::SURCHARGES,
         rule_keys: ["usd_per_request", "usd_per_image"],
     };
     let amounts = |table: &mut Table<'_>| {

@@ -1,7 +1,7 @@
 //! From `[[synthetic]]` of a suite file to prompts of a stated length.
 //!
 //! Owns the keys of a group, and what its prompts are made of. Must not know the words. Invariant: the keys read here are
-//! those of [`super::wire`]; a suite and seed give the same prompts.
+//! those of [`super::schema`]; a suite and seed give the same prompts.
 
 use super::problem::Code;
 use super::prompts::IdRegistry;

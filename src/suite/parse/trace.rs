@@ -220,10 +220,10 @@ fn request(
             .parse::<u32>()
             .ok()
             .filter(|count| *count <= limits::INPUT_TOKENS);
-        let most = limits::INPUT_TOKENS;
+        let max = limits::INPUT_TOKENS;
         count.ok_or_else(|| {
             format!(
-                "`{column}` is {}, not a number of tokens up to {most}",
+                "`{column}` is {}, not a number of tokens up to {max}",
                 quoted(&text)
             )
         })

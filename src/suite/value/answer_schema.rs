@@ -32,8 +32,8 @@ impl AnswerSchema {
             return Err("the schema is not an object".to_owned());
         }
         if count_values(schema) > limits::ASSERT_SCHEMA_NODES as u64 {
-            let most = limits::ASSERT_SCHEMA_NODES;
-            return Err(format!("the schema has more than {most} values"));
+            let max = limits::ASSERT_SCHEMA_NODES;
+            return Err(format!("the schema has more than {max} values"));
         }
         let mut counter = FanOutCounter {
             root: schema,
@@ -155,12 +155,12 @@ impl<'s> FanOutCounter<'s> {
                 }
                 // Each applies to a value of its own.
                 ("properties", Value::Object(all)) => {
-                    let most = self.max(all.values(), levels)?;
-                    children = children.saturating_add(most);
+                    let max = self.max(all.values(), levels)?;
+                    children = children.saturating_add(max);
                 }
                 ("prefixItems" | "items", Value::Array(all)) => {
-                    let most = self.max(all.iter(), levels)?;
-                    children = children.saturating_add(most);
+                    let max = self.max(all.iter(), levels)?;
+                    children = children.saturating_add(max);
                 }
                 ("patternProperties", Value::Object(all)) if levels > 0 => {
                     let sum = self.sum(all.values(), levels - 1)?;
@@ -208,14 +208,14 @@ impl<'s> FanOutCounter<'s> {
         schemas: impl Iterator<Item = &'s Value>,
         levels: usize,
     ) -> Result<u64, String> {
-        let mut most = 0;
+        let mut max = 0;
         if levels == 0 {
-            return Ok(most);
+            return Ok(max);
         }
         for schema in schemas {
-            most = self.fan_out(schema, levels - 1)?.max(most);
+            max = self.fan_out(schema, levels - 1)?.max(max);
         }
-        Ok(most)
+        Ok(max)
     }
 
     fn target(&self, reference: &str) -> Result<&'s Value, String> {

@@ -10,8 +10,8 @@ use super::limits;
 /// Compiles a pattern, or returns the reason why it is none.
 pub fn compile_pattern(text: &str) -> Result<Regex, String> {
     if text.len() > limits::ASSERT_PATTERN_BYTES {
-        let most = limits::ASSERT_PATTERN_BYTES;
-        return Err(format!("the pattern has more than {most} bytes"));
+        let max = limits::ASSERT_PATTERN_BYTES;
+        return Err(format!("the pattern has more than {max} bytes"));
     }
     let built = RegexBuilder::new(text)
         .size_limit(limits::ASSERT_PATTERN_SIZE)

@@ -82,12 +82,12 @@ pub(in crate::suite) fn usd_per_token(text: &str) -> Result<Usd, PriceError> {
         + i64::from(exponent)
         + 6;
     let places = u32::try_from(places).map_err(|_| PriceError::TooFine)?;
-    let most = i128::from(PRICE_USD_PER_MTOK) * 1_000_000;
+    let max = i128::from(PRICE_USD_PER_MTOK) * 1_000_000;
     significant
         .parse::<i128>()
         .ok()
         .and_then(|value| value.checked_mul(10_i128.checked_pow(places)?))
-        .filter(|pico| *pico <= most)
+        .filter(|pico| *pico <= max)
         .map(Usd)
         .ok_or(PriceError::OutOfRange)
 }

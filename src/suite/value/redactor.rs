@@ -159,7 +159,7 @@ impl KeySearch {
             let more = view.bytes[beginning.end()..]
                 .iter()
                 .zip(&form[beginning.len()..])
-                .take_while(|(byte, wanted)| byte.eq_ignore_ascii_case(wanted))
+                .take_while(|(byte, lower)| byte.eq_ignore_ascii_case(lower))
                 .count();
             let span = view.origin(beginning.start()..beginning.end() + more);
             // A text of nothing but keys must not fill the memory with places.

@@ -34,7 +34,7 @@ const FAMILY_PREFIXES: [&str; 8] = [
 ];
 
 /// Characters after the prefix from which on a text is long enough to be a key.
-const LEAST_CHARS: usize = 8;
+const MIN_CHARS: usize = 8;
 
 /// Names whose value is a secret, or a fingerprint of the user: the value is removed from errors.
 const SECRET_NAMES: [&str; 9] = [
@@ -87,7 +87,7 @@ fn secret_at(lower: &str) -> Option<Range<usize>> {
     };
     if KEY_PREFIXES.iter().any(begins) {
         let end = run(lower);
-        return (end >= LEAST_CHARS).then_some(0..end);
+        return (end >= MIN_CHARS).then_some(0..end);
     }
     let name = SECRET_NAMES.iter().find(|name| lower.starts_with(**name))?;
     let between = |c: char| matches!(c, ' ' | '"' | '\'' | ':' | '=' | '\\');
@@ -100,7 +100,7 @@ fn secret_at(lower: &str) -> Option<Range<usize>> {
     }
     let length = run(value);
     // "Bearer authentication" is prose: a key has digits in it.
-    let key = length >= LEAST_CHARS && value[..length].bytes().any(|byte| byte.is_ascii_digit());
+    let key = length >= MIN_CHARS && value[..length].bytes().any(|byte| byte.is_ascii_digit());
     key.then_some(start..start + length)
 }
 
@@ -122,7 +122,7 @@ pub(in crate::suite) fn looks_like_key(text: &str) -> bool {
     }
     KEY_PREFIXES.iter().any(|prefix| {
         text.strip_prefix(prefix)
-            .is_some_and(|rest| rest.len() >= LEAST_CHARS && is_one_word(rest))
+            .is_some_and(|rest| rest.len() >= MIN_CHARS && is_one_word(rest))
     })
 }
 

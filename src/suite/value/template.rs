@@ -77,7 +77,7 @@ impl Template {
         })
     }
 
-    /// Puts the values of `cell` into the places; at most `max_bytes` come out.
+    /// Puts the values of `cell` into the places; at max `max_bytes` come out.
     pub(in crate::suite) fn fill<'c>(
         &self,
         cell: impl Fn(&str) -> Option<Cow<'c, str>>,
@@ -192,11 +192,11 @@ mod tests {
 
         // Any text is a template or is refused, and no filling passes its limit.
         #[test]
-        fn nothing_panics_or_outgrows(text in "(\\{\\{|\\}\\}|'|[a-c]|\\PC){0,30}", most in 0_usize..40) {
+        fn nothing_panics_or_outgrows(text in "(\\{\\{|\\}\\}|'|[a-c]|\\PC){0,30}", max in 0_usize..40) {
             if let Ok(template) = Template::parse(&text)
-                && let Ok(filled) = template.fill(|name| Some(Cow::Owned(name.to_owned())), most)
+                && let Ok(filled) = template.fill(|name| Some(Cow::Owned(name.to_owned())), max)
             {
-                prop_assert!(filled.len() <= most);
+                prop_assert!(filled.len() <= max);
             }
         }
     }

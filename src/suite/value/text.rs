@@ -22,30 +22,30 @@ pub(in crate::suite) fn quoted(text: &str) -> String {
     shown
 }
 
-/// The candidate most like `wanted`, if any is like it: by edits, or because one holds the other.
+/// The candidate most like `name`, if any is like it: by edits, or because one holds the other.
 pub(in crate::suite) fn nearest<'c>(
-    wanted: &str,
+    name: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
     /// Longer texts are not compared: the work grows with the product of the lengths.
     const CHARS: usize = 200;
     /// Least likeness that is worth a suggestion: `tempratur` yes, `colour` for `tags` no.
     const LIKENESS: f64 = 0.6;
-    let wanted = wanted.to_lowercase();
+    let name = name.to_lowercase();
     let likeness = |candidate: &str| {
-        if wanted.len() > CHARS || candidate.len() > CHARS {
+        if name.len() > CHARS || candidate.len() > CHARS {
             return 0.0;
         }
         let candidate = candidate.to_lowercase();
-        let edits = strsim::normalized_damerau_levenshtein(&wanted, &candidate);
-        let shorter = wanted.len().min(candidate.len());
-        let holds = shorter >= 3 && (candidate.contains(&wanted) || wanted.contains(&candidate));
+        let edits = strsim::normalized_damerau_levenshtein(&name, &candidate);
+        let shorter = name.len().min(candidate.len());
+        let holds = shorter >= 3 && (candidate.contains(&name) || name.contains(&candidate));
         if holds { edits.max(LIKENESS) } else { edits }
     };
     let mut best: Option<(f64, &'c str)> = None;
     for candidate in candidates {
         let score = likeness(candidate);
-        if score >= LIKENESS && best.is_none_or(|(most, _)| score > most) {
+        if score >= LIKENESS && best.is_none_or(|(max, _)| score > max) {
             best = Some((score, candidate));
         }
     }

@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::quantile::quantile_f64;
 use crate::suite::{Bounds, Metric};
@@ -17,8 +17,8 @@ use crate::verdict::judgement::{Procedure, Reason, SampleSize, Tests};
 
 use super::super::conditions::MAX_DROPPED_SHARE;
 use super::approach::{Approach, tests};
+use super::comparability::Comparability;
 use super::procedure::{approach, procedure};
-use super::screen::Comparability;
 use super::sides::{MetricSides, SampleFilter, VariantPair, is_to_first_token};
 
 /// A part with a smaller share of all values is skipped.
@@ -268,8 +268,8 @@ impl<'a> SideFinding<'a> {
 /// The reason to withhold a verdict with too few prompts, or with weights that make them worth too few.
 pub(in crate::verdict) fn too_few_prompts(sides: &MetricSides) -> Option<Reason> {
     let worth = sides.weights.effective_count();
-    let fewest = FEWEST_PROMPTS as f64;
-    if sides.indices.len() as f64 >= fewest && worth >= fewest {
+    let min_count = MIN_PROMPTS as f64;
+    if sides.indices.len() as f64 >= min_count && worth >= min_count {
         return None;
     }
     #[allow(

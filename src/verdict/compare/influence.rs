@@ -4,7 +4,7 @@
 //! inconclusive verdict, some test most certain. Must not know reports. Invariant: only verdicts that depend on
 //! tests alone have an influential prompt.
 
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::verdict::judgement::{Influence, Tests, Verdict};
 
 use super::approach::tests;
@@ -27,7 +27,7 @@ pub(in crate::verdict) fn influence(
         return None;
     };
     // With one prompt fewer than a verdict needs there is no verdict anyway.
-    if !(FEWEST_PROMPTS + 1..=PROMPTS_MAX).contains(&part.sides.indices.len()) {
+    if !(MIN_PROMPTS + 1..=PROMPTS_MAX).contains(&part.sides.indices.len()) {
         return None;
     }
     let spec = finding.spec;

@@ -6,15 +6,15 @@
 
 pub(super) mod approach;
 pub(super) mod claim;
-pub(super) mod during;
+pub(super) mod comparability;
 pub(super) mod finding;
 pub(super) mod influence;
 pub(super) mod means;
-pub(super) mod outlook;
+pub(super) mod power;
 pub(super) mod procedure;
 pub(super) mod ranks;
 pub(super) mod routes;
 pub(super) mod ruling;
-pub(super) mod screen;
+pub(super) mod run_notes;
 pub(super) mod shares;
 pub(super) mod sides;

@@ -8,8 +8,8 @@ use crate::verdict::judgement::{Effect, RouteComparison, Verdict};
 use crate::verdict::rule::decide;
 
 use super::approach::tests;
+use super::comparability::Comparability;
 use super::finding::{SideFinding, compare_sides, too_few_prompts};
-use super::screen::Comparability;
 use super::sides::{MetricSides, SampleFilter};
 
 /// The comparison within each provider that answered both sides, where the shares of providers differ.

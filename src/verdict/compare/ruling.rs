@@ -13,8 +13,8 @@ use crate::stats::multiple::benjamini_hochberg;
 use crate::verdict::judgement::{Reason, Tests, Verdict};
 use crate::verdict::rule::{below_floor, decide, decide_family};
 
+use super::comparability::Comparability;
 use super::finding::SideFinding;
-use super::screen::Comparability;
 
 /// The error control of primary comparisons.
 #[derive(Debug, Clone, Copy)]

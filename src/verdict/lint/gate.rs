@@ -2,7 +2,7 @@
 //!
 //! Owns the conditions. Must not know their wording, nor prices. Invariant: a pure function of suite and power.
 
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::stats::interval::Alpha;
 use crate::stats::quantile_interval::order_statistics;
 use crate::stats::rates::{Passes, rate};
@@ -23,7 +23,7 @@ const SIZE_NEEDED_MAX: u64 = 10_000;
 /// Returns the problems of a suite's gate, or the one that needs no gate: too few prompts.
 pub(super) fn lint_gate(suite: &Suite, power: &Power) -> Vec<GateLint> {
     let mut lints = Vec::new();
-    if power.prompts < FEWEST_PROMPTS as u64 {
+    if power.prompts < MIN_PROMPTS as u64 {
         lints.push(GateLint::FewPrompts {
             worth: power.prompts,
             prompts: suite.prompts.len() as u64,
@@ -128,7 +128,7 @@ fn lint_of_limit(limit: &GateLimit, suite: &Suite) -> Option<GateLint> {
     } else {
         prompts * repetitions
     };
-    let needs = percentile.fewest_for_bounds_at(alpha.one_side());
+    let needs = percentile.min_for_bounds_at(alpha.one_side());
     (answers < needs).then(|| GateLint::NoUpperEnd {
         quantity,
         per_prompt,

@@ -211,11 +211,11 @@ fn flapping_gates_have_a_lint() {
     margin(&mut narrow, 0.3);
     assert_eq!(lints(&narrow), []);
     // Few samples at an alpha that many comparisons share find nothing.
-    let mut thin = suite(6, 1);
-    gate_of(&mut thin).primary = vec![Metric::Ttft, Metric::Cost, Metric::Completed];
-    gate_of(&mut thin).alpha = 0.001;
+    let mut low_n = suite(6, 1);
+    gate_of(&mut low_n).primary = vec![Metric::Ttft, Metric::Cost, Metric::Completed];
+    gate_of(&mut low_n).alpha = 0.001;
     assert!(matches!(
-        lints(&thin)[..],
+        lints(&low_n)[..],
         [
             GateLint::FindsTooLittle { comparisons: 3, .. },
             GateLint::Flaps { .. }

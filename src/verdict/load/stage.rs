@@ -231,10 +231,10 @@ fn in_flight_max(points: &[LoadPoint]) -> u64 {
         changes.push((point.end(), -1));
     }
     changes.sort_unstable();
-    let (mut now, mut most) = (0_i64, 0_i64);
+    let (mut now, mut max) = (0_i64, 0_i64);
     for (_, change) in changes {
         now += i64::from(change);
-        most = most.max(now);
+        max = max.max(now);
     }
-    u64::try_from(most).unwrap_or(0)
+    u64::try_from(max).unwrap_or(0)
 }

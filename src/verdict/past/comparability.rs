@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::record::{HistoryRun, HistoryVariant};
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::suite::Gate;
 use crate::units::plural;
 
@@ -52,7 +52,7 @@ pub fn incomparable_history(
     let mut reasons = differences.reasons;
     if reasons.is_empty() {
         reasons.push(format!(
-            "they share fewer than {FEWEST_PROMPTS} prompts with this run"
+            "they share fewer than {MIN_PROMPTS} prompts with this run"
         ));
     }
     let all = without.len() == judged.len();
@@ -69,14 +69,17 @@ pub fn incomparable_history(
 fn unusable(past: &PastRuns) -> Option<IncomparableHistory> {
     let later = past.later.len();
     let noted = past.flagged.len() + past.open.len();
-    let torn = past.torn.len();
+    let truncated_lines = past.truncated_lines.len();
     let reason = if later > 0 {
         "they began after this run, so that a clock was wrong or the run is an old one".to_owned()
     } else if noted > 0 {
         let runs = plural(noted, "noted run");
         format!("the history has {runs} and no accepted one")
-    } else if torn > 0 {
-        format!("{} of the history without an end", plural(torn, "line"))
+    } else if truncated_lines > 0 {
+        format!(
+            "{} of the history without an end",
+            plural(truncated_lines, "line")
+        )
     } else {
         return None;
     };
@@ -95,7 +98,7 @@ fn has_past(variant: &HistoryVariant, runs: &[&HistoryRun]) -> bool {
         prompts.map(|prompt| prompt.digest.clone()).collect()
     };
     let own = digests(variant);
-    let needed = FEWEST_PROMPTS.min(own.len());
+    let needed = MIN_PROMPTS.min(own.len());
     let variants = runs.iter().flat_map(|run| &run.variants);
     let mut same = variants.filter(|then| same_variant(then, variant));
     same.any(|then| digests(then).intersection(&own).count() >= needed)

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::record::{HistoryPrompt, HistoryRun, HistoryVariant};
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::stats::history::{Levels, RUNS_MAX};
 use crate::suite::Metric;
 
@@ -108,11 +108,11 @@ fn levels_of_variant(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str,
 type SharedPrompts<'a, T> = (Vec<(T, BTreeMap<&'a str, PromptLevel>)>, Vec<&'a str>);
 
 /// Runs with shared prompts, newest first: a run is skipped if it would reduce the shared prompts below
-/// `fewest`, or below four fifths of the newest run's.
+/// `min_count`, or below four fifths of the newest run's.
 fn runs_with_shared_prompts<'a, T>(
     newest_first: impl Iterator<Item = (T, BTreeMap<&'a str, PromptLevel>)>,
     mut common: Vec<&'a str>,
-    fewest: usize,
+    min_count: usize,
     runs_max: usize,
 ) -> SharedPrompts<'a, T> {
     let mut used = Vec::new();
@@ -126,7 +126,7 @@ fn runs_with_shared_prompts<'a, T>(
             .copied()
             .filter(|digest| levels_by_digest.contains_key(digest))
             .collect();
-        if remaining.len() >= fewest && remaining.len() * 5 >= first_count * 4 {
+        if remaining.len() >= min_count && remaining.len() * 5 >= first_count * 4 {
             if used.is_empty() {
                 first_count = remaining.len();
             }
@@ -167,9 +167,9 @@ impl LevelSeries {
             newest_first.filter_map(|run| Some((*run, levels_by_digest(run, key)?)))
         };
         // With fewer than six prompts there is no verdict, but there are figures.
-        let (used, common) = [FEWEST_PROMPTS, 2]
+        let (used, common) = [MIN_PROMPTS, 2]
             .into_iter()
-            .map(|fewest| runs_with_shared_prompts(candidates(), order(), fewest, RUNS_MAX))
+            .map(|min_count| runs_with_shared_prompts(candidates(), order(), min_count, RUNS_MAX))
             .find(|(used, _)| !used.is_empty())?;
         let newest = used.first()?.0;
         let plain = levels_of_variant(key.variant, key.metric);

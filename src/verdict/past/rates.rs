@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::record::HistoryVariant;
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::stats::history::RUNS_MAX;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::rates::{Passes, newcombe_p_greater, newcombe_unpaired, paired_difference};
@@ -16,7 +16,7 @@ use super::super::compare::approach::p_beyond;
 use super::super::compare::claim::{self, Line};
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Tests};
 use super::matching::same_variant;
-use super::screen::VariantHistory;
+use super::variant_history::VariantHistory;
 
 /// (passed, total).
 type PassCount = (u64, u64);
@@ -57,7 +57,7 @@ impl RateDeviation {
     pub(super) fn is_paired(&self) -> bool {
         let differs =
             |(past, today): &(Passes, Passes)| past.rate().to_bits() != today.rate().to_bits();
-        self.prompts.len() >= FEWEST_PROMPTS
+        self.prompts.len() >= MIN_PROMPTS
             && paired_difference(&self.prompts, Alpha::FIVE_PERCENT)
                 .is_some_and(|difference| !difference.equal_on_all)
             && self.prompts.iter().any(differs)

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::record::HistoryVariant;
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::stats::history::{Prediction, Prior, predict_departure, predict_with_flagged};
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
@@ -21,7 +21,7 @@ use super::super::compare::claim::{self, Line};
 use super::super::judgement::{Effect, LimitStatus, Reason, SharedShift, Tests};
 use super::departures::Departures;
 use super::levels::{Combination, LevelSeries, SeriesKey};
-use super::screen::VariantHistory;
+use super::variant_history::VariantHistory;
 
 /// With two models, the one that moved less than this times the other's move is not named.
 const PAIR_RATIO: f64 = 2.0;
@@ -84,7 +84,7 @@ impl VariantHistory<'_> {
         let blocks = |reason: &Reason| *reason != Reason::Drift;
         let is_known = || {
             let series = self.series(metric, &[], Combination::Difference);
-            series.is_some_and(|series| series.prompts.len() >= FEWEST_PROMPTS)
+            series.is_some_and(|series| series.prompts.len() >= MIN_PROMPTS)
         };
         !self.withhold_reasons(metric, &[]).iter().any(blocks) && is_known()
     }

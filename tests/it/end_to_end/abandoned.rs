@@ -15,7 +15,7 @@ use bakeoff::units::Usd;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::program::{FAST_WORLD, Home, Underway};
+use super::program::{FAST_SCENARIO, Home, Underway};
 
 /// A gateway that takes so long hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -39,12 +39,12 @@ fn home() -> Home {
 }
 
 fn gateway() -> SimulatorHandle {
-    let world = format!(
-        "{FAST_WORLD}[models.\"{SLOW}\"]\ngap = {{ median_ms = 1500, sigma = 0.01 }}\n\
+    let scenario = format!(
+        "{FAST_SCENARIO}[models.\"{SLOW}\"]\ngap = {{ median_ms = 1500, sigma = 0.01 }}\n\
          tokens = {{ median = 40, sigma = 0.01 }}\n"
     );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Simulator::start(Scenario::parse(&world).unwrap(), listener, None, 1).unwrap()
+    Simulator::start(Scenario::parse(&scenario).unwrap(), listener, None, 1).unwrap()
 }
 
 /// A run at the gateway whose fast answers are all there.
@@ -195,7 +195,7 @@ fn a_second_signal_ends_at_once_with_whole_records() {
 fn a_hangup_that_is_ignored_stays_ignored() {
     // `nohup bakeoff run` goes on when the terminal closes.
     let home = home();
-    let call = "trap '' HUP; exec bakeoff run suite.toml --scenario world.toml --sim-seed 1";
+    let call = "trap '' HUP; exec bakeoff run suite.toml --scenario scenario.toml --sim-seed 1";
     let underway = home.shell(call).begin();
     while !underway.next_line().contains("/16 trials") {}
     underway.signal(Signal::HUP);

@@ -141,7 +141,7 @@ fn own_keys_are_ranked_by_what_others_would_pay() {
     let models = "-m openai/gpt-4.1-nano -m anthropic/claude-haiku-4.5+byok";
     let home = Home::new().with("suite.toml", &SUITE.replace("reference", "# reference"));
     home.bakeoff(&format!(
-        "run suite.toml --scenario world.toml --sim-seed 1 --quiet --endpoint sim {models}"
+        "run suite.toml --scenario scenario.toml --sim-seed 1 --quiet --endpoint sim {models}"
     ))
     .run();
     let rows = rows(&home, "small", "comparison.csv");
@@ -190,7 +190,7 @@ fn surcharges_are_separate_from_prices() {
             .concat(),
         );
     home.bakeoff(&format!(
-        "run suite.toml --scenario world.toml --sim-seed 1 --quiet --endpoint sim {models}"
+        "run suite.toml --scenario scenario.toml --sim-seed 1 --quiet --endpoint sim {models}"
     ))
     .run();
     for sample in home.samples("small") {
@@ -220,7 +220,7 @@ fn wrong_list_prices_are_reported_by_model() {
     let home = Home::new()
         .with("suite.toml", SUITE)
         .with("bakeoff.toml", project);
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --quiet --endpoint sim")
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --quiet --endpoint sim")
         .run();
     let report = home.read("reports/small/latest/report.md");
     let differing: Vec<&str> = report

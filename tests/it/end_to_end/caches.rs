@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 
 use bakeoff::record::Sample;
-use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::trace::TraceRecord;
 use bakeoff::sim::{Scenario, Simulator};
 
-use super::program::{FAST_WORLD, Home};
+use super::program::{FAST_SCENARIO, Home};
 
 const ROUTES: [&str; 3] = ["chat", "messages", "responses"];
 /// Keeps any prefix that is long enough, and says nothing of writing.
@@ -19,7 +19,7 @@ const REPETITIONS: usize = 3;
 /// A run of a suite with a long system text, and what the simulator knows of it.
 struct Seen {
     samples: Vec<Sample>,
-    truth: HashMap<String, TraceRecord>,
+    traces: HashMap<String, TraceRecord>,
     report: String,
 }
 
@@ -31,7 +31,7 @@ impl Seen {
         let samples = samples.filter(|sample| sample.model.as_str() == model);
         samples
             .map(|sample| {
-                let trace = &self.truth[&sample.request_id];
+                let trace = &self.traces[&sample.request_id];
                 let usage = sample.usage.unwrap();
                 assert_eq!(usage.cached_tokens, Some(trace.cached_tokens));
                 assert_eq!(
@@ -43,10 +43,10 @@ impl Seen {
             .collect()
     }
 
-    /// The truth of the untimed request before a sample.
+    /// The server trace of the untimed request before a sample.
     fn untimed(&self, sample: &Sample) -> Option<&TraceRecord> {
         let (trial, _) = sample.request_id.rsplit_once('-').unwrap();
-        self.truth.get(&format!("{trial}-0"))
+        self.traces.get(&format!("{trial}-0"))
     }
 }
 
@@ -63,8 +63,8 @@ fn suite(keys: &str, parameters: &str) -> String {
 
 fn see(route: &str, keys: &str, parameters: &str) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = Scenario::parse(FAST_WORLD).unwrap();
-    let running = Simulator::start(world, listener, None, 5).unwrap();
+    let scenario = Scenario::parse(FAST_SCENARIO).unwrap();
+    let running = Simulator::start(scenario, listener, None, 5).unwrap();
     let project = format!(
         "[endpoints.here]\nbase_url = \"{}\"\napi = \"{route}\"\n",
         running.base_url()
@@ -78,10 +78,10 @@ fn see(route: &str, keys: &str, parameters: &str) -> Seen {
         .map(|sample| serde_json::from_value(sample).unwrap())
         .collect();
     assert_eq!(samples.len(), 2 * REPETITIONS);
-    let truth = running.trace().into_iter();
+    let traces = running.trace().into_iter();
     Seen {
         samples,
-        truth: truth
+        traces: traces
             .map(|trace| (trace.request_id.clone().unwrap(), trace))
             .collect(),
         report: home.read("reports/caches/latest/report.md"),
@@ -103,7 +103,7 @@ fn as_is_the_first_fills_the_cache_for_the_others() {
         );
         // A model that wants marks caches nothing without them.
         assert_eq!(seen.cache_use(EXPLICIT), [(0, 0); REPETITIONS], "{route}");
-        assert_eq!(seen.truth.len(), seen.samples.len());
+        assert_eq!(seen.traces.len(), seen.samples.len());
         assert!(!seen.report.contains("prompt caches"));
     }
 }
@@ -194,13 +194,13 @@ fn warm_makes_every_trial_a_hit() {
                 "{route}: {used:?}"
             );
         }
-        assert_eq!(seen.truth.len(), 2 * seen.samples.len());
+        assert_eq!(seen.traces.len(), 2 * seen.samples.len());
         for sample in &seen.samples {
             let slot = seen
                 .samples
                 .iter()
                 .filter(|other| other.slot == sample.slot);
-            let arrival = seen.truth[&sample.request_id].arrival_ns;
+            let arrival = seen.traces[&sample.request_id].arrival_ns;
             for other in slot {
                 let filled = seen.untimed(other).unwrap();
                 assert!(filled.chunks_ns.last().unwrap() < &arrival, "{route}");
@@ -223,7 +223,7 @@ fn short_prompts_stay_cold_and_that_is_reported() {
         "Hi",
     );
     let home = Home::new().with("suite.toml", &short);
-    home.bakeoff("run suite.toml --scenario world.toml --quiet")
+    home.bakeoff("run suite.toml --scenario scenario.toml --quiet")
         .run();
     let report = home.read("reports/caches/latest/report.md");
     assert!(
@@ -236,8 +236,8 @@ fn short_prompts_stay_cold_and_that_is_reported() {
 fn a_try_of_every_pair_warms_nothing() {
     // `--verify` measures no time: it is not worth twice its price.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = Scenario::parse(FAST_WORLD).unwrap();
-    let running = Simulator::start(world, listener, None, 5).unwrap();
+    let scenario = Scenario::parse(FAST_SCENARIO).unwrap();
+    let running = Simulator::start(scenario, listener, None, 5).unwrap();
     let home = Home::new().with("suite.toml", &suite("cache = \"warm\"", ""));
     let url = running.base_url();
     home.bakeoff(&format!("run suite.toml --verify --endpoint {url}"))

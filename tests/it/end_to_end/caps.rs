@@ -26,7 +26,7 @@ fn a_capped_run_ends_in_order_and_says_so() {
     // What was paid for is kept and reported, CI sees exit code 4, and the ledger knows the sum.
     let home = home();
     home.bakeoff(
-        "run suite.toml --scenario world.toml --sim-seed 1 --repetitions 1000 --max-cost $0.02",
+        "run suite.toml --scenario scenario.toml --sim-seed 1 --repetitions 1000 --max-cost $0.02",
     )
     .exits(4)
     .says("the cap of $0.02 (--max-cost)")
@@ -58,7 +58,7 @@ fn a_run_that_no_one_listens_to_goes_on_and_keeps_its_exit_code() {
     // `| head -1` and `| grep -q` leave early: the run was paid for, and CI still sees what became of it.
     let home = home();
     let call =
-        "run suite.toml --scenario world.toml --sim-seed 1 --repetitions 1000 --max-cost $0.005";
+        "run suite.toml --scenario scenario.toml --sim-seed 1 --repetitions 1000 --max-cost $0.005";
     home.bakeoff(call).exits(4).run_unheard();
     assert!(home.samples("small").len() > 12);
     assert!(home.read("reports/small/latest/report.md").len() > 100);
@@ -73,7 +73,7 @@ fn a_run_that_no_one_listens_to_goes_on_and_keeps_its_exit_code() {
 fn the_cap_of_the_day_counts_the_ledger() {
     // The second run of the day has the remainder of the first one, and the message names the cap.
     let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.03\"\n");
-    let call = "run suite.toml --scenario world.toml --sim-seed 1 --quiet --repetitions 1000";
+    let call = "run suite.toml --scenario scenario.toml --sim-seed 1 --quiet --repetitions 1000";
     home.bakeoff(call).exits(4).run();
     home.bakeoff(call)
         .exits(2)
@@ -122,7 +122,7 @@ fn the_cap_of_the_day_counts_runs_that_have_not_ended() {
     );
     std::fs::create_dir_all(home.path("reports")).unwrap();
     let home = home.with("reports/ledger.jsonl", &format!("{open}\n"));
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --repetitions 1000")
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --repetitions 1000")
         .exits(2)
         .complains("note: small/gone has not ended, or was killed: the cap of the day counts $0.029 for it")
         .complains("the ledger has $0.029 since 00:00 UTC")
@@ -139,7 +139,7 @@ fn runs_that_begin_together_share_the_cap_of_the_day() {
     // Jobs of one matrix start at once: each must count those that wrote their line before it.
     let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.012\"\n");
     let call =
-        "run suite.toml --scenario world.toml --sim-seed 1 --repetitions 1000 --max-cost $0.008";
+        "run suite.toml --scenario scenario.toml --sim-seed 1 --repetitions 1000 --max-cost $0.008";
     let begun: Vec<_> = (0..8)
         .map(|_| home.bakeoff(call).exits(4).or_exits(2).begin())
         .collect();
@@ -167,7 +167,7 @@ fn runs_that_begin_together_share_the_cap_of_the_day() {
 fn an_unreadable_ledger_is_reported_and_stops_the_daily_cap() {
     // The line may be a run of today: where money is capped by the day, nothing is sent on a guess.
     let home = home();
-    let call = "run suite.toml --scenario world.toml --sim-seed 1 --quiet";
+    let call = "run suite.toml --scenario scenario.toml --sim-seed 1 --quiet";
     home.bakeoff(call).run();
     let ledger = home.read("reports/ledger.jsonl");
     let home = home
@@ -211,12 +211,12 @@ fn under_a_cap_nothing_is_sent_without_a_bound() {
 }
 
 #[test]
-fn a_bill_that_an_answer_did_not_bring_is_looked_up() {
+fn a_bill_that_an_answer_did_not_bring_is_requested() {
     // The answer broke off before its bill came; the gateway's own record has it.
-    let world = format!("generation_delay_ms = 0\n{}", home().read("world.toml"));
-    let home = home().with("world.toml", &world);
+    let scenario = format!("generation_delay_ms = 0\n{}", home().read("scenario.toml"));
+    let home = home().with("scenario.toml", &scenario);
     home.bakeoff(
-        "run suite.toml --scenario world.toml --sim-seed 1 --quiet -m openai/gpt-4.1-nano+cut",
+        "run suite.toml --scenario scenario.toml --sim-seed 1 --quiet -m openai/gpt-4.1-nano+cut",
     )
     .exits(4)
     .run();

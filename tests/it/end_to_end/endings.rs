@@ -78,7 +78,7 @@ fn a_variant_without_answers_makes_the_run_incomplete() {
     // The others are compared and reported; CI learns that the comparison is not whole.
     let suite = SUITE.replace("openai/gpt-5-mini", "openai/gpt-5-mini+400");
     let home = Home::new().with("suite.toml", &suite);
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1")
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1")
         .exits(4)
         .says("openai/gpt-5-mini+400")
         .run();
@@ -174,7 +174,7 @@ user = "Hello"
 
     #[test]
     fn a_killed_run_can_be_reported() {
-        // Out of memory, power loss: every complete line counts, the torn one is reported.
+        // Out of memory, power loss: every complete line counts, the truncated one is reported.
         let home = Home::new().with("suite.toml", LONG_SUITE);
         let underway = begun(&home, -1);
         underway.signal(Signal::KILL);
@@ -185,11 +185,11 @@ user = "Hello"
         let whole = journal.rfind('\n').unwrap() + 1;
         let lines = journal[..whole].lines().count();
         assert!(lines >= FIRST_PROGRESS);
-        // The kill may have come between two lines: this one is torn for certain.
-        let torn = &journal[..journal.find('\n').unwrap() / 2];
+        // The kill may have come between two lines: this one is truncated for certain.
+        let truncated_line = &journal[..journal.find('\n').unwrap() / 2];
         let home = home.with(
             &format!("{folder}/samples.jsonl"),
-            &format!("{}{torn}", &journal[..whole]),
+            &format!("{}{truncated_line}", &journal[..whole]),
         );
         home.bakeoff(&format!("report {folder}"))
             .says("sim/constant-30ms-1ms-5")

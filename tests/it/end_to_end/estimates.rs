@@ -27,7 +27,7 @@ fn an_estimate_learns_from_runs() {
     let basis = &guessed["variants"][0]["prompts"][0]["answer_basis"];
     assert_eq!(basis, "token_limit");
     assert_eq!(guessed["past_runs"], 0);
-    let call = "run suite.toml --scenario world.toml --sim-seed 3";
+    let call = "run suite.toml --scenario scenario.toml --sim-seed 3";
     let first = home.bakeoff(call).run();
     assert!(
         first.err.contains("note: expected to cost about $"),

@@ -7,7 +7,7 @@ use bakeoff::sim::fault::Fault;
 use bakeoff::units::Usd;
 use serde_json::Value;
 
-use super::program::{FAST_WORLD, Home};
+use super::program::{FAST_SCENARIO, Home};
 
 /// Each outcome, and the faults that come to it when nothing is tried again.
 const OUTCOMES: [(&str, &[&str]); 21] = [
@@ -162,7 +162,7 @@ const FLAGS: [(&str, &[&str]); 7] = [
 /// Models of one suite: their number is limited.
 const AT_ONCE: usize = 36;
 
-/// A suite of one prompt, and prices for its models, which no catalogue knows.
+/// A suite of one prompt, and prices for its models, which no catalog knows.
 fn home(models: &[String], keys: &str) -> Home {
     let mut project = String::from("[endpoints.sim]\n");
     for model in models {
@@ -178,10 +178,10 @@ fn home(models: &[String], keys: &str) -> Home {
          {keys}\n[[prompts]]\nid = \"sky\"\nuser = \"Why is the sky blue?\"\n"
     );
     // A busy machine must not make a burst of chunks that the simulator sent apart.
-    let world = FAST_WORLD.replace("gap = { median_ms = 1,", "gap = { median_ms = 12,");
-    assert_ne!(world, FAST_WORLD);
+    let scenario = FAST_SCENARIO.replace("gap = { median_ms = 1,", "gap = { median_ms = 12,");
+    assert_ne!(scenario, FAST_SCENARIO);
     Home::new()
-        .with("world.toml", &world)
+        .with("scenario.toml", &scenario)
         .with("suite.toml", &suite)
         .with("bakeoff.toml", &project)
 }
@@ -203,7 +203,7 @@ fn samples(faults: &[&str], keys: &str) -> Vec<Value> {
         let models: Vec<String> = faults.iter().map(model).collect();
         let home = home(&models, keys);
         // Incomplete, because some variant has no answer.
-        home.bakeoff("run suite.toml --scenario world.toml --sim-seed 3 --quiet")
+        home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 3 --quiet")
             .exits(4)
             .run();
         let samples = home.samples("faults");
@@ -349,7 +349,7 @@ fn every_dialect_says_the_same() {
         .map(|word| format!("openai/gpt-4.1-nano+{word}"))
         .collect();
     let home = home(&models, "[parameters]\nmax_tokens = 300");
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 3 --quiet")
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 3 --quiet")
         .exits(0)
         .run();
     let samples = home.samples("faults");
@@ -382,7 +382,7 @@ fn a_call_reported_only_when_done_is_complete() {
     let project = home.read("bakeoff.toml");
     let project = project.replace("[endpoints.sim]", "[endpoints.sim]\napi = \"responses\"");
     let home = home.with("bakeoff.toml", &project);
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 3 --quiet")
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 3 --quiet")
         .run();
     let samples = home.samples("faults");
     let of = |name: &str| samples.iter().find(|sample| fault(sample) == name).unwrap();

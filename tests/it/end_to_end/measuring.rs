@@ -8,7 +8,7 @@ use super::SUITE;
 use super::program::{Home, ProgramOutput};
 use super::server::{ANSWER, Server, Then, response};
 
-const RUN: &str = "run suite.toml --scenario world.toml --sim-seed 7";
+const RUN: &str = "run suite.toml --scenario scenario.toml --sim-seed 7";
 
 fn home() -> Home {
     Home::new().with("suite.toml", SUITE)
@@ -82,11 +82,11 @@ fn the_same_sim_seed_gives_the_same_answers() {
     assert_eq!(once, substances(RUN));
     assert_ne!(
         once,
-        substances("run suite.toml --scenario world.toml --sim-seed 8")
+        substances("run suite.toml --scenario scenario.toml --sim-seed 8")
     );
     assert_ne!(
-        substances("run suite.toml --scenario world.toml"),
-        substances("run suite.toml --scenario world.toml")
+        substances("run suite.toml --scenario scenario.toml"),
+        substances("run suite.toml --scenario scenario.toml")
     );
 }
 
@@ -139,7 +139,7 @@ fn json_is_one_document_and_nothing_else() {
 
 #[test]
 fn quiet_writes_no_progress() {
-    // In a log of CI the result is wanted, and what went wrong.
+    // In a log of CI only the result and the problems matter.
     let home = home();
     let loud = home.bakeoff(RUN).run();
     let quiet = home.bakeoff(&format!("{RUN} --quiet")).run();

@@ -62,7 +62,7 @@ fn flags_and_files_that_do_not_exist_are_named() {
         ("run suite.toml --repetitions 0", "repetitions"),
         ("run suite.toml --list --verify", "--verify"),
         ("run missing.toml", "missing.toml"),
-        ("run world.toml", "world.toml"),
+        ("run scenario.toml", "scenario.toml"),
         ("run suite.toml --scenario missing.toml", "missing.toml"),
         (
             "run suite.toml --scenario suite.toml",
@@ -72,7 +72,7 @@ fn flags_and_files_that_do_not_exist_are_named() {
         ("run suite.toml --prompt nothing", "nothing"),
         ("report nowhere", "nowhere"),
         ("report .", "manifest.json"),
-        ("report world.toml", "world.toml"),
+        ("report scenario.toml", "scenario.toml"),
         ("bake", "bake"),
     ] {
         let output = home.bakeoff(call).exits(2).complains(named).run();
@@ -125,7 +125,7 @@ fn a_missing_key_is_reported_with_its_variable() {
 fn simulator_flags_are_refused_elsewhere() {
     // A sim seed that has no effect would make two runs look comparable that are not.
     let home = home();
-    for flag in ["--sim-seed 1", "--scenario world.toml"] {
+    for flag in ["--sim-seed 1", "--scenario scenario.toml"] {
         home.bakeoff(&format!(
             "run suite.toml --endpoint http://127.0.0.1:9/v1 {flag}"
         ))

@@ -15,13 +15,13 @@ mod caps;
 mod endings;
 mod estimates;
 mod faults;
-mod foresight;
 mod keys;
 mod leaks;
 mod limits;
 mod measuring;
 mod mistakes;
 mod outages;
+mod preflight;
 mod resumed;
 mod torture;
 

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 
-use super::program::{FAST_WORLD, Home};
+use super::program::{FAST_SCENARIO, Home};
 
 const SUITE: &str = "name = \"outage\"
 models = [\"openai/gpt-5-mini\", \"openai/gpt-4o-mini\"]
@@ -20,7 +20,7 @@ fn home() -> Home {
 
 fn start(outage: &str) -> SimulatorHandle {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let scenario = Scenario::parse(&format!("{outage}\n{FAST_WORLD}")).unwrap();
+    let scenario = Scenario::parse(&format!("{outage}\n{FAST_SCENARIO}")).unwrap();
     Simulator::start(scenario, listener, None, 1).unwrap()
 }
 

@@ -33,13 +33,13 @@ fn manifest(home: &Home, folder: &str) -> Value {
 }
 
 /// A complete run whose samples are cut after so many lines, as a kill would leave it.
-fn cut(home: &Home, kept_lines: usize, tail: &str) -> String {
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --max-cost 5")
+fn cut(home: &Home, whole_lines: usize, tail: &str) -> String {
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --max-cost 5")
         .run();
     let folder = folder(home);
     let path = home.path(&format!("{folder}/samples.jsonl"));
     let text = std::fs::read_to_string(&path).unwrap();
-    let left: Vec<&str> = text.split_inclusive('\n').take(kept_lines).collect();
+    let left: Vec<&str> = text.split_inclusive('\n').take(whole_lines).collect();
     std::fs::write(&path, format!("{}{tail}", left.concat())).unwrap();
     let manifest = home.read(&format!("{folder}/manifest.json"));
     let running = manifest.replace("\"status\": \"complete\"", "\"status\": \"running\"");
@@ -56,7 +56,7 @@ fn what_is_missing_is_sent_and_nothing_else() {
     let folder = cut(&home, 9, "{\"version\":2,\"tri");
     let before = home.read(&format!("{folder}/samples.jsonl"));
     let output = home
-        .bakeoff(&format!("resume {folder} --scenario world.toml"))
+        .bakeoff(&format!("resume {folder} --scenario scenario.toml"))
         .complains("note: the last line is truncated; its 17 bytes are in")
         .complains("resuming: 11 trials of 20 are left")
         .run();
@@ -115,7 +115,7 @@ fn what_is_missing_is_sent_and_nothing_else() {
             .contains("| parts |")
     );
     // Once.
-    home.bakeoff(&format!("resume {folder} --scenario world.toml"))
+    home.bakeoff(&format!("resume {folder} --scenario scenario.toml"))
         .complains("is complete; nothing was sent")
         .run();
     assert_eq!(home.read(&format!("{folder}/samples.jsonl")), after);
@@ -137,12 +137,12 @@ fn differences_are_named_and_refused() {
         .replace("\"tool\": \"bakeoff 0.", "\"tool\": \"bakeoff 9.")
         .replace("\"Why?\"", "\"Why not?\"");
     std::fs::write(home.path(&path), changed).unwrap();
-    home.bakeoff(&format!("resume {folder} --scenario world.toml"))
+    home.bakeoff(&format!("resume {folder} --scenario scenario.toml"))
         .exits(2)
         .complains("version: was bakeoff 9.")
         .complains("suite in the manifest: was ")
         .run();
-    home.bakeoff(&format!("resume {folder} --scenario world.toml --force"))
+    home.bakeoff(&format!("resume {folder} --scenario scenario.toml --force"))
         .run();
     let report = home.read(&format!("{folder}/report.md"));
     assert!(
@@ -156,20 +156,20 @@ fn differences_are_named_and_refused() {
 fn a_cap_counts_the_parts_before_and_can_be_raised() {
     // A run that is resumed ten times must not spend ten caps.
     let home = Home::new().with("suite.toml", &suite(40));
-    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --max-cost 0.001")
+    home.bakeoff("run suite.toml --scenario scenario.toml --sim-seed 1 --max-cost 0.001")
         .exits(4)
         .run();
     let folder = folder(&home);
     let first = home.samples("half").len();
     assert!(first < 160, "{first}");
-    home.bakeoff(&format!("resume {folder} --scenario world.toml"))
+    home.bakeoff(&format!("resume {folder} --scenario scenario.toml"))
         .exits(4)
         .complains("the cap of $0.001 (the cap of its earlier parts)")
         .complains("give it a new one with --max-cost")
         .run();
     assert_eq!(home.samples("half").len(), first);
     home.bakeoff(&format!(
-        "resume {folder} --scenario world.toml --max-cost 5"
+        "resume {folder} --scenario scenario.toml --max-cost 5"
     ))
     .run();
     assert_eq!(home.samples("half").len(), 160);
@@ -195,7 +195,7 @@ fn failed_trials_are_repeated_on_request() {
             &format!(
                 "{}faults = {{ \"400\" = 0.4 }}
 ",
-                super::program::FAST_WORLD
+                super::program::FAST_SCENARIO
             ),
         );
     home.bakeoff("run suite.toml --scenario faulty.toml --sim-seed 1")
@@ -211,7 +211,7 @@ fn failed_trials_are_repeated_on_request() {
     let before = failed(&home);
     assert!(before > 0);
     home.bakeoff(&format!(
-        "resume {folder} --scenario world.toml --retry-failed --force"
+        "resume {folder} --scenario scenario.toml --retry-failed --force"
     ))
     .complains(&format!(
         "resuming: {before} trials of 20 failed and are repeated"
@@ -226,7 +226,7 @@ fn failed_trials_are_repeated_on_request() {
     let rows = home.read(&format!("{folder}/samples.csv"));
     assert_eq!(rows.lines().count(), 21);
     home.bakeoff(&format!(
-        "resume {folder} --scenario world.toml --retry-failed"
+        "resume {folder} --scenario scenario.toml --retry-failed"
     ))
     .complains("no trial failed; nothing was sent")
     .run();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bakeoff::record::{Attempt, Outcome, Run, Sample};
 use bakeoff::sim::fault::Fault;
-use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::trace::TraceRecord;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::units::Usd;
 use rand::rngs::ChaCha8Rng;
@@ -22,7 +22,7 @@ use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::program::{FAST_WORLD, Home};
+use super::program::{FAST_SCENARIO, Home};
 
 /// The models. Of fewer a slot might fail as a whole for lack of a key or of money, which ends a run by design.
 const MODELS: [&str; 3] = [
@@ -158,7 +158,7 @@ fn gateway(size: Size, faults: f64) -> (SimulatorHandle, mpsc::Receiver<TraceRec
         })
         .collect();
     let scenario = format!(
-        "{FAST_WORLD}right_share = 1.0\nfaults = {{ {faults} }}\n{}",
+        "{FAST_SCENARIO}right_share = 1.0\nfaults = {{ {faults} }}\n{}",
         answers.concat()
     );
     let scenario = Scenario::parse(&scenario).unwrap();

@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
+use bakeoff::catalog::{Catalog, Offers, PriceBound, WorstCase};
 use bakeoff::engine::{
-    self, CacheUses, Cap, FinishedTrials, Pacer, RunContext, RunEnd, StopRequest, WorstCase,
+    self, CacheUses, Cap, FinishedTrials, Pacer, RunContext, RunEnd, StopRequest,
 };
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{EndpointQuery, fetch};
@@ -23,7 +23,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, watch};
 
 /// Answers within milliseconds, of up to a few dozen tokens.
-const WORLD: &str = r#"
+const SCENARIO: &str = r#"
 [default]
 ttft = { median_ms = 3, sigma = 0.5 }
 gap = { median_ms = 0.2, sigma = 0.2 }
@@ -119,7 +119,7 @@ fn suite_text(dice: &mut ChaCha8Rng, slots: i128) -> String {
             let usage = USAGES.choose(dice).unwrap();
             let dialects = Dialect::ALL.map(Dialect::name);
             let dialect = match dialects.choose(dice).unwrap() {
-                // A lie below the truth, without a bill: no cap holds against it.
+                // Counts below the real ones, without a bill: no cap holds against it.
                 _ if *usage == "+usage-half" => String::new(),
                 dialect if dice.random() => format!("+{dialect}"),
                 _ => String::new(),
@@ -157,7 +157,8 @@ pub(crate) async fn run(seed: u64) -> Capped {
     let text = suite_text(&mut dice, slots);
     let suite = parse_suite(&text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let running = Simulator::start(Scenario::parse(WORLD).unwrap(), listener, None, seed).unwrap();
+    let running =
+        Simulator::start(Scenario::parse(SCENARIO).unwrap(), listener, None, seed).unwrap();
     let endpoint = Endpoint {
         base_url: running.base_url(),
         key: Some("sim".to_owned().into()),
@@ -167,20 +168,15 @@ pub(crate) async fn run(seed: u64) -> Capped {
         authorities: Authorities::default(),
     };
     let bounds = bounds(&suite, &endpoint).await;
-    let worst = worst(&suite, &bounds);
-    let slot = Cap::new(
-        Usd(i128::MAX),
-        "",
-        worst.clone(),
-        &Suite {
-            warmup: 0,
-            ..suite.clone()
-        },
-    )
-    .min_cost(&plan(&suite), &FinishedTrials::default())
-    .unwrap();
+    let cold = Suite {
+        warmup: 0,
+        ..suite.clone()
+    };
+    let slot = Cap::new(Usd(i128::MAX), "", worst(&cold, &bounds))
+        .min_cost(&plan(&suite), &FinishedTrials::default())
+        .unwrap();
     let cap = Usd(slot.0 * slots + dice.random_range(0..slot.0));
-    let cap = Arc::new(Cap::new(cap, "the test", worst, &suite));
+    let cap = Arc::new(Cap::new(cap, "the test", worst(&suite, &bounds)));
     let (ending, charged) = carry_out(suite, bounds, &cap, &endpoint, running).await;
     Capped {
         cap: cap.limit(),
@@ -207,14 +203,9 @@ async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
 }
 
 fn worst(suite: &Suite, bounds: &[PriceBound]) -> WorstCase {
-    let worst = WorstCase::from_suite(suite, Wording::default(), |request| {
-        bounds[request.variant].max_attempt_cost(&Request {
-            body: request.body,
-            messages: request.messages,
-            parameters: request.parameters,
-        })
-    });
-    worst.unwrap()
+    engine::worst_case(suite, Wording::default(), |variant, request| {
+        bounds[variant].max_attempt_cost(request)
+    })
 }
 
 /// The listed prices of the variants' models, under the ids that name their faults, too.

@@ -135,11 +135,11 @@ fn suite(bytes: &[u8]) {
     for _ in 0..4 {
         match read_suite(text, &found) {
             Ok(SuiteReading::Suite(suite)) => return check_suite(&suite),
-            Ok(SuiteReading::NeedsFiles(wanted)) => {
-                for wanted in wanted {
-                    let name = wanted.path.clone();
+            Ok(SuiteReading::NeedsFiles(missing)) => {
+                for missing_file in missing {
+                    let name = missing_file.path.clone();
                     let bytes = file.to_vec();
-                    found.add(wanted, Ok(vec![LoadedFile { name, bytes }]));
+                    found.add(missing_file, Ok(vec![LoadedFile { name, bytes }]));
                 }
             }
             Err(problems) => return check_problems(&problems, text),

@@ -119,9 +119,9 @@ pub(crate) fn done(output: &Output) -> String {
 }
 
 pub(crate) fn simulator() -> SimulatorHandle {
-    let world = Scenario::parse("").unwrap();
+    let scenario = Scenario::parse("").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Simulator::start(world, listener, None, 7).unwrap()
+    Simulator::start(scenario, listener, None, 7).unwrap()
 }
 
 /// A project with the endpoint `here`.

@@ -17,8 +17,8 @@ fn patience() -> Duration {
     Duration::from_mins(if is_long { 10 } else { 1 })
 }
 
-/// A world that answers within milliseconds.
-pub(crate) const FAST_WORLD: &str = r"
+/// A scenario whose models answer within milliseconds.
+pub(crate) const FAST_SCENARIO: &str = r"
 [default]
 ttft = { median_ms = 6, sigma = 0.2 }
 gap = { median_ms = 1, sigma = 0.2 }
@@ -32,11 +32,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// A folder with the fast world as `world.toml`.
+    /// A folder with the fast scenario as `scenario.toml`.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Self { folder };
-        home.with("world.toml", FAST_WORLD)
+        home.with("scenario.toml", FAST_SCENARIO)
     }
 
     /// Puts a file there.

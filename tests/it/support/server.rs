@@ -102,7 +102,7 @@ impl Server {
                 let (lists, closed) = (Arc::clone(&lists), Arc::clone(&counted));
                 std::thread::spawn(move || {
                     // A client that leaves is no failure of the server's.
-                    if converse(stream, number, &requests, &*lists, &*script).is_ok() {
+                    if handle_connection(stream, number, &requests, &*lists, &*script).is_ok() {
                         *closed.0.lock().unwrap() += 1;
                         closed.1.notify_all();
                     }
@@ -161,7 +161,7 @@ impl Drop for Server {
     }
 }
 
-fn converse(
+fn handle_connection(
     mut stream: TcpStream,
     connection: usize,
     seen: &Mutex<Vec<Seen>>,

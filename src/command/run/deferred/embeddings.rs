@@ -98,7 +98,7 @@ pub(super) fn compare(
     let profile = &inputs.job.resolved.profile;
     let own = profile.prices_of([model]);
     let left = inputs.limit.as_ref();
-    let left = left.map(|(limit, spent)| Usd(limit.most.0 - spent.0).max(Usd::ZERO));
+    let left = left.map(|(limit, spent)| Usd(limit.max.0 - spent.0).max(Usd::ZERO));
     let mut sender = Sender {
         inputs,
         model,
@@ -184,11 +184,11 @@ impl Sender<'_> {
     async fn embed_batch(&mut self, texts: &[String]) -> Result<EmbeddingsReply, String> {
         let body = body(self.model, texts);
         let mut wait = FIRST_WAIT;
-        let most = self.inputs.suite.max_attempts;
+        let max = self.inputs.suite.max_attempts;
         for attempt in 1.. {
             match self.attempt(&body, texts.len()).await? {
                 Ok(reply) => return Ok(reply),
-                Err(error) if attempt >= most || !may_succeed_later(error.outcome) => {
+                Err(error) if attempt >= max || !may_succeed_later(error.outcome) => {
                     return Err(format!(
                         "no embeddings of `{}`: {}",
                         self.model, error.message
@@ -255,7 +255,7 @@ impl Sender<'_> {
         }
         Err(format!(
             "the cap of ${} ({}) does not hold the next request for embeddings, which can cost ${bound}",
-            limit.most, limit.words
+            limit.max, limit.words
         ))
     }
 

@@ -177,8 +177,8 @@ pub(super) fn send(
         }
     }
     let known = job.spent_before().0 + sent.spending.total().0;
-    let most = job.cap.as_ref().map_or(Usd::ZERO, |cap| cap.max_spent());
-    sent.reserved = Usd(most.0 - known).max(Usd::ZERO);
+    let max = job.cap.as_ref().map_or(Usd::ZERO, |cap| cap.max_spent());
+    sent.reserved = Usd(max.0 - known).max(Usd::ZERO);
     let verdicts = sent.verdicts.iter();
     let verdicts = verdicts.map(|(request, (score, reason))| (request, *score, reason.as_str()));
     let base_url = opened.record.base_url.as_deref();

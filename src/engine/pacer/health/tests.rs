@@ -7,11 +7,11 @@ use super::*;
 const SECOND: u64 = 1_000_000_000;
 const PATIENCE: Nanos = Nanos(300 * SECOND);
 
-fn failure(hopeless: bool) -> AttemptEffect {
+fn failure(permanent: bool) -> AttemptEffect {
     AttemptEffect::Failure {
         outcome: Outcome::ServerError,
         demanded: None,
-        hopeless,
+        permanent,
     }
 }
 
@@ -164,7 +164,7 @@ fn a_demanded_wait_delays_the_probe() {
         let effect = AttemptEffect::Failure {
             outcome: Outcome::RateLimited,
             demanded: Some(at(demanded)),
-            hopeless: false,
+            permanent: false,
         };
         let change = model.record(at(0), at(0), effect, false);
         let next = at(expected);
@@ -185,26 +185,26 @@ proptest! {
     ) {
         let mut model = ModelHealth::new(PATIENCE);
         // Requests in flight: when each ends, when it was sent, and if it is a probe.
-        let mut flying: Vec<(u64, u64, bool)> = Vec::new();
+        let mut requests: Vec<(u64, u64, bool)> = Vec::new();
         let mut later: Vec<u64> = Vec::new();
         for _ in 0..in_flight {
             model.admit(Nanos::ZERO, SendTurn::First);
-            flying.push((latency_ms, 0, false));
+            requests.push((latency_ms, 0, false));
         }
         let mut now_ms = 0;
         while now_ms < 240_000 {
             now_ms += ask_ms;
             let now = Nanos::from_millis(now_ms);
-            let (ended, rest): (Vec<_>, Vec<_>) = flying.iter().partition(|one| one.0 <= now_ms);
-            flying = rest;
+            let (ended, rest): (Vec<_>, Vec<_>) = requests.iter().partition(|one| one.0 <= now_ms);
+            requests = rest;
             for (_, sent, probe) in ended {
                 model.record(now, Nanos::from_millis(sent), failure(false), probe);
             }
             for turn in [SendTurn::First, SendTurn::Retry, SendTurn::First] {
-                if flying.len() < in_flight as usize
+                if requests.len() < in_flight as usize
                     && let Admission::Send { probe } = model.admit(now, turn)
                 {
-                    flying.push((now_ms + latency_ms, now_ms, probe));
+                    requests.push((now_ms + latency_ms, now_ms, probe));
                     later.push(now_ms);
                 }
             }

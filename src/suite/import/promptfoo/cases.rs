@@ -216,10 +216,10 @@ pub(super) fn products(
             );
         }
         if sets.len() * choices.len() > limits::PRODUCT {
-            let most = limits::PRODUCT;
+            let max = limits::PRODUCT;
             return Err((
                 value.line,
-                format!("its lists make more than {most} prompts"),
+                format!("its lists make more than {max} prompts"),
             ));
         }
         let with = |set: &Vars, choice: &serde_json::Value| {

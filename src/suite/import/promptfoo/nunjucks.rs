@@ -48,8 +48,8 @@ pub(super) fn render(text: &str, vars: &Vars) -> Result<String, String> {
         }
     })?;
     if rendered.len() > limits::PROMPT_BYTES {
-        let most = limits::PROMPT_BYTES;
-        return Err(format!("it has more than {most} bytes"));
+        let max = limits::PROMPT_BYTES;
+        return Err(format!("it has more than {max} bytes"));
     }
     Ok(rendered)
 }

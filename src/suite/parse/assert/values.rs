@@ -23,8 +23,8 @@ pub(super) fn text_value(value: &Value<'_>) -> Option<String> {
         return scalar.map(|json| json.to_string());
     };
     if text.len() > limits::ASSERT_VALUE_BYTES {
-        let most = limits::ASSERT_VALUE_BYTES;
-        let message = format!("{} has more than {most} bytes", value.name());
+        let max = limits::ASSERT_VALUE_BYTES;
+        let message = format!("{} has more than {max} bytes", value.name());
         value.report(Code::TooLarge, message, None);
         return None;
     }
@@ -47,9 +47,9 @@ pub(super) fn time(value: &Value<'_>) -> Option<Nanos> {
     if value.is_string() {
         return timeout(value);
     }
-    let most = limits::TIMEOUT_NS / 1_000_000;
+    let max = limits::TIMEOUT_NS / 1_000_000;
     let expected = "a time such as \"500ms\" or \"2s\", or milliseconds above 0";
-    let fits = |millis: f64| millis > 0.0 && millis <= most as f64;
+    let fits = |millis: f64| millis > 0.0 && millis <= max as f64;
     let millis = value.number(expected, fits)?;
     #[expect(
         clippy::cast_possible_truncation,

@@ -182,11 +182,11 @@ proptest! {
     // A history with accepted runs judges a variant or says that it cannot: it never passes as an empty one.
     #[test]
     fn a_history_is_never_silent(
-        prompts in 1..9_usize, kept in 0..9_usize, model: bool, environment: bool, suite: bool, later: bool,
+        prompts in 1..9_usize, unchanged in 0..9_usize, model: bool, environment: bool, suite: bool, later: bool,
     ) {
         let accepted: Vec<HistoryRun> = (0..3).map(|week| run(week, &flat(prompts, 0.0))).collect();
         let mut today = run(if later { -5 } else { 9 }, &flat(prompts, 1.0));
-        for prompt in today.variants[0].prompts.iter_mut().skip(kept) {
+        for prompt in today.variants[0].prompts.iter_mut().skip(unchanged) {
             prompt.digest.push_str(" changed");
         }
         if model {

@@ -4,14 +4,14 @@ use bakeoff::record::{HistoryRun, Manifest};
 use bakeoff::verdict::{Evidence, to_history_run};
 
 use super::made;
-use super::world::RunDesign;
+use super::simulated_runs::RunDesign;
 
-/// Condenses runs of the same models and prompts.
-pub(crate) struct Condenser {
+/// Makes history runs of runs of the same models and prompts.
+pub(crate) struct HistoryWriter {
     manifest: Manifest,
 }
 
-impl Condenser {
+impl HistoryWriter {
     pub(crate) fn new(labels: &[&str], design: RunDesign) -> Self {
         let models = labels.iter();
         let models =
@@ -23,7 +23,12 @@ impl Condenser {
     }
 
     /// The run of this number; `hours` after noon of Monday, 2025-01-06.
-    pub(crate) fn condense(&self, number: usize, hours: i64, evidence: &Evidence) -> HistoryRun {
+    pub(crate) fn to_history_run(
+        &self,
+        number: usize,
+        hours: i64,
+        evidence: &Evidence,
+    ) -> HistoryRun {
         let mut manifest = self.manifest.clone();
         manifest.run = format!("run-{number:05}");
         let started = jiff::Timestamp::from_second(1_736_164_800 + hours * 3_600);

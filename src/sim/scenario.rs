@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 
 use super::answer_script::AnswerScript;
 use super::bill::{Prices, TieredPrice};
-use super::catalogue::{self, SnapshotModel};
-use super::character::{
+use super::catalog::{self, SnapshotModel};
+use super::dialect::Dialect;
+use super::fault::ModelSelector;
+use super::model_profile::{
     Cache, Factor, Millis, ModelProfile, ModelProfileWire, PriceWire, PromptCacheKind, Reasoning,
     ReasoningDisplay, Share, Sigma, TimeSpread, TokenSpread,
 };
-use super::dialect::Dialect;
-use super::fault::ModelSelector;
 use super::outage::{Outage, ServerPause};
 use crate::renamed::{NamePlace, renamed_error};
 use crate::units::{Nanos, Usd};
 
 /// The built-in scenario: the gateway of the quickstart, and the reference of every key.
-pub const DEFAULT_SCENARIO: &str = include_str!("default_world.toml");
+pub const DEFAULT_SCENARIO: &str = include_str!("default_scenario.toml");
 
 /// The maximum size of a scenario file, in bytes: far above any real one, so that a wrong path to a huge file
 /// ends in an error.
@@ -284,7 +284,7 @@ fn models(
     built_in: &ScenarioWire,
     own: &ScenarioWire,
 ) -> Result<BTreeMap<String, Arc<SimulatedModel>>, ScenarioError> {
-    let mut listings = catalogue::listings();
+    let mut listings = catalog::listings();
     for (id, wire) in &own.models {
         if !listings.iter().any(|listing| listing.id == *id) {
             listings.push(unlisted_model(id, wire)?);
@@ -310,7 +310,7 @@ fn models(
 /// Builds a model that is defined in the scenario file only.
 fn unlisted_model(id: &str, wire: &ModelProfileWire) -> Result<SnapshotModel, ScenarioError> {
     let Some(price) = &wire.price else {
-        let message = format!("model `{id}` is not in the catalogue: give it a `price`");
+        let message = format!("model `{id}` is not in the catalog: give it a `price`");
         return Err(ScenarioError(message));
     };
     if id.contains('+') || !id.contains('/') || id.starts_with("sim/") {

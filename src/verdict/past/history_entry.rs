@@ -38,7 +38,7 @@ pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
             .iter()
             .filter_map(|variant| {
                 let variant_evidence = evidence.variant(&variant.label)?;
-                Some(condense_variant(suite, variant, evidence, variant_evidence))
+                Some(variant_entry(suite, variant, evidence, variant_evidence))
             })
             .collect(),
     }
@@ -51,7 +51,7 @@ fn load_digest(suite: &Suite) -> Option<String> {
     Some(digest(&stages))
 }
 
-fn condense_variant(
+fn variant_entry(
     suite: &Suite,
     variant: &Variant,
     evidence: &Evidence,

@@ -14,15 +14,15 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 
 use bakeoff::record::Sample;
-use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::trace::TraceRecord;
 use bakeoff::sim::{Scenario, Simulator};
 use bakeoff::units::Nanos;
-use program::{FAST_WORLD, Home};
+use program::{FAST_SCENARIO, Home};
 
 /// Models of every kind: exact times, visible, summarised, encrypted and hidden reasoning, several
 /// tokens a chunk, prompt caches, a provider that often fails, and answers that break.
 const SUITE: &str = r#"
-name = "truth"
+name = "traced"
 models = [
   "sim/constant-20ms-3ms-16",
   "sim/constant-0ms-0ms-40",
@@ -53,7 +53,7 @@ id = "long"
 user = "LONG"
 "#;
 
-const WORLD: &str = r#"
+const SCENARIO: &str = r#"
 [models."openai/gpt-4o-mini"]
 providers = [{ name = "azure", failure_share = 0.5 }, { name = "openai" }]
 "#;
@@ -62,14 +62,14 @@ providers = [{ name = "azure", failure_share = 0.5 }, { name = "openai" }]
 fn home() -> Home {
     let long = "All work and no play makes a dull benchmark. ".repeat(200);
     let suite = SUITE.replace("LONG", &long);
-    let world = format!("{FAST_WORLD}{WORLD}");
+    let scenario = format!("{FAST_SCENARIO}{SCENARIO}");
     Home::new()
         .with("suite.toml", &suite)
-        .with("gateway.toml", &world)
+        .with("gateway.toml", &scenario)
 }
 
 fn samples(home: &Home) -> Vec<Sample> {
-    let samples = home.samples("truth").into_iter();
+    let samples = home.samples("traced").into_iter();
     samples
         .map(|sample| serde_json::from_value(sample).unwrap())
         .collect()
@@ -131,10 +131,10 @@ fn check_account(sample: &Sample, trace: &TraceRecord) {
     }
 }
 
-/// Every sample beside its truth; each attempt has one, too.
-fn check(samples: &[Sample], truth: &[TraceRecord]) {
+/// Every sample with its trace; each attempt has one, too.
+fn check(samples: &[Sample], traces: &[TraceRecord]) {
     let mut by_id = HashMap::new();
-    for trace in truth {
+    for trace in traces {
         let id = trace.request_id.as_deref().unwrap();
         assert!(by_id.insert(id, trace).is_none(), "{id} was sent twice");
     }
@@ -165,7 +165,7 @@ fn check(samples: &[Sample], truth: &[TraceRecord]) {
             >= 1
     );
     assert!(any(&|sample| sample.cost_usd.is_some()) >= 60);
-    let warm_ups = truth.len()
+    let warm_ups = traces.len()
         - samples
             .iter()
             .map(|sample| sample.attempts.len())
@@ -179,8 +179,8 @@ fn nothing_is_ever_earlier_than_the_trace() {
     // provider and money are those of the answer.
     let home = home();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = Scenario::parse(&home.read("gateway.toml")).unwrap();
-    let running = Simulator::start(world, listener, None, 5).unwrap();
+    let scenario = Scenario::parse(&home.read("gateway.toml")).unwrap();
+    let running = Simulator::start(scenario, listener, None, 5).unwrap();
     home.bakeoff(&format!(
         "run suite.toml --quiet --endpoint {}",
         running.base_url()
@@ -197,7 +197,7 @@ fn the_standalone_simulator_writes_its_trace_to_a_file() {
     // simulator in order, with every line written.
     let home = home();
     let simulator = home
-        .bakeoff("sim --port 0 --sim-seed 5 --scenario gateway.toml --trace truth.jsonl")
+        .bakeoff("sim --port 0 --sim-seed 5 --scenario gateway.toml --trace trace.jsonl")
         .begin();
     let url = simulator.next_url();
     home.bakeoff(&format!("run suite.toml --quiet --endpoint {url}"))
@@ -205,33 +205,33 @@ fn the_standalone_simulator_writes_its_trace_to_a_file() {
         .run();
     simulator.signal(rustix::process::Signal::INT);
     simulator.end();
-    let text = home.read("truth.jsonl");
-    let truth: Vec<TraceRecord> = text
+    let text = home.read("trace.jsonl");
+    let trace: Vec<TraceRecord> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    check(&samples(&home), &truth);
+    check(&samples(&home), &trace);
 }
 
 #[test]
 fn a_first_unit_is_never_earlier_than_its_last_chunk() {
     // Six words, one a chunk, 20 ms apart: the sentence ends with the third.
-    let world = "fixed_sim_seed = true\n[[answers]]\nright = \"One two six. Ten and yes\"\nwrong = \"-\"\n\
+    let scenario = "fixed_sim_seed = true\n[[answers]]\nright = \"One two six. Ten and yes\"\nwrong = \"-\"\n\
                  [default]\nright_share = 1\nttft = { median_ms = 6, sigma = 0 }\ngap = { median_ms = 20, sigma = 0 }\n";
-    let suite = "name = \"truth\"\nmodels = [\"openai/gpt-4.1-nano\"]\nrepetitions = 8\nwarmup = 0\n\
+    let suite = "name = \"traced\"\nmodels = [\"openai/gpt-4.1-nano\"]\nrepetitions = 8\nwarmup = 0\n\
                  [[prompts]]\nid = \"a\"\nuser = \"Count.\"\n";
     let home = Home::new().with("suite.toml", suite);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let running = Simulator::start(Scenario::parse(world).unwrap(), listener, None, 5).unwrap();
+    let running = Simulator::start(Scenario::parse(scenario).unwrap(), listener, None, 5).unwrap();
     home.bakeoff(&format!(
         "run suite.toml --quiet --endpoint {}",
         running.base_url()
     ))
     .run();
-    let truth = running.trace();
+    let trace = running.trace();
     let samples = samples(&home);
     for sample in &samples {
-        let mut records = truth.iter();
+        let mut records = trace.iter();
         let trace = records
             .find(|one| one.request_id.as_ref() == Some(&sample.request_id))
             .unwrap();
@@ -250,6 +250,6 @@ fn a_first_unit_is_never_earlier_than_its_last_chunk() {
             .iter()
             .any(|sample| sample.first_unit_ns < sample.last_token_ns)
     );
-    let csv = home.read("reports/truth/latest/comparison.csv");
+    let csv = home.read("reports/traced/latest/comparison.csv");
     assert!(csv.lines().next().unwrap().contains(",first_unit_p50_ms,"));
 }

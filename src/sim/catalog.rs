@@ -1,6 +1,6 @@
 //! The models that the simulated gateway offers: a compiled-in snapshot of a real catalog.
 //!
-//! Owns the reading of the snapshot. Must not know how models behave: that is in `world`. Invariant: every
+//! Owns the reading of the snapshot. Must not know how models behave: that is in `scenario`. Invariant: every
 //! entry keeps the bytes it came from, so that `/v1/models` repeats them.
 
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::bill::{Prices, PricingWire};
 
 /// Entries in the shape of `GET /v1/models`, one a line.
-const SNAPSHOT: &str = include_str!("catalogue.json");
+const SNAPSHOT: &str = include_str!("catalog.json");
 
 /// One model of the snapshot.
 #[derive(Debug, Clone)]

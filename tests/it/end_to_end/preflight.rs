@@ -9,8 +9,8 @@ fn home() -> Home {
     Home::new().with("suite.toml", SUITE)
 }
 
-/// The suite of the other tests with a token limit that disappoints two of its models.
-fn disappointing() -> Home {
+/// The suite of the other tests with a token limit that does not suit two of its models.
+fn small_limits() -> Home {
     let suite = SUITE
         .replace("max_tokens = 400", "max_tokens = 90_000")
         .replace(
@@ -32,18 +32,20 @@ warning: max_tokens = 90000 is above what `anthropic/claude-haiku-4.5` writes at
 ";
 
 #[test]
-fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
+fn likely_problems_and_the_duration_are_printed_before_a_run() {
     // Before money is spent: the list, the run and the check of the suite say the same.
-    let home = disappointing();
+    let home = small_limits();
     let estimate = "note: about 1 s, by the simulated models' typical times; an estimate\n";
     let listed = home
-        .bakeoff("run suite.toml --list --scenario world.toml")
+        .bakeoff("run suite.toml --list --scenario scenario.toml")
         .run();
     let cost = listed.err.strip_prefix(&format!("{WARNINGS}{estimate}"));
     let cost = cost.unwrap_or_else(|| panic!("{}", listed.err));
     assert!(cost.starts_with("note: expected to cost about $"), "{cost}");
     assert_eq!(cost.lines().count(), 1, "{cost}");
-    let ran = home.bakeoff("run suite.toml --scenario world.toml").run();
+    let ran = home
+        .bakeoff("run suite.toml --scenario scenario.toml")
+        .run();
     assert!(ran.err.starts_with(&listed.err), "{}", ran.err);
     let checked = home.bakeoff("suite check suite.toml").run();
     for warning in WARNINGS.lines() {
@@ -58,10 +60,10 @@ fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
 fn quiet_is_quiet() {
     // A script that reads standard error asked for failures only. (The model may really use its limit up by
     // reasoning, and that is reported in any case.)
-    let home = disappointing();
+    let home = small_limits();
     for call in [
         "run suite.toml --list",
-        "run suite.toml --scenario world.toml",
+        "run suite.toml --scenario scenario.toml",
     ] {
         let output = home.bakeoff(&format!("{call} --quiet")).run();
         let has_warnings = output.err.contains("warning: ") || output.err.contains("note: ");
@@ -70,9 +72,9 @@ fn quiet_is_quiet() {
 }
 
 #[test]
-fn verifying_wants_no_verdict() {
+fn verification_needs_no_verdict() {
     // One trial of each is asked for, so that the number of prompts does not matter.
-    let call = "run suite.toml --verify --scenario world.toml";
+    let call = "run suite.toml --verify --scenario scenario.toml";
     let output = home().bakeoff(call).complains("note: about").run();
     assert!(!output.err.contains("verdict"), "{}", output.err);
 }
@@ -94,7 +96,9 @@ fn a_binding_rate_limit_is_reported_and_observed() {
         "bakeoff.toml",
         "[[endpoints.sim.limits]]\nmodel = \"openai/gpt-5*\"\nrequests_per_minute = 200\n",
     );
-    let output = home.bakeoff("run suite.toml --scenario world.toml").run();
+    let output = home
+        .bakeoff("run suite.toml --scenario scenario.toml")
+        .run();
     let warning = "warning: the limit of 200 requests a minute of `openai/gpt-5-mini` at `sim` holds the run back: \
                 with 1 x 3 requests at once the run would take about 1 s, under the limit 2 s\n";
     assert!(output.err.contains(warning), "{}", output.err);

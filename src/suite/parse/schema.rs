@@ -1,8 +1,7 @@
-//! The files as they are written: one struct per table, one field per key.
+//! The schemas of suites and project files: one struct per table, one field per key.
 //!
-//! Owns the documentation of every key, its type and its default, and the JSON schema that editors
-//! use. Must not read anything: the reader does, and a test holds its keys to these. Invariant: the
-//! schemas under `suites/` are made from these structs.
+//! Owns the documentation of every key, its type and its default. Must not read anything: the reader does, with the place
+//! of every problem, and a test holds its keys to these. Invariant: the schemas under `suites/` are made from these structs.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,10 +14,10 @@ use crate::suite::model::suite::{ReasoningEffort, TokenLimitName};
 use crate::suite::value::{defaults, limits};
 
 mod assert;
+mod draft;
 mod gate;
 mod load;
 mod project;
-mod schema;
 
 pub use assert::{AssertTable, AssertType};
 pub use gate::{
@@ -27,13 +26,13 @@ pub use gate::{
     WithinTable,
 };
 
+pub use draft::printed_schema;
 pub use load::{LoadTable, SyntheticTable, TraceUnitWord};
 pub use project::{
     BudgetTable, EndpointTable, LimitTable, PriceTable, ProjectFile, SurchargeTable,
 };
-pub use schema::printed_schema;
 
-use schema::schema_of;
+use draft::schema_of;
 
 /// A suite of bakeoff: prompts, the variants that are compared, and the settings of a run.
 #[derive(JsonSchema)]

@@ -4,15 +4,15 @@
 //! a withheld comparison has no test.
 
 use crate::record::HistoryVariant;
-use crate::stats::FEWEST_PROMPTS;
+use crate::stats::MIN_PROMPTS;
 use crate::stats::history::{Prediction, Prior, predict_with_flagged};
 use crate::stats::quantile::quantile_f64;
 use crate::suite::Metric;
 
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Tests};
 use super::levels::{Combination, LevelSeries};
-use super::screen::VariantHistory;
 use super::shared_shift::tests_of;
+use super::variant_history::VariantHistory;
 
 /// The deviation of a level from those of the past.
 pub(super) struct LevelDeviation {
@@ -117,7 +117,7 @@ impl VariantHistory<'_> {
 fn too_few_prompts(series: &LevelSeries) -> Vec<Reason> {
     let usable = series.prompts.len();
     let mut reasons = Vec::new();
-    if usable < FEWEST_PROMPTS {
+    if usable < MIN_PROMPTS {
         reasons.push(Reason::TooFewPrompts {
             usable: usable as u64,
         });
@@ -133,7 +133,7 @@ fn too_few_prompts(series: &LevelSeries) -> Vec<Reason> {
 
 /// The prompt that influences the estimate most; `None` if too few would remain.
 fn most_influential_prompt(deviation: &[f64]) -> Option<usize> {
-    if deviation.len() <= FEWEST_PROMPTS {
+    if deviation.len() <= MIN_PROMPTS {
         return None;
     }
     let mean = deviation.iter().sum::<f64>() / deviation.len() as f64;

@@ -11,9 +11,9 @@ use crate::stats::interval::{Alpha, Interval};
 use crate::suite::{Bounds, Metric};
 
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Verdict};
-use super::excess::LevelDeviation;
+use super::deviation::LevelDeviation;
 use super::rates::RateDeviation;
-use super::screen::VariantHistory;
+use super::variant_history::VariantHistory;
 
 /// A comparison without its verdict.
 pub(super) struct PendingComparison {
@@ -97,7 +97,7 @@ impl VariantHistory<'_> {
     }
 
     /// The comparison of a metric; `None` if there is nothing to compare and the metric is not primary.
-    pub(super) fn draft(
+    pub(super) fn pending(
         &self,
         metric: Metric,
         primary: bool,

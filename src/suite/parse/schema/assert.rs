@@ -19,7 +19,7 @@ pub struct AssertTable {
     /// The value of the check: a text, a list of strings, a pattern, a number or a JSON schema, by its type. A schema is
     /// a table, or `{ file = "schema.json" }`.
     pub value: Option<Value>,
-    /// Limit of the check: edits of `levenshtein`, least score of `rouge-n`, `bleu`, `judge`, `similar` and `exec`, USD of `cost`,
+    /// Limit of the check: edits of `levenshtein`, min score of `rouge-n`, `bleu`, `judge`, `similar` and `exec`, USD of `cost`,
     /// and a time (`"2s"`, or milliseconds) of `latency` and `ttft`.
     pub threshold: Option<Decimal>,
     /// Treats upper and lower case alike.
