@@ -105,14 +105,14 @@ fn main() -> ExitCode {
         "| scenario | runs | counted | seen | goal | median length of a run |\n| --- | ---: | --- | ---: | --- | ---: |"
     );
     let mut all_reached = true;
-    for (place, case) in cases.iter().enumerate() {
+    for (index, case) in cases.iter().enumerate() {
         let runs = if quick { case.runs / 10 } else { case.runs };
         let folder = tempfile::tempdir().expect("a folder for runs");
         let mut seen = 0;
         let mut seconds: Vec<f64> = Vec::new();
         for number in 0..runs {
             let began = std::time::Instant::now();
-            seen += usize::from(run(case, folder.path(), place * 10_000 + number));
+            seen += usize::from(run(case, folder.path(), index * 10_000 + number));
             seconds.push(began.elapsed().as_secs_f64());
         }
         seconds.sort_by(f64::total_cmp);
@@ -174,11 +174,11 @@ fn run(case: &GateCase, folder: &Path, sim_seed: usize) -> bool {
 fn ttft_verdict(csv: &[u8]) -> String {
     let mut rows = csv::Reader::from_reader(csv);
     let headers = rows.headers().expect("there is a header").clone();
-    let place = |name: &str| {
+    let column = |name: &str| {
         let found = headers.iter().position(|header| header == name);
         found.unwrap_or_else(|| panic!("no column {name} in {headers:?}"))
     };
-    let (candidate, metric, verdict) = (place("candidate"), place("metric"), place("verdict"));
+    let (candidate, metric, verdict) = (column("candidate"), column("metric"), column("verdict"));
     rows.records()
         .map(|row| row.expect("the rows are CSV"))
         .find(|row| &row[candidate] == CANDIDATE && &row[metric] == "ttft")

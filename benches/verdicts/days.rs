@@ -139,8 +139,8 @@ fn one_day(row: &DayRow, mut noise: NoiseSource) -> DayResult {
     let levels = levels(row.profile, prompts, &mut noise);
     let writer = HistoryWriter::new(labels, row.design);
     let mut one = |number: usize, shift: f64, changed: Option<f64>| {
-        let side = |(place, label): (usize, &'static str), noise: &mut NoiseSource| match changed {
-            Some(ratio) if place == 1 => RunSide::other(label, prompts, ratio, noise),
+        let side = |(index, label): (usize, &'static str), noise: &mut NoiseSource| match changed {
+            Some(ratio) if index == 1 => RunSide::other(label, prompts, ratio, noise),
             _ => RunSide::plain(label, prompts),
         };
         let labels = labels.iter().copied().enumerate();

@@ -227,12 +227,12 @@ pub(crate) fn run(
         order.shuffle(&mut noise.0);
         for &prompt in &order {
             let shared = run + drift.next(noise);
-            for (place, side) in sides.iter().enumerate() {
-                let hit = profile.sticky.then(|| stuck[place][prompt]);
+            for (index, side) in sides.iter().enumerate() {
+                let hit = profile.sticky.then(|| stuck[index][prompt]);
                 let log = levels[prompt] + side.by_prompt[prompt] + shared;
                 let seconds = (log + profile.noise(noise, hit)).exp();
                 let observed = answer(round, slot, LEVEL_NS * seconds);
-                variants[place].prompts[prompt].push(observed);
+                variants[index].prompts[prompt].push(observed);
             }
             slot += 1;
         }

@@ -176,14 +176,14 @@ fn judge_morning(
 }
 
 fn mark(past: &mut PastRuns, run: &str, standing: RunStanding) {
-    let Some(place) = past.open.iter().position(|entry| entry.run.run == run) else {
+    let Some(index) = past.open.iter().position(|entry| entry.run.run == run) else {
         return;
     };
     if standing.open() {
-        past.open[place].standing = standing;
+        past.open[index].standing = standing;
         return;
     }
-    let entry = past.open.remove(place);
+    let entry = past.open.remove(index);
     if standing == RunStanding::Cleared {
         past.flagged.push(entry.run);
     }

@@ -167,15 +167,15 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
         .collect();
     let mut priced_by: Vec<Option<&OwnPrice>> = vec![None; pricing.len()];
     for price in &options.given {
-        for place in variants_of(price, suite)? {
-            if let Some(before) = priced_by[place].replace(price) {
-                let label = &suite.variants[place].label;
+        for index in variants_of(price, suite)? {
+            if let Some(before) = priced_by[index].replace(price) {
+                let label = &suite.variants[index].label;
                 return Err(Failure::usage(format!(
                     "--price: `{label}` has two prices, of `{}` and of `{}`; remove one",
                     before.model, price.model
                 )));
             }
-            pricing[place] = Pricing::Custom(TokenPrices::flat(price.into()));
+            pricing[index] = Pricing::Custom(TokenPrices::flat(price.into()));
         }
     }
     let source = match catalog {
@@ -255,7 +255,7 @@ fn variants_of(price: &OwnPrice, suite: &Suite) -> Result<Vec<usize>, Failure> {
     let is_meant = |variant: &Variant| {
         found.contains(&variant.label.as_str()) || found.contains(&variant.model.as_str())
     };
-    let places = suite.variants.iter().enumerate();
-    let meant = places.filter(|(_, variant)| is_meant(variant));
-    Ok(meant.map(|(place, _)| place).collect())
+    let indices = suite.variants.iter().enumerate();
+    let meant = indices.filter(|(_, variant)| is_meant(variant));
+    Ok(meant.map(|(index, _)| index).collect())
 }

@@ -37,3 +37,27 @@ pub fn worst_case(
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::parse_suite;
+
+    #[test]
+    fn a_request_is_bounded_with_its_nonce() {
+        // An estimate without the nonces of `bust` is below what a cap reserves for the same run.
+        let suite = |cache: &str| {
+            let text = format!(
+                "name = \"x\"\nmodels = [\"a/x\"]\nwarmup = 1\ncache = \"{cache}\"\n[[prompts]]\nid = \"p\"\nuser = \"P\"\n"
+            );
+            let suite = parse_suite(&text).unwrap();
+            worst_case(&suite, Wording::default(), |_, request| {
+                Ok(Usd(request.body.len() as i128))
+            })
+        };
+        let (plain, with_nonce) = (suite("as-is"), suite("bust"));
+        let attempt = |worst: &WorstCase| worst.attempt(0, 0).unwrap().0;
+        assert!(attempt(&with_nonce) > attempt(&plain) + 18);
+        assert_eq!(with_nonce.warm_up(0), plain.warm_up(0));
+    }
+}

@@ -381,9 +381,9 @@ impl History {
                 HistoryLine::Run(entry) => {
                     // This line replaces decisions written before it.
                     marks.remove(&entry.run.run);
-                    let place = runs.len();
-                    let known = runs.get(&entry.run.run).map(|(place, _)| *place);
-                    runs.insert(entry.run.run.clone(), (known.unwrap_or(place), *entry));
+                    let index = runs.len();
+                    let known = runs.get(&entry.run.run).map(|(index, _)| *index);
+                    runs.insert(entry.run.run.clone(), (known.unwrap_or(index), *entry));
                 }
                 HistoryLine::Mark { run, standing } => {
                     marks.insert(run, standing);
@@ -399,7 +399,7 @@ impl History {
         }
         // Runs that began in the same second stay in the order of their lines.
         let mut placed: Vec<(usize, HistoryEntry)> = runs.into_values().collect();
-        placed.sort_by_key(|(place, entry)| (entry.run.started_at, *place));
+        placed.sort_by_key(|(index, entry)| (entry.run.started_at, *index));
         let entries = placed.into_iter().map(|(_, entry)| entry).collect();
         Self {
             entries,

@@ -110,12 +110,12 @@ impl LedgerLine {
     /// Adds the cost of later requests of the run, and what is reserved for those of unknown cost.
     pub fn add(&mut self, spending: Spending, reserved: Usd) {
         for later in spending.into_models() {
-            let place = self
+            let index = self
                 .models
                 .binary_search_by(|one| one.model.cmp(&later.model));
-            match place {
-                Ok(place) => self.models[place].add(&later),
-                Err(place) => self.models.insert(place, later),
+            match index {
+                Ok(index) => self.models[index].add(&later),
+                Err(index) => self.models.insert(index, later),
             }
         }
         let reserved = [self.reserved_usd.unwrap_or(Usd::ZERO), reserved];

@@ -258,20 +258,20 @@ impl Manifest {
     /// Counts a request that warmed a cache of this variant, and its cost.
     pub fn add_warming(&mut self, variant: &str, spent: Option<Usd>) {
         let label = |one: &Warming| one.variant.as_str().cmp(variant);
-        let place = self
+        let index = self
             .warming
             .binary_search_by(label)
-            .unwrap_or_else(|place| {
+            .unwrap_or_else(|index| {
                 let first = Warming {
                     variant: variant.to_owned(),
                     requests: 0,
                     unknown: 0,
                     spent_usd: Usd::ZERO,
                 };
-                self.warming.insert(place, first);
-                place
+                self.warming.insert(index, first);
+                index
             });
-        let warming = &mut self.warming[place];
+        let warming = &mut self.warming[index];
         warming.requests += 1;
         match spent {
             Some(spent) => warming.spent_usd = [warming.spent_usd, spent].into_iter().sum(),

@@ -75,8 +75,8 @@ impl Retention {
         newest_first.sort_by(|&a, &b| runs[a].newer_first(&runs[b]));
         let mut newer: HashMap<Option<&Path>, usize> = HashMap::new();
         let mut decisions = vec![PruneDecision::Keep; runs.len()];
-        for place in newest_first {
-            let run = &runs[place];
+        for index in newest_first {
+            let run = &runs[index];
             let newer = newer.entry(run.folder.parent()).or_default();
             let age = now.duration_since(run.started_at);
             let beyond = self.keep.is_none_or(|keep| *newer >= keep)
@@ -84,7 +84,7 @@ impl Retention {
             // A run that did not end takes no place from one that did.
             *newer += usize::from(run.status == Status::Complete);
             if beyond {
-                decisions[place] =
+                decisions[index] =
                     protection(run, age).map_or(PruneDecision::Delete, PruneDecision::Protected);
             }
         }

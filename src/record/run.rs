@@ -106,7 +106,7 @@ pub fn run_name(started_at: Timestamp, random: u64) -> String {
     let places = random.to_be_bytes().map(|byte| usize::from(byte % 32));
     let id: String = places[2..]
         .iter()
-        .map(|&place| char::from(LETTERS[place]))
+        .map(|&letter| char::from(LETTERS[letter]))
         .collect();
     format!("{}-{id}", started_at.strftime("%Y%m%dT%H%M%SZ"))
 }

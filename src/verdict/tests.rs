@@ -81,7 +81,7 @@ fn ratios_are_over_the_reference_and_absent_without_it() {
         candidate.cost_usd = Some(Usd(125_000_000));
     }
     let summary = summarised(&run, &samples);
-    let ratio = |place: usize| summary.variants[place].ratios.ttft_p50.unwrap().value;
+    let ratio = |index: usize| summary.variants[index].ratios.ttft_p50.unwrap().value;
     assert_eq!(
         [ratio(0), ratio(1)].map(f64::to_bits),
         [1.0, 0.5].map(f64::to_bits)
@@ -221,13 +221,13 @@ proptest! {
         let run = manifest(&["a/x", "b/y"], &["p", "q"], 10);
         let summary = summarised(&run, &samples);
         let mut done = 0;
-        for (place, variant) in summary.variants.iter().enumerate() {
+        for (index, variant) in summary.variants.iter().enumerate() {
             let counts = &variant.figures.counts;
             let failures: u64 = FailureKind::ALL.iter().map(|&f| counts.failure(f)).sum();
             prop_assert_eq!(failures, counts.failed());
             prop_assert_eq!(counts.done, counts.answered + counts.failed());
             let by_prompt = |count: fn(&SampleCounts) -> u64| -> u64 {
-                let cells = summary.prompts.iter().map(|prompt| &prompt.variants[place]);
+                let cells = summary.prompts.iter().map(|prompt| &prompt.variants[index]);
                 cells.map(|(figures, _)| count(&figures.counts)).sum()
             };
             prop_assert_eq!(by_prompt(|counts| counts.done), counts.done);

@@ -74,8 +74,8 @@ fn check_shown(shown: &ShownCommand, output: &ProgramOutput) {
 fn type_in(home: &Home, block: &str, code: i32) -> ProgramOutput {
     let commands = commands(block);
     let mut last = None;
-    for (place, shown) in commands.iter().enumerate() {
-        let expected = if place + 1 == commands.len() { code } else { 0 };
+    for (index, shown) in commands.iter().enumerate() {
+        let expected = if index + 1 == commands.len() { code } else { 0 };
         let seeded = if shown.command.starts_with("bakeoff run") {
             format!("{} {SEED}", shown.command)
         } else {

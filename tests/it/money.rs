@@ -117,10 +117,10 @@ impl Listed {
                 [(_, price)] => write!(json, r#"{comma}"{name}":"{price}""#).unwrap(),
                 steps => {
                     write!(json, r#"{comma}"{name}_tiers":["#).unwrap();
-                    for (place, (min, price)) in steps.iter().enumerate() {
-                        let comma = if place == 0 { "" } else { "," };
+                    for (index, (min, price)) in steps.iter().enumerate() {
+                        let comma = if index == 0 { "" } else { "," };
                         let max = steps
-                            .get(place + 1)
+                            .get(index + 1)
                             .map(|(next, _)| format!(r#","max":{next}"#));
                         let max = max.unwrap_or_default();
                         write!(json, r#"{comma}{{"cost":"{price}","min":{min}{max}}}"#).unwrap();
@@ -167,13 +167,13 @@ fn a_million_costs_are_exact() {
     let mut draw = Draw(20_261_122);
     let listed: Vec<Listed> = (0..MODELS).map(|_| Listed::draw(&mut draw)).collect();
     let entries: Vec<String> = (listed.iter().enumerate())
-        .map(|(place, one)| format!(r#"{{"id":"a/m{place}","pricing":{{{}}}}}"#, one.json()))
+        .map(|(index, one)| format!(r#"{{"id":"a/m{index}","pricing":{{{}}}}}"#, one.json()))
         .collect();
     let list = format!(r#"{{"data":[{}]}}"#, entries.join(","));
     let catalog = Catalog::read(&list, String::new(), String::new()).unwrap();
-    for (place, listed) in listed.iter().enumerate() {
+    for (index, listed) in listed.iter().enumerate() {
         let model = catalog
-            .get(&format!("a/m{place}").parse().unwrap())
+            .get(&format!("a/m{index}").parse().unwrap())
             .unwrap();
         let prices = model.prices.as_ref().unwrap();
         let fractions = listed.fractions();

@@ -487,8 +487,13 @@ const PRIVATE_WORDS: [&str; 23] = [
 /// Names of version 0.1 that are still read, or named as old ones.
 const STORED_NAMES: [&str; 2] = ["cache_told", "*.torn"];
 
-/// Text that is not ours to word: what version 0.1 wrote and printed, and this list.
-const QUOTED_FILES: [&str; 2] = ["tests/stored_0_1/", "tests/it/tidy.rs"];
+/// Text that is not to be reworded: what version 0.1 wrote and printed, the scenario whose digest the example run has, and
+/// this list.
+const QUOTED_FILES: [&str; 3] = [
+    "tests/stored_0_1/",
+    "src/sim/default_scenario.toml",
+    "tests/it/tidy.rs",
+];
 
 /// The share of doc comments that may begin with a question word, in percent.
 const QUESTION_PERCENT_MAX: usize = 3;
@@ -496,26 +501,38 @@ const QUESTION_PERCENT_MAX: usize = 3;
 /// The code of a file without its comments and strings.
 fn without_prose(text: &str) -> String {
     let mut code = String::new();
-    let mut in_string = false;
-    for line in text.lines() {
-        let mut rest = line;
-        if !in_string && line.trim_start().starts_with("//") {
-            continue;
-        }
-        while let Some(at) = rest.find('"') {
-            let is_escaped = rest[..at].ends_with('\\') || rest[..at].ends_with('\'');
-            if !in_string {
-                code.push_str(&rest[..at]);
-            }
-            in_string ^= !is_escaped;
-            rest = &rest[at + 1..];
-        }
-        if !in_string {
-            code.push_str(rest.split("//").next().unwrap());
-        }
-        code.push('\n');
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '/']) {
+        let (before, from) = rest.split_at(at);
+        code.push_str(before);
+        let fences = before.len() - before.trim_end_matches('#').len();
+        let is_raw = before.trim_end_matches('#').ends_with('r');
+        let is_character = before.ends_with(['\'', '\\']);
+        let end = if from.starts_with("//") {
+            from.find('\n')
+        } else if from.starts_with('/') || is_character {
+            Some(1)
+        } else if is_raw {
+            let close = format!("\"{}", "#".repeat(fences));
+            from[1..].find(&close).map(|at| 1 + at + close.len())
+        } else {
+            string_end(from)
+        };
+        rest = &from[end.unwrap_or(from.len())..];
     }
-    code
+    code + rest
+}
+
+/// The end of a string that begins here, behind its quotation mark.
+fn string_end(text: &str) -> Option<usize> {
+    let mut characters = text.char_indices().skip(1);
+    loop {
+        match characters.next()? {
+            (_, '\\') => drop(characters.next()),
+            (at, '"') => return Some(at + 1),
+            _ => {}
+        }
+    }
 }
 
 #[test]

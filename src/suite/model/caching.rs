@@ -15,7 +15,7 @@ impl Suite {
         let mut shared = Vec::new();
         let as_is = |variant: &&Variant| self.cache_of(variant) == CacheMode::AsIs;
         let busted = |variant: &Variant| self.cache_of(variant) == CacheMode::Bust;
-        for (place, first) in self.variants.iter().enumerate() {
+        for (index, first) in self.variants.iter().enumerate() {
             if busted(first) {
                 continue;
             }
@@ -26,7 +26,7 @@ impl Suite {
                     && other.system == first.system
                     && other.parameters.tools == first.parameters.tools
             };
-            if self.variants[..place].iter().any(|other| same(&other)) {
+            if self.variants[..index].iter().any(|other| same(&other)) {
                 continue;
             }
             // A variant that is warmed for each trial is warm anyway; the others hit the entries that it

@@ -118,8 +118,8 @@ mod tests {
     #[test]
     fn stored_words_are_the_serialized_ones() {
         // The word in a history and the word in a suite must be the same.
-        for (place, metric) in Metric::ALL.into_iter().enumerate() {
-            assert_eq!(metric as usize, place);
+        for (index, metric) in Metric::ALL.into_iter().enumerate() {
+            assert_eq!(metric as usize, index);
             let json = serde_json::to_string(&metric).unwrap();
             assert_eq!(json, format!("\"{}\"", metric.word()));
             assert_eq!(Metric::from_word(metric.word()), Some(metric));

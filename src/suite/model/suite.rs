@@ -447,8 +447,8 @@ impl Suite {
             None => vec![opening.join("\n\n")],
         };
         let system = texts.into_iter().enumerate();
-        let system = system.map(|(place, content)| Message {
-            cache_control: mark.filter(|_| place == 0),
+        let system = system.map(|(index, content)| Message {
+            cache_control: mark.filter(|_| index == 0),
             ..Message::text(Role::System, content)
         });
         system.chain(prompt.messages.iter().cloned()).collect()

@@ -77,16 +77,16 @@ pub(in crate::suite) fn usd_per_token(text: &str) -> Result<Usd, PriceError> {
     }
     // One USD per million tokens is 1e6 pico-dollars per token.
     let trailing = digits.len() - digits.trim_end_matches('0').len();
-    let places = i64::try_from(trailing).map_err(|_| PriceError::NotAmount)?
+    let decimals = i64::try_from(trailing).map_err(|_| PriceError::NotAmount)?
         - i64::try_from(fraction.len()).map_err(|_| PriceError::NotAmount)?
         + i64::from(exponent)
         + 6;
-    let places = u32::try_from(places).map_err(|_| PriceError::TooFine)?;
+    let decimals = u32::try_from(decimals).map_err(|_| PriceError::TooFine)?;
     let max = i128::from(PRICE_USD_PER_MTOK) * 1_000_000;
     significant
         .parse::<i128>()
         .ok()
-        .and_then(|value| value.checked_mul(10_i128.checked_pow(places)?))
+        .and_then(|value| value.checked_mul(10_i128.checked_pow(decimals)?))
         .filter(|pico| *pico <= max)
         .map(Usd)
         .ok_or(PriceError::OutOfRange)
@@ -118,7 +118,7 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
             .split_once('=')
             .ok_or_else(|| format!("{} is not NAME=USD, such as input=0.25", quoted(part)))?;
         let (name, amount) = (name.trim(), amount.trim());
-        let Some(place) = NAMES.iter().position(|known| *known == name) else {
+        let Some(index) = NAMES.iter().position(|known| *known == name) else {
             let hint = nearest(name, NAMES)
                 .map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
             let known = NAMES.join(", ");
@@ -138,7 +138,7 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
                 quoted(amount)
             )
         })?;
-        if prices[place].replace(usd).is_some() {
+        if prices[index].replace(usd).is_some() {
             return Err(format!("`{name}` is duplicate"));
         }
     }

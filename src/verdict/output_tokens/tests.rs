@@ -132,11 +132,11 @@ fn unreported_counts_are_not_zero() {
             }
         }
     });
-    let place = samples
+    let index = samples
         .iter()
         .position(|s| s.variant == "b/y" && s.prompt == "p3")
         .unwrap();
-    samples[place] = failed(samples[place].clone(), Outcome::ServerError, 500, "no");
+    samples[index] = failed(samples[index].clone(), Outcome::ServerError, 500, "no");
     let change = output_changes_within_run(&evidence(&run, &samples), "a/x").remove(0);
     let tokens = change.tokens.unwrap();
     assert_eq!((tokens.prompts, tokens.ratio), (7, 1.0));

@@ -497,9 +497,9 @@ fn any_run(week: i64) -> impl Strategy<Value = HistoryRun> {
     variants.prop_map(move |variants| {
         let mut any = run(week, &[]);
         any.variants.clear();
-        for (place, (cells, mix)) in variants.into_iter().enumerate() {
+        for (index, (cells, mix)) in variants.into_iter().enumerate() {
             let levels: Vec<f64> = cells.iter().map(|(ln, ..)| ln + 19.0).collect();
-            let mut variant = variant(["a/x", "b/y"][place % 2], &levels);
+            let mut variant = variant(["a/x", "b/y"][index % 2], &levels);
             for (prompt, (_, completed, digest)) in variant.prompts.iter_mut().zip(&cells) {
                 prompt.trials = 3;
                 prompt.completed = 3.min(*completed);

@@ -232,8 +232,8 @@ fn a_bill_that_an_answer_did_not_bring_is_requested() {
     let header = lines.next().unwrap();
     let row = lines.next().unwrap();
     let cell = |name: &str| {
-        let place = header.iter().position(|cell| *cell == name).unwrap();
-        row[place].to_owned()
+        let index = header.iter().position(|cell| *cell == name).unwrap();
+        row[index].to_owned()
     };
     assert!(cell("billed_usd_mean").parse::<f64>().unwrap() > 0.0);
     let line = &ledger(&home)[0]["models"][0];

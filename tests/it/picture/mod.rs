@@ -85,9 +85,9 @@ pub(crate) fn svg(title: &str, screen: &str) -> String {
 fn pieces(line: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let (mut column, mut class) = (0, "");
-    for (place, part) in line.split("\u{1b}[").enumerate() {
+    for (index, part) in line.split("\u{1b}[").enumerate() {
         let mut rest = part;
-        if place > 0 {
+        if index > 0 {
             let (code, text) = part
                 .split_once('m')
                 .expect("an escape of a colour ends in m");

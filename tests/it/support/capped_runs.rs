@@ -112,10 +112,10 @@ fn suite_text(dice: &mut ChaCha8Rng, slots: i128) -> String {
     }
     let models: Vec<String> = (models[..count].iter())
         .enumerate()
-        .map(|(place, model)| {
+        .map(|(index, model)| {
             // One of them costs something for certain, or a run would never come to its cap.
             let fault = FAULTS.choose(dice).unwrap();
-            let fault = if place == 0 { "" } else { fault };
+            let fault = if index == 0 { "" } else { fault };
             let usage = USAGES.choose(dice).unwrap();
             let dialects = Dialect::ALL.map(Dialect::name);
             let dialect = match dialects.choose(dice).unwrap() {
