@@ -5,7 +5,7 @@
 //! over; no walk follows a link to a folder, and none is without a limit.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -108,6 +108,28 @@ pub fn read_at_most(file: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> 
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
+}
+
+/// Appends the rest of a line to `line`, with its newline, as [`BufRead::read_until`] does, in less time; the number of bytes,
+/// 0 at the end of the file.
+///
+/// # Errors
+/// If the source fails.
+pub fn read_line(source: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    let before = line.len();
+    loop {
+        let buffer = match source.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            buffer => buffer?,
+        };
+        let newline = memchr::memchr(b'\n', buffer);
+        let taken = newline.map_or(buffer.len(), |at| at + 1);
+        line.extend_from_slice(&buffer[..taken]);
+        source.consume(taken);
+        if newline.is_some() || taken == 0 {
+            return Ok(line.len() - before);
+        }
+    }
 }
 
 fn must_be_regular(metadata: &Metadata) -> io::Result<()> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::input::{open_named, open_regular, open_regular_to_write};
+use crate::input::{open_named, open_regular, open_regular_to_write, read_line};
 
 use super::{Amendment, InvalidRecord, Sample};
 use crate::private_file::options_for_new;
@@ -493,10 +493,8 @@ impl<R: BufRead, E: Entry> JournalReader<R, E> {
     /// Reads the next line into the buffer, without its newline; `None` at the end.
     fn read_line(&mut self) -> io::Result<Option<LineEnd>> {
         self.line.clear();
-        let read = (&mut self.source)
-            .take(self.limit as u64 + 1)
-            .read_until(b'\n', &mut self.line)?;
-        if read == 0 {
+        let mut source = (&mut self.source).take(self.limit as u64 + 1);
+        if read_line(&mut source, &mut self.line)? == 0 {
             return Ok(None);
         }
         self.number += 1;
@@ -560,7 +558,12 @@ impl<R: BufRead, E: Entry> Iterator for JournalReader<R, E> {
 
 /// Reads one line of any version up to the newest: their fields differ in names alone, which are aliases.
 fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
-    let error = match serde_json::from_slice::<E>(line) {
+    // Encoding is checked for the whole line; where it is wrong, the parser finds the column.
+    let parsed: Result<E, _> = match str::from_utf8(line) {
+        Ok(line) => serde_json::from_str(line),
+        Err(_) => serde_json::from_slice(line),
+    };
+    let error = match parsed {
         Ok(entry) if (1..=E::VERSION).contains(&entry.version()) => {
             entry.check()?;
             return Ok(entry);

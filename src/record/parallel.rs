@@ -15,8 +15,8 @@ use super::journal::{JournalError, JournalReader, MAX_LINE_BYTES};
 use super::run::to_run_error;
 use super::{Amendments, Run, RunError, Sample, StandingSamples};
 
-/// Bytes of a piece of the journal: some hundred samples, which stay in a processor's cache.
-const PIECE_BYTES: usize = 512 << 10;
+/// Bytes of a piece of the journal: fifty samples or more, which stay in a processor's cache.
+const PIECE_BYTES: usize = 128 << 10;
 /// The most threads that read: more of them wait for the one that writes.
 const MAX_THREADS: usize = 8;
 /// Pieces that one thread has been given, and that were not handed on.

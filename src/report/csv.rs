@@ -145,6 +145,16 @@ impl RowText {
         write!(self.0, "{number}").expect("a String can always grow");
     }
 
+    fn integer(&mut self, number: impl itoa::Integer) {
+        self.0.push_str(itoa::Buffer::new().format(number));
+    }
+
+    fn optional_integer(&mut self, number: Option<impl itoa::Integer>) {
+        if let Some(number) = number {
+            self.integer(number);
+        }
+    }
+
     fn optional_number(&mut self, number: Option<impl Display>) {
         if let Some(number) = number {
             self.number(number);
@@ -167,7 +177,7 @@ impl RowText {
     }
 
     fn span(&mut self, span: Option<Nanos>) {
-        self.optional_number(span.map(|span| span.0));
+        self.optional_integer(span.map(|span| span.0));
     }
 
     fn rate(&mut self, rate: Option<f64>) {
@@ -182,12 +192,12 @@ type WriteField = fn(&Sample, &mut RowText);
 /// object's name as prefix, and derived values.
 #[rustfmt::skip] // A table reads as a table.
 const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
-    ("trial", |s, f| f.number(s.trial)),
-    ("slot", |s, f| f.number(s.slot)),
-    ("round", |s, f| f.number(s.round)),
+    ("trial", |s, f| f.integer(s.trial)),
+    ("slot", |s, f| f.integer(s.slot)),
+    ("round", |s, f| f.integer(s.round)),
     ("prompt", |s, f| f.words(&s.prompt)),
     ("prompt_digest", |s, f| f.words(&s.prompt_digest)),
-    ("repetition", |s, f| f.number(s.repetition)),
+    ("repetition", |s, f| f.integer(s.repetition)),
     ("variant", |s, f| f.words(&s.variant)),
     ("model", |s, f| f.words(s.model.as_str())),
     ("weight", |s, f| f.fraction(s.weight)),
@@ -195,13 +205,13 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
     ("outcome", |s, f| f.words(s.outcome.word())),
     ("answered", |s, f| f.number(s.outcome.answered())),
     ("failure", |s, f| f.words(s.outcome.failure().map_or("", FailureKind::word))),
-    ("error_status", |s, f| f.optional_number(error(s).and_then(|e| e.status))),
+    ("error_status", |s, f| f.optional_integer(error(s).and_then(|e| e.status))),
     ("error_type", |s, f| f.optional_words(error(s).and_then(|e| e.kind.as_ref()))),
     ("error_message", |s, f| f.optional_words(error(s).map(|e| &e.message))),
     ("request_id", |s, f| f.words(&s.request_id)),
-    ("sent_ns", |s, f| f.number(s.sent_ns.0)),
-    ("scheduled_ns", |s, f| f.number(s.scheduled_ns.0)),
-    ("lag_ns", |s, f| f.number(s.lag().0)),
+    ("sent_ns", |s, f| f.integer(s.sent_ns.0)),
+    ("scheduled_ns", |s, f| f.integer(s.scheduled_ns.0)),
+    ("lag_ns", |s, f| f.integer(s.lag().0)),
     ("connect_ns", |s, f| f.span(s.connect_ns)),
     ("headers_ns", |s, f| f.span(s.headers_ns)),
     ("ttft_ns", |s, f| f.span(s.ttft_ns)),
@@ -210,20 +220,20 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
     ("last_token_ns", |s, f| f.span(s.last_token_ns)),
     ("latency_ns", |s, f| f.span(s.latency_ns)),
     ("experienced_ttft_ns", |s, f| f.span(s.experienced_ttft_ns)),
-    ("gaps_count", |s, f| f.optional_number(gaps(s).map(|g| g.count))),
+    ("gaps_count", |s, f| f.optional_integer(gaps(s).map(|g| g.count))),
     ("gaps_mean_ns", |s, f| f.span(gaps(s).and_then(|g| g.mean_ns))),
     ("gaps_p50_ns", |s, f| f.span(gaps(s).and_then(|g| g.p50_ns))),
     ("gaps_p95_ns", |s, f| f.span(gaps(s).and_then(|g| g.p95_ns))),
     ("gaps_max_ns", |s, f| f.span(gaps(s).and_then(|g| g.max_ns))),
-    ("gaps_coalesced", |s, f| f.optional_number(gaps(s).map(|g| g.coalesced))),
-    ("answer_chars", |s, f| f.optional_number(s.answer_chars)),
-    ("reasoning_chars", |s, f| f.optional_number(s.reasoning_chars)),
-    ("first_chunk_chars", |s, f| f.optional_number(s.first_chunk_chars)),
-    ("prompt_tokens", |s, f| f.optional_number(usage(s).prompt_tokens)),
-    ("completion_tokens", |s, f| f.optional_number(usage(s).completion_tokens)),
-    ("reasoning_tokens", |s, f| f.optional_number(usage(s).reasoning_tokens)),
-    ("cached_tokens", |s, f| f.optional_number(usage(s).cached_tokens)),
-    ("cache_write_tokens", |s, f| f.optional_number(usage(s).cache_write_tokens)),
+    ("gaps_coalesced", |s, f| f.optional_integer(gaps(s).map(|g| g.coalesced))),
+    ("answer_chars", |s, f| f.optional_integer(s.answer_chars)),
+    ("reasoning_chars", |s, f| f.optional_integer(s.reasoning_chars)),
+    ("first_chunk_chars", |s, f| f.optional_integer(s.first_chunk_chars)),
+    ("prompt_tokens", |s, f| f.optional_integer(usage(s).prompt_tokens)),
+    ("completion_tokens", |s, f| f.optional_integer(usage(s).completion_tokens)),
+    ("reasoning_tokens", |s, f| f.optional_integer(usage(s).reasoning_tokens)),
+    ("cached_tokens", |s, f| f.optional_integer(usage(s).cached_tokens)),
+    ("cache_write_tokens", |s, f| f.optional_integer(usage(s).cache_write_tokens)),
     ("output_rate", |s, f| f.rate(s.output_rate())),
     ("end_to_end_rate", |s, f| f.rate(s.end_to_end_rate())),
     ("chars_per_second", |s, f| f.rate(s.chars_per_second())),
@@ -236,7 +246,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
     ("served_model", |s, f| f.optional_words(s.served_model.as_ref())),
     ("generation_id", |s, f| f.optional_words(s.generation_id.as_ref())),
     ("flags", |s, f| f.list(s.flags.iter().map(|flag| flag.word()))),
-    ("attempts", |s, f| f.number(s.attempts.len())),
+    ("attempts", |s, f| f.integer(s.attempts.len())),
     ("passed", |s, f| f.optional_number(s.passed())),
     ("score", |s, f| f.rate(s.score())),
     ("failed_checks", |s, f| f.words(&failed_checks(s))),
