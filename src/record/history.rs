@@ -430,7 +430,7 @@ impl History {
                     problem: LineProblem::Broken(error),
                     ..
                 }) if error.is_eof() || reader.cut_within_a_number(&error) => {
-                    truncated_lines.push(line)
+                    truncated_lines.push(line);
                 }
                 Err(error) => return Err(error),
             }

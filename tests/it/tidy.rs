@@ -541,7 +541,8 @@ fn identifiers_have_one_meaning() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();
     let files = repository_files();
-    for name in files.iter().filter(|name| name.ends_with(".rs")) {
+    let is_rust = |name: &&String| Path::new(name).extension().is_some_and(|end| end == "rs");
+    for name in files.iter().filter(is_rust) {
         let code = without_prose(&fs::read_to_string(root.join(name)).unwrap_or_default());
         let identifiers = code.split(|c: char| !c.is_alphanumeric() && c != '_');
         for identifier in identifiers {
