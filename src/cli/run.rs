@@ -5,17 +5,33 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::command;
 use crate::command::run::shard::{ShardChoice, parse_shard};
-use crate::suite::parse_time;
+use crate::suite::{ClockSource, parse_time};
 use crate::units::{Nanos, Usd};
 
 use super::compare::GateArg;
 use super::load::LoadArgs;
 use super::money::dollars;
 use super::selection::SelectionArgs;
+
+/// `--clock`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ClockArg {
+    User,
+    Kernel,
+}
+
+impl ClockArg {
+    pub(super) const fn source(self) -> ClockSource {
+        match self {
+            Self::User => ClockSource::User,
+            Self::Kernel => ClockSource::Kernel,
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -74,6 +90,9 @@ pub(super) struct RunArgs {
     /// Label of the machine or network; a history compares only runs with the same label
     #[arg(long, value_name = "LABEL")]
     environment: Option<String>,
+    /// Clock that stamps what arrives: the program's own, or the kernel's (Linux) [default: user]
+    #[arg(long, value_enum, value_name = "CLOCK")]
+    clock: Option<ClockArg>,
     /// Stop as soon as every primary comparison with the reference is decided
     #[arg(long, conflicts_with_all = ["verify", "history"])]
     until_decided: bool,
@@ -120,6 +139,7 @@ pub(super) fn run_options(args: RunArgs) -> command::run::Options {
         allow_exec: args.allow_exec,
         history: args.history,
         environment: args.environment,
+        clock: args.clock.map(ClockArg::source),
         until_decided: args.until_decided,
         patience: args.patience,
         switch_gate: args.gate == Some(GateArg::Switch),

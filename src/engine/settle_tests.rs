@@ -27,6 +27,7 @@ fn reading_of(body_text: &str, model: &str) -> Reading {
         }),
         end: Nanos(9),
         ending: ExchangeEnd::Complete,
+        is_user_stamped: false,
         redactor: Redactor::default(),
     };
     read(&recording, &model.parse().unwrap(), false).into_inner()

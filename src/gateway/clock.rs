@@ -3,7 +3,7 @@
 //! Owns the origin of every time stamp. Must not know what is stamped. Invariant: stamps never go backwards,
 //! and wall time never enters a difference.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::units::Nanos;
 
@@ -27,10 +27,29 @@ impl Clock {
         Nanos::from(self.origin.elapsed())
     }
 
+    /// Nanoseconds from the origin to an instant; negative before it.
+    pub(super) fn signed(self, instant: tokio::time::Instant) -> i64 {
+        let instant = instant.into_std();
+        let after = instant.saturating_duration_since(self.origin);
+        let before = self.origin.saturating_duration_since(instant);
+        let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        nanos(after) - nanos(before)
+    }
+
     /// The instant at which this clock reads `at`, for the runtime's timers.
     pub fn instant(self, at: Nanos) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.origin + Duration::from(at))
     }
+}
+
+/// Wall-clock time in nanoseconds since 1970, read between an instant and the end of the time after it.
+pub(super) fn wall_reading() -> Option<(tokio::time::Instant, Duration, i64)> {
+    let before = Instant::now();
+    let wall = SystemTime::now();
+    let width = before.elapsed();
+    let wall = wall.duration_since(UNIX_EPOCH).ok()?;
+    let wall = i64::try_from(wall.as_nanos()).ok()?;
+    Some((tokio::time::Instant::from_std(before), width, wall))
 }
 
 /// The time that the machine was suspended since its start, where the system says so: the difference of two of its

@@ -17,6 +17,8 @@ use tokio::time::Instant;
 use crate::units::Nanos;
 
 use super::clock::Clock;
+use super::receive::{WallNanos, poll_receive, request_stamps};
+use super::recording::ReadStamp;
 
 /// Bytes of one read: more than a server's usual burst, so that a burst is one read.
 const READ_BYTES: usize = 64 << 10;
@@ -29,6 +31,8 @@ thread_local! {
 /// An open connection.
 pub(super) struct Connection {
     stream: TcpStream,
+    /// True if the kernel stamps what arrives.
+    is_stamped: bool,
     tls: Option<Box<ClientConnection>>,
     /// Bytes for the socket, of which `written` are sent.
     queued: Vec<u8>,
@@ -52,12 +56,18 @@ impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
+            is_stamped: false,
             tls: None,
             queued: Vec::new(),
             written: 0,
             peer_closed: false,
             expires: None,
         }
+    }
+
+    /// Makes the kernel stamp what arrives from now on, where it can.
+    pub(super) fn request_stamps(&mut self) {
+        self.is_stamped = request_stamps(&self.stream).is_ok();
     }
 
     /// Performs the TLS handshake; everything after it is encrypted.
@@ -129,7 +139,7 @@ impl Connection {
         &mut self,
         context: &mut Context<'_>,
         clock: Clock,
-        take: impl FnOnce(Nanos, &[u8]) -> T,
+        take: impl FnOnce(ReadStamp, &[u8]) -> T,
     ) -> Poll<io::Result<Arrival<T>>> {
         BUFFERS.with_borrow_mut(|(raw, plain)| {
             loop {
@@ -137,25 +147,38 @@ impl Connection {
                     let at = clock.now();
                     return Poll::Ready(Ok(Arrival::Closed { at, is_clean: true }));
                 }
-                let mut buffer = ReadBuf::new(raw);
-                ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+                let (length, kernel) = ready!(self.poll_raw(context, raw))?;
                 let at = clock.now();
-                let bytes = buffer.filled();
+                let (bytes, stamp) = (&raw[..length], ReadStamp { at, kernel });
                 if bytes.is_empty() {
                     let is_clean = self.tls.is_none();
                     return Poll::Ready(Ok(Arrival::Closed { at, is_clean }));
                 }
                 let Some(tls) = &mut self.tls else {
-                    return Poll::Ready(Ok(Arrival::Bytes(take(at, bytes))));
+                    return Poll::Ready(Ok(Arrival::Bytes(take(stamp, bytes))));
                 };
                 plain.clear();
                 let was_handshaking = tls.is_handshaking();
                 self.peer_closed = decrypt(tls, bytes, plain, &mut self.queued)?;
                 if !plain.is_empty() || was_handshaking {
-                    return Poll::Ready(Ok(Arrival::Bytes(take(at, plain))));
+                    return Poll::Ready(Ok(Arrival::Bytes(take(stamp, plain))));
                 }
             }
         })
+    }
+
+    /// Reads once, whatever the bytes are; returns their number and the kernel's timestamp.
+    fn poll_raw(
+        &mut self,
+        context: &mut Context<'_>,
+        raw: &mut [u8],
+    ) -> Poll<io::Result<(usize, Option<WallNanos>)>> {
+        if self.is_stamped {
+            return poll_receive(&self.stream, context, raw);
+        }
+        let mut buffer = ReadBuf::new(raw);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok((buffer.filled().len(), None)))
     }
 
     /// Lets the connection rest until this instant, from which it is not used any more.

@@ -19,7 +19,7 @@ use super::connection::{Arrival, Connection};
 use super::http1::{DecodeStop, Framing, HeadReader, HttpError, Persistence, ResponseHead};
 use super::memory::MemoryLimit;
 use super::pauses::PauseLog;
-use super::recording::{Body, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Response};
+use super::recording::{Body, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, ReadStamp, Response};
 
 /// After `[DONE]` the body should end at once; a server that leaves the connection open has this long before
 /// the client hangs up (the connection is then lost, the answer is not).
@@ -29,7 +29,9 @@ const AFTER_DONE: Nanos = Nanos::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Exchanged {
     pub(super) response: Option<Response>,
-    pub(super) end: Nanos,
+    /// The stamp of the headers, if there are any.
+    headers: Option<ReadStamp>,
+    pub(super) end: ReadStamp,
     pub(super) ending: ExchangeEnd,
     /// The connection afterwards.
     pub(super) persistence: Persistence,
@@ -40,10 +42,39 @@ impl Exchanged {
     pub(super) fn without_response(end: Nanos, ending: ExchangeEnd) -> Self {
         Self {
             response: None,
-            end,
+            headers: None,
+            end: ReadStamp::user(end),
             ending,
             persistence: Persistence::Close,
         }
+    }
+
+    /// Takes the kernel's timestamps for the instants of all reads, by what maps them. Returns false, and changes nothing, if they cannot
+    /// be used.
+    pub(super) fn use_kernel_stamps(
+        &mut self,
+        instants: impl FnOnce(&[ReadStamp]) -> Option<Vec<Nanos>>,
+    ) -> bool {
+        let (Some(response), Some(headers)) = (&mut self.response, self.headers) else {
+            // Nothing was read.
+            return true;
+        };
+        // An end that no bytes brought, a deadline for one, is of our own clock.
+        let end = Some(self.end).filter(|end| end.kernel.is_some());
+        let reads = [headers]
+            .into_iter()
+            .chain(response.body.stamps())
+            .chain(end);
+        let Some(instants) = instants(&reads.collect::<Vec<_>>()) else {
+            return false;
+        };
+        if end.is_some() {
+            self.end.at = instants.last().copied().unwrap_or(self.end.at);
+        }
+        let mut instants = instants.into_iter();
+        response.at = instants.next().unwrap_or(response.at);
+        response.body.set_instants(instants);
+        true
     }
 }
 
@@ -118,11 +149,12 @@ struct ExchangeState<'a> {
     write_error: Option<String>,
     head: HeadReader,
     response: Option<Response>,
+    headers: Option<ReadStamp>,
     framing: Framing,
     persistence: Persistence,
     done: DoneWatch,
-    /// The instant of the last bytes of the body, else of the headers.
-    last: Nanos,
+    /// The stamp of the last bytes of the body, else of the headers.
+    last: ReadStamp,
     /// The same without comments.
     last_content: Nanos,
     /// True if the next read had to be waited for.
@@ -141,10 +173,11 @@ impl<'a> ExchangeState<'a> {
             write_error: None,
             head: HeadReader::default(),
             response: None,
+            headers: None,
             framing: Framing::UntilClose,
             persistence: Persistence::Close,
             done: DoneWatch::new(),
-            last: sent,
+            last: ReadStamp::user(sent),
             last_content: sent,
             waited: true,
             has_excess: false,
@@ -156,7 +189,7 @@ impl<'a> ExchangeState<'a> {
         connection: &mut Connection,
         timer: &mut Timer<'_>,
         context: &mut Context<'_>,
-    ) -> Poll<(Nanos, ExchangeEnd)> {
+    ) -> Poll<(ReadStamp, ExchangeEnd)> {
         let clock = timer.clock;
         let mut has_read = false;
         loop {
@@ -168,7 +201,7 @@ impl<'a> ExchangeState<'a> {
                 // The server may have answered before it closed: that is read first.
                 self.write_error = written.err().map(|error| message(&error));
             }
-            let read = connection.poll_read(context, clock, |at, bytes| self.take(at, bytes));
+            let read = connection.poll_read(context, clock, |stamp, bytes| self.take(stamp, bytes));
             let ended = match read {
                 Poll::Pending => break,
                 Poll::Ready(Ok(Arrival::Bytes(ended))) => ended,
@@ -205,7 +238,7 @@ impl<'a> ExchangeState<'a> {
         let total = self.deadline(Deadline::Total, paused);
         match &self.response {
             None => self.deadline(Deadline::Headers, paused).min(total),
-            Some(_) if self.done.done() => Nanos(self.last.0.saturating_add(AFTER_DONE.0)),
+            Some(_) if self.done.done() => Nanos(self.last.at.0.saturating_add(AFTER_DONE.0)),
             Some(_) => self.deadline(Deadline::Gap, paused).min(total),
         }
     }
@@ -220,7 +253,7 @@ impl<'a> ExchangeState<'a> {
         Nanos((from.0.saturating_add(span.0)).saturating_add(paused(from).0))
     }
 
-    fn timed_out(&self, now: Nanos, paused: &dyn Fn(Nanos) -> Nanos) -> (Nanos, ExchangeEnd) {
+    fn timed_out(&self, now: Nanos, paused: &dyn Fn(Nanos) -> Nanos) -> (ReadStamp, ExchangeEnd) {
         if self.done.done() {
             return (self.last, ExchangeEnd::Complete);
         }
@@ -230,13 +263,13 @@ impl<'a> ExchangeState<'a> {
         };
         let is_first = self.deadline(deadline, paused) < self.deadline(Deadline::Total, paused);
         let deadline = if is_first { deadline } else { Deadline::Total };
-        (now, ExchangeEnd::TimedOut(deadline))
+        (ReadStamp::user(now), ExchangeEnd::TimedOut(deadline))
     }
 
     /// Handles the bytes of one read. Returns the end of the exchange, if this is it.
-    fn take(&mut self, at: Nanos, bytes: &[u8]) -> Option<(Nanos, ExchangeEnd)> {
+    fn take(&mut self, stamp: ReadStamp, bytes: &[u8]) -> Option<(ReadStamp, ExchangeEnd)> {
         if self.response.is_some() {
-            return self.take_body(at, bytes);
+            return self.take_body(stamp, bytes);
         }
         match self.head.feed(bytes) {
             Ok(None) => None,
@@ -252,20 +285,21 @@ impl<'a> ExchangeState<'a> {
                 self.response = Some(Response {
                     status,
                     headers,
-                    at,
+                    at: stamp.at,
                     body: Body::within(self.memory),
                 });
-                self.last = at;
-                self.last_content = at;
-                self.take_body(at, &rest)
+                self.headers = Some(stamp);
+                self.last = stamp;
+                self.last_content = stamp.at;
+                self.take_body(stamp, &rest)
             }
-            Err(error) => Some((at, invalid(&error))),
+            Err(error) => Some((stamp, invalid(&error))),
         }
     }
 
-    fn take_body(&mut self, at: Nanos, bytes: &[u8]) -> Option<(Nanos, ExchangeEnd)> {
+    fn take_body(&mut self, stamp: ReadStamp, bytes: &[u8]) -> Option<(ReadStamp, ExchangeEnd)> {
         let body = &mut self.response.as_mut()?.body;
-        let mut frame = body.frame(at, self.waited);
+        let mut frame = body.frame(stamp, self.waited);
         let (done, mut has_content) = (&mut self.done, false);
         let decoded = self.framing.decode(bytes, |piece| {
             frame.push(piece)?;
@@ -275,30 +309,30 @@ impl<'a> ExchangeState<'a> {
         });
         self.has_excess |= decoded.as_ref().is_ok_and(|used| *used < bytes.len());
         match decoded {
-            Err(DecodeStop::TooLarge(_)) => return Some((at, ExchangeEnd::TooLarge)),
+            Err(DecodeStop::TooLarge(_)) => return Some((stamp, ExchangeEnd::TooLarge)),
             Err(DecodeStop::Http(_)) if self.done.done() => {
                 return Some((self.last, ExchangeEnd::Complete));
             }
-            Err(DecodeStop::Http(error)) => return Some((at, invalid(&error))),
-            Ok(_) if self.framing.is_done() => return Some((at, ExchangeEnd::Complete)),
+            Err(DecodeStop::Http(error)) => return Some((stamp, invalid(&error))),
+            Ok(_) if self.framing.is_done() => return Some((stamp, ExchangeEnd::Complete)),
             Ok(_) => {}
         }
         if !bytes.is_empty() {
-            self.last = at;
+            self.last = stamp;
         }
         if has_content {
-            self.last_content = at;
+            self.last_content = stamp.at;
         }
         None
     }
 
-    fn closed(&self, at: Nanos, is_clean: bool) -> (Nanos, ExchangeEnd) {
+    fn closed(&self, at: Nanos, is_clean: bool) -> (ReadStamp, ExchangeEnd) {
         if self.done.done() {
             return (self.last, ExchangeEnd::Complete);
         }
         let words = match (&self.response, &self.write_error) {
             (Some(_), _) if self.framing == Framing::UntilClose && is_clean => {
-                return (at, ExchangeEnd::Complete);
+                return (ReadStamp::user(at), ExchangeEnd::Complete);
             }
             (Some(_), _) => "the server closed the connection before the end of the response",
             (None, Some(error)) => error,
@@ -307,17 +341,19 @@ impl<'a> ExchangeState<'a> {
             }
             (None, None) => "the server closed the connection within the head of the response",
         };
-        (at, ExchangeEnd::ConnectionLost(words.to_owned()))
+        let lost = ExchangeEnd::ConnectionLost(words.to_owned());
+        (ReadStamp::user(at), lost)
     }
 
-    fn broken(&self, at: Nanos, error: &io::Error) -> (Nanos, ExchangeEnd) {
+    fn broken(&self, at: Nanos, error: &io::Error) -> (ReadStamp, ExchangeEnd) {
         if self.done.done() {
             return (self.last, ExchangeEnd::Complete);
         }
-        (at, ExchangeEnd::ConnectionLost(message(error)))
+        let lost = ExchangeEnd::ConnectionLost(message(error));
+        (ReadStamp::user(at), lost)
     }
 
-    fn finish(self, end: Nanos, ending: ExchangeEnd) -> Exchanged {
+    fn finish(self, end: ReadStamp, ending: ExchangeEnd) -> Exchanged {
         let is_whole = ending == ExchangeEnd::Complete
             && self.framing.is_done()
             && !self.has_excess
@@ -330,6 +366,7 @@ impl<'a> ExchangeState<'a> {
         };
         Exchanged {
             response: self.response,
+            headers: self.headers,
             end,
             ending,
             persistence,

@@ -28,6 +28,7 @@ pub mod fault;
 pub mod finish;
 mod first_unit;
 mod http1;
+mod kernel_clock;
 mod lenient;
 pub mod listing;
 mod location;
@@ -42,6 +43,7 @@ mod proxy;
 pub mod proxy_page;
 pub mod reading;
 pub mod reasoning_tags;
+mod receive;
 pub mod recording;
 pub mod request;
 pub mod response_cache;
@@ -70,6 +72,7 @@ pub use model_name::same_model;
 pub use otlp::OtlpSender;
 pub use proxy::{Proxy, ProxyError, percent_decode};
 pub use reading::{GapList, Reading, read};
+pub use receive::supported_clock;
 pub use recording::{
     Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Recording, Response,
 };

@@ -179,11 +179,21 @@ fn new_reading(recording: &Recording) -> Reading {
         provider_attempts: None,
         served_model: None,
         generation_id: header("x-generation-id").map(str::to_owned),
-        flags: recording.connect.map(|_| Flag::Cold).into_iter().collect(),
+        flags: flags_of_exchange(recording),
         answer: None,
         reasoning: None,
         tool_calls: Vec::new(),
     }
+}
+
+/// The flags of an exchange, whatever its answer is.
+fn flags_of_exchange(recording: &Recording) -> Vec<Flag> {
+    let flags = [
+        (Flag::Cold, recording.connect.is_some()),
+        (Flag::UserStamped, recording.is_user_stamped),
+    ];
+    let raised = flags.into_iter();
+    raised.filter_map(|(flag, up)| up.then_some(flag)).collect()
 }
 
 /// Reads a response with a status other than 2xx: the body holds the error.
@@ -251,6 +261,8 @@ fn read_answer(
     if streamed {
         if stamps.is_buffered() {
             reading.flags.push(Flag::Buffered);
+        } else if stamps.is_first_bounded {
+            reading.flags.push(Flag::TtftBounded);
         }
         reading.first_token = stamps.first_token;
         reading.first_answer = stamps.first_answer;

@@ -23,6 +23,7 @@ fn answered(status: u16, headers: &[(&str, &str)], body: &str) -> Recording {
         }),
         end: Nanos(30),
         ending: ExchangeEnd::Complete,
+        is_user_stamped: false,
         redactor: Redactor::default(),
     }
 }
@@ -77,6 +78,7 @@ fn exchanges_without_a_response_keep_their_reason() {
             response: None,
             end: Nanos(9),
             ending,
+            is_user_stamped: false,
             redactor: Redactor::default(),
         };
         let reading = read(&recording, &requested(), true);

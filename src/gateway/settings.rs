@@ -3,14 +3,23 @@
 //! Owns their wording. Must not know how they are applied. Invariant: nothing here holds a secret.
 
 use crate::record::ClientSetting;
-use crate::suite::Timeouts;
+use crate::suite::{ClockSource, Timeouts};
 use crate::units::Nanos;
 
 use super::proxy::Proxy;
 use super::transport::REST_LIMIT;
 
 /// The client's effective settings with the reason of each, for the manifest.
-pub fn settings(timeouts: Timeouts, lanes: usize, proxy: Option<&Proxy>) -> Vec<ClientSetting> {
+pub fn settings(
+    timeouts: Timeouts,
+    lanes: usize,
+    proxy: Option<&Proxy>,
+    clock: ClockSource,
+) -> Vec<ClientSetting> {
+    let stamps = match clock {
+        ClockSource::User => "one monotonic clock, right after each read",
+        ClockSource::Kernel => "the kernel's receive timestamps, on one monotonic clock",
+    };
     let setting = |name: &str, value: String, reason: &str| ClientSetting {
         name: name.to_owned(),
         value,
@@ -60,7 +69,7 @@ pub fn settings(timeouts: Timeouts, lanes: usize, proxy: Option<&Proxy>) -> Vec<
         ),
         (
             "stamps",
-            "one monotonic clock, right after each read",
+            stamps,
             "parsing is ours, not the model's; what one read brings has one stamp",
         ),
     ];

@@ -32,7 +32,9 @@ pub struct GapList {
 #[derive(Debug)]
 pub(super) struct Stamps<'a> {
     frames: &'a [BodyFrame],
-    /// Frame of the last token-bearing chunk.
+    /// Frame of the first token-bearing chunk.
+    first_frame: Option<usize>,
+    /// Frame of the last one.
     last_frame: Option<usize>,
     pub(super) first_token: Option<Nanos>,
     pub(super) first_answer: Option<Nanos>,
@@ -41,12 +43,15 @@ pub(super) struct Stamps<'a> {
     pub(super) gaps: GapList,
     /// Chunks that came together with the first one.
     first_burst: u64,
+    /// True if the read that brought the first token brought a later one, too: the first came at its instant or before.
+    pub(super) is_first_bounded: bool,
 }
 
 impl<'a> Stamps<'a> {
     pub(super) fn new(frames: &'a [BodyFrame]) -> Self {
         Self {
             frames,
+            first_frame: None,
             last_frame: None,
             first_token: None,
             first_answer: None,
@@ -54,6 +59,7 @@ impl<'a> Stamps<'a> {
             first_chunk_chars: None,
             gaps: GapList::default(),
             first_burst: 0,
+            is_first_bounded: false,
         }
     }
 
@@ -67,6 +73,8 @@ impl<'a> Stamps<'a> {
             self.first_answer.get_or_insert(at);
         }
         self.first_token.get_or_insert(at);
+        self.is_first_bounded |= self.first_frame == Some(frame);
+        self.first_frame.get_or_insert(frame);
         self.first_chunk_chars.get_or_insert(added.chars());
         if let (Some(last_frame), Some(last)) = (self.last_frame, self.last_token) {
             let between = &self.frames[last_frame + 1..=frame.max(last_frame)];
@@ -99,18 +107,22 @@ impl<'a> Stamps<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recording::Body;
     use super::*;
 
     /// The stamps of reads with so many token-bearing chunks each, 5 ms apart.
     fn is_buffered(reads: &[usize]) -> bool {
-        let frames: Vec<BodyFrame> = (0..reads.len())
-            .map(|read| BodyFrame {
-                at: Nanos::from_millis(5 * read as u64),
-                waited: true,
-                end: read + 1,
-            })
-            .collect();
-        let mut stamps = Stamps::new(&frames);
+        stamped(reads, |stamps| stamps.is_buffered())
+    }
+
+    /// What the stamps of such reads say.
+    fn stamped(reads: &[usize], answer: impl Fn(&Stamps<'_>) -> bool) -> bool {
+        let mut body = Body::default();
+        for read in 0..reads.len() {
+            let at = Nanos::from_millis(5 * read as u64);
+            body.push(at, true, b"x").unwrap();
+        }
+        let mut stamps = Stamps::new(body.frames());
         let added = AddedChars {
             answer_chars: 1,
             reasoning_chars: 0,
@@ -118,7 +130,24 @@ mod tests {
         for (frame, chunks) in reads.iter().enumerate() {
             (0..*chunks).for_each(|_| stamps.add_chunk(frame, added));
         }
-        stamps.is_buffered()
+        answer(&stamps)
+    }
+
+    #[test]
+    fn a_first_token_that_came_with_others_is_bounded() {
+        // A read has one stamp, that of its last byte: the first token may have come earlier.
+        for (reads, bounded) in [
+            (&[1, 1, 1][..], false),
+            (&[1], false),
+            (&[2, 1], true),
+            (&[1, 3], false),
+            (&[0, 1, 2], false),
+            (&[0, 2], true),
+            (&[], false),
+        ] {
+            let is_bounded = stamped(reads, |stamps| stamps.is_first_bounded);
+            assert_eq!(is_bounded, bounded, "{reads:?}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::suite::{Redacted, Redactor, Timeouts};
+use crate::suite::{ClockSource, Redacted, Redactor, Timeouts};
 use crate::units::Nanos;
 
 use super::clock::Clock;
@@ -27,6 +27,7 @@ use super::descriptors;
 use super::endpoint::{Endpoint, OpenError, base_url, headers, resolve};
 use super::exchange::{Exchanged, Limits, exchange};
 use super::http1::{Persistence, RequestHead};
+use super::kernel_clock::PairLog;
 use super::location::Location;
 use super::memory::MemoryLimit;
 use super::pauses::PauseLog;
@@ -78,6 +79,8 @@ struct Shared {
     peer: Peer,
     timeouts: Timeouts,
     pauses: PauseLog,
+    /// For the kernel's clock.
+    pairs: Option<PairLog>,
     memory: Arc<MemoryLimit>,
 }
 
@@ -89,16 +92,36 @@ impl Shared {
             memory: &self.memory,
         }
     }
+
+    /// Opens a connection, stamped by the clock of the run.
+    async fn connect(&self, clock: Clock) -> Result<Connection, ExchangeEnd> {
+        let mut connection = self.peer.connect(clock).await?;
+        if self.pairs.is_some() {
+            connection.request_stamps();
+        }
+        Ok(connection)
+    }
+
+    /// Puts the instants of an exchange on the clock of the run. Returns false if they stay on the program's own, although the
+    /// run's is the kernel's.
+    fn put_on_clock(&self, exchanged: &mut Exchanged, clock: Clock, sent: Nanos) -> bool {
+        let Some(pairs) = &self.pairs else {
+            return true;
+        };
+        exchanged.use_kernel_stamps(|reads| pairs.instants(clock, sent, reads))
+    }
 }
 
 impl Transport {
-    /// Prepares `lanes` lanes, opens a connection on each of them, and starts the clock.
+    /// Prepares `lanes` lanes, opens a connection on each of them, and starts the clock. `clock_source`: a
+    /// [supported](super::supported_clock) one.
     ///
     /// Returns the transport and, where no lane at all could connect, the failure of the first one.
     pub async fn open(
         endpoint: &Endpoint,
         timeouts: Timeouts,
         lanes: usize,
+        clock_source: ClockSource,
     ) -> Result<(Self, Option<Redacted<ExchangeEnd>>), OpenError> {
         let location = Location::new(&base_url(endpoint)?);
         let headers = headers(endpoint)?;
@@ -119,15 +142,19 @@ impl Transport {
             peer,
             timeouts,
             pauses: PauseLog::new(clock),
+            pairs: (clock_source == ClockSource::Kernel).then(PairLog::new),
             memory: MemoryLimit::new(lanes),
         });
         let watched = Arc::clone(&shared);
         // It ends with its thread.
-        drop(
-            threads[0]
-                .handle
-                .spawn(async move { watched.pauses.watch(clock).await }),
-        );
+        drop(threads[0].handle.spawn(async move {
+            let pairs = async {
+                if let Some(pairs) = &watched.pairs {
+                    pairs.watch().await;
+                }
+            };
+            tokio::join!(watched.pauses.watch(clock), pairs)
+        }));
         let mut transport = Self {
             shared,
             redactor: endpoint.redactor(),
@@ -164,7 +191,7 @@ impl Transport {
         let openings = leases.into_iter().map(|mut lease| {
             let (shared, request, clock) = (Arc::clone(&self.shared), request.clone(), self.clock);
             self.on_thread(lease.thread, async move {
-                let mut connection = shared.peer.connect(clock).await?;
+                let mut connection = shared.connect(clock).await?;
                 if connection.queue(request).is_ok() {
                     let limits = shared.limits(timeouts);
                     let answered = exchange(&mut connection, clock, limits, clock.now()).await;
@@ -236,7 +263,7 @@ impl Transport {
         lease.connection = None;
         let (shared, clock) = (Arc::clone(&self.shared), self.clock);
         self.on_thread(lease.thread, async move {
-            lease.connection = shared.peer.connect(clock).await.ok();
+            lease.connection = shared.connect(clock).await.ok();
             lease
         })
         .await
@@ -265,14 +292,18 @@ impl Transport {
         let (shared, clock) = (Arc::clone(&self.shared), self.clock);
         let carried_out = self.on_thread(lease.thread, carry_out(shared, lease, request, clock));
         match carried_out.await {
-            Some((sent, exchanged)) => Recording {
-                sent: sent.at,
-                connect: sent.connect,
-                response: exchanged.response,
-                end: exchanged.end,
-                ending: exchanged.ending,
-                redactor: self.redactor.clone(),
-            },
+            Some((sent, mut exchanged)) => {
+                let is_on_clock = self.shared.put_on_clock(&mut exchanged, clock, sent.at);
+                Recording {
+                    sent: sent.at,
+                    connect: sent.connect,
+                    response: exchanged.response,
+                    end: exchanged.end.at,
+                    ending: exchanged.ending,
+                    is_user_stamped: !is_on_clock,
+                    redactor: self.redactor.clone(),
+                }
+            }
             None => self.recording(Sent::now(self.clock), ExchangeEnd::Abandoned),
         }
     }
@@ -285,6 +316,7 @@ impl Transport {
             response: None,
             end: sent.at,
             ending,
+            is_user_stamped: false,
             redactor: self.redactor.clone(),
         }
     }
@@ -342,7 +374,7 @@ async fn carry_out(
     let mut sent = Sent::now(clock);
     let mut connection = match lease.connection.take() {
         Some(connection) => connection,
-        None => match shared.peer.connect(clock).await {
+        None => match shared.connect(clock).await {
             Ok(connection) => {
                 sent.connect = Some(clock.now().since(sent.at));
                 connection

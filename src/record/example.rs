@@ -4,6 +4,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::plan::example::suite;
+use crate::suite::ClockSource;
 use crate::units::{Nanos, Usd};
 
 use super::{
@@ -107,6 +108,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         },
         prices: None,
         retirements: Vec::new(),
+        clock: ClockSource::User,
         client: Vec::new(),
         environment: None,
         until_decided: None,

@@ -33,6 +33,11 @@ pub enum Flag {
     ClientLimited,
     /// This process did not run for a while during the attempt: stopped, suspended, or without a processor.
     ClientPaused,
+    /// The run's clock is the kernel's, and the stamps of this sample are the program's own: a timestamp was absent or could not be
+    /// true, or the wall clock was set meanwhile.
+    UserStamped,
+    /// The first token arrived in one read with later ones: its time is an upper bound.
+    TtftBounded,
     /// The gateway reports that another provider or model than the first choice answered: it spoils a
     /// comparison.
     Fallback,

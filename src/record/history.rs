@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::suite::Metric;
+use crate::suite::{ClockSource, Metric};
 use crate::units::ModelId;
 
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, LockWait};
@@ -47,6 +47,9 @@ pub struct Conditions {
     /// The user's label of the environment of the run (`--environment`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// The clock that stamped what arrived.
+    #[serde(default, skip_serializing_if = "ClockSource::is_user")]
+    pub clock: ClockSource,
     /// Digest of the load, if requests were sent by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<String>,

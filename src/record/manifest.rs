@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::TokenPrices;
 use crate::plan::{Plan, Shard, plan};
-use crate::suite::Suite;
+use crate::suite::{ClockSource, Suite};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::{EstimateRecord, ModelPrices, ModelRetirement};
@@ -36,6 +36,9 @@ pub struct Manifest {
     /// Models of the run whose retirement had come or was near when it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retirements: Vec<ModelRetirement>,
+    /// The clock that stamped what arrived; absent in runs of older programs, whose clock was their own.
+    #[serde(default)]
+    pub clock: ClockSource,
     /// Every setting of the HTTP client, with its reason.
     pub client: Vec<ClientSetting>,
     /// The user's label of the environment of the run (`--environment`).

@@ -17,7 +17,7 @@ pub struct ManifestDifference {
 }
 
 impl Manifest {
-    /// Returns the settings of sending that differ in `second`: record format, order of the plan, endpoint, and those of the client that
+    /// Returns the settings of sending that differ in `second`: record format, order of the plan, clock, endpoint, and those of the client that
     /// `second` has.
     pub fn differences(&self, second: &Self) -> Vec<ManifestDifference> {
         let mut found = Vec::new();
@@ -33,6 +33,7 @@ impl Manifest {
         let version = |manifest: &Self| manifest.version.to_string();
         compare("record format", &version(self), &version(second));
         compare("order of the plan", &self.plan_digest, &second.plan_digest);
+        compare("clock", self.clock.word(), second.clock.word());
         let (ours, theirs) = (&self.endpoint, &second.endpoint);
         compare("endpoint", &ours.name, &theirs.name);
         for (setting, ours, theirs) in [

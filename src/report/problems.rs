@@ -305,6 +305,12 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     );
     problems.push_flag(
         variant,
+        Flag::UserStamped,
+        "stamped by the program's own clock, because the kernel's timestamps were absent or the wall clock was set",
+        None,
+    );
+    problems.push_flag(
+        variant,
         Flag::ResponseCached,
         "answered from the gateway's response cache, excluded from TTFT",
         Some("switch the response cache off, or set `cache = \"bust\"` in the suite"),

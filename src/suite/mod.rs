@@ -13,6 +13,7 @@ mod value;
 
 pub use model::assert::{Assert, Asserts, Check, Extract, TextCheck, TextsCheck};
 pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
+pub use model::clock_source::ClockSource;
 pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
 pub use model::gate::{
     Bounds, Gate, GateLimit, LimitBound, OnExceeded, OnInconclusive, SharedShiftLimit, SwitchRule,

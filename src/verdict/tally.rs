@@ -30,12 +30,14 @@ pub struct SampleCounts {
 }
 
 /// Every flag, in the order of its declaration: the order of the table in [`SampleCounts`].
-const FLAGS: [Flag; 20] = [
+const FLAGS: [Flag; 22] = [
     Flag::Buffered,
     Flag::Cold,
     Flag::Retried,
     Flag::ClientLimited,
     Flag::ClientPaused,
+    Flag::UserStamped,
+    Flag::TtftBounded,
     Flag::Fallback,
     Flag::OtherModel,
     Flag::Compressed,

@@ -25,8 +25,8 @@ use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     ArrivalProcess, Assert, Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Check,
-    ConcurrencyStage, Extract, Gate, GateLimit, LimitBound, LoadProfile, LoadStage, Measure,
-    Message, Metric, OnExceeded, Parameters, Prompt, Quantity, Quotient, RateStage,
+    ClockSource, ConcurrencyStage, Extract, Gate, GateLimit, LimitBound, LoadProfile, LoadStage,
+    Measure, Message, Metric, OnExceeded, Parameters, Prompt, Quantity, Quotient, RateStage,
     ReasoningEffort, Reuse, Role, SharedShiftLimit, Statistic, Suite, SwitchRule, TextCheck,
     TextsCheck, Timeouts, TokenLimitName, Tool, TraceStage, TrialCount, Variant,
 };
@@ -348,6 +348,7 @@ fn manifest(status: Status) -> Manifest {
         started_at: jiff::Timestamp::UNIX_EPOCH,
         status,
         suite_digest: "d".to_owned(),
+        clock: ClockSource::Kernel,
         suite: suite(),
         selection: CliSelection {
             models: names(),
@@ -570,6 +571,7 @@ fn history_run() -> HistoryRun {
             slot_size: 1,
             stream: true,
             environment: Some("e".to_owned()),
+            clock: ClockSource::Kernel,
             load: Some("d".to_owned()),
         },
         variants: vec![HistoryVariant {
@@ -955,7 +957,9 @@ fn all_flags() -> impl Iterator<Item = Flag> {
         Flag::Cold => Some(Flag::Retried),
         Flag::Retried => Some(Flag::ClientLimited),
         Flag::ClientLimited => Some(Flag::ClientPaused),
-        Flag::ClientPaused => Some(Flag::Fallback),
+        Flag::ClientPaused => Some(Flag::UserStamped),
+        Flag::UserStamped => Some(Flag::TtftBounded),
+        Flag::TtftBounded => Some(Flag::Fallback),
         Flag::Fallback => Some(Flag::OtherModel),
         Flag::OtherModel => Some(Flag::Compressed),
         Flag::Compressed => Some(Flag::HiddenReasoning),

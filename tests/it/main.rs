@@ -9,6 +9,7 @@ mod browser;
 mod caching;
 mod cap;
 mod ci;
+mod clock;
 mod conformance;
 mod csv_fractions;
 mod dialect_page;

@@ -13,9 +13,11 @@ use crate::support::program;
 use std::collections::HashMap;
 use std::net::TcpListener;
 
-use bakeoff::record::Sample;
+use bakeoff::gateway::supported_clock;
+use bakeoff::record::{Flag, Sample};
 use bakeoff::sim::trace::TraceRecord;
 use bakeoff::sim::{Scenario, Simulator};
+use bakeoff::suite::ClockSource;
 use bakeoff::units::Nanos;
 use program::{FAST_SCENARIO, Home};
 
@@ -177,17 +179,26 @@ fn check(samples: &[Sample], traces: &[TraceRecord]) {
 fn nothing_is_ever_earlier_than_the_trace() {
     // The promise that every figure rests on: what we measure took at least that long, and tokens,
     // provider and money are those of the answer.
-    let home = home();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let scenario = Scenario::parse(&home.read("gateway.toml")).unwrap();
-    let running = Simulator::start(scenario, listener, None, 5).unwrap();
-    home.bakeoff(&format!(
-        "run suite.toml --quiet --endpoint {}",
-        running.base_url()
-    ))
-    .exits(4)
-    .run();
-    check(&samples(&home), &running.trace());
+    for clock in ["user", "kernel"] {
+        let home = home();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let scenario = Scenario::parse(&home.read("gateway.toml")).unwrap();
+        let running = Simulator::start(scenario, listener, None, 5).unwrap();
+        home.bakeoff(&format!(
+            "run suite.toml --quiet --clock {clock} --endpoint {}",
+            running.base_url()
+        ))
+        .exits(4)
+        .run();
+        let samples = samples(&home);
+        check(&samples, &running.trace());
+        let has_kernel = supported_clock(ClockSource::Kernel) == ClockSource::Kernel;
+        if clock == "kernel" && has_kernel {
+            // Unless the wall clock is set while the test goes on.
+            let own = samples.iter().filter(|one| one.has(Flag::UserStamped));
+            assert!(own.count() < samples.len());
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -243,7 +243,7 @@ fn side_effects_are_where_the_design_says() {
             ],
         ),
         ("Timestamp::now", &["command", "engine"]),
-        ("SystemTime::now", &["sim/server"]),
+        ("SystemTime::now", &["gateway/clock.rs", "sim/server"]),
         (
             "std::fs",
             &[

@@ -4,7 +4,9 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use bakeoff::gateway::supported_clock;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
+use bakeoff::suite::ClockSource;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
@@ -24,7 +26,7 @@ struct SecureGateway {
     port: u16,
     /// PEM of the authority that signed its certificate.
     authority: String,
-    _simulator: SimulatorHandle,
+    simulator: SimulatorHandle,
     _runtime: Runtime,
 }
 
@@ -74,7 +76,7 @@ fn secure_gateway(host: &str) -> SecureGateway {
     SecureGateway {
         port,
         authority: pem,
-        _simulator: simulator,
+        simulator,
         _runtime: runtime,
     }
 }
@@ -110,6 +112,37 @@ fn an_own_authority_is_trusted_where_it_is_named() {
     home.bakeoff("run suite.toml --quiet --endpoint company --project config/project.toml")
         .run();
     assert_eq!(home.samples("small")[0]["outcome"], "complete");
+}
+
+// Timestamps are those of the encrypted bytes: no answer is stamped before the simulator sent it, and none by another clock.
+#[test]
+fn what_is_encrypted_is_stamped_by_the_kernel() {
+    if supported_clock(ClockSource::Kernel) == ClockSource::User {
+        return;
+    }
+    let gateway = secure_gateway("localhost");
+    let home = Home::new()
+        .with("suite.toml", SUITE)
+        .with("company.pem", &gateway.authority);
+    let run = gateway.run("localhost");
+    home.bakeoff(&format!("{run} --ca-file company.pem --clock kernel"))
+        .run();
+    let sample = &home.samples("small")[0];
+    assert_eq!(sample["outcome"], "complete");
+    let flags = sample["flags"].as_array();
+    assert!(flags.is_none_or(|flags| !flags.contains(&"user_stamped".into())));
+    let trace = gateway.simulator.trace();
+    let mut records = trace.iter();
+    let trace = records
+        .find(|one| sample["request_id"].as_str() == one.request_id.as_deref())
+        .unwrap();
+    for (ours, theirs) in [
+        ("ttft_ns", trace.first_token_ns),
+        ("last_token_ns", trace.chunks_ns.last().copied()),
+    ] {
+        let theirs = theirs.unwrap().since(trace.arrival_ns);
+        assert!(sample[ours].as_u64().unwrap() >= theirs.0, "{sample}");
+    }
 }
 
 // A certificate of an unknown authority, or one for another host, fails with its remedy; a run of it is incomplete.

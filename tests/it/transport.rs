@@ -19,7 +19,7 @@ use bakeoff::gateway::{
 };
 use bakeoff::record::{Flag, Outcome};
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
-use bakeoff::suite::Timeouts;
+use bakeoff::suite::{ClockSource, Timeouts};
 use bakeoff::units::Nanos;
 use futures::future::join_all;
 use serde_json::json;
@@ -85,7 +85,7 @@ fn reading(recording: &Recording) -> Reading {
 
 /// A transport with one lane, whose connection is open.
 async fn one_lane(base_url: &str, timeouts: Timeouts) -> Transport {
-    let (transport, failed) = Transport::open(&keyless(base_url), timeouts, 1)
+    let (transport, failed) = Transport::open(&keyless(base_url), timeouts, 1, ClockSource::User)
         .await
         .unwrap();
     assert_eq!(failed, None);
@@ -111,9 +111,10 @@ fn lanes_are_open_before_the_clock() {
     // The first answers of a run must not carry the time of a handshake.
     let server = answering();
     block_on(async {
-        let (transport, failed) = Transport::open(&keyless(&server.base_url()), LONG, 8)
-            .await
-            .unwrap();
+        let (transport, failed) =
+            Transport::open(&keyless(&server.base_url()), LONG, 8, ClockSource::User)
+                .await
+                .unwrap();
         assert_eq!(failed, None);
         let opened = server.seen();
         assert_eq!(opened.len(), 8);
@@ -140,9 +141,10 @@ fn lanes_keep_their_connections() {
     // so that its connection is back by then.
     let running = simulator();
     block_on(async {
-        let (transport, _) = Transport::open(&keyless(&running.base_url()), LONG, 8)
-            .await
-            .unwrap();
+        let (transport, _) =
+            Transport::open(&keyless(&running.base_url()), LONG, 8, ClockSource::User)
+                .await
+                .unwrap();
         for _ in 0..40 {
             let recording = transport
                 .exchange(asking("sim/constant-5ms-1ms-2", "r"))
@@ -184,7 +186,9 @@ fn requests_are_sent_as_configured() {
     };
     block_on(async {
         for endpoint in [&with_key, &keyless(&server.base_url())] {
-            let (transport, _) = Transport::open(endpoint, LONG, 1).await.unwrap();
+            let (transport, _) = Transport::open(endpoint, LONG, 1, ClockSource::User)
+                .await
+                .unwrap();
             transport.exchange(asking("m", "run-0-1")).await;
         }
     });
@@ -314,7 +318,9 @@ fn no_one_there_is_a_failed_connection() {
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     drop(listener);
     block_on(async {
-        let (transport, failed) = Transport::open(&keyless(&url), LONG, 2).await.unwrap();
+        let (transport, failed) = Transport::open(&keyless(&url), LONG, 2, ClockSource::User)
+            .await
+            .unwrap();
         let Some(ExchangeEnd::ConnectFailed(words)) = failed.as_deref() else {
             panic!("{failed:?}")
         };
@@ -330,7 +336,9 @@ fn plain_http_under_https_is_a_tls_failure() {
     let running = simulator();
     let url = running.base_url().replace("http://", "https://");
     block_on(async {
-        let (transport, failed) = Transport::open(&keyless(&url), LONG, 1).await.unwrap();
+        let (transport, failed) = Transport::open(&keyless(&url), LONG, 1, ClockSource::User)
+            .await
+            .unwrap();
         assert!(
             matches!(failed.as_deref(), Some(ExchangeEnd::TlsFailed(_))),
             "{failed:?}"
@@ -356,7 +364,9 @@ fn unusable_endpoints_are_refused_without_showing_the_key() {
             proxy: None,
             authorities: Authorities::default(),
         };
-        block_on(Transport::open(&endpoint, LONG, 1)).err().unwrap()
+        block_on(Transport::open(&endpoint, LONG, 1, ClockSource::User))
+            .err()
+            .unwrap()
     };
     let fine = "http://127.0.0.1:9/v1";
     assert!(matches!(
@@ -389,7 +399,9 @@ fn a_redirect_is_an_outcome_and_the_key_stays_here() {
             ..keyless(&server.base_url())
         };
         block_on(async {
-            let (transport, _) = Transport::open(&endpoint, LONG, 1).await.unwrap();
+            let (transport, _) = Transport::open(&endpoint, LONG, 1, ClockSource::User)
+                .await
+                .unwrap();
             let reading = reading(&transport.exchange(asking("m", "r")).await);
             assert_eq!(reading.outcome, Outcome::Rejected);
             assert_eq!(reading.status.map(|status| status / 100), Some(3));
@@ -476,7 +488,9 @@ fn a_proxy_makes_a_tunnel() {
         "HTTP/1.1 200 Connection established\r\n\r\n",
     );
     block_on(async {
-        let (transport, failed) = Transport::open(&behind(&url), LONG, 1).await.unwrap();
+        let (transport, failed) = Transport::open(&behind(&url), LONG, 1, ClockSource::User)
+            .await
+            .unwrap();
         assert_eq!(failed, None);
         for _ in 0..2 {
             let recording = transport
@@ -513,7 +527,9 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
     ] {
         let (url, thread) = proxy(String::new(), reply);
         block_on(async {
-            let (_, failed) = Transport::open(&behind(&url), LONG, 1).await.unwrap();
+            let (_, failed) = Transport::open(&behind(&url), LONG, 1, ClockSource::User)
+                .await
+                .unwrap();
             let Some(ExchangeEnd::ConnectFailed(message)) = failed.as_deref() else {
                 panic!("{failed:?}")
             };
@@ -612,7 +628,9 @@ fn a_handshake_that_is_not_answered_ends_by_the_connect_deadline() {
         ..LONG
     };
     block_on(async {
-        let (transport, failed) = Transport::open(&keyless(&url), impatient, 1).await.unwrap();
+        let (transport, failed) = Transport::open(&keyless(&url), impatient, 1, ClockSource::User)
+            .await
+            .unwrap();
         assert_eq!(
             failed.as_deref(),
             Some(&ExchangeEnd::TimedOut(Deadline::Connect))

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{
     self, CacheUses, Cap, FinishedTrials, Pacer, RequestWriter, RunContext, RunEvent,
 };
-use crate::gateway::{request, settings};
+use crate::gateway::{request, settings, supported_clock};
 use crate::grade::Grader;
 use crate::plan::{PacingLimit, Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
@@ -23,7 +23,7 @@ use crate::record::{
 use crate::report::model_sentence;
 use crate::sim::Scenario;
 use crate::suite::{
-    CacheMode, LoadSettings, Profile, ProjectBudget, Prompt, Suite, Variant, Wording,
+    CacheMode, ClockSource, LoadSettings, Profile, ProjectBudget, Prompt, Suite, Variant, Wording,
     prompt_canonical, select,
 };
 use crate::units::{ModelId, Nanos, Usd, digest};
@@ -41,6 +41,10 @@ use crate::command::base::runtime::TOOL;
 use super::load::{apply_load, refuse_part_of_load};
 use super::shard::ShardChoice;
 use super::until_decided::looks;
+
+/// Printed where the kernel's clock is asked for in vain.
+const NO_KERNEL_CLOCK: &str =
+    "note: this system has no receive timestamps of the kernel: the clock is `user`";
 
 /// The options of `bakeoff run`.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +73,8 @@ pub struct Options {
     pub allow_outside: bool,
     pub history: Option<PathBuf>,
     pub environment: Option<String>,
+    /// Absent: the default.
+    pub clock: Option<ClockSource>,
     pub until_decided: bool,
     pub patience: Option<Nanos>,
     /// True to decide by the switch gate, also where the suite has none.
@@ -111,6 +117,8 @@ pub(in crate::command) struct ResolvedRun {
     added: Vec<ModelId>,
     /// The user's label of the environment of the run.
     environment: Option<String>,
+    /// The clock that is asked for.
+    clock: Option<ClockSource>,
     /// Rounds after which the run checks for a decision; empty: it does not.
     looks: Vec<u32>,
 }
@@ -126,6 +134,8 @@ pub(in crate::command) struct Job {
     pub(in crate::command) cap: Option<Arc<Cap>>,
     /// The parts before this one, if the run is resumed.
     pub(super) earlier: Option<EarlierParts>,
+    /// The clock that stamps what arrives: the one that is asked for, if this system has it.
+    pub(super) clock: ClockSource,
     /// True if its requests find out whether token limits are honoured.
     pub(super) is_probing: bool,
 }
@@ -211,6 +221,7 @@ impl ResolvedRun {
         };
         Ok(Self {
             environment: options.environment.clone(),
+            clock: options.clock,
             added,
             looks,
             suite,
@@ -262,6 +273,7 @@ impl ResolvedRun {
             plan: manifest.plan(),
             looks: looks.map_or_else(Vec::new, |planned| planned.looks.clone()),
             environment: manifest.environment.clone(),
+            clock: Some(manifest.clock),
             selection: manifest.selection.clone(),
             added: Vec::new(),
             confirm_above: project.confirm_above,
@@ -287,6 +299,7 @@ impl Job {
         let own = resolved.profile.prices_of(resolved.suite.models());
         let prices = known.prices.with_own_prices(&own);
         Self {
+            clock: supported_clock(resolved.clock.unwrap_or_default()),
             resolved,
             known: ModelListState { prices, ..known },
             offered: BTreeMap::new(),
@@ -310,17 +323,21 @@ impl Job {
             selection: CliSelection::default(),
             added: Vec::new(),
             environment: None,
+            clock: None,
             looks: Vec::new(),
         };
         Self::new(resolved, self.known.clone())
     }
 
-    /// Notes before a clock starts, as lines for standard error: the source of prices, and the ids that the
-    /// endpoint does not list. Those are requested all the same: a list may be old, or leave out models that
+    /// Notes before a clock starts, as lines for standard error: the source of prices, a clock that
+    /// the system lacks, and the ids that the endpoint does not list. Those are requested all the same: a list may be old, or leave out models that
     /// the endpoint serves.
     pub(in crate::command) fn notes(&self) -> Vec<String> {
         let notes = self.known.notes.iter();
-        notes.map(|note| format!("note: {note}")).collect()
+        let notes = notes.map(|note| format!("note: {note}"));
+        let wanted = self.resolved.clock.unwrap_or(self.clock);
+        let clock = (wanted != self.clock).then(|| NO_KERNEL_CLOCK.to_owned());
+        notes.chain(clock).collect()
     }
 
     /// The facts that the suite is checked against before anything is sent.
@@ -518,9 +535,11 @@ impl Job {
                 models: self.model_prices(),
             }),
             retirements: self.retirements(started_at),
+            clock: self.clock,
             client: {
                 let proxy = opened.endpoint.proxy.as_ref();
-                let mut client = settings(self.resolved.suite.timeouts, self.lanes(), proxy);
+                let timeouts = self.resolved.suite.timeouts;
+                let mut client = settings(timeouts, self.lanes(), proxy, self.clock);
                 client.extend(request::settings(self.resolved.profile.wording));
                 client.extend(self.rates().limits().map(limit_setting));
                 client
@@ -552,13 +571,8 @@ impl Job {
 
     /// The prices of each model of the suite, once, if known.
     fn model_prices(&self) -> Vec<ModelPrices> {
-        let models: BTreeSet<&ModelId> = self
-            .resolved
-            .suite
-            .variants
-            .iter()
-            .map(|v| &v.model)
-            .collect();
+        let variants = self.resolved.suite.variants.iter();
+        let models: BTreeSet<&ModelId> = variants.map(|v| &v.model).collect();
         let known = models.into_iter().filter_map(|model| {
             let prices = self.known.prices.get(model)?.prices.as_ref()?;
             let own = self.resolved.profile.prices_of([model]);

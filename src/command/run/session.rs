@@ -42,7 +42,8 @@ impl Session {
     /// Opens every connection that the run can need at once.
     pub(super) fn open(job: &Job, opened: &OpenEndpoint) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let opening = Transport::open(&opened.endpoint, job.resolved.suite.timeouts, job.lanes());
+        let timeouts = job.resolved.suite.timeouts;
+        let opening = Transport::open(&opened.endpoint, timeouts, job.lanes(), job.clock);
         let (transport, failed) = runtime
             .block_on(opening)
             .map_err(|error| Failure::incomplete(error.to_string()))?;

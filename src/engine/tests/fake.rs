@@ -224,6 +224,7 @@ impl Reply {
             response: self.responds.then_some(response),
             end,
             ending: self.ending,
+            is_user_stamped: false,
             redactor: crate::suite::Redactor::default(),
         }
     }

@@ -6,6 +6,7 @@
 pub(super) mod assert;
 pub(super) mod cache;
 mod caching;
+pub(super) mod clock_source;
 pub(super) mod exposed;
 pub(super) mod gate;
 pub(super) mod load;

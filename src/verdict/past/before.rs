@@ -181,6 +181,10 @@ pub(super) fn history_differences(newest: &HistoryRun, today: &HistoryRun) -> In
         let (then, now) = (word(&then.environment), word(&now.environment));
         reasons.push(format!("the environment was {then} and is {now}"));
     }
+    if then.clock != now.clock {
+        let (then, now) = (then.clock.word(), now.clock.word());
+        reasons.push(format!("the clock was `{then}` and is `{now}`"));
+    }
     let is_new = |label: &&String| newest.variant(label).is_none();
     let labels = today.variants.iter().map(|variant| &variant.label);
     let new: Vec<String> = labels
@@ -243,6 +247,13 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut
             "The runs were made in different environments: {} and {}.",
             word(&then.environment),
             word(&now.environment)
+        ));
+    }
+    if then.clock != now.clock {
+        differences.notes.push(format!(
+            "The runs were stamped by different clocks, `{}` and `{}`, which differ by the client's own delay.",
+            then.clock.word(),
+            now.clock.word()
         ));
     }
     if before.suite != after.suite {

@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::record::{AnswerMix, Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level};
-use crate::suite::Metric;
+use crate::suite::{ClockSource, Metric};
 
 /// Noon of a Monday, the first on 2025-01-06: all runs of the tests are at the same time of the week.
 pub(super) fn noon(week: i64) -> jiff::Timestamp {
@@ -27,6 +27,7 @@ pub(super) fn run(week: i64, levels: &[f64]) -> HistoryRun {
             slot_size: 1,
             stream: true,
             environment: None,
+            clock: ClockSource::User,
             load: None,
         },
         variants: vec![variant("a/x", levels)],

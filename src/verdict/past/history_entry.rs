@@ -31,6 +31,7 @@ pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
             slot_size: u32::try_from(suite.variants.len()).unwrap_or(u32::MAX),
             stream: suite.stream,
             environment: manifest.environment.clone(),
+            clock: manifest.clock,
             load: load_digest(suite),
         },
         variants: suite

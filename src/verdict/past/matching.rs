@@ -100,6 +100,8 @@ pub(super) fn differing_condition(run: &HistoryRun, today: &HistoryRun) -> Optio
         Some("another endpoint")
     } else if then.environment != now.environment {
         Some("another environment (`--environment`)")
+    } else if then.clock != now.clock {
+        Some("another clock (`--clock`)")
     } else if then.stream != now.stream {
         Some("streamed there or here, and not in the other")
     } else if then.concurrency != now.concurrency {

@@ -15,7 +15,7 @@ use bakeoff::gateway::{Authorities, Endpoint, Transport};
 use bakeoff::plan::{RatePacer, plan};
 use bakeoff::sim::dialect::Dialect;
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
-use bakeoff::suite::{OwnPrice, RateLimits, Suite, Wording, parse_suite};
+use bakeoff::suite::{ClockSource, OwnPrice, RateLimits, Suite, Wording, parse_suite};
 use bakeoff::units::Usd;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -237,7 +237,7 @@ async fn carry_out(
     running: SimulatorHandle,
 ) -> (RunEnd, Usd) {
     let lanes = suite.variants.len() * suite.concurrency as usize;
-    let (transport, failed) = Transport::open(endpoint, suite.timeouts, lanes)
+    let (transport, failed) = Transport::open(endpoint, suite.timeouts, lanes, ClockSource::User)
         .await
         .unwrap();
     assert_eq!(failed, None);

@@ -32,6 +32,7 @@ pub(crate) fn recording(
         }),
         end: ms(1_000.max(10 * frames.len() as u64)),
         ending: ExchangeEnd::Complete,
+        is_user_stamped: false,
         redactor: Redactor::default(),
     }
 }
