@@ -1,6 +1,7 @@
 //! The error of the program's clock: its TTFT minus the true one.
 //!
 //!     cargo bench --bench fidelity
+//!     cargo bench --bench fidelity -- kernel     # the kernel's clock
 //!     cargo bench --bench fidelity -- grading    # the same with grading on and off, alternated
 //!
 //! The simulated gateway runs in a process of its own and logs the true instants of each answer; the whole
@@ -17,6 +18,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use bakeoff::sim::truth::TraceRecord;
 use bakeoff::stats::quantile::quantile_f64;
 use serde_json::Value;
 
@@ -118,16 +120,12 @@ fn measure(folder: &Path, asserts: &str) -> (Vec<f64>, Vec<f64>) {
             panic!("no trace record for {id}")
         };
         let ours = number(&sample, "ttft_ns").expect("an answer has a TTFT");
-        let arrival = number(record, "arrival_ns").expect("the trace has an arrival");
-        let first = number(record, "first_token_ns").expect("the trace has a first token");
-        ttft.push(ours - (first - arrival));
-        if let (Some(ours), Some(token)) = (
-            number(&sample, "last_token_ns"),
-            record["chunks_ns"]
-                .as_array()
-                .and_then(|c| c.last()?.as_f64()),
-        ) {
-            last.push(ours - (token - arrival));
+        let trace: TraceRecord = serde_json::from_value(record.clone()).expect("a trace record");
+        let first = trace.ttft().expect("the trace has a first token");
+        ttft.push(ours - first.0 as f64);
+        let token = trace.chunks_ns.last();
+        if let (Some(ours), Some(token)) = (number(&sample, "last_token_ns"), token) {
+            last.push(ours - token.since(trace.arrival_ns).0 as f64);
         }
     }
     assert_eq!(
@@ -169,6 +167,12 @@ fn start_simulator(trace: &Path) -> (Child, String) {
     (simulator, url.expect("the line names the URL").to_owned())
 }
 
+/// The clock to measure.
+fn clock() -> &'static str {
+    let is_kernel = std::env::args().any(|argument| argument == "kernel");
+    if is_kernel { "kernel" } else { "user" }
+}
+
 /// Runs the whole program and returns the path of its samples.
 fn run(folder: &Path, url: &str, asserts: &str) -> std::path::PathBuf {
     let prompts: String = (1..=PROMPTS)
@@ -182,7 +186,15 @@ fn run(folder: &Path, url: &str, asserts: &str) -> std::path::PathBuf {
     );
     fs::write(&suite, head + &prompts).expect("the suite is written");
     let status = Command::new(BAKEOFF)
-        .args(["run", "--quiet", "--endpoint", url, "--output"])
+        .args([
+            "run",
+            "--quiet",
+            "--clock",
+            clock(),
+            "--endpoint",
+            url,
+            "--output",
+        ])
         .arg(folder)
         .arg(&suite)
         // The simulator's model list ends with it: it must not stay in the user's cache.

@@ -3,8 +3,8 @@
 //! Owns the mode of every file that may hold prompts, answers or text from outside. Must not know the contents.
 //! Invariant: a file that is created here was never open to others, not even while it was empty.
 
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 /// Opens a file to write it from its beginning. One that is there already is closed to others first.
@@ -13,6 +13,23 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     let file = options_for_new(options.write(true).create(true).truncate(true)).open(path)?;
     close_to_others(&file)?;
     Ok(file)
+}
+
+/// Puts a file with these bytes in the place of one that may be there: a reader finds the old one or the new one, whole. Its
+/// folder is created if it is missing.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    // In the same folder, so that it can be renamed, under a name that no other process uses.
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let write = |mut file: File| file.write_all(bytes).and_then(|()| file.sync_all());
+    let replaced = create(&temporary)
+        .and_then(write)
+        .and_then(|()| fs::rename(&temporary, path));
+    if replaced.is_err() {
+        // Half a file is of no use; a failure to remove it changes nothing.
+        let _ = fs::remove_file(&temporary);
+    }
+    replaced
 }
 
 /// The options, with the mode of a file that they create.

@@ -5,9 +5,8 @@
 //! Invariant: a file is whole or absent, and one that cannot be read counts as
 //! absent.
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,7 +86,6 @@ impl ListCache {
         cached: &CachedList,
         differs: impl FnOnce(&CachedList) -> bool,
     ) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
         if let Some(older) = self.get(base_url).filter(differs) {
             self.write(base_url, CacheSlot::Before, &older)?;
         }
@@ -113,14 +111,7 @@ impl ListCache {
             fetched_at: cached.fetched_at,
             list: cached.list.to_string(),
         })?;
-        // In the same folder, so that it can be renamed, under a name that no other process uses.
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        let written = write_new(&temporary, &text).and_then(|()| fs::rename(&temporary, &path));
-        if written.is_err() {
-            // Half a file is of no use; a failure to remove it changes nothing.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+        private_file::replace(&path, &text)
     }
 
     fn path(&self, base_url: &str, slot: CacheSlot) -> PathBuf {
@@ -133,14 +124,10 @@ impl ListCache {
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = private_file::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -4,8 +4,8 @@
 //! reported once, and ends in an exit code.
 
 use crate::command::{
-    self, accept, answers, compare, estimate, forecast, history, import, init, merge, models,
-    pages, report, run, runs, schema, score, sim, size, spend, suite,
+    self, accept, answers, calibrate, compare, estimate, forecast, history, import, init, merge,
+    models, pages, report, run, runs, schema, score, sim, size, spend, suite,
 };
 
 /// A command with its options.
@@ -51,6 +51,8 @@ pub(super) enum Verb {
     Pages(pages::Options),
     /// `bakeoff import`
     Import(import::Options),
+    /// `bakeoff calibrate`
+    Calibrate(calibrate::Options),
     /// `bakeoff sim`
     Sim(sim::Options),
 }
@@ -80,6 +82,7 @@ pub(super) fn execute(verb: Verb) -> u8 {
         Verb::Schema(shape) => schema::execute(shape),
         Verb::Pages(options) => pages::execute(&options),
         Verb::Import(options) => import::execute(&options),
+        Verb::Calibrate(options) => calibrate::execute(&options),
         Verb::Sim(options) => sim::execute(&options),
     })
 }

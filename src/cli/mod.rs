@@ -3,6 +3,7 @@
 //! Owns flags, help texts and their conversion to the options of each command. Must not know the work of a
 //! command. Invariant: every flag that `--help` documents is accepted.
 
+mod calibrate;
 mod compare;
 mod completion;
 mod dispatch;
@@ -33,6 +34,7 @@ use crate::command::schema::Shape;
 use crate::renamed::{NamePlace, renamed_error};
 use crate::suite::import::Origin;
 
+use calibrate::CalibrateArgs;
 use compare::{AcceptArgs, CompareArgs, HistoryArgs};
 use dispatch::Verb;
 use merge::MergeArgs;
@@ -102,6 +104,8 @@ enum VerbArgs {
     Models(ModelsArgs),
     /// Convert another tool's file to a suite
     Import(ImportArgs),
+    /// Measure how many streams at once this machine times well
+    Calibrate(CalibrateArgs),
     /// Serve the simulated gateway on its own, for any client
     Sim(SimArgs),
     /// Print the JSON schema of a file or of `--json` output
@@ -418,6 +422,7 @@ fn verb(args: VerbArgs) -> Verb {
             allow_outside: args.allow_outside,
             output: args.output,
         }),
+        VerbArgs::Calibrate(args) => Verb::Calibrate(args.into()),
         VerbArgs::Sim(args) => Verb::Sim(command::sim::Options {
             port: args.port,
             scenario: args.scenario,

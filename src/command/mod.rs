@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod answers;
 mod base;
+pub mod calibrate;
 pub mod compare;
 pub mod completion;
 pub mod estimate;

@@ -5,6 +5,7 @@
 //! Invariant: every record that was written can be read by every later version.
 
 mod amendment;
+mod calibration;
 mod check;
 mod estimate;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod usage;
 
 pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
+pub use calibration::{Calibration, CalibrationLevel};
 pub use check::InvalidRecord;
 pub use estimate::{ActualUsage, EstimateRecord, EstimatedVariant};
 pub use flag::Flag;

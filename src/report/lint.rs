@@ -15,6 +15,14 @@ pub fn lint_sentence(lint: &Lint, list_date: &str) -> String {
         Lint::Model(lint) => model_sentence(lint),
         Lint::Request(lint) => request_sentence(lint, list_date),
         Lint::Gate(lint) => gate_sentence(lint),
+        Lint::Capacity {
+            streams,
+            carried,
+            bound,
+        } => format!(
+            "{streams} requests at once are more than this machine times within {bound} ({carried}, by `bakeoff calibrate`): \
+             lower the concurrency, or use a faster machine"
+        ),
         Lint::NewToml { line, what } => format!(
             "line {line} has {what}, which TOML 1.0 does not allow: editors and older readers refuse the file"
         ),

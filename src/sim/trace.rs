@@ -89,6 +89,14 @@ pub struct TraceRecord {
     pub playback: Playback,
 }
 
+impl TraceRecord {
+    /// The true time to first token: from the arrival of the request. Absent: there was no token.
+    pub fn ttft(&self) -> Option<Nanos> {
+        self.first_token_ns
+            .map(|first| first.since(self.arrival_ns))
+    }
+}
+
 /// The store of trace records: the newest in memory, all of them in a file if there is one.
 pub struct ServerTrace {
     store: Mutex<TraceStore>,

@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use crate::catalog::{Catalog, MAX_SUGGESTIONS};
-use crate::record::ModelRetirement;
+use crate::record::{Calibration, ModelRetirement};
 use crate::suite::{Metric, Quantity, Suite};
-use crate::units::ModelId;
+use crate::units::{ModelId, Nanos};
 
 use super::power::Power;
 
@@ -28,6 +28,15 @@ pub enum Lint {
     Request(RequestLint),
     /// Of its verdicts.
     Gate(GateLint),
+    /// More requests at once than this machine times well.
+    Capacity {
+        /// The most requests at once.
+        streams: u64,
+        /// The most that the machine carries.
+        carried: u32,
+        /// The error of TTFT within which it carries them.
+        bound: Nanos,
+    },
     /// Its file has what TOML 1.0 does not allow.
     NewToml {
         /// The line, from 1.
@@ -189,6 +198,16 @@ pub fn lint_suite(suite: &Suite, catalog: &Catalog, power: &Power) -> Vec<Lint> 
     let of_gate = gate::lint_gate(suite, power).into_iter().map(Lint::Gate);
     let of_requests = requests::lint_requests(suite, catalog).into_iter();
     of_gate.chain(of_requests.map(Lint::Request)).collect()
+}
+
+/// Returns a lint if so many requests at once are more than this machine carries.
+pub fn lint_capacity(streams: u64, calibration: &Calibration) -> Option<Lint> {
+    let carried = calibration.carried();
+    (streams > u64::from(carried)).then_some(Lint::Capacity {
+        streams,
+        carried,
+        bound: calibration.bound_ns,
+    })
 }
 
 /// Returns a lint for each of `models` that the list of an endpoint does not have.

@@ -75,7 +75,9 @@ pub use judgement::{
 };
 pub use limit_abort::unreachable_limit;
 pub use limit_values::{LimitValue, LimitedQuantity};
-pub use lint::{GateLint, Lint, ModelLint, RequestLint, lint_suite, lint_unlisted, lint_unplayed};
+pub use lint::{
+    GateLint, Lint, ModelLint, RequestLint, lint_capacity, lint_suite, lint_unlisted, lint_unplayed,
+};
 pub use load::{
     Attainment, AttainmentStatus, Capacity, LoadFold, LoadSummary, StageFigures, StageSummary,
 };

@@ -31,15 +31,15 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use crate::record::ledger::Spending;
-use crate::record::{Run, run_name, shard_run_name};
+use crate::record::{Calibration, Run, run_name, shard_run_name};
 use crate::units::Nanos;
-use crate::verdict::{TYPICAL_NOISE, power};
+use crate::verdict::{TYPICAL_NOISE, lint_capacity, power};
 
 use super::base::endpoint::{self, OpenEndpoint, read_scenario};
 use super::base::exit;
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::model_list::{CachePolicy, ModelListState};
+use super::base::model_list::{CachePolicy, ModelListState, cache_folder};
 use super::base::preflight::{self, Preflight};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
@@ -108,6 +108,9 @@ fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
     if options.mode == Mode::Verify {
         preflight = preflight.without_verdicts();
     }
+    let calibration = cache_folder().and_then(|folder| Calibration::read(&folder, job.clock));
+    let capacity = calibration.and_then(|found| lint_capacity(job.lanes() as u64, &found));
+    capacity.into_iter().for_each(|lint| preflight.push(lint));
     print_lines(&job.notes())?;
     let warnings = preflight.sentences().into_iter();
     print_lines(
