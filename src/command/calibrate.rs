@@ -34,6 +34,9 @@ const LEVELS: [u32; 5] = [1, 64, 256, 1_000, 4_000];
 /// The p99 of the error up to which a load is carried: 2.5 % of a TTFT of 400 ms.
 const BOUND: Nanos = Nanos::from_millis(10);
 
+/// The p99 of the error above which no more streams are tried.
+const HOPELESS: Nanos = Nanos::from_millis(100);
+
 /// Most answers of a level: the simulator holds the trace of as many.
 const ANSWERS: u32 = 4_000;
 
@@ -68,7 +71,7 @@ pub struct Options {
     pub clock: ClockSource,
 }
 
-/// Tries one level after the other, until one is too much; prints and stores the result.
+/// Tries one level after the other, until one is far too much; prints and stores the result.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let clock = supported_clock(options.clock);
     if clock != options.clock {
@@ -91,9 +94,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     for streams in levels {
         writeln!(stderr(), "note: trying {streams} at once")?;
         let level = measure(streams, span, clock)?;
-        let is_carried = calibration.is_carried(&level);
+        let is_hopeless = level.failed > 0 || level.error_p99_ns > Some(HOPELESS);
         calibration.levels.push(level);
-        if !is_carried {
+        if is_hopeless {
             break;
         }
     }
@@ -151,9 +154,9 @@ fn measure(streams: u32, span: Duration, clock: ClockSource) -> Result<Calibrati
         let tasks = (0..streams).map(|stream| {
             let transport = Arc::clone(&transport);
             // Spread over one answer, so that they do not begin and end together.
-            let begin = load.answer * stream / streams;
+            let delay = load.answer * stream / streams;
             tokio::spawn(async move {
-                tokio::time::sleep(begin).await;
+                tokio::time::sleep(delay).await;
                 answers_of_stream(&transport, (stream, ANSWERS / streams), load, until).await
             })
         });

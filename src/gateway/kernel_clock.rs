@@ -301,7 +301,7 @@ mod tests {
                 (wall_at(at) + error, at)
             });
             let mapping = Mapping::new(pairs).unwrap();
-            let last = (errors.len() as i64 - 1) * interval;
+            let last = i64::try_from(errors.len() - 1).unwrap() * interval;
             #[allow(clippy::cast_possible_truncation)] // A share of some seconds.
             let at = (last as f64 * place) as i64;
             let error = mapping.at(wall_at(at)) - at;

@@ -112,11 +112,11 @@ mod tests {
 
     /// The stamps of reads with so many token-bearing chunks each, 5 ms apart.
     fn is_buffered(reads: &[usize]) -> bool {
-        stamped(reads, |stamps| stamps.is_buffered())
+        stamped(reads).0
     }
 
-    /// What the stamps of such reads say.
-    fn stamped(reads: &[usize], answer: impl Fn(&Stamps<'_>) -> bool) -> bool {
+    /// Whether such an answer is buffered, and its first token bounded.
+    fn stamped(reads: &[usize]) -> (bool, bool) {
         let mut body = Body::default();
         for read in 0..reads.len() {
             let at = Nanos::from_millis(5 * read as u64);
@@ -130,7 +130,7 @@ mod tests {
         for (frame, chunks) in reads.iter().enumerate() {
             (0..*chunks).for_each(|_| stamps.add_chunk(frame, added));
         }
-        answer(&stamps)
+        (stamps.is_buffered(), stamps.is_first_bounded)
     }
 
     #[test]
@@ -145,8 +145,7 @@ mod tests {
             (&[0, 2], true),
             (&[], false),
         ] {
-            let is_bounded = stamped(reads, |stamps| stamps.is_first_bounded);
-            assert_eq!(is_bounded, bounded, "{reads:?}");
+            assert_eq!(stamped(reads).1, bounded, "{reads:?}");
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Calibration {
     pub clock: ClockSource,
     /// The p99 of the error up to which a load is carried.
     pub bound_ns: Nanos,
-    /// The loads that were tried, by rising number of streams; the last one alone may be too much.
+    /// The loads that were tried, by rising number of streams.
     pub levels: Vec<CalibrationLevel>,
 }
 
@@ -66,11 +66,12 @@ impl Calibration {
                 .is_some_and(|error| error <= self.bound_ns)
     }
 
-    /// The highest number of streams that this machine carries, as all below it; 0 if it carries none.
+    /// The highest number of streams that this machine carries; 0 if it carries none. One late answer among the few of a lower level
+    /// takes nothing away.
     pub fn carried(&self) -> u32 {
-        let levels = self.levels.iter();
-        let carried = levels.take_while(|level| self.is_carried(level));
-        carried.map(|level| level.streams).last().unwrap_or(0)
+        let mut levels = self.levels.iter().rev();
+        let carried = levels.find(|level| self.is_carried(level));
+        carried.map_or(0, |level| level.streams)
     }
 
     /// Reads the calibration by this clock from a folder; `None` if there is none that can be read.
@@ -119,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn a_load_is_carried_with_all_below_it() {
+    fn the_highest_load_within_the_bound_is_carried() {
         for (levels, carried) in [
             (&[][..], 0),
             (&[(1, 0, 11)], 0),
             (&[(1, 0, 0), (64, 0, 10), (256, 0, 11)], 64),
             (&[(1, 0, 0), (64, 1, 0)], 1),
-            (&[(1, 0, 0), (64, 0, 20), (256, 0, 1)], 1),
+            (&[(1, 0, 11), (64, 0, 1), (256, 0, 20)], 64),
         ] {
             assert_eq!(calibration(levels).carried(), carried, "{levels:?}");
         }

@@ -42,7 +42,7 @@ pub fn calibration_text(calibration: &Calibration) -> String {
 fn sentence(calibration: &Calibration) -> String {
     let (carried, bound) = (calibration.carried(), calibration.bound_ns);
     let clock = calibration.clock.word();
-    let is_too_much = |level: &&CalibrationLevel| !calibration.is_carried(level);
+    let is_too_much = |level: &&CalibrationLevel| level.streams > carried;
     let Some(level) = calibration.levels.iter().find(is_too_much) else {
         return format!(
             "This machine carries {}: the error of TTFT is at most {bound} (p99, clock `{clock}`).",
@@ -60,7 +60,7 @@ fn sentence(calibration: &Calibration) -> String {
         0 => "Use a faster or a quieter machine.".to_owned(),
         carried => format!("It carries {carried}."),
     };
-    format!("This machine cannot carry {streams}: {reason}. {rest}")
+    format!("This machine cannot carry {streams} or more: {reason}. {rest}")
 }
 
 fn error_words(error: Option<Nanos>) -> String {
@@ -100,11 +100,11 @@ mod tests {
              64       90       0          235 us  2.35 ms  25 %  yes
            1000       90       0         5.20 ms  52.0 ms  25 %  no
 
-        This machine cannot carry 1000 streams: the error of TTFT is 52.0 ms (p99, clock `user`), above 10.0 ms. It carries 64.
+        This machine cannot carry 1000 streams or more: the error of TTFT is 52.0 ms (p99, clock `user`), above 10.0 ms. It carries 64.
         ");
         let text = sentence(&calibration(vec![good]));
         insta::assert_snapshot!(text, @"This machine carries 64 streams: the error of TTFT is at most 10.0 ms (p99, clock `user`).");
         let text = sentence(&calibration(vec![level(1, 9, 0)]));
-        insta::assert_snapshot!(text, @"This machine cannot carry 1 stream: 9 of 99 answers failed. Use a faster or a quieter machine.");
+        insta::assert_snapshot!(text, @"This machine cannot carry 1 stream or more: 9 of 99 answers failed. Use a faster or a quieter machine.");
     }
 }

@@ -109,8 +109,9 @@ fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
         preflight = preflight.without_verdicts();
     }
     let calibration = cache_folder().and_then(|folder| Calibration::read(&folder, job.clock));
-    let capacity = calibration.and_then(|found| lint_capacity(job.lanes() as u64, &found));
-    capacity.into_iter().for_each(|lint| preflight.push(lint));
+    if let Some(lint) = calibration.and_then(|found| lint_capacity(job.lanes() as u64, &found)) {
+        preflight.push(lint);
+    }
     print_lines(&job.notes())?;
     let warnings = preflight.sentences().into_iter();
     print_lines(
