@@ -18,7 +18,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::trace::TraceRecord;
 use bakeoff::stats::quantile::quantile_f64;
 use serde_json::Value;
 

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::gateway::{Authorities, Endpoint, OutgoingRequest, Transport, read, supported_clock};
 use crate::record::{Calibration, CalibrationLevel, Outcome};
 use crate::report::calibration_text;
-use crate::sim::truth::TraceRecord;
+use crate::sim::trace::TraceRecord;
 use crate::sim::{Scenario, Simulator};
 use crate::stats::quantile::quantile_u64;
 use crate::suite::{ClockSource, Timeouts};
@@ -35,7 +35,7 @@ const LEVELS: [u32; 5] = [1, 64, 256, 1_000, 4_000];
 const BOUND: Nanos = Nanos::from_millis(10);
 
 /// The p99 of the error above which no more streams are tried.
-const HOPELESS: Nanos = Nanos::from_millis(100);
+const EXCESS: Nanos = Nanos::from_millis(100);
 
 /// Most answers of a level: the simulator holds the trace of as many.
 const ANSWERS: u32 = 4_000;
@@ -94,9 +94,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     for streams in levels {
         writeln!(stderr(), "note: trying {streams} at once")?;
         let level = measure(streams, span, clock)?;
-        let is_hopeless = level.failed > 0 || level.error_p99_ns > Some(HOPELESS);
+        let is_excessive = level.failed > 0 || level.error_p99_ns > Some(EXCESS);
         calibration.levels.push(level);
-        if is_hopeless {
+        if is_excessive {
             break;
         }
     }

@@ -27,11 +27,11 @@ const COUNTER_BYTES: u64 = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WallNanos(pub(super) NonZeroU64);
 
-/// Returns the wanted clock if this system has it, else the program's own.
-pub fn supported_clock(wanted: ClockSource) -> ClockSource {
-    match wanted {
+/// Returns the requested clock if this system has it, else the program's own.
+pub fn supported_clock(requested: ClockSource) -> ClockSource {
+    match requested {
         ClockSource::Kernel if !is_stamping().unwrap_or(false) => ClockSource::User,
-        wanted => wanted,
+        requested => requested,
     }
 }
 

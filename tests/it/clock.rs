@@ -18,8 +18,8 @@ const LONG: Timeouts = Timeouts {
 
 /// The sources that this system has.
 fn sources() -> impl Iterator<Item = ClockSource> {
-    let wanted = [ClockSource::User, ClockSource::Kernel].into_iter();
-    wanted.filter(|source| supported_clock(*source) == *source)
+    let requested = [ClockSource::User, ClockSource::Kernel].into_iter();
+    requested.filter(|source| supported_clock(*source) == *source)
 }
 
 #[test]

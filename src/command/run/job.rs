@@ -335,8 +335,8 @@ impl Job {
     pub(in crate::command) fn notes(&self) -> Vec<String> {
         let notes = self.known.notes.iter();
         let notes = notes.map(|note| format!("note: {note}"));
-        let wanted = self.resolved.clock.unwrap_or(self.clock);
-        let clock = (wanted != self.clock).then(|| NO_KERNEL_CLOCK.to_owned());
+        let requested = self.resolved.clock.unwrap_or(self.clock);
+        let clock = (requested != self.clock).then(|| NO_KERNEL_CLOCK.to_owned());
         notes.chain(clock).collect()
     }
 

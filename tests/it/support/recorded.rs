@@ -59,7 +59,8 @@ pub(crate) fn read_recording(model: &str, streamed: bool, recording: &Recording)
 /// The reading without what depends on how the network cut the bytes: instants and what follows from them.
 pub(crate) fn timeless(reading: Reading) -> Reading {
     let mut flags = reading.flags;
-    flags.retain(|flag| *flag != Flag::Buffered);
+    // Both depend on what came together.
+    flags.retain(|flag| !matches!(flag, Flag::Buffered | Flag::TtftBounded));
     Reading {
         headers: None,
         first_token: reading.first_token.map(|_| Nanos::ZERO),
