@@ -120,7 +120,7 @@ pub enum UnboundedCost {
         model: ModelId,
     },
     /// The list has prices for more than tokens.
-    #[error("`{model}` has prices that tokens do not bound: {}", names.join(", "))]
+    #[error("`{model}` has prices that do not depend on tokens: {}", names.join(", "))]
     OtherPrices {
         /// The model.
         model: ModelId,

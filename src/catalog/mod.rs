@@ -95,10 +95,10 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// Not JSON, or neither of the shape `{"data": [...]}` nor an array.
-    #[error("this is not a list of models: {0}")]
+    #[error("not a model list: {0}")]
     NotAList(#[from] serde_json::Error),
     /// Larger than [`Catalog::read`] accepts.
-    #[error("a list of models may have {MAX_MODELS} models and {MAX_LIST_BYTES} bytes")]
+    #[error("a model list has at most {MAX_MODELS} models and {MAX_LIST_BYTES} bytes")]
     TooLarge,
 }
 

@@ -51,7 +51,7 @@ pub struct TokenPrices(Vec<Tier>);
 
 /// Error for tiers that do not form a price list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("tiers of prices must begin at 0 prompt tokens and ascend")]
+#[error("price tiers must start at 0 prompt tokens and ascend")]
 pub struct TiersError;
 
 /// Tokens of one request.

@@ -79,15 +79,14 @@ impl Treatment {
         match self {
             Self::Bounded => "counted in caps and worst cases, not in list costs",
             Self::Images => {
-                "billed for images alone: caps refuse images until `usd_per_image` declares it"
+                "billed for images only: caps reject images until `usd_per_image` declares it"
             }
             Self::Counted => "counted in the costs of what uses it, and in caps",
             Self::Declare => {
                 "not supported: caps refuse the model until `surcharges` declares its maximum"
             }
             Self::Unbelieved => {
-                "no price of this list is used: this is not 0 to 0.01 USD a token, or has holes between its \
-                 tiers; `prices` in bakeoff.toml declare what holds"
+                "no price of this list is used: it is not 0 to 0.01 USD per token, or its tiers have gaps; declare it under `prices` in bakeoff.toml"
             }
         }
     }

@@ -221,7 +221,7 @@ fn further_prices_are_shown_as_the_list_spells_them() {
         format!("{}: {} ({treatment})", price.name, price.value)
     });
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
-    image: 0.10 (billed for images alone: caps refuse images until `usd_per_image` declares it)
+    image: 0.10 (billed for images only: caps reject images until `usd_per_image` declares it)
     image_dimension_quality_pricing: [{"size":"1024x1024", "cost":"0.04"}] (not supported: caps refuse the model until `surcharges` declares its maximum)
     regional: {"eu": {"input":"0.1"},              "us": {}} (not supported: caps refuse the model until `surcharges` declares its maximum)
     web_search: 0.0100 (not supported: caps refuse the model until `surcharges` declares its maximum)

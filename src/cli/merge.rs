@@ -12,7 +12,7 @@ use crate::command::merge::Options;
 #[command(after_help = "Examples:\n  \
     bakeoff merge shards/*/quickstart/*-shard-* -o reports/quickstart/all\n  \
     bakeoff merge shards/*/quickstart/*-shard-* -o merged --json\n\n\
-    The shards are those of `bakeoff run --shard`. The merged run has every report and its gates are judged;\n\
+    The shards are those of `bakeoff run --shard`. The merged run has every report and its gates are judged; \
     while shards are missing it is incomplete (exit code 4).")]
 pub(super) struct MergeArgs {
     /// Run folders of the shards, or the folder of a suite that holds them

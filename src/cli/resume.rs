@@ -17,7 +17,7 @@ use super::money::dollars;
     bakeoff resume reports/quickstart/20261101T070000Z-ab12cd\n  \
     bakeoff resume reports/quickstart/20261101T070000Z-ab12cd --max-cost 5\n  \
     bakeoff resume reports/quickstart/latest --retry-failed\n\n\
-    The suite is read from the run's manifest. The endpoint, the prices, the version and the format of the records must\n\
+    The suite is read from the run's manifest. The endpoint, the prices, the version and the format of the records must \
     be those that the run was begun with.")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct ResumeArgs {

@@ -194,14 +194,14 @@ fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
         .as_ref()
         .and_then(|looks| looks.decided_after);
     match (&manifest.status, early) {
-        (Status::Running, _) => Some("it has not ended, or was killed".to_owned()),
+        (Status::Running, _) => Some("it has not finished, or was killed".to_owned()),
         (Status::Interrupted, _) => Some("it was interrupted".to_owned()),
         (Status::Incomplete(reason), _) => Some(format!("it is incomplete ({reason})")),
         (Status::Complete, Some(round)) => Some(format!(
             "it ended early, after round {round}, once its verdict was decided, which biases its baseline towards that verdict"
         )),
         (Status::Complete, None) => (!enough_was_answered(summary))
-            .then(|| "a model answered less than half of its trials".to_owned()),
+            .then(|| "a model answered fewer than half of its trials".to_owned()),
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     if !sound {
         writeln!(
             stderr(),
-            "warning: a model answered less than half of its trials: too little to judge it by"
+            "warning: a model answered fewer than half of its trials: too few to judge it"
         )?;
     }
     let gate_status = judged.gate_status();

@@ -506,7 +506,7 @@ fn abort_reason(context: &RunContext, sent: &[usize], outcomes: &[Outcome]) -> O
     let first = *outcomes.first()?;
     let reason = match first {
         Outcome::Unauthorized => "the endpoint does not accept the key",
-        Outcome::PaymentRequired => "the account has no balance or its budget is used up",
+        Outcome::PaymentRequired => "the account has no balance, or its budget is exhausted",
         Outcome::TlsFailed => "the endpoint's certificate cannot be verified",
         _ => return None,
     };

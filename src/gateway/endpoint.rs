@@ -84,7 +84,7 @@ pub(super) fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
         headers.insert(header, HeaderValue::from_str(value).map_err(|_| wrong())?);
     }
-    // Last, so that no profile can ask for compression: a compressor holds events back.
+    // Last, so that no profile can ask for compression: compression delays events.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(key) = &endpoint.key {
         let own = endpoint.key_header.as_deref();

@@ -32,7 +32,10 @@ pub(super) fn keys(
         return reject("`seed`", "leave it out");
     }
     if parameters.max_tokens_name.is_some() {
-        return reject("`max_tokens_name`", "leave it out: the route has one name");
+        return reject(
+            "`max_tokens_name`",
+            "omit it: this API has only one name for it",
+        );
     }
     let opening = |message: &&Message| message.role == Role::System;
     let system: Vec<&Message> = messages.iter().take_while(opening).collect();
@@ -102,7 +105,7 @@ fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsuppo
         }
         Some(ReasoningEffort::Minimal) => {
             let what = "`reasoning_effort = \"minimal\"`";
-            return Err(unsupported(what, "the least there is \"low\" or \"none\""));
+            return Err(unsupported(what, "its minimum is \"low\" or \"none\""));
         }
         Some(effort) => {
             config.insert("effort".to_owned(), json!(effort));
@@ -117,7 +120,7 @@ fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsuppo
                 config.insert("format".to_owned(), format);
             }
             _ => {
-                let remedy = "only `json_schema` and `text` are known there";
+                let remedy = "it supports only `json_schema` and `text`";
                 return Err(unsupported("this `response_format`", remedy));
             }
         }

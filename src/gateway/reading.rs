@@ -408,7 +408,7 @@ fn gather_json(parts: &mut AnswerParts, bytes: &[u8]) {
             let message = fault::from_body(json).message;
             parts.broken = Some(format!("the answer is not a JSON object: {message}"));
         }
-        None => parts.broken = Some("the answer is not JSON to its end".to_owned()),
+        None => parts.broken = Some("the answer is not complete JSON".to_owned()),
     }
 }
 

@@ -253,7 +253,7 @@ fn what_is_not_an_answer_is_a_protocol_error() {
             r#"the answer has no choices: {"status":"ok"}"#,
         ),
         ("[1]", "the answer is not a JSON object: 1"),
-        (r#"{"choices":[{"mess"#, "the answer is not JSON to its end"),
+        (r#"{"choices":[{"mess"#, "the answer is not complete JSON"),
         ("data: pong\n\n", "pong"),
         (
             "data: {nope}\n\ndata: [DONE]\n\n",

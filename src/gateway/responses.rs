@@ -31,10 +31,7 @@ pub(super) fn keys(
     }
     if messages.iter().any(|turn| turn.cache_control.is_some()) {
         let what = "a prompt marked by `cache_control`";
-        return Err(unsupported(
-            what,
-            "leave the mark out, or ask for `caching`",
-        ));
+        return Err(unsupported(what, "omit the mark, or set `caching`"));
     }
     let format = parameters.response_format.as_ref();
     let object = |key: &str, value| Map::from_iter([(key.to_owned(), value)]);
@@ -101,7 +98,7 @@ fn text_format(format: &Value) -> Result<Value, UnsupportedParameter> {
         }
         _ => Err(unsupported(
             "this `response_format`",
-            "only `json_schema`, `json_object` and `text` are known there",
+            "it supports only `json_schema`, `json_object` and `text`",
         )),
     }
 }

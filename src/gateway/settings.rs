@@ -29,29 +29,25 @@ pub fn settings(
         (
             "http_version",
             "1.1",
-            "one connection per request in flight: nothing queues behind another",
+            "one connection per request in flight: no request queues behind another",
         ),
         (
             "client_retries",
             "none",
-            "every retry is ours and a recorded attempt",
+            "every retry is a recorded attempt",
         ),
         (
             "redirects",
             "none",
-            "a redirect times two requests and sends the key elsewhere",
+            "a redirect would time two requests and send the key to another host",
         ),
-        (
-            "accept_encoding",
-            "identity",
-            "a compressor holds events back",
-        ),
+        ("accept_encoding", "identity", "compression delays events"),
         (
             "decompression",
-            "ours, after the clock",
-            "a compressed answer is decoded and flagged",
+            "decoded after timing",
+            "a compressed answer is decoded later and flagged",
         ),
-        ("tcp_nodelay", "true", "small requests leave at once"),
+        ("tcp_nodelay", "true", "small requests are sent immediately"),
         (
             "connections_per_lane",
             "1",
@@ -70,7 +66,7 @@ pub fn settings(
         (
             "stamps",
             stamps,
-            "parsing is ours, not the model's; what one read brings has one stamp",
+            "parsing is not the model's time; what one read brings has one stamp",
         ),
     ];
     rows.into_iter()

@@ -150,7 +150,7 @@ impl StoredRun {
         if !manifest.tool.starts_with("bakeoff ") {
             return Err(RunError::NotARun {
                 path: folder.to_owned(),
-                reason: format!("its {MANIFEST} is not of bakeoff"),
+                reason: format!("its {MANIFEST} was not written by bakeoff"),
             });
         }
         let FolderContents { bytes, foreign, .. } = FolderContents::read(folder)?;
@@ -206,7 +206,7 @@ impl StoredRun {
     pub fn delete(&self) -> Result<(), RunError> {
         let changed = || RunError::NotARun {
             path: self.folder.clone(),
-            reason: "it changed since it was looked at; nothing of it was deleted".to_owned(),
+            reason: "it changed during the check; nothing was deleted".to_owned(),
         };
         let folder = self.folder.symlink_metadata();
         if !folder.is_ok_and(|folder| folder.is_dir()) || !has_manifest(&self.folder) {

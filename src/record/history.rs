@@ -136,8 +136,14 @@ pub struct HistoryPrompt {
     #[serde(default)]
     pub passed: u32,
     /// Level by metric.
-    pub levels: BTreeMap<Metric, Level>,
+    pub levels: MetricLevels,
+    /// The levels within the answers of each provider; empty where one provider gave all of the variant's answers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub levels_by_provider: BTreeMap<String, MetricLevels>,
 }
+
+/// The levels of a prompt by metric.
+pub type MetricLevels = BTreeMap<Metric, Level>;
 
 /// The level of a metric on one prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -319,7 +325,7 @@ impl HistoryLine {
 
 impl Entry for HistoryLine {
     const FILE: &'static str = "past.jsonl";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn version(&self) -> u32 {
         // A line of another version is never made: see `try_from`.
@@ -348,7 +354,10 @@ impl HistoryRun {
             if prompt.passed > prompt.graded {
                 return Err(InvalidRecord::new("passed", "is above `graded`"));
             }
-            let mut levels = prompt.levels.values();
+            let within = prompt.levels_by_provider.values();
+            let mut levels = within
+                .chain([&prompt.levels])
+                .flat_map(MetricLevels::values);
             if levels.any(|level| !level.ln.is_finite() || level.n == 0) {
                 let problem = "has one that is not a number, or of no values";
                 return Err(InvalidRecord::new("levels", problem));

@@ -16,17 +16,21 @@ fn prompt() -> impl Strategy<Value = HistoryPrompt> {
     let metric = prop::sample::select(Metric::ALL.to_vec());
     let level = (-50.0..50.0_f64, 1_u32..).prop_map(|(ln, n)| Level { ln, n });
     let levels = prop::collection::btree_map(metric, level, 0..4);
-    (text(), text(), counts, levels).prop_map(|(prompt, digest, counts, levels)| HistoryPrompt {
-        prompt,
-        text: digest.clone(),
-        parameters: digest.clone(),
-        digest,
-        trials: counts.0.max(counts.1),
-        completed: counts.0.min(counts.1),
-        graded: counts.2.max(counts.3),
-        passed: counts.2.min(counts.3),
-        levels,
-    })
+    let by_provider = prop::collection::btree_map(text(), levels.clone(), 0..2);
+    (text(), text(), counts, levels, by_provider).prop_map(
+        |(prompt, digest, counts, levels, levels_by_provider)| HistoryPrompt {
+            prompt,
+            text: digest.clone(),
+            parameters: digest.clone(),
+            digest,
+            trials: counts.0.max(counts.1),
+            completed: counts.0.min(counts.1),
+            graded: counts.2.max(counts.3),
+            passed: counts.2.min(counts.3),
+            levels,
+            levels_by_provider,
+        },
+    )
 }
 
 fn variant() -> impl Strategy<Value = HistoryVariant> {
@@ -186,7 +190,7 @@ fn a_line_that_is_none_is_named_with_its_place() {
     let no_run = r#"{"version":1,"kind":"run","standing":"accepted"}"#;
     let messages = [
         message_of("<<<<<<< HEAD"),
-        message_of(&good.replace("\"version\":2", "\"version\":3")),
+        message_of(&good.replace("\"version\":3", "\"version\":4")),
         message_of(&good.replace("\"concurrency\":0", "\"concurrency\":-1")),
         message_of(&good.replace("\"accepted\"", "\"excepted\"")),
         message_of(no_run),
@@ -194,7 +198,7 @@ fn a_line_that_is_none_is_named_with_its_place() {
     ];
     insta::assert_snapshot!(messages.join("\n"), @"
     ci.jsonl:2: column 1: expected value
-    ci.jsonl:2: version 3, but this program reads up to version 2: it was written by a newer one
+    ci.jsonl:2: version 4, but this program reads up to version 3: it was written by a newer one
     ci.jsonl:2: column 166: invalid value: integer `-1`, expected u32
     ci.jsonl:2: column 47: unknown variant `excepted`, expected one of `accepted`, `baseline_reset`, `new_level`, `pending`, `flagged`, `confirmed`, `cleared`, `recovered`
     ci.jsonl:2: column 0: a line of kind `run` holds a `run` and no `of`
@@ -227,6 +231,7 @@ fn impossible_lines_are_not_written() {
             graded: 0,
             passed: 0,
             levels: level(f64::NAN),
+            levels_by_provider: BTreeMap::new(),
         }],
     });
     let refused = |run: &HistoryRun| {

@@ -44,7 +44,7 @@ pub use gaps::{HdrError, HdrReader, empty_histogram, recordable_us, summarize_ga
 pub use grade::{GRADES_MAX, Grade};
 pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
-    HistoryVariant, Level, RunStanding, Splice,
+    HistoryVariant, Level, MetricLevels, RunStanding, Splice,
 };
 pub use journal::{
     Entry, HeldLock, JournalError, JournalReader, JournalWriter, LineProblem, LockHolder, LockWait,

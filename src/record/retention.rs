@@ -32,7 +32,7 @@ pub struct Age(SignedDuration);
 
 /// The error for a string that is not an age.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an age is a whole number with `h`, `d` or `w`, such as `30d`")]
+#[error("an age is an integer with `h`, `d` or `w`, such as `30d`")]
 pub struct AgeError;
 
 /// The decision about a run.
@@ -95,16 +95,18 @@ impl Retention {
 /// The reason to keep a run that is beyond the bounds, if there is one.
 fn protection(run: &StoredRun, age: SignedDuration) -> Option<String> {
     if run.is_latest {
-        return Some("`latest` points at it".to_owned());
+        return Some("`latest` points to it".to_owned());
     }
     if run.status == Status::Running && age < KILLED_AFTER {
         return Some("it may still be running".to_owned());
     }
     if run.is_renamed {
-        return Some("its folder was given another name".to_owned());
+        return Some("its folder was renamed".to_owned());
     }
     let foreign = run.foreign.as_ref()?;
-    Some(format!("it holds `{foreign}`, which is not of a run"))
+    Some(format!(
+        "it contains `{foreign}`, which is not part of a run"
+    ))
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// The path is there or not, but it is not the folder of a run.
-    #[error("{} is not a run: {reason}", path.display())]
+    #[error("no run at `{}`: {reason}", path.display())]
     NotARun {
         /// The given path.
         path: PathBuf,
@@ -186,18 +186,18 @@ impl Run {
         let folder = pointed_at(&path)?;
         if !folder.exists() {
             return Err(if folder == path {
-                not_a_run("there is nothing of that name")
+                not_a_run("no such file or folder")
             } else {
-                not_a_run("it points at a run that is not there any more")
+                not_a_run("it points to a run that no longer exists")
             });
         }
         if !folder.is_dir() {
-            return Err(not_a_run("it is a file; give the folder it lies in"));
+            return Err(not_a_run("it is a file; name its folder"));
         }
         if !folder.join(MANIFEST).exists() {
             let suite = folder.join(LATEST).symlink_metadata().is_ok();
             return Err(if suite {
-                not_a_run("it is the folder of a suite; give one of the runs in it, or its latest")
+                not_a_run("it is the folder of a suite; name one of its runs, or its `latest`")
             } else {
                 not_a_run(&format!("it has no {MANIFEST}"))
             });

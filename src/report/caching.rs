@@ -161,9 +161,9 @@ fn sentence(variant: &VariantSummary) -> String {
     }
     let Some(saving) = &caching.saving else {
         let why = if caching.contradicting == caching.reporting {
-            "the token counts of every answer contradict each other"
+            "the token counts of every answer are inconsistent"
         } else {
-            "no answer has both its counts of tokens and a price in the run's records"
+            "no answer has both token counts and a price in the run's records"
         };
         return format!("{label}: savings by caching are unknown: {why}.");
     };
@@ -195,10 +195,10 @@ fn warming(manifest: &Manifest, label: &str) -> String {
     let requests = plural(warming.requests, "untimed request");
     let unknown = match warming.unknown {
         0 => String::new(),
-        unknown => format!(", the cost of {unknown} of them not known"),
+        unknown => format!(", {unknown} of them with an unknown cost"),
     };
     let spent = Figure::Money(warming.spent_usd).shown();
-    format!(" Warming its caches cost {spent} beside that: {requests}{unknown}.")
+    format!(" Warming its caches cost another {spent}: {requests}{unknown}.")
 }
 
 fn pays(break_even: BreakEven) -> String {
@@ -208,10 +208,11 @@ fn pays(break_even: BreakEven) -> String {
             plural(reuses, "time")
         ),
         BreakEven::NoPremium => {
-            "Writing costs no more than not writing: there is nothing to make up for.".to_owned()
+            "Cache writes cost nothing extra: every read saves money.".to_owned()
         }
         BreakEven::Never => {
-            "Writing costs more and reading no less: no number of reuses pays.".to_owned()
+            "Cache writes cost more and reads save nothing: no number of reuses breaks even."
+                .to_owned()
         }
     }
 }
@@ -238,8 +239,7 @@ fn legend(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
     }
     if manifest.suite.warmed_variants().next().is_some() {
         legend.push(
-            "The untimed requests that warm the caches are in no figure: what they cost is not taken off what \
-             was saved."
+            "The untimed requests that warm the caches are in no figure; their cost is not subtracted from the savings."
                 .to_owned(),
         );
     }

@@ -29,8 +29,7 @@ const MIN_RUNS_FOR_BOUND: usize = 9;
 /// Reasons for a missing worst case that are listed one by one; the rest is counted.
 const MAX_REASONS: usize = 5;
 /// Costs that no figure of an estimate includes.
-const NOT_COVERED: &str = "Not covered: the warm-up and retries (but in the worst case), discounts of prompt caches, \
-    own keys, surcharges that no past run shows, prices that change.";
+const NOT_COVERED: &str = "Not included: warm-up and retries (except in the worst case), prompt-cache discounts, own provider keys, surcharges that no past run had, price changes.";
 
 /// A cost estimate, ready to be rendered.
 #[derive(Debug, Clone, Copy)]
@@ -276,11 +275,11 @@ impl EstimateView<'_> {
     pub fn line(&self) -> String {
         let total = &self.estimate.total;
         let Some(expected) = total.expected else {
-            return "nothing is known of the cost: no model has a price".to_owned();
+            return "the cost is unknown: no model has a price".to_owned();
         };
         let expected = money(expected);
         let bound = (total.bound_90).map_or_else(String::new, |bound| {
-            format!(", below {} in nine runs of ten", money(bound))
+            format!(", below {} in 9 of 10 runs", money(bound))
         });
         let worst = match &total.worst {
             Ok(worst) => format!(", at most {}", money(*worst)),
@@ -290,12 +289,12 @@ impl EstimateView<'_> {
             0 => String::new(),
             unpriced => {
                 let all = self.estimate.variants.len();
-                format!("; {unpriced} of {all} models without a price left out")
+                format!("; without {unpriced} of {all} models, which have no price")
             }
         };
         let date = &self.prices.date;
         let own = if self.prices.has_own_prices() {
-            ", and own ones"
+            ", and own prices"
         } else {
             ""
         };
@@ -316,7 +315,7 @@ impl EstimateView<'_> {
         let runs = total.past_runs;
         if runs < MIN_RUNS_FOR_BOUND {
             notes.push(format!(
-                "No bound that nine runs of ten stay below: it needs {MIN_RUNS_FOR_BOUND} complete past runs with a forecast of the output length, and there are {runs}."
+                "No 90 % bound: it needs {MIN_RUNS_FOR_BOUND} complete past runs with an estimated output length; there are {runs}."
             ));
         }
         if let (Some(list), Some(expected)) = (total.list, total.expected)
@@ -340,8 +339,7 @@ impl EstimateView<'_> {
         let own = self.estimate.variants.iter().all(|of| of.own_vocabulary);
         if !own {
             notes.push(
-                "Prompt tokens of other makers than OpenAI are counted with its vocabulary, and corrected by \
-                 past runs."
+                "Prompt tokens of models of other companies are counted with OpenAI's tokenizer and corrected by past runs."
                     .to_owned(),
             );
         }
@@ -350,8 +348,7 @@ impl EstimateView<'_> {
         notes.push(NOT_COVERED.to_owned());
         if self.suite.cache == CacheMode::Warm {
             notes.push(
-                "Not covered either, but in the worst case: the requests that warm caches."
-                    .to_owned(),
+                "Also included in the worst case only: requests that warm caches.".to_owned(),
             );
         }
         notes
@@ -420,7 +417,7 @@ pub fn grader_lines(graders: &[GraderEstimate]) -> Vec<String> {
 pub fn actual_cost_line(record: &EstimateRecord) -> Option<String> {
     let cost = money(record.cost()?);
     Some(match record.ratio() {
-        Some(ratio) => format!("cost {cost}, {ratio:.2} times what was expected"),
+        Some(ratio) => format!("cost {cost}, {ratio:.2}x the estimate"),
         None => format!("cost {cost}"),
     })
 }

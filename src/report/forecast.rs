@@ -212,7 +212,7 @@ impl ForecastView<'_> {
     fn traffic(&self) -> String {
         let traffic = self.terms.traffic;
         let range = if traffic.lower() < traffic.upper() {
-            ": figures are of the middle, their intervals of the whole range"
+            ": figures are for the middle of the range, intervals for all of it"
         } else {
             ""
         };
@@ -237,7 +237,7 @@ impl ForecastView<'_> {
                 more => format!(" and {more} more"),
             };
             format!(
-                "; without a share, and left out: {}{more}",
+                "; excluded, because they have no share: {}{more}",
                 named.join(", ")
             )
         };
@@ -290,8 +290,7 @@ impl ForecastView<'_> {
 
     fn intervals(&self) -> String {
         let intervals = if self.terms.mix_complete {
-            "In brackets: 95 % intervals for these very prompts, declared to be every kind of request; only \
-             repetitions vary."
+            "In brackets: 95 % intervals for exactly these prompts, declared to be every kind of request; only repetitions vary."
         } else {
             "In brackets: 95 % intervals for prompts like these."
         };
@@ -331,7 +330,7 @@ impl ForecastView<'_> {
             .any(|of| !of.reference && of.ranking_forecast().is_ok());
         let why = match reference.ranking_forecast() {
             _ if !others => return None,
-            Ok(_) if ratios.is_empty() => "no prompt was answered by it and by another",
+            Ok(_) if ratios.is_empty() => "it shares no answered prompt with another model",
             Ok(_) => "it costs nothing",
             Err(_) => "it has no forecast",
         };
@@ -390,8 +389,8 @@ impl ForecastView<'_> {
         let failed: u64 = known.iter().map(|of| of.retries.failed).sum();
         let of: u64 = known.iter().map(|of| of.retries.total).sum();
         Some(format!(
-            "Retries: {failed} of {of} attempts that may have been billed failed; each model pays for its own, and \
-             upper ends allow for as many as its number leaves possible (--retry-rate sets a rate)."
+            "Retries: {failed} of {of} attempts that may have been billed failed; each model is charged for its own, and \
+             upper ends include the upper limit of its failure rate (--retry-rate sets a rate)."
         ))
     }
 
@@ -420,11 +419,11 @@ impl ForecastView<'_> {
             let unpriced = basis.unpriced;
             let why = match basis.contradicting {
                 0 => String::new(),
-                all if all == unpriced => ": their token counts contradict each other".to_owned(),
-                some => format!(": the token counts of {some} contradict each other"),
+                all if all == unpriced => ": their token counts are inconsistent".to_owned(),
+                some => format!(": the token counts of {some} are inconsistent"),
             };
             notes.push(format!(
-                "{label}: {unpriced} answers without a cost are left out{why}."
+                "{label}: {unpriced} answers without a cost are excluded{why}."
             ));
         }
         if let Some(why) = monthly.ratio.and_then(|ratio| ratio.unbounded)
@@ -456,7 +455,7 @@ impl ForecastView<'_> {
         Some(if unlisted {
             format!("{label}: hits have no effect, because its price has no `cache_read`.")
         } else {
-            format!("{label}: {can} of {answers} answers have a prompt that can be cached.")
+            format!("{label}: {can} of {answers} answers have a cacheable prompt.")
         })
     }
 
@@ -477,7 +476,7 @@ impl ForecastView<'_> {
         };
         let unknown = match warming.unknown {
             0 => String::new(),
-            unknown => format!(", the cost of {unknown} not known"),
+            unknown => format!(", {unknown} with an unknown cost"),
         };
         let each = if variant.trials > 0 {
             let each = warming.spent_usd.as_f64() / variant.trials as f64;
@@ -497,7 +496,7 @@ impl ForecastView<'_> {
         match (self.terms.mix_complete, prompts) {
             (true, _) => "a prompt was answered only once, and repetitions are all that varies",
             (false, ..2) => "one prompt",
-            (false, _) => "its prompts are worth fewer than three of equal share",
+            (false, _) => "its shares are worth fewer than three equal prompts",
         }
     }
 }
@@ -556,13 +555,13 @@ const fn unknown_reason(why: NoForecast) -> &'static str {
     match why {
         NoForecast::NoAnswers => "no forecast: no trial of a prompt of the mix was answered",
         NoForecast::NoCost => {
-            "no forecast: the run knew no price for it; give one with --price, or use --prices now"
+            "no forecast: the run has no price for it; set one with --price, or use --prices now"
         }
         NoForecast::Contradicting => {
-            "no forecast: the token counts of its answers contradict each other"
+            "no forecast: the token counts of its answers are inconsistent"
         }
         NoForecast::NoOtherPrice => {
-            "no forecast: the list has no price for it or its answers have no token counts; give one with --price"
+            "no forecast: the list has no price for it, or its answers have no token counts; set one with --price"
         }
     }
 }

@@ -100,7 +100,7 @@ fn request_sentence(lint: &RequestLint, list_date: &str) -> String {
         }
         RequestLint::WritesUnread { label } => format!(
             "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what no request \
-             reads; leave out the marks and `caching`, or `cache = \"bust\"`"
+             reads; remove the marks and `caching`, or `cache = \"bust\"`"
         ),
         RequestLint::SharedCache { model, variants } => format!(
             "{variants} variants of `{model}` share its prompt cache: one may read what another wrote; \
@@ -147,7 +147,7 @@ fn gate_sentence(lint: &GateLint) -> String {
             ok,
             fails,
         } => format!(
-            "`{}` would be unstable: with a margin of {} an unchanged run is `ok` in only {} of cases, else inconclusive{}; \
+            "`{}` would be unstable: with a margin of {} an unchanged run is `ok` in only {} of runs, else inconclusive{}; \
              widen the margin or use more prompts",
             metric.word(),
             rough_percent(*margin),
@@ -256,7 +256,7 @@ mod tests {
         a pass rate is gated: it is inconclusive until answers are graded (`bakeoff score`)
         `against_reference` has no effect: there is only one model
         only a TTFT +134 % or more fails reliably (12 comparisons share the error rate): use more prompts, or fewer primary metrics
-        `ttft` would be unstable: with a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or use more prompts
+        `ttft` would be unstable: with a margin of 10 % an unchanged run is `ok` in only 31 % of runs, else inconclusive, which fails here; widen the margin or use more prompts
         the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper bound, 368 would
         the limit `error_rate` of 2 % can fail but never pass: a run without errors leaves up to 18 % open; 193 prompts would do, or allow more
         the limit `error_rate` of 0.001 % can fail but never pass: a prompt without errors leaves up to 18 % open; allow more

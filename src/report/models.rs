@@ -69,7 +69,7 @@ pub fn table(models: &[&ListedModel], sort: Sort, width: Option<usize>) -> Strin
     let mut text = align_columns(&rows, TableShape::FiguresThenText, width);
     text.push_str("Prices in USD per million tokens.");
     if rows.iter().flatten().any(|cell| cell.ends_with(TIERED)) {
-        text.push_str(" * Long prompts pay other prices: see `bakeoff models show ID`.");
+        text.push_str(" * Long prompts have other prices: see `bakeoff models show ID`.");
     }
     if sort == Sort::Price {
         text.push_str(" blended: three prompt tokens to one output token.");
@@ -98,7 +98,7 @@ pub fn page(model: &ListedModel, retirement: Option<&Retirement>) -> String {
         line("retires", &format!("{date} ({source})"));
     }
     match &model.prices {
-        None => line("prices", "no price per token is known"),
+        None => line("prices", "no known price per token"),
         Some(prices) => {
             for tier in prices.tiers() {
                 let from = match tier.from_prompt_tokens {
@@ -341,8 +341,9 @@ mod tests {
             "2026-01-02".to_owned(),
         );
         let page = page(catalog.unwrap().get(&"a/b".parse().unwrap()).unwrap(), None);
-        let line = "other price   output: NaN\n                no price of this list is used: this is not 0";
-        assert!(page.contains("no price per token is known"), "{page}");
+        let line =
+            "other price   output: NaN\n                no price of this list is used: it is not 0";
+        assert!(page.contains("no known price per token"), "{page}");
         assert!(page.contains(line), "{page}");
     }
 
@@ -356,7 +357,7 @@ mod tests {
         a/one      200000       64000      1       5         0.1         1.25  reasoning vision
         b/tiered        –           –     2*     10*           –            –
         plain           –           –      –       –           –            –
-        Prices in USD per million tokens. * Long prompts pay other prices: see `bakeoff models show ID`.
+        Prices in USD per million tokens. * Long prompts have other prices: see `bakeoff models show ID`.
         ");
     }
 
@@ -374,13 +375,13 @@ mod tests {
         a/one      200000       64000      1       5         0.1         1.25        2  reasoning vision
         b/tiered        –           –     2*     10*           –            –       4*
         plain           –           –      –       –           –            –        –
-        Prices in USD per million tokens. * Long prompts pay other prices: see `bakeoff models show ID`. blended: three prompt tokens to one output token.
+        Prices in USD per million tokens. * Long prompts have other prices: see `bakeoff models show ID`. blended: three prompt tokens to one output token.
 
         id        context  max output  input  output  cache read  cache write    released  tags
         a/one      200000       64000      1       5         0.1         1.25  2025-10-15  reasoning vision
         b/tiered        –           –     2*     10*           –            –           –
         plain           –           –      –       –           –            –           –
-        Prices in USD per million tokens. * Long prompts pay other prices: see `bakeoff models show ID`.
+        Prices in USD per million tokens. * Long prompts have other prices: see `bakeoff models show ID`.
         ");
     }
 
@@ -429,7 +430,7 @@ mod tests {
           kind          other
           context       –
           max output    –
-          prices        no price per token is known
+          prices        no known price per token
         ");
     }
 

@@ -159,13 +159,10 @@ fn tokens_sentence(names: &SideNames, tokens: RatioChange) -> String {
     let prompts = plural(tokens.prompts, "prompt");
     if tokens.beyond_noise {
         let word = if tokens.ratio > 1.0 { "more" } else { "fewer" };
-        format!(
-            "{candidate} writes {word} output tokens: {shown} those of {reference}, on {prompts}."
-        )
+        format!("{candidate} has {word} output tokens: {shown} those of {reference}, on {prompts}.")
     } else {
         format!(
-            "No difference in output tokens is shown: {candidate} writes {shown} those of {reference}, on \
-             {prompts}."
+            "No significant difference in output tokens: {candidate} has {shown} those of {reference}, on {prompts}."
         )
     }
 }
@@ -179,9 +176,11 @@ fn chars_sentence(chars: RatioChange) -> String {
         } else {
             "shorter"
         };
-        format!("The answers themselves are {word}: {shown} the characters.")
+        format!("The visible answers are {word}: {shown} the characters.")
     } else {
-        format!("The answers themselves are not shown to differ in length: {shown} the characters.")
+        format!(
+            "No significant difference in the length of visible answers: {shown} the characters."
+        )
     }
 }
 
@@ -201,7 +200,7 @@ fn reasoning_sentence(names: &SideNames, change: &OutputChange) -> Option<String
         let caveat = if ratio.beyond_noise {
             ""
         } else {
-            ", no difference shown"
+            ", no significant difference"
         };
         format!(" ({} the reasoning tokens{caveat})", shown(ratio))
     });
@@ -233,12 +232,11 @@ fn hidden_sentence(name: &str, output: OutputTotals) -> Option<String> {
     }
     let spent = match (output.hidden_tokens, output.hidden_contradicting) {
         (0, 0) => "how many tokens it took is not reported".to_owned(),
-        (0, _) => "how many tokens it took is not known, because its server counts more reasoning than output tokens"
+        (0, _) => "its token count is unknown, because its server reports more reasoning than output tokens"
             .to_owned(),
-        (tokens, 0) => format!("by the count of its server it took {tokens} output tokens"),
+        (tokens, 0) => format!("its server reports {tokens} output tokens for it"),
         (tokens, some) => format!(
-            "by the count of its server it took {tokens} output tokens, without {some} answers of which it counts more \
-             reasoning than output tokens"
+            "its server reports {tokens} output tokens for it, without {some} answers for which it reports more reasoning than output tokens"
         ),
     };
     Some(format!(

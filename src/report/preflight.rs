@@ -36,7 +36,7 @@ pub fn duration_line(
             } = ExpectedAnswer::ASSUMED;
             let rate = 1_000_000_000 / per_token.0;
             let first = first_token.0 / 1_000_000_000;
-            format!("if answers begin after {first} s and come at {rate} tokens a second")
+            format!("assuming a TTFT of {first} s and {rate} tokens per second")
         }
     };
     format!("note: about {asking}, {basis}; an estimate")

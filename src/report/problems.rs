@@ -120,7 +120,7 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
     if summary.lost_lines > 0 {
         let lost = summary.lost_lines;
         problems.push(
-            format!("not readable in samples.jsonl, in no figure: {lost} lines"),
+            format!("unreadable lines in samples.jsonl, excluded from every figure: {lost}"),
             None,
         );
     }
@@ -247,7 +247,7 @@ fn failures(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         let text = format!("took more than one attempt: {retried} of {done} trials");
         problems.push(
             text,
-            Some("experienced TTFT in comparison.csv counts the waiting"),
+            Some("experienced TTFT in comparison.csv includes the wait"),
         );
     }
 }
@@ -398,7 +398,7 @@ fn measurement(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     if let Some(share) = variant.delayed_ack_share.and_then(Thousandths::new) {
         let share = Figure::Share(share).shown();
         problems.push(
-            format!("{share} of TTFTs lie near 40 ms: likely the server's delayed acknowledgement, not the model"),
+            format!("{share} of TTFTs are near 40 ms: likely the server's delayed acknowledgement, not the model"),
             Some("the server should set TCP_NODELAY"),
         );
     }
@@ -506,7 +506,7 @@ fn written_unread(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
             format!(
                 "wrote to a prompt cache what no request reads, because the suite busts caches: {wrote} of {n} samples"
             ),
-            Some("leave out the marks and `caching`, or `cache = \"bust\"`"),
+            Some("remove the marks and `caching`, or `cache = \"bust\"`"),
         );
     }
 }
@@ -520,8 +520,7 @@ fn costs(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         if contradicting > 0 {
             problems.push(
                 format!(
-                    "the cost of {contradicting} of {answered} answers is not known: their token counts contradict each \
-                     other or cannot be true"
+                    "the cost of {contradicting} of {answered} answers is not known: their token counts are inconsistent"
                 ),
                 Some("a declared price does not help: the reported usage is wrong or can be read in several ways"),
             );

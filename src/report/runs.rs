@@ -358,14 +358,14 @@ mod tests {
         let mut pruning = Pruning {
             deleted: false,
             pruned: vec![&failed, &killed],
-            protected: vec![(&newest, "`latest` points at it".to_owned())],
+            protected: vec![(&newest, "`latest` points to it".to_owned())],
             failed: Vec::new(),
             stay: 1,
         };
         insta::assert_snapshot!(prune_lines(&pruning, now()), @"
         reports/support/20261121T090000Z-000007     27 h  1.2 MB
         reports/quickstart/20261001T090000Z-000007  52 d  1.2 MB
-        reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
+        reports/quickstart/20261122T111500Z-000007 stays: `latest` points to it
         would delete 2 runs, 2.5 MB; 1 stays
         Nothing was deleted: use --yes to delete; this cannot be undone.
         ");
@@ -373,12 +373,12 @@ mod tests {
         insta::assert_snapshot!(prune_lines(&pruning, now()), @"
         reports/support/20261121T090000Z-000007     27 h  1.2 MB
         reports/quickstart/20261001T090000Z-000007  52 d  1.2 MB
-        reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
+        reports/quickstart/20261122T111500Z-000007 stays: `latest` points to it
         deleted 2 runs, 2.5 MB; 1 stays
         ");
         pruning.pruned.clear();
         insta::assert_snapshot!(prune_lines(&pruning, now()), @"
-        reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
+        reports/quickstart/20261122T111500Z-000007 stays: `latest` points to it
         nothing to delete; 1 stays
         ");
     }

@@ -67,7 +67,7 @@ pub fn findings(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &st
     lines.extend(power.interleaved.as_ref().map(detectable_changes));
     if let Some(change) = power.against_history {
         lines.push(format!(
-            "against {PAST_RUNS} past runs (`--history`) it finds TTFT {}",
+            "against {PAST_RUNS} past runs (`--history`) it can detect TTFT {}",
             worsening(change)
         ));
     }
@@ -75,7 +75,7 @@ pub fn findings(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &st
         let gate = suite.gate.clone().unwrap_or_default();
         let margin = gate.bounds_of(Metric::Ttft).margin;
         lines.push(format!(
-            "a TTFT that did not change comes out `ok` (surely not {} longer) in {} of runs",
+            "an unchanged TTFT is shown to be less than {} higher in {} of runs",
             rough_percent(margin),
             rough_percent(chance)
         ));
@@ -86,7 +86,7 @@ pub fn findings(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &st
     }
     lines.extend(grading(suite));
     if power.interleaved.is_some() || power.against_history.is_some() {
-        lines.push(format!("counted with {} (typical)", noise(power.noise)));
+        lines.push(format!("assumes {} (typical)", noise(power.noise)));
     }
     lines
 }
@@ -96,7 +96,7 @@ fn detectable_changes(found: &DetectableChanges) -> String {
         format!("TTFT {}, ", worsening(change))
     });
     format!(
-        "within a run it finds, in {} of cases: {ttft}completed -{} (near {}), a pass rate -{} (near {})",
+        "one run can detect ({} power): {ttft}completed -{} (near {}), pass rate -{} (near {})",
         rough_percent(POWER),
         points(found.completed),
         rough_percent(COMPLETED_NEAR),
@@ -134,7 +134,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
     let _ = match sizing.detectable_now {
         Some(change) => writeln!(
             text,
-            " detect TTFT {} in {} of cases",
+            " detect TTFT {} ({} power)",
             worsening(change),
             rough_percent(sizing.aim.power)
         ),
@@ -156,7 +156,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
     let aim = sizing.aim;
     let _ = writeln!(
         text,
-        "To find {} in {} of cases (tolerance {}, {}):\n",
+        "To detect {} with {} power (tolerance {}, {}):\n",
         worsening(aim.change),
         rough_percent(aim.power),
         rough_percent(aim.tolerance),
@@ -353,9 +353,9 @@ mod tests {
         let prompts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
         let suite = manifest(&["a/x", "b/y"], &prompts, 4).suite;
         insta::assert_snapshot!(sizes(&sizing(&suite, 0.5)), @"
-        quickstart: 12 prompts x 4 repetitions detect TTFT +42 % in 80 % of cases
+        quickstart: 12 prompts x 4 repetitions detect TTFT +42 % (80 % power)
         Counted with a noise of 50 % between repetitions and 10 % between prompts (typical: no run was named).
-        To find +50 % in 80 % of cases (tolerance 5 %, one comparison):
+        To detect +50 % with 80 % power (tolerance 5 %, one comparison):
 
           prompts  repetitions  requests/model  requests  cost at most
                10            5              50       100      $0.00833
@@ -370,9 +370,9 @@ mod tests {
         The suite is just large enough as it is.
         ");
         insta::assert_snapshot!(sizes(&sizing(&suite, 0.1)), @"
-        quickstart: 12 prompts x 4 repetitions detect TTFT +42 % in 80 % of cases
+        quickstart: 12 prompts x 4 repetitions detect TTFT +42 % (80 % power)
         Counted with a noise of 50 % between repetitions and 10 % between prompts (typical: no run was named).
-        To find +10 % in 80 % of cases (tolerance 5 %, one comparison):
+        To detect +10 % with 80 % power (tolerance 5 %, one comparison):
 
           prompts  repetitions  requests/model  requests  cost at most
                10            –               –         –             –

@@ -12,7 +12,7 @@ use crate::suite::{Gate, Metric, Scale};
 use crate::units::plural;
 use crate::verdict::{Trend, TrendPoint, trends};
 
-use super::figure::{Figure, Thousandths};
+use super::figure::{Figure, Thousandths, share};
 use super::json;
 use super::sparkline::sparkline;
 use super::text::{self, push};
@@ -71,6 +71,9 @@ struct VariantTrendDocument<'a> {
     runs: Vec<RunDocument<'a>>,
     /// Changes of level.
     changes: Vec<LevelChangeDocument<'a>>,
+    /// The newest change of the providers from one run to the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route_change: Option<RouteChangeDocument<'a>>,
     /// The smallest worsening that the next run can detect under the gate: 0.2 for +20 %.
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable: Option<f64>,
@@ -108,6 +111,19 @@ struct LevelChangeDocument<'a> {
     change: f64,
     /// Chance of such a split without a change, chosen as the best of many.
     p: f64,
+}
+
+/// A change of the providers.
+#[derive(Serialize, JsonSchema)]
+struct RouteChangeDocument<'a> {
+    /// The first run after it.
+    first_run: &'a str,
+    /// The provider whose share of the answers changed most.
+    provider: &'a str,
+    /// Its share before: 0.9 for 90 %.
+    share_before: f64,
+    /// Its share after.
+    share_after: f64,
 }
 
 impl Trends {
@@ -224,20 +240,33 @@ impl Trends {
                 text::one_line(&first.run)
             )
         });
+        let route = trend.route_change.as_ref().map(|change| {
+            let first = &trend.points[change.at];
+            let (before, after) = change.shares;
+            format!(
+                "other route since {} ({}): `{}` gave {} of the answers, before that {}",
+                text::one_line(&first.run),
+                first.started_at.strftime("%Y-%m-%d"),
+                text::one_line(&change.provider),
+                share(after).shown(),
+                share(before).shown(),
+            )
+        });
         let detectable = trend.detectable_worsening.map(|floor| {
             let min = signed_percent(floor.worsening);
             if floor.at_least {
                 format!(
-                    "the next run can show nothing below {min}: how much answers differ within a run comes on top, and a single run does not show it"
+                    "the next run can detect nothing below {min}: the variation within a run, which a single run does not show, comes on top"
                 )
             } else {
-                format!("the next run can show {min} and more")
+                format!("the next run can detect {min} or more")
             }
         });
         let skipped = (trend.skipped > 0).then(|| {
             let runs = plural(trend.skipped, "run");
             format!("{runs} left out: without this variant, or of other prompts")
         });
+        let changes = changes.chain(route);
         changes.chain(detectable).chain(skipped).collect()
     }
 
@@ -334,6 +363,15 @@ impl Trends {
                     p: found.p,
                 })
                 .collect(),
+            route_change: trend
+                .route_change
+                .as_ref()
+                .map(|change| RouteChangeDocument {
+                    first_run: &trend.points[change.at].run,
+                    provider: &change.provider,
+                    share_before: change.shares.0,
+                    share_after: change.shares.1,
+                }),
             detectable: trend.detectable_worsening.map(|floor| floor.worsening),
             detectable_at_least: trend.detectable_worsening.map(|floor| floor.at_least),
             skipped: trend.skipped,

@@ -266,8 +266,12 @@ fn route_row(
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);
     row.show("provider", "provider", 0);
-    row.show("share_reference", "of the reference", 2);
-    row.show("share_candidate", "of the candidate", 2);
+    let (reference, candidate) = match design {
+        ComparisonDesign::Interleaved => ("of the reference", "of the candidate"),
+        ComparisonDesign::TwoRuns | ComparisonDesign::History => ("before", "now"),
+    };
+    row.show("share_reference", reference, 2);
+    row.show("share_candidate", candidate, 2);
     row.show_within("effect", "effect", 0, 1);
     row.show("verdict", "verdict", 0);
     row

@@ -186,7 +186,7 @@ impl Section {
             remarks.retain(|remark| !alerts.iter().any(|alert| alert.text == *remark));
             remarks
         };
-        let all_remarks = Remarks::collect(&primary, |one| {
+        let all_remarks = Remarks::collect(judgement, &primary, |one| {
             without_alerts(wording::remarks(design, one))
         });
         let texts = primary
@@ -212,12 +212,12 @@ impl Section {
             primary: comparisons(design, &primary),
             exploratory: comparisons(design, &exploratory),
             exploratory_shown: comparisons(design, &exploratory_shown),
-            exploratory_reasons: Remarks::collect(&exploratory, |one| {
+            exploratory_reasons: Remarks::collect(judgement, &exploratory, |one| {
                 exploratory_reasons(design, one)
             })
             .lines(1),
             shared_remarks: all_remarks.lines(2),
-            remarks: Remarks::collect(&remarked, remarks_on).lines(1),
+            remarks: Remarks::collect(judgement, &remarked, remarks_on).lines(1),
             extremes: FigureTable::from_rows(primary.iter().copied().filter_map(extremes_row)),
             prompts: prompts(judgement),
             routes: routes(judgement),
@@ -317,13 +317,14 @@ struct Remarks<'a> {
     sentences: Vec<String>,
     /// The candidates of each sentence, by metric.
     candidates: HashMap<String, BTreeMap<Metric, Vec<&'a str>>>,
-    /// Number of comparisons of each metric.
+    /// Number of comparisons of each metric in the judgement.
     comparisons: BTreeMap<Metric, usize>,
 }
 
 impl<'a> Remarks<'a> {
     /// Collects the remarks that `remarks_on` returns for each of the comparisons.
     fn collect(
+        judgement: &Judgement,
         comparisons: &[&'a Comparison],
         remarks_on: impl Fn(&Comparison) -> Vec<String>,
     ) -> Self {
@@ -332,8 +333,10 @@ impl<'a> Remarks<'a> {
             candidates: HashMap::new(),
             comparisons: BTreeMap::new(),
         };
-        for comparison in comparisons {
+        for comparison in &judgement.comparisons {
             *remarks.comparisons.entry(comparison.metric).or_default() += 1;
+        }
+        for comparison in comparisons {
             for sentence in remarks_on(comparison) {
                 if !remarks.candidates.contains_key(&sentence) {
                     remarks.sentences.push(sentence.clone());

@@ -135,7 +135,7 @@ pub(super) fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<St
             ("complete", Some(text))
         }
         Status::Running => {
-            let text = format!("This run has not ended, or was killed: {so_far}");
+            let text = format!("This run has not finished, or was killed: {so_far}");
             ("running", Some(text))
         }
         Status::Interrupted => {
@@ -195,7 +195,7 @@ fn notes(tables: [&FigureTable; 2], price_source: &str) -> Vec<String> {
     }
     let points = per_percentile(Percentile::min_for_point);
     notes.push(format!(
-        "– not known, or n too small for any estimate (needed: {points})."
+        "– unknown, or n too small for any estimate (needed: {points})."
     ));
     notes
 }
@@ -396,7 +396,7 @@ fn caches(suite: &Suite) -> Option<String> {
     if let Some(prefix) = &suite.reuse.prefix {
         let characters = prefix.chars().count();
         parts.push(format!(
-            "a prefix of {characters} characters opens every prompt"
+            "every prompt starts with a prefix of {characters} characters"
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
@@ -406,10 +406,11 @@ fn mode(suite: &Suite, mode: CacheMode) -> Option<String> {
     match (mode, suite.reuse.within_ns) {
         (CacheMode::AsIs, _) => None,
         (CacheMode::Bust, _) => {
-            Some("bust: a number of its own opens the system text of each trial".to_owned())
+            Some("bust: the system text of each trial starts with a unique number".to_owned())
         }
         (CacheMode::Warm, None) => Some(
-            "warm: the same request before each trial, untimed, paid for, in no figure".to_owned(),
+            "warm: the same request is sent before each trial, untimed and billed, in no figure"
+                .to_owned(),
         ),
         (CacheMode::Warm, Some(within)) => {
             let shared = match &suite.reuse.prefix {
@@ -417,8 +418,7 @@ fn mode(suite: &Suite, mode: CacheMode) -> Option<String> {
                 None => "prompt",
             };
             Some(format!(
-                "warm within {within}: the same request before each trial whose {shared} was not used for \
-                 longer, untimed, paid for, in no figure"
+                "warm within {within}: the same request is sent before each trial whose {shared} was not used for longer, untimed and billed, in no figure"
             ))
         }
     }

@@ -38,20 +38,20 @@ const fn words(metric: Metric) -> Words {
         Metric::Latency => ["latency", "latency",
             "has a lower latency", "has a higher latency", "does not have a higher latency"],
         Metric::TtftTail => ["TTFT tail", "share of late first tokens",
-            "is late less often", "is late more often", "is not late more often"],
+            "has fewer late first tokens", "has more late first tokens", "does not have more late first tokens"],
         Metric::InterTokenLatency => ["gap", "mean gap",
             "has a lower inter-token latency", "has a higher inter-token latency",
             "does not have a higher inter-token latency"],
         Metric::OutputRate => ["tok/s", "output rate",
-            "writes faster", "writes slower", "does not write slower"],
+            "has a higher output rate", "has a lower output rate", "does not have a lower output rate"],
         Metric::OutputTokens => ["output tokens", "tokens",
-            "needs fewer tokens", "needs more tokens", "does not need more tokens"],
+            "has fewer output tokens", "has more output tokens", "does not have more output tokens"],
         Metric::Cost => ["cost", "cost", "costs less", "costs more", "does not cost more"],
         Metric::Completed => ["completed", "share of completed answers",
-            "completes more answers", "completes fewer answers",
-            "does not complete fewer answers"],
+            "has a higher completed share", "has a lower completed share",
+            "does not have a lower completed share"],
         Metric::PassRate => ["pass rate", "share of passed answers",
-            "passes more often", "passes less often", "does not pass less often"],
+            "has a higher pass rate", "has a lower pass rate", "does not have a lower pass rate"],
     };
     Words { name, noun, better, worse, not_worse }
 }
@@ -363,7 +363,7 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
         Reason::RetriesDiffer { .. } => "retries_differ",
         Reason::BelowFloor { .. } => "below_floor",
         Reason::Drift => "drift",
-        Reason::RouteShift => "route_shift",
+        Reason::RouteShift { .. } => "route_shift",
         Reason::Unconfirmed => "unconfirmed",
         Reason::NotSeparable => "not_separable",
         Reason::NoHistory => "no_baseline",
@@ -378,12 +378,15 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 pub(super) fn reason(design: ComparisonDesign, comparison: &Comparison, reason: &Reason) -> String {
     let metric = comparison.metric;
     let shares = |reference: f64, candidate: f64| {
-        let of = |part| share(part).shown();
-        format!(
-            "{} of the candidate's, {} of the reference's",
-            of(candidate),
-            of(reference)
-        )
+        let (now, then) = (share(candidate).shown(), share(reference).shown());
+        match design {
+            ComparisonDesign::Interleaved => {
+                format!("{now} of the candidate's, {then} of the reference's")
+            }
+            ComparisonDesign::TwoRuns | ComparisonDesign::History => {
+                format!("{now} now, {then} before")
+            }
+        }
     };
     match reason {
         // Shares of the past are pooled: more requests do narrow them.
@@ -434,14 +437,11 @@ pub(super) fn reason(design: ComparisonDesign, comparison: &Comparison, reason: 
         Reason::Drift => {
             "The level moved during the run, which cannot be distinguished from a change since the past.".to_owned()
         }
-        Reason::RouteShift if comparison.routes.is_empty() => {
-            "The shares of providers differ between the sides.".to_owned()
-        }
-        Reason::RouteShift => {
-            "Providers gave other shares of the answers than on the other side: in Markdown the table \
-             *Within the answers of one provider* has them apart."
-                .to_owned()
-        }
+        Reason::RouteShift { provider, reference, candidate } => format!(
+            "Providers differ in their share of the answers (`{provider}`: {}){}",
+            shares(*reference, *candidate),
+            routes_clause(design, comparison)
+        ),
         Reason::Unconfirmed => {
             "This is the first flag: a second run, an hour or more later, decides.".to_owned()
         }
@@ -461,6 +461,19 @@ pub(super) fn reason(design: ComparisonDesign, comparison: &Comparison, reason: 
             100.0 * change
         ),
         Reason::DecidedEarlier { round } => format!("Decided after round {round}."),
+    }
+}
+
+/// The result within each provider that answered on both sides.
+fn routes_clause(design: ComparisonDesign, comparison: &Comparison) -> String {
+    let routes = comparison.routes.iter();
+    let routes: Vec<String> = routes
+        .map(|route| format!("`{}` {}", route.provider, route.verdict.word(design)))
+        .collect();
+    if routes.is_empty() {
+        ", so this compares routes as well as models.".to_owned()
+    } else {
+        format!("; within one provider: {}.", routes.join(", "))
     }
 }
 
@@ -493,16 +506,14 @@ pub(super) fn remarks(design: ComparisonDesign, comparison: &Comparison) -> Vec<
 pub(super) const fn question(design: ComparisonDesign) -> &'static str {
     match design {
         ComparisonDesign::Interleaved => {
-            "Both sides of every comparison were asked the same prompts at the same moments, so that drift and \
-             load fall on both alike; what is left to allow for is chance, with prompts as the units."
+            "Both sides of every comparison got the same prompts at the same moments, so drift and load affect both alike; the intervals cover chance, with prompts as the units."
         }
         ComparisonDesign::TwoRuns => {
             "One run before, one after: runs differ as wholes, and one past run says little about how \
              much, so intervals are wide."
         }
         ComparisonDesign::History => {
-            "Today against what accepted runs let one expect: runs differ as wholes, and more requests in \
-             a run do not change that."
+            "Today against the prediction from accepted runs: runs differ as wholes, and more requests in a run do not change that."
         }
     }
 }
@@ -511,8 +522,7 @@ pub(super) const fn question(design: ComparisonDesign) -> &'static str {
 pub(super) const fn procedure(procedure: Procedure) -> &'static str {
     match procedure {
         Procedure::AlignedRanks => {
-            "ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers \
-             cannot sway; prompts are the units, because repetitions of one say little about others"
+            "ranks around each prompt's own median (clustered aligned ranks), robust to a few very slow answers; prompts are the units, because repetitions of one say little about others"
         }
         Procedure::RatioOfMeans => {
             "the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median"
@@ -523,8 +533,7 @@ pub(super) const fn procedure(procedure: Procedure) -> &'static str {
         }
         Procedure::UnpairedRates => "the difference of two independent shares (Newcombe)",
         Procedure::TailShares => {
-            "how many answers lie beyond the slowest tenth of both sides together, prompt by prompt \
-             (Student's t over prompts)"
+            "the share of answers beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts)"
         }
         Procedure::History => {
             "a prediction from earlier runs, which allows for how much runs differ"
@@ -534,7 +543,7 @@ pub(super) const fn procedure(procedure: Procedure) -> &'static str {
              that a shift of all of them is no model's"
         }
         Procedure::HistoryOfDifference => {
-            "a prediction from earlier runs, of the difference from the control asked at the same moments"
+            "a prediction from earlier runs, of the difference from the control of the same moments"
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::suite::Metric;
 
 use super::judgement::Reason;
 
+/// A share of each side: the reference's, or that of past runs, and the candidate's, or today's.
+pub(super) type SharePair = (f64, f64);
+
 /// Above this share of failed or censored requests, times reflect errors more than speed, and those of the other requests do
 /// not represent the variant.
 pub const MAX_FAILED_SHARE: f64 = 0.10;
@@ -24,6 +27,15 @@ const ROUNDING: f64 = 1e-12;
 /// Returns true if two shares differ by more than `by_more_than`.
 pub(super) fn differ_by_more_than(one: f64, other: f64, by_more_than: f64) -> bool {
     (one - other).abs() > by_more_than + ROUNDING
+}
+
+/// The provider whose shares of the answers differ most, if they make another route.
+pub(super) fn route_shift<P>(providers: &[(P, SharePair)]) -> Option<&(P, SharePair)> {
+    let apart = |(_, shares): &&(P, SharePair)| (shares.0 - shares.1).abs();
+    let largest = providers
+        .iter()
+        .max_by(|a, b| apart(a).total_cmp(&apart(b)));
+    largest.filter(|(_, shares)| differ_by_more_than(shares.0, shares.1, SHARES_APART))
 }
 
 /// The reason for a share of errors that is too large to judge speed.

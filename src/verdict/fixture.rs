@@ -265,7 +265,7 @@ pub(crate) fn judgement() -> Judgement {
         -0.02,
         Interval::new(-0.05, 0.01),
     );
-    completed.reasons = vec![Reason::TooWide, Reason::RouteShift];
+    completed.reasons = vec![Reason::TooWide, route_shift()];
     completed.detectable_change = Some(0.065);
     completed.size.candidate = 197;
     completed.routes = vec![RouteComparison {
@@ -280,6 +280,15 @@ pub(crate) fn judgement() -> Judgement {
     let note = "The level of `anthropic/claude` rose by 12 % during the run.".to_owned();
     let comparisons = vec![ttft, latency, cost, completed];
     Judgement::new(ComparisonDesign::Interleaved, comparisons, vec![note])
+}
+
+/// Builds the caveat that `azure` gave other shares of the answers.
+pub(crate) fn route_shift() -> Reason {
+    Reason::RouteShift {
+        provider: "azure".to_owned(),
+        reference: 0.9,
+        candidate: 0.4,
+    }
 }
 
 /// Builds a limit that is exceeded, one that is met and one that is inconclusive.

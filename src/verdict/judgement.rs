@@ -320,8 +320,15 @@ pub enum Reason {
     },
     /// The metric drifted during the run, which cannot be distinguished from a change since the past.
     Drift,
-    /// The shares of providers differ from before.
-    RouteShift,
+    /// The shares of providers differ by more than 10 points, between the sides or from before.
+    RouteShift {
+        /// The provider whose shares differ most.
+        provider: String,
+        /// Its share of the reference's answers, or of those in the past.
+        reference: f64,
+        /// Its share of the candidate's answers.
+        candidate: f64,
+    },
     /// A first regression: a second run, an hour or more later, decides.
     Unconfirmed,
     /// It differs from the other models by more than chance, but which of them moved is unknown.

@@ -88,9 +88,9 @@ pub use output_tokens::{
     OutputChange, OutputTotals, RatioChange, output_changes_between_runs, output_changes_within_run,
 };
 pub use past::{
-    DetectableWorsening, IncomparableRuns, PastRuns, RunPair, SpliceError, Trend, TrendPoint,
-    compare_runs, compare_with_history, history_updates, incomparable_history, pair_runs, splice,
-    to_history_run, trends,
+    DetectableWorsening, IncomparableRuns, PastRuns, RouteChange, RunPair, SpliceError, Trend,
+    TrendPoint, compare_runs, compare_with_history, history_updates, incomparable_history,
+    pair_runs, splice, to_history_run, trends,
 };
 pub use planning::{PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes};
 pub use power::{

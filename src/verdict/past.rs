@@ -18,6 +18,7 @@ mod levels;
 mod matching;
 mod pending;
 mod rates;
+mod routes;
 mod shared_shift;
 mod splice;
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub use comparability::incomparable_history;
 pub use confirm::history_updates;
 pub use history_entry::to_history_run;
 pub use splice::{SpliceError, splice};
-pub use trend::{DetectableWorsening, Trend, TrendPoint, trends};
+pub use trend::{DetectableWorsening, RouteChange, Trend, TrendPoint, trends};
 
 /// The number of first runs of a long level to keep: accumulated drift is measured from them.
 const FIRST_RUNS_MAX: usize = 5;
@@ -204,9 +205,10 @@ fn judge(
     for variant in judged {
         let history = VariantHistory::new(today, variant, control, &departures, matching);
         note_changed_variant(&history, &mut notes);
+        let routes = history.routes();
         for (metric, primary, bounds) in metrics(&history, gate) {
             let prior = prior(today, matching, metric, control);
-            pending.extend(history.pending(metric, primary, bounds, prior));
+            pending.extend(history.pending((metric, primary, bounds), prior, &routes));
         }
     }
     let mut comparisons = decide_all(pending, alpha);
@@ -294,8 +296,7 @@ fn note_changed_variant(history: &VariantHistory<'_>, notes: &mut Vec<String>) {
     }
     if missing > 0 {
         notes.push(format!(
-            "{label}: {} of {runs} earlier ones without it, or with another model or other \
-             parameters of its own.",
+            "{label}: {} of {runs} earlier ones lack it, or have another model or other parameters for it.",
             counted(missing, "run", "runs"),
         ));
     }
@@ -360,8 +361,11 @@ fn finish(pending: PendingComparison, level: Alpha, verdict: Verdict) -> Compari
     let PendingComparison {
         mut comparison,
         deviation,
+        routes,
     } = pending;
     comparison.verdict = verdict;
+    let routes = routes.into_iter();
+    comparison.routes = routes.map(|route| route.finish(level)).collect();
     let is_withheld = verdict == Verdict::Inconclusive && deviation.is_withheld(level);
     comparison.effect = deviation.effect(level).map(|(estimate, interval)| Effect {
         estimate,

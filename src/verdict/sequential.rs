@@ -266,11 +266,11 @@ fn course_note(
     rounds_done: u32,
 ) -> String {
     let ended = if state.all_decided {
-        "every primary comparison was decided, or could not be by more rounds"
+        "every primary comparison was decided, or more rounds cannot decide it"
     } else if rounds_done >= looks.rounds_max {
         "the last round was reached"
     } else {
-        "it ended before all was decided, and its last look spent what was left of the error rate"
+        "it ended before every comparison was decided, and its last look used the rest of the error rate"
     };
     format!(
         "This run was to stop once its verdict was decided: it looked {look_count} times in {rounds_done} of at most \

@@ -56,7 +56,7 @@ pub struct SwitchCondition {
     pub effect: Option<Effect>,
     /// The reasons that leave it open.
     pub reasons: Vec<Reason>,
-    /// Further prompts, with as many repetitions, that would settle an open one with a chance of 80 % if the effect
+    /// Further prompts, with as many repetitions, that would settle an open one with 80 % power if the effect
     /// is as estimated; absent where no number would.
     pub more_prompts: Option<u64>,
 }

@@ -73,8 +73,8 @@ fn an_unknown_endpoint_is_reported_with_the_known_ones() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = bakeoff(folder.path(), &["--endpoint", "vercell"]);
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(output_text(&output), @r"
-    error: there is no endpoint `vercell`
+    insta::assert_snapshot!(output_text(&output), @"
+    error: unknown endpoint `vercell`
       did you mean `vercel`?
     ");
     let output = bakeoff(folder.path(), &["--endpoint", "zzz"]);

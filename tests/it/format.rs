@@ -41,7 +41,13 @@ use serde_json::{Map, Value, json};
 pub(crate) type Names = BTreeSet<String>;
 
 /// Objects whose keys are the user's or the server's own.
-const FREE: [&str; 4] = ["metadata", "provider_options", "extra", "providers"];
+const FREE: [&str; 5] = [
+    "metadata",
+    "provider_options",
+    "extra",
+    "providers",
+    "levels_by_provider",
+];
 
 fn file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -605,6 +611,7 @@ fn history_run() -> HistoryRun {
                 levels: metrics
                     .map(|metric| (metric, Level { ln: 1.0, n: 1 }))
                     .collect(),
+                levels_by_provider: BTreeMap::from([("p".to_owned(), BTreeMap::new())]),
             }],
         }],
     }

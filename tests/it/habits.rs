@@ -378,7 +378,7 @@ metadata = { team = "billing", level = 2 }
     let home = home.with("suite.toml", &misplaced);
     home.bakeoff("suite check suite.toml")
         .exits(2)
-        .complains("a list of values makes variants")
+        .complains("an array of values makes variants")
         .run();
 }
 
@@ -443,19 +443,19 @@ fn a_project_file_is_found_above_in_the_repository_and_in_the_configuration() {
     for name in ["ours", "foreign"] {
         resolves(name, false)
             .exits(2)
-            .complains(&format!("there is no endpoint `{name}`"))
+            .complains(&format!("unknown endpoint `{name}`"))
             .run();
     }
     resolves("mine", true)
-        .complains("no list of models from http://127.0.0.1:9/v1")
+        .complains("cannot fetch the model list from http://127.0.0.1:9/v1")
         .run();
     home.shell("mkdir repository/.git").run();
     resolves("ours", true)
-        .complains("no list of models from http://127.0.0.1:9/v1")
+        .complains("cannot fetch the model list from http://127.0.0.1:9/v1")
         .run();
     resolves("mine", true)
         .exits(2)
-        .complains("there is no endpoint `mine`")
+        .complains("unknown endpoint `mine`")
         .run();
     resolves("foreign", false).exits(2).run();
 }

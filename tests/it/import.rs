@@ -139,7 +139,7 @@ outputPath: out.json
     promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries-2`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries`
-    promptfooconfig.yaml:22,31: the test is left out: a message of it is blank
+    promptfooconfig.yaml:22,31: the test is left out: one of its messages is blank
     promptfooconfig.yaml:29: assertion `javascript` is not carried over: code is not run
     promptfooconfig.yaml:31: the test is left out: it has no variable `country`
     promptfooconfig.yaml:32: tests are left out: `more.csv` could not be read: No such file or directory (os error 2)
@@ -247,7 +247,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     insta::assert_snapshot!(notes, @r##"
     chats.json:2: the answer at the end became a comment
     chats.json:2: the id `a b` became `a-b`
-    chats.json:5: the prompt is left out: it has no message of a user
+    chats.json:5: the prompt is left out: it has no user message
     "##);
 }
 
@@ -269,7 +269,7 @@ fn cut_conversations_begin_with_their_user() {
     assert_eq!(read.prompts[1].system.as_deref(), Some("Be kind."));
     insta::assert_snapshot!(notes, @r##"
     cut.jsonl:1: 2 turns of the assistant before the first of the user left out
-    cut.jsonl:2: the prompt is left out: it has no message of a user
+    cut.jsonl:2: the prompt is left out: it has no user message
     cut.jsonl:3: 1 turn of the assistant before the first of the user left out
     "##);
 }
@@ -300,7 +300,7 @@ fn json_lines_of_many_makers_are_carried_over() {
     insta::assert_snapshot!(notes, @r##"
     mixed.jsonl:3: the key `method` is not carried over
     mixed.jsonl:3: the key `model` is not carried over
-    mixed.jsonl:5: the prompt is left out: none of its keys is known to hold a prompt
+    mixed.jsonl:5: the prompt is left out: none of its keys is known as a prompt
     "##);
 }
 

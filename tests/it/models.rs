@@ -105,7 +105,7 @@ fn a_list_is_cached_and_fetched_again_on_refresh() {
     assert_eq!(done(&offline), first);
     let message = err(&offline);
     assert!(
-        message.contains("no list of models from") && message.contains("2026-01-02"),
+        message.contains("cannot fetch the model list from") && message.contains("2026-01-02"),
         "{message}"
     );
     let refused = models(&["--refresh"]);
@@ -131,13 +131,16 @@ fn what_is_no_list_ends_in_the_compiled_in_one() {
             json("200 OK", "<html><title>Log in</title>"),
             "titled \"Log in\"",
         ),
-        (json("200 OK", r#"{"models":[]}"#), "not a list of models"),
+        (json("200 OK", r#"{"models":[]}"#), "not a model list"),
         (json("302 Found", ""), "HTTP 302"),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_vec(),
-            "no list of models from",
+            "cannot fetch the model list from",
         ),
-        (b"no HTTP\r\n\r\n".to_vec(), "no list of models from"),
+        (
+            b"no HTTP\r\n\r\n".to_vec(),
+            "cannot fetch the model list from",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let lists = Lists::start(move |_| answer.clone());
@@ -330,7 +333,9 @@ fn a_run_without_a_list_asks_once() {
         "{}",
         err(&output)
     );
-    assert!(list_path(folder.path()).exists());
+    // The providers of each model are cached as well.
+    let files = fs::read_dir(folder.path().join("cache")).unwrap().count();
+    assert!(files > 1, "{files} files");
     let source = &manifest(folder.path())["prices"]["source"];
     assert!(
         source.as_str().unwrap().contains(&simulator.base_url()),
@@ -351,7 +356,7 @@ fn a_run_does_without_a_list() {
     let output = bakeoff(folder.path(), &["run", "suite.toml", "--endpoint", &url]);
     done(&output);
     assert!(
-        err(&output).contains("note: no list of models from"),
+        err(&output).contains("note: cannot fetch the model list from"),
         "{}",
         err(&output)
     );

@@ -50,7 +50,7 @@ fn price_changes_are_shown_until_the_next_change() {
     assert!(!err(&first).contains("since the list"), "{}", err(&first));
     let same = models(&["--refresh"]);
     assert!(
-        err(&same).contains("nothing changed since the list of"),
+        err(&same).contains("no changes since the list of"),
         "{}",
         err(&same)
     );
@@ -224,7 +224,7 @@ fn what_tokens_do_not_bound_is_refused_until_it_is_declared() {
             searching,
             "",
             mini,
-            "has prices that tokens do not bound: web_search",
+            "has prices that do not depend on tokens: web_search",
             "usd_per_request = 0.01",
         ),
         (

@@ -114,7 +114,7 @@ fn every_bad_row_is_reported_with_its_file_and_line() {
     error[bad_value]: `d e` is not an id: 1 to 100 letters, digits, `-`, `_`, `.`, `/` and `:`
     --> a.jsonl:6
      = note: suite.toml:4 names this file
-     = help: name another column, or leave `id` out to number the rows
+     = help: name another column, or omit `id` to number the rows
 
     error[bad_value]: the text of a message is blank
     --> a.jsonl:7

@@ -236,7 +236,7 @@ fn a_history_of_0_1_goes_on() {
     let line: Value = serde_json::from_str(added).unwrap();
     assert_eq!(
         (&line["version"], &line["standing"]),
-        (&2.into(), &"baseline_reset".into())
+        (&3.into(), &"baseline_reset".into())
     );
     let output = home.bakeoff("history history.jsonl --json").run();
     let shown: Value = serde_json::from_str(&output.out).unwrap();

@@ -36,7 +36,7 @@ fn without_a_run_the_noise_is_assumed_and_labelled_so() {
     home.bakeoff("size s.toml")
         .says("s: 12 prompts x 4 repetitions detect TTFT +")
         .says("(typical: no run of this suite yet; --pilot makes a small one)")
-        .says("To find +20 % in 80 % of cases (tolerance 10 %, one comparison)")
+        .says("To detect +20 % with 80 % power (tolerance 10 %, one comparison)")
         .says("this suite")
         .run();
     let output = home.bakeoff("size s.toml --detect 50% --json").run();
@@ -126,7 +126,7 @@ fn a_pilot_is_a_small_run_that_shows_its_noise() {
         .with("slow.toml", scenario);
     home.bakeoff("size s.toml --pilot --scenario slow.toml")
         .says("openai/gpt-5-mini on 10 prompts")
-        .says("To find +20 %")
+        .says("To detect +20 %")
         .run();
     assert_eq!(home.samples("s").len(), 10 * 3 * 2);
 
@@ -152,21 +152,21 @@ fn suite_check_shows_detectable_changes() {
         .with("flapping.toml", &flapping);
     insta::assert_snapshot!(home.bakeoff("suite check s.toml").run().out, @"
     s.toml: ok, 30 prompts, 2 models, 240 trials
-      within a run it finds, in 80 % of cases: TTFT +35 %, completed -10 points (near 95 %), a pass rate -17 points (near 80 %)
-      against 10 past runs (`--history`) it finds TTFT +35 %
-      a TTFT that did not change comes out `ok` (surely not 20 % longer) in 71 % of runs
+      one run can detect (80 % power): TTFT +35 %, completed -10 points (near 95 %), pass rate -17 points (near 80 %)
+      against 10 past runs (`--history`) it can detect TTFT +35 %
+      an unchanged TTFT is shown to be less than 20 % higher in 71 % of runs
       costs at most about $0.0401 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made
-      counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
+      assumes a noise of 50 % between repetitions and 10 % between prompts (typical)
       warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
     ");
     insta::assert_snapshot!(home.bakeoff("suite check flapping.toml").run().out, @"
     flapping.toml: ok, 6 prompts, 2 models, 48 trials
-      within a run it finds, in 80 % of cases: TTFT +81 %, completed -24 points (near 95 %), a pass rate -42 points (near 80 %)
-      against 10 past runs (`--history`) it finds TTFT +54 %
-      a TTFT that did not change comes out `ok` (surely not 6 % longer) in 4 % of runs
+      one run can detect (80 % power): TTFT +81 %, completed -24 points (near 95 %), pass rate -42 points (near 80 %)
+      against 10 past runs (`--history`) it can detect TTFT +54 %
+      an unchanged TTFT is shown to be less than 6 % higher in 4 % of runs
       costs at most about $0.00810 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made
-      counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
-      warning: `ttft` would be unstable: with a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or use more prompts
+      assumes a noise of 50 % between repetitions and 10 % between prompts (typical)
+      warning: `ttft` would be unstable: with a margin of 6 % an unchanged run is `ok` in only 4 % of runs, else inconclusive; widen the margin or use more prompts
       warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper bound, 368 would
       warning: the limit `error_rate` of 1 % can fail but never pass: a run without errors leaves up to 39 % open; 381 prompts would do, or allow more
       warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort

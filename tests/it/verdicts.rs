@@ -275,7 +275,7 @@ fn a_broken_history_is_reported_before_anything_is_sent() {
         .exits(2)
         .complains("base/h.jsonl:2 is incomplete")
         .run();
-    let newer = good.replacen("\"version\":2", "\"version\":9", 1);
+    let newer = good.replacen("\"version\":3", "\"version\":9", 1);
     fs::write(home.path("base/h.jsonl"), format!("{good}{newer}")).unwrap();
     home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
         .exits(2)
@@ -328,7 +328,7 @@ fn a_damaged_history_is_reported() {
         .complains("restore")
         .run();
     // What a newer program wrote is not damaged, and must not be taken away.
-    let newer = whole.replacen("\"version\":2", "\"version\":9", 1);
+    let newer = whole.replacen("\"version\":3", "\"version\":9", 1);
     fs::write(&file, newer).unwrap();
     let output = home
         .bakeoff(&format!("report {LATEST}"))
@@ -485,7 +485,7 @@ fn too_many_failures_are_no_comparison() {
         .run();
     home.bakeoff(&format!("compare {LATEST}"))
         .exits(4)
-        .complains("less than half")
+        .complains("fewer than half")
         .run();
 }
 
@@ -588,7 +588,7 @@ fn a_history_shows_its_trend() {
     assert!(!own.out.contains("the defaults of [gate]"), "{}", own.out);
     let min = |text: &str| -> f64 {
         // One run says nothing of the noise within a run: there is no promise.
-        let begin = "can show nothing below +";
+        let begin = "can detect nothing below +";
         let rest = &text[text.find(begin).unwrap() + begin.len()..];
         rest[..rest.find(' ').unwrap()].parse().unwrap()
     };

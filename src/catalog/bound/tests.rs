@@ -105,7 +105,7 @@ fn a_missing_declaration_is_named_with_its_line() {
         @r#"
     `maker/model` has no price; add its price to bakeoff.toml: [[endpoints.own.prices]] with model = "maker/model", input_usd_per_mtok = 1 and output_usd_per_mtok = 2
     `maker/model` has no max_tokens; add max_tokens = 1000 to [parameters] of the suite
-    `maker/model` has prices that tokens do not bound: web_search; declare its maximum: [[endpoints.own.surcharges]] with model = "maker/model" and usd_per_request = 0.01 in bakeoff.toml
+    `maker/model` has prices that do not depend on tokens: web_search; declare its maximum: [[endpoints.own.surcharges]] with model = "maker/model" and usd_per_request = 0.01 in bakeoff.toml
     `maker/model` has `extra.n`, which can cost more than its tokens; declare its maximum: [[endpoints.own.surcharges]] with model = "maker/model" and usd_per_request = 0.01 in bakeoff.toml
     "#
     );

@@ -112,7 +112,7 @@ pub(in crate::command) fn list(
         Err(failed) => failed,
     };
     let base_url = &opened.endpoint.base_url;
-    let failed = format!("no list of models from {base_url}: {failed}");
+    let failed = format!("cannot fetch the model list from {base_url}: {failed}");
     if policy == CachePolicy::New {
         return Err(Failure::incomplete(failed));
     }
@@ -147,7 +147,7 @@ fn changes(older: &Catalog, newer: &Catalog) -> usize {
 fn changes_note(older: &Catalog, count: usize, opened: &OpenEndpoint) -> String {
     let date = &older.source().date;
     if count == 0 {
-        return format!("nothing changed since the list of {date}");
+        return format!("no changes since the list of {date}");
     }
     let models = plural(count as u64, "model");
     format!(
@@ -283,8 +283,8 @@ fn unreadable_note(base_url: &str) -> Option<String> {
 
 fn read(base_url: Option<&str>, cached: &CachedList) -> Result<Catalog, crate::catalog::ListError> {
     let words = match base_url {
-        Some(url) => format!("list of models of {url}"),
-        None => "list of models of the simulated gateway".to_owned(),
+        Some(url) => format!("model list of {url}"),
+        None => "model list of the simulated gateway".to_owned(),
     };
     let date = cached.fetched_at.strftime("%Y-%m-%d").to_string();
     Catalog::read(&cached.list, words, date)

@@ -15,9 +15,11 @@ pub(in crate::command) const TOOL: &str = concat!("bakeoff ", env!("CARGO_PKG_VE
 
 /// A random number: for names of runs and sim seeds, never for an order.
 pub(in crate::command) fn random_number() -> Result<u64, Failure> {
-    rand::rngs::SysRng
-        .try_next_u64()
-        .map_err(|error| Failure::usage(format!("the system gave no random number: {error}")))
+    rand::rngs::SysRng.try_next_u64().map_err(|error| {
+        Failure::usage(format!(
+            "the operating system returned no random number: {error}"
+        ))
+    })
 }
 
 /// The runtime of everything that waits: as many workers as the machine has processors, at least

@@ -156,7 +156,7 @@ fn entries(walk: &mut Walk, folder: &Path, searched: &str) -> Result<Vec<WalkEnt
 fn check_count(count: usize, path: &str) -> Result<(), String> {
     if count > limits::FOUND_FILES {
         let max = limits::FOUND_FILES;
-        return Err(format!("`{path}` leads to more than {max} files"));
+        return Err(format!("`{path}` contains more than {max} files"));
     }
     Ok(())
 }

@@ -100,11 +100,11 @@ impl MissingBills {
             let count = self.requests.len();
             let more = match self.more {
                 0 => String::new(),
-                more => format!(" ({more} more stay unknown)"),
+                more => format!(" ({more} more remain unknown)"),
             };
             writeln!(
                 stderr(),
-                "looking up {count} bills that answers did not bring{more}"
+                "looking up the cost of {count} answers that did not report it{more}"
             )?;
         }
         let mut bills = Vec::new();

@@ -265,9 +265,9 @@ fn spent_today(
         if line.is_open() && say {
             let (run, suite) = (&line.run, &line.suite);
             let bound = if line.cap_usd.is_some() {
-                "the whole of its cap"
+                "its whole cap"
             } else {
-                "what its finished trials cost, for it had no cap"
+                "the cost of its finished trials, because it had no cap"
             };
             writeln!(
                 stderr(),

@@ -114,7 +114,7 @@ fn question(total: &Sums, grading: Usd, limit: Usd) -> String {
         parts.push(format!("expected {}", rounded(expected)));
     }
     if let Some(bound) = total.bound_90 {
-        parts.push(format!("below {} in nine runs of ten", rounded(bound)));
+        parts.push(format!("below {} in 9 of 10 runs", rounded(bound)));
     }
     parts.push(match &total.worst {
         Ok(worst) => format!("at most {}", rounded(*worst)),
@@ -359,7 +359,7 @@ mod tests {
                 Usd::ZERO,
                 CONFIRM_ABOVE
             ),
-            "expected $0.90, below $1.10 in nine runs of ten, without an upper limit, above your limit of $1: \
+            "expected $0.90, below $1.10 in 9 of 10 runs, without an upper limit, above your limit of $1: \
              continue? [y/N] "
         );
     }

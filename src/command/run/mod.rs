@@ -75,8 +75,14 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
     job.check_added_models(scenario)?;
     let simulated = opened.record.scenario.is_some();
-    if let Some(limit) = cost_cap::limit_before_run(&job, options, simulated)? {
-        let notes = provider_prices::ask(&mut job, &opened, CachePolicy::New)?;
+    let limit = cost_cap::limit_before_run(&job, options, simulated)?;
+    // Without a cap, too: the most that a run can cost is the same number here as in an estimate.
+    let policy = match limit {
+        Some(_) => CachePolicy::New,
+        None => CachePolicy::Fresh,
+    };
+    let notes = provider_prices::ask(&mut job, &opened, policy)?;
+    if let Some(limit) = limit {
         job.cap = Some(cost_cap::build_cap(&job, limit)?);
         if !options.quiet {
             print_lines(&notes)?;

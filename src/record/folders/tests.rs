@@ -86,7 +86,10 @@ fn what_is_no_run_is_not_found_as_one() {
     assert_eq!(names(&found), ["run-1"]);
     let messages: Vec<String> = found.unreadable.iter().map(ToString::to_string).collect();
     assert_eq!(messages.len(), 3, "{messages:?}");
-    assert!(messages[0].contains("is not of bakeoff"), "{messages:?}");
+    assert!(
+        messages[0].contains("was not written by bakeoff"),
+        "{messages:?}"
+    );
     assert!(messages[1].contains("version 9999"), "{messages:?}");
 }
 
@@ -115,7 +118,7 @@ fn a_run_that_changed_is_not_deleted() {
     fs::write(grown.folder().join("notes.md"), "kept for the talk").unwrap();
     for run in &found.runs {
         let message = run.delete().unwrap_err().to_string();
-        assert!(message.contains("nothing of it was deleted"), "{message}");
+        assert!(message.contains("nothing was deleted"), "{message}");
     }
     assert_eq!(find_runs(reports.path()).unwrap().runs.len(), 2);
     assert!(grown.folder().join("notes.md").exists());

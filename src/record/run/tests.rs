@@ -162,14 +162,14 @@ fn what_is_not_a_run_says_what_is_missing() {
         refusal(reports.path(), "example"),
         refusal(reports.path(), "example/one/manifest.json"),
     ];
-    insta::assert_snapshot!(messages.join("\n"), @r"
-    nothing is not a run: there is nothing of that name
-    empty is not a run: it has no manifest.json
-    example is not a run: it is the folder of a suite; give one of the runs in it, or its latest
-    example/one/manifest.json is not a run: it is a file; give the folder it lies in
+    insta::assert_snapshot!(messages.join("\n"), @"
+    no run at `nothing`: no such file or folder
+    no run at `empty`: it has no manifest.json
+    no run at `example`: it is the folder of a suite; name one of its runs, or its `latest`
+    no run at `example/one/manifest.json`: it is a file; name its folder
     ");
     fs::remove_dir_all(reports.path().join("example/one")).unwrap();
-    insta::assert_snapshot!(refusal(reports.path(), "example/latest"), @"example/latest is not a run: it points at a run that is not there any more");
+    insta::assert_snapshot!(refusal(reports.path(), "example/latest"), @"no run at `example/latest`: it points to a run that no longer exists");
 }
 
 #[test]

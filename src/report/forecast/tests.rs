@@ -85,8 +85,8 @@ fn a_forecast_says_what_it_stands_on() {
     Prompts with a cost: 4; answers of each model with a forecast: 7 to 8.
     In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, without retries, on the prompts that both answered.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
-    Retries: 1 of 16 attempts that may have been billed failed; each model pays for its own, and upper ends allow for as many as its number leaves possible (--retry-rate sets a rate).
-    c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
+    Retries: 1 of 16 attempts that may have been billed failed; each model is charged for its own, and upper ends include the upper limit of its failure rate (--retry-rate sets a rate).
+    c: no forecast: the run has no price for it; set one with --price, or use --prices now.
     Not covered: drift of the mix of prompts, outages, price changes, discounts, the cost of own keys.
     ");
 }
@@ -107,8 +107,8 @@ fn contradicting_counts_are_the_reason_given() {
     }
     let shown = inputs.view_with(None, |view| view.terminal(STYLE));
     for note in [
-        "b: 2 answers without a cost are left out: their token counts contradict each other.",
-        "c: no forecast: the token counts of its answers contradict each other.",
+        "b: 2 answers without a cost are excluded: their token counts are inconsistent.",
+        "c: no forecast: the token counts of its answers are inconsistent.",
     ] {
         assert!(shown.contains(note), "{note}: {shown}");
     }
@@ -134,15 +134,15 @@ fn prompts_left_out_of_a_mix_are_named() {
     c                     –          –             –        –        –
 
     This run is incomplete (its cap was reached): 23 of 24 trials have a sample.
-    1.00M to 3.00M requests a month, a month of 365.25/12 days: figures are of the middle, their intervals of the whole range.
-    Mix of traffic.csv: 1 of 4 prompts; without a share, and left out: `greet`, `sum`, `hard`.
+    1.00M to 3.00M requests a month, a month of 365.25/12 days: figures are for the middle of the range, intervals for all of it.
+    Mix of traffic.csv: 1 of 4 prompts; excluded, because they have no share: `greet`, `sum`, `hard`.
     Prompts with a cost: 1; answers of each model with a forecast: 2.
     In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     Retries: 2 % of requests are paid twice, as declared.
     a: no interval: one prompt.
     b: no interval: one prompt.
-    c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
+    c: no forecast: the run has no price for it; set one with --price, or use --prices now.
     Not covered: drift of the mix of prompts, outages, price changes, discounts, the cost of own keys.
     ");
 }
@@ -197,10 +197,10 @@ fn a_what_if_stands_next_to_recorded_values() {
     What if: the prices given for `c`; all others as recorded.
     What if 60 %: that share of the prompt tokens is read from the cache wherever a prompt has 1024 tokens or more and the model lists a price for it; the rest is paid as fresh input. What writing to a
     cache costs is not in it.
-    Retries: 0 of 15 attempts that may have been billed failed; each model pays for its own, and upper ends allow for as many as its number leaves possible (--retry-rate sets a rate).
-    b: 0 of 8 answers have a prompt that can be cached.
-    c: 2 of 7 answers have a prompt that can be cached.
-    a: no forecast: the list has no price for it or its answers have no token counts; give one with --price.
+    Retries: 0 of 15 attempts that may have been billed failed; each model is charged for its own, and upper ends include the upper limit of its failure rate (--retry-rate sets a rate).
+    b: 0 of 8 answers have a cacheable prompt.
+    c: 2 of 7 answers have a cacheable prompt.
+    a: no forecast: the list has no price for it, or its answers have no token counts; set one with --price.
     Not covered: drift of the mix of prompts, outages, price changes, discounts, the cost of own keys.
     ");
 }
@@ -256,7 +256,7 @@ fn the_cost_of_warming_is_reported_with_the_figures() {
         .collect();
     insta::assert_snapshot!(warmed.join("\n"), @"
     a: its caches were warmed by untimed requests, whose cost was not recorded and is in no figure.
-    b: warming its caches cost $0.00400, $0.000500 a trial, beside these figures and in none of them (untimed requests: 8, the cost of 1 not known).
+    b: warming its caches cost $0.00400, $0.000500 a trial, beside these figures and in none of them (untimed requests: 8, 1 with an unknown cost).
     ");
     assert_eq!(json["variants"][1]["warming_usd"], "0.004");
 }
@@ -289,7 +289,7 @@ fn a_ratio_that_lacks_says_why() {
     }
     free.terms.what_if.as_mut().unwrap().pricing[1] = price(1_000, Some(100));
     let shown = free.view_with(None, |view| view.terminal(STYLE));
-    assert!(shown.contains("b: 0 of 8 answers have a prompt that can be cached."));
+    assert!(shown.contains("b: 0 of 8 answers have a cacheable prompt."));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::report::view::View;
 use crate::units::one_line;
 use crate::verdict::{STALL_GAPS, STALL_MIN};
 
-use super::tables::{figure_table, plain_table};
+use super::tables::{figure_table, plain_table, prose};
 
 /// Renders the sections.
 pub(super) fn sections(view: &View, manifest: &Manifest) -> Markup {
@@ -29,7 +29,7 @@ pub(super) fn sections(view: &View, manifest: &Manifest) -> Markup {
         }
         section aria-labelledby="method" {
             h2 id="method" { "How it was run" }
-            p { @if let Some(description) = &view.description { (one_line(description)) } @else { "Settings and circumstances." } }
+            p { "Settings and circumstances." }
             dl { @for (name, value) in &view.method { dt { (name) } dd { (one_line(value)) } } }
             @if !manifest.client.is_empty() {
                 @let rows: Vec<Vec<String>> = manifest.client.iter()
@@ -48,18 +48,51 @@ pub(super) fn sections(view: &View, manifest: &Manifest) -> Markup {
     }
 }
 
+/// The problems; one that several models share is one line, with the counts of each.
 fn problem_list(problems: &[RunProblem]) -> Markup {
+    let shared = |problem: &RunProblem| {
+        let (words, _) = problem.text.rsplit_once(": ")?;
+        let of_others = problems.iter().filter(|other| {
+            other.remedy == problem.remedy
+                && other
+                    .text
+                    .rsplit_once(": ")
+                    .is_some_and(|(same, _)| same == words)
+        });
+        let all: Vec<&RunProblem> = of_others.collect();
+        (all.len() > 1).then_some((words.to_owned(), all))
+    };
+    let mut printed: Vec<(String, Option<&str>)> = Vec::new();
     html! {
         ul.notes {
             @for problem in problems {
-                li {
-                    strong { (one_line(&problem.subject)) } ": " (one_line(&problem.text))
-                    @if let Some(remedy) = problem.remedy { " (" (remedy) ")" }
-                    "."
+                @match shared(problem) {
+                    None => li {
+                        strong { (one_line(&problem.subject)) } ": " (prose(&problem.text)) (remedy(problem)) "."
+                    },
+                    Some((words, all)) => {
+                        @let key = (words, problem.remedy);
+                        @if !printed.contains(&key) {
+                            li {
+                                (prose(&key.0)) (remedy(problem)) ":"
+                                @for (index, one) in all.iter().enumerate() {
+                                    @if index > 0 { ";" }
+                                    @let count = one.text.rsplit_once(": ").map_or("", |(_, count)| count);
+                                    " " strong { (one_line(&one.subject)) } " " (one_line(count))
+                                }
+                                "."
+                            }
+                            @let () = printed.push(key);
+                        }
+                    }
                 }
             }
         }
     }
+}
+
+fn remedy(problem: &RunProblem) -> Markup {
+    html! { @if let Some(remedy) = problem.remedy { " (" (prose(remedy)) ")" } }
 }
 
 fn definitions() -> Vec<(&'static str, String)> {

@@ -13,7 +13,9 @@ use crate::verdict::{RunSummary, TokenKind, VariantSummary};
 use super::decision::mean_cost;
 use super::roster::{Roster, RosterEntry};
 use super::scale::ValueAxis;
-use super::svg::{Anchor, Canvas, ChartText, Drawing, chart, fitted, label, line, mark, rect};
+use super::svg::{
+    Anchor, Canvas, ChartText, Drawing, chart, fitted, label, line, mark, names_width, rect,
+};
 use super::tables::{figure_table, plain_table, sentences};
 
 /// Height of a row.
@@ -166,9 +168,10 @@ fn draw(canvas: &Canvas, models: &[ModelCosts<'_>]) -> Drawing {
             shapes,
         };
     }
+    let left = names_width(models.iter().map(|one| one.model));
     let shapes = html! {
-        (names(models, 0.0, 152.0))
-        (token_bars(models, 0.0, (168.0, 380.0)))
+        (names(models, 0.0, left - 16.0))
+        (token_bars(models, 0.0, (left, left + 212.0)))
         @if models.iter().any(|one| one.cost.is_some()) { (cost_bars(models, 0.0, (580.0, 790.0))) }
     };
     Drawing {

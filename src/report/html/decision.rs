@@ -73,7 +73,7 @@ pub(super) fn section(roster: &Roster, summary: &RunSummary, standings: &Frontie
                 (decision_chart(roster, &drawn, words, standings))
             }
             @if graded.len() >= 2 {
-                p { "Left costs less, down is right more often. " (frontier_sentence(&graded, "passes more often")) }
+                p { "Left costs less, down is right more often. " (frontier_sentence(&graded, "has a higher pass rate")) }
                 (decision_chart(roster, &graded, quality, standings))
                 p { (dominated_sentence(roster, standings)) }
             }

@@ -13,7 +13,8 @@ use crate::verdict::{RunSummary, RunTimings};
 use super::roster::{Roster, RosterEntry, shown_ns, speed_distribution, tick_time};
 use super::scale::ValueAxis;
 use super::svg::{
-    Anchor, Canvas, ChartText, Drawing, chart, dots, fitted, focusable, label, line, mark, push, px,
+    Anchor, Canvas, ChartText, Drawing, chart, dots, fitted, focusable, label, line, mark,
+    names_width, push, px,
 };
 use super::tables::plain_table;
 
@@ -176,7 +177,7 @@ fn draw(canvas: &Canvas, all: &[ModelValues<'_>], speed: &str) -> Drawing {
     let (left, row) = if canvas.is_narrow {
         (40.0, 40.0)
     } else {
-        (150.0, 27.0)
+        (names_width(all.iter().map(|of_model| of_model.model)), 27.0)
     };
     let right = canvas.width - 8.0;
     let (top, bottom) = (26.0, 26.0 + CURVES);
@@ -212,7 +213,7 @@ fn draw(canvas: &Canvas, all: &[ModelValues<'_>], speed: &str) -> Drawing {
         // The reference is drawn last, on top of the others.
         @for of_model in all.iter().rev() { (curve(of_model, &x, &y)) }
         @for (index, of_model) in all.iter().enumerate() {
-            (strip(canvas, of_model, &x, (strips + row * index as f64, row)))
+            (strip(canvas, of_model, &x, (strips + row * index as f64, row), left))
         }
         @for of_model in all { (percentile_marks(of_model, &x, &y, speed)) }
     };
@@ -242,6 +243,7 @@ fn strip(
     of_model: &ModelValues<'_>,
     x: &ValueAxis,
     (top, row): (f64, f64),
+    left: f64,
 ) -> Markup {
     let model = of_model.model;
     let middle = if canvas.is_narrow {
@@ -258,8 +260,8 @@ fn strip(
             (mark(model, (6.0, top + 9.0), 4.5))
             (label(16.0, top + 13.0, "name", Anchor::Start, &fitted(&model.marked_name(), 300.0, 12.5)))
         } @else {
-            (mark(model, (136.0, middle), 4.5))
-            (label(124.0, middle + 4.0, "name", Anchor::End, &fitted(&model.marked_name(), 124.0, 12.5)))
+            (mark(model, (left - 14.0, middle), 4.5))
+            (label(left - 26.0, middle + 4.0, "name", Anchor::End, &fitted(&model.marked_name(), left - 26.0, 12.5)))
         }
         (dots(&format!("pt {}", model.class()), places))
         @for (_, value) in of_model.percentiles.iter().filter(|(percentile, _)| *percentile != Percentile::P75) {

@@ -16,9 +16,10 @@ use crate::verdict::{Comparison, ComparisonDesign, Evaluation, Judgement, Verdic
 use super::roster::{Roster, RosterEntry};
 use super::scale::ValueAxis;
 use super::svg::{
-    Anchor, Canvas, ChartText, Drawing, chart, fitted, focusable, label, line, mark, rect,
+    Anchor, Canvas, ChartText, Drawing, chart, fitted, focusable, label, line, mark, names_width,
+    rect,
 };
-use super::tables::{figure_table, sentences};
+use super::tables::{figure_table, prose, sentences};
 
 /// Height of a row.
 const ROW: f64 = 26.0;
@@ -47,7 +48,7 @@ fn judgement_section(roster: &Roster, judgement: &Judgement, section: &Section) 
                  the tolerance is " (verdict_words(judgement.design)) "; one that ends before the margin is "
                 (Verdict::Ok.printed_word(judgement.design)) "."
             }
-            @for alert in &section.alerts { p.alert { (one_line(&alert.text)) } }
+            @for alert in &section.alerts { p.alert { (prose(&alert.text)) } }
             @if panels.iter().any(|panel| panel.iter().any(|one| one.effect.is_some())) {
                 (forest_chart(roster, judgement.design, &panels, section))
             } @else {
@@ -203,7 +204,7 @@ fn draw_panel(
     let (left, right) = if canvas.is_narrow {
         (4.0, canvas.width - 4.0)
     } else {
-        (150.0, 560.0)
+        (names_width(&roster.models), 560.0)
     };
     let row = if canvas.is_narrow { NARROW_ROW } else { ROW };
     let (begin, end) = (top + 24.0, top + 24.0 + row * rows.len() as f64);
@@ -288,7 +289,7 @@ fn comparison_marks(
         }
     } else {
         html! {
-            (label(140.0, middle + 4.0, "name", Anchor::End, &fitted(&model.name, 138.0, 12.5)))
+            (label(axis.from - 10.0, middle + 4.0, "name", Anchor::End, &fitted(&model.name, axis.from - 12.0, 12.5)))
             (label(576.0, middle + 4.0, "name", Anchor::Start, &effect_words(one)))
             (label(772.0, middle + 4.0, &format!("v-{class}"), Anchor::Start, &verdict))
         }

@@ -63,28 +63,38 @@ pub fn index_page(entries: &[IndexEntry], unreadable: &[String]) -> String {
     document("Runs: bakeoff", &header, &main, &footer)
 }
 
+/// The columns, and whether they hold words, which are aligned to the left.
+const HEADINGS: [(&str, bool); 6] = [
+    ("began (UTC)", true),
+    ("run", true),
+    ("status", true),
+    ("trials", false),
+    ("cost", false),
+    ("endpoint", true),
+];
+
 fn runs_table(suite: &str, runs: &[&IndexEntry]) -> Markup {
     let content = html! {
         table {
             caption { (plural(runs.len() as u64, "run")) " of " (one_line(suite)) }
             thead {
                 tr {
-                    @for heading in ["began (UTC)", "run", "status", "trials", "cost", "endpoint"] { th scope="col" { (heading) } }
+                    @for (heading, is_words) in HEADINGS { th.l[is_words] scope="col" { (heading) } }
                 }
             }
             tbody {
                 @for entry in runs {
                     tr {
                         th scope="row" { (entry.run.started_at.strftime("%Y-%m-%d %H:%M").to_string()) }
-                        td {
+                        td.l {
                             @if entry.has_page { a href=(link(&entry.folders)) { (one_line(&entry.run.run)) } }
                             @else { (one_line(&entry.run.run)) }
                             @if entry.run.is_latest { " (latest)" }
                         }
-                        td { (status_word(&entry.run.status)) }
+                        td.l { (status_word(&entry.run.status)) }
                         td { (entry.run.planned_trials) }
                         td { (entry.cost.map_or_else(|| "–".to_owned(), |cost| Figure::Money(cost).shown())) }
-                        td { @if entry.simulated { "simulated" } @else { "real" } }
+                        td.l { @if entry.simulated { "simulated" } @else { "real" } }
                     }
                 }
             }

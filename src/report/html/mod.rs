@@ -70,13 +70,14 @@ pub(super) fn run_page(run: &RunPage<'_>) -> String {
         answers,
         speed,
     } = run;
-    let roster = Roster::new(summary, &view.screen.recommendations, *speed);
+    let frontier = frontier(summary, *speed);
+    let roster = Roster::new(summary, &view.screen.recommendations, &frontier, *speed);
     let sections = [
         ("result", "Result", result::section(&roster, view, summary)),
         (
             "decision",
             "Cost and speed",
-            decision::section(&roster, summary, &frontier(summary, *speed)),
+            decision::section(&roster, summary, &frontier),
         ),
         ("load", "Load", load::section(&roster, view, summary)),
         (

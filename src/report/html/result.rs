@@ -12,7 +12,7 @@ use crate::verdict::{Advice, RunSummary};
 
 use super::decision::single;
 use super::roster::Roster;
-use super::tables::{figure_table, sentences};
+use super::tables::{figure_table, prose, sentences};
 
 /// Renders the header of the page.
 pub(super) fn header(view: &View, started: &str, links: &[(&str, String)]) -> Markup {
@@ -24,6 +24,7 @@ pub(super) fn header(view: &View, started: &str, links: &[(&str, String)]) -> Ma
     let heading = heading.unwrap_or(full);
     html! {
         h1 { (one_line(&view.suite)) }
+        @if let Some(description) = &view.description { p.about { (one_line(description)) } }
         p.sub { (one_line(heading)) }
         p.sub { "Run " (one_line(&view.run)) ", " (started) }
         @if let Some(mark) = &view.screen.simulated { p.sim { (capital(&one_line(mark))) "." } }
@@ -52,8 +53,8 @@ pub(super) fn section(roster: &Roster, view: &View, summary: &RunSummary) -> Mar
             @for variant in summary.variants.iter().filter(|one| one.figures.counts.answered == 0) {
                 p.alert { "No answer from " (one_line(&variant.label)) "; see Problems." }
             }
-            @for line in &screen.gate { p.note { (one_line(&line.text)) } }
-            @for alert in &screen.alerts { p.note { strong { "! " } (one_line(&alert.line())) } }
+            @for line in &screen.gate { p.note { (prose(&line.text)) } }
+            @for alert in &screen.alerts { p.note { strong { "! " } (prose(&alert.line())) } }
             (sentences(&screen.notes))
             (figure_table("Main figures of each model", &screen.table, false))
             details {

@@ -6,7 +6,9 @@
 use crate::stats::quantile::Percentile;
 use crate::suite::Metric;
 use crate::units::{Nanos, one_line};
-use crate::verdict::{Distribution, Figures, RunSummary, VariantSummary};
+use crate::verdict::{
+    Distribution, Figures, Frontier, FrontierStanding, RunSummary, VariantSummary,
+};
 
 use crate::report::figure::Figure;
 use crate::report::recommendations::{RecommendationText, ShortNames};
@@ -64,10 +66,12 @@ impl RosterEntry {
 }
 
 impl Roster {
-    /// The models of a run; `recommendations` in the order of their use decide who has a mark of its own.
+    /// The models of a run. The reference, the frontier and then `recommendations`, in the order of their use, decide
+    /// who has a mark of its own.
     pub(super) fn new(
         summary: &RunSummary,
         recommendations: &[RecommendationText],
+        frontier: &Frontier,
         speed: Metric,
     ) -> Self {
         let labels = summary
@@ -97,7 +101,7 @@ impl Roster {
                 .then(a_median.total_cmp(&b_median))
                 .then_with(|| a.label.cmp(&b.label))
         });
-        give_marks(&mut models, recommendations);
+        give_marks(&mut models, recommendations, frontier);
         Self { models, speed }
     }
 
@@ -125,12 +129,22 @@ impl Roster {
     }
 }
 
-fn give_marks(models: &mut [RosterEntry], recommendations: &[RecommendationText]) {
+fn give_marks(
+    models: &mut [RosterEntry],
+    recommendations: &[RecommendationText],
+    frontier: &Frontier,
+) {
     let rank = |model: &RosterEntry| {
         let recommended = recommendations
             .iter()
             .position(|text| text.candidate == model.label);
-        (!model.is_reference, recommended.unwrap_or(usize::MAX))
+        let is_dominated =
+            frontier.standings.get(model.index) != Some(&FrontierStanding::OnFrontier);
+        (
+            !model.is_reference,
+            is_dominated,
+            recommended.unwrap_or(usize::MAX),
+        )
     };
     let mut order: Vec<usize> = (0..models.len()).collect();
     order.sort_by_key(|&index| rank(&models[index]));

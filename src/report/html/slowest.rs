@@ -11,7 +11,7 @@ use crate::verdict::{MeanParts, RunTimings, TailExplanation, TimePart};
 use super::parts::{part_name, parts_bar, parts_cells, parts_headings, parts_key};
 use super::roster::{Roster, RosterEntry, shown_time};
 use super::scale::ValueAxis;
-use super::svg::{Anchor, Canvas, ChartText, Drawing, chart, fitted, label, mark};
+use super::svg::{Anchor, Canvas, ChartText, Drawing, chart, fitted, label, mark, names_width};
 use super::tables::{plain_table, sentences};
 use super::timelines::time_grid;
 
@@ -107,7 +107,7 @@ fn draw(canvas: &Canvas, explained: &[(&RosterEntry, TailExplanation)]) -> Drawi
     let (left, row) = if canvas.is_narrow {
         (2.0, 66.0)
     } else {
-        (156.0, 46.0)
+        (names_width(explained.iter().map(|(model, _)| *model)), 46.0)
     };
     let right = canvas.width - if canvas.is_narrow { 130.0 } else { 190.0 };
     let top = key_height + 8.0;
@@ -127,8 +127,8 @@ fn draw(canvas: &Canvas, explained: &[(&RosterEntry, TailExplanation)]) -> Drawi
                 (mark(model, (6.0, begin + 11.0), 4.5))
                 (label(16.0, begin + 15.0, "name", Anchor::Start, &fitted(&model.marked_name(), 330.0, 12.5)))
             } @else {
-                (mark(model, (144.0, begin + 20.0), 4.5))
-                (label(132.0, begin + 24.0, "name", Anchor::End, &fitted(&model.marked_name(), 130.0, 12.5)))
+                (mark(model, (left - 12.0, begin + 20.0), 4.5))
+                (label(left - 24.0, begin + 24.0, "name", Anchor::End, &fitted(&model.marked_name(), left - 26.0, 12.5)))
             }
             (mean_bar(&axis, "middle half", &tail.middle, bars))
             (mean_bar(&axis, "slowest 5 %", &tail.slowest, bars + 18.0))

@@ -211,6 +211,15 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
     0.6 * size * unicode_width::UnicodeWidthStr::width(text) as f64
 }
 
+/// Width of the column with the names of these models and their marks in a wide chart: as the longest name needs.
+pub(super) fn names_width<'a>(models: impl IntoIterator<Item = &'a RosterEntry>) -> f64 {
+    let names = models.into_iter().map(RosterEntry::marked_name);
+    let longest = names
+        .map(|name| text_width(&name, 12.5))
+        .fold(0.0, f64::max);
+    (longest + 32.0).clamp(120.0, 240.0)
+}
+
 /// Shortens a name to what fits into a width.
 pub(super) fn fitted(name: &str, width: f64, size: f64) -> String {
     if text_width(name, size) <= width {

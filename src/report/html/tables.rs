@@ -56,6 +56,7 @@ pub(super) fn figure_table(caption: &str, table: &FigureTable, with_intervals: b
                             @let with_interval = with_intervals && shown.interval.is_some();
                             @let text = row[index].shown(with_interval);
                             @if column == 0 { th scope="row" { (one_line(&text)) } }
+                            @else if with_interval { td.iv { (estimate_and_interval(&text)) } }
                             @else { td class=[table.is_words(index).then_some("l")] { (one_line(&text)) } }
                         }
                     }
@@ -69,6 +70,17 @@ pub(super) fn figure_table(caption: &str, table: &FigureTable, with_intervals: b
     }
 }
 
+/// A cell that may be broken before its interval and nowhere else.
+fn estimate_and_interval(text: &str) -> Markup {
+    let text = one_line(text);
+    html! {
+        @match text.split_once(" (") {
+            Some((estimate, interval)) => { span.nb { (estimate) } " " span.nb { "(" (interval) } }
+            None => { (text) }
+        }
+    }
+}
+
 /// A box that scrolls sideways, with a name and a place in the order of the keyboard.
 pub(super) fn scroll_box(name: &str, content: &Markup) -> Markup {
     html! { div.scroll role="region" tabindex="0" aria-label=(one_line(name)) { (content) } }
@@ -77,6 +89,21 @@ pub(super) fn scroll_box(name: &str, content: &Markup) -> Markup {
 /// A list of sentences; nothing without one.
 pub(super) fn sentences(lines: &[String]) -> Markup {
     html! {
-        @if !lines.is_empty() { ul.notes { @for line in lines { li { (one_line(line)) } } } }
+        @if !lines.is_empty() { ul.notes { @for line in lines { li { (prose(line)) } } } }
+    }
+}
+
+/// A sentence in which words between backticks are code.
+pub(super) fn prose(text: &str) -> Markup {
+    let text = one_line(text);
+    let pieces: Vec<&str> = text.split('`').collect();
+    // An odd backtick is one of the text.
+    if pieces.len().is_multiple_of(2) {
+        return html! { (text) };
+    }
+    html! {
+        @for (index, piece) in pieces.into_iter().enumerate() {
+            @if index.is_multiple_of(2) { (piece) } @else { code { (piece) } }
+        }
     }
 }

@@ -13,8 +13,8 @@ use super::parts::{parts_bar, parts_cells, parts_headings, parts_key};
 use super::roster::{Roster, RosterEntry, shown_time, tick_time};
 use super::scale::ValueAxis;
 use super::svg::{
-    Anchor, Canvas, ChartText, Drawing, chart, crosses, dots, fitted, label, line, mark, push, px,
-    squares, text_width,
+    Anchor, Canvas, ChartText, Drawing, chart, crosses, dots, fitted, label, line, mark,
+    names_width, push, px, squares, text_width,
 };
 use super::tables::plain_table;
 
@@ -119,10 +119,12 @@ fn draw_timelines(
     names: &[String],
 ) -> Drawing {
     let (key, key_height) = parts_key(canvas);
+    let widths = names.iter().map(|name| text_width(name, 12.5));
+    let longest_name = widths.fold(0.0, f64::max);
     let (left, row) = if canvas.is_narrow {
         (2.0, 42.0)
     } else {
-        (236.0, 26.0)
+        (longest_name.clamp(120.0, 280.0) + 24.0, 26.0)
     };
     let longest = slowest
         .iter()
@@ -150,8 +152,8 @@ fn draw_timelines(
                 (mark(model, (6.0, begin + 11.0), 4.5))
                 (label(16.0, begin + 15.0, "name", Anchor::Start, &fitted(&format!("{name}: {}", ending(trial)), 334.0, 12.0)))
             } @else {
-                (mark(model, (226.0, begin + 13.0), 4.5))
-                (label(214.0, begin + 17.0, "name", Anchor::End, &fitted(name, 212.0, 12.5)))
+                (mark(model, (left - 10.0, begin + 13.0), 4.5))
+                (label(left - 22.0, begin + 17.0, "name", Anchor::End, &fitted(name, left - 24.0, 12.5)))
                 (label(axis.at(trial.total().0 as f64) + 6.0, begin + 17.0, "tick", Anchor::Start, &fitted(&ending(trial), 230.0, 12.0)))
             }
             (parts_bar(name, &parts, &axis, (bar, 15.0)))
@@ -331,7 +333,10 @@ fn draw_course(canvas: &Canvas, bands: &[CourseBand<'_>]) -> Drawing {
     let (left, band_height) = if canvas.is_narrow {
         (50.0, 84.0)
     } else {
-        (150.0, 72.0)
+        (
+            names_width(bands.iter().map(|band| band.model)).max(150.0),
+            72.0,
+        )
     };
     let right = canvas.width - 8.0;
     let head = if canvas.is_narrow { 20.0 } else { 8.0 };
@@ -341,7 +346,11 @@ fn draw_course(canvas: &Canvas, bands: &[CourseBand<'_>]) -> Drawing {
         let points = band.points.iter().map(|(due, _)| *due);
         points.chain(band.failed.iter().copied())
     });
-    let x = ValueAxis::from_zero(moments.map(|due| due.0 as f64), (left, right));
+    let moments: Vec<f64> = moments.map(|due| due.0 as f64).collect();
+    let ends = (left, right);
+    // Warm-up comes before the first request: an axis from 0 would be empty there.
+    let x = ValueAxis::linear(moments.iter().copied(), ends);
+    let x = x.unwrap_or_else(|| ValueAxis::from_zero(moments, ends));
     let values = || {
         bands
             .iter()
@@ -359,7 +368,7 @@ fn draw_course(canvas: &Canvas, bands: &[CourseBand<'_>]) -> Drawing {
                 (mark(band.model, (6.0, top + 9.0), 4.5))
                 (label(16.0, top + 13.0, "name", Anchor::Start, &fitted(&band.model.marked_name(), 320.0, 12.5)))
             } @else {
-                (label(0.0, top + 16.0, "name", Anchor::Start, &fitted(&band.model.marked_name(), 144.0, 12.5)))
+                (label(0.0, top + 16.0, "name", Anchor::Start, &fitted(&band.model.marked_name(), left - 4.0, 12.5)))
             }
             @if let Some(y) = y { (draw_band(band, &x, &y, (left, top + head, top + band_height))) }
         }

@@ -62,8 +62,8 @@ fn paragraphs(change: OutputChange) -> String {
 #[test]
 fn hidden_reasoning_is_named() {
     // The bill rose and the answers did not: the user must see the cause.
-    insta::assert_snapshot!(Outputs::new(&[reasoning()]).hidden.join("\n"), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens.");
-    insta::assert_snapshot!(paragraphs(reasoning()), @"new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. At list price a request, its prompt included, costs more on the typical prompt (geometric mean): 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.");
+    insta::assert_snapshot!(Outputs::new(&[reasoning()]).hidden.join("\n"), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; its server reports 12400 output tokens for it.");
+    insta::assert_snapshot!(paragraphs(reasoning()), @"new has more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. No significant difference in the length of visible answers: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. At list price a request, its prompt included, costs more on the typical prompt (geometric mean): 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.");
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn hidden_reasoning_above_the_output_is_not_believed() {
         change.candidate_output.hidden_contradicting = contradicting;
         Outputs::new(&[change]).hidden.join("\n")
     };
-    insta::assert_snapshot!(with(0, 180), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; how many tokens it took is not known, because its server counts more reasoning than output tokens.");
-    insta::assert_snapshot!(with(400, 20), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 400 output tokens, without 20 answers of which it counts more reasoning than output tokens.");
+    insta::assert_snapshot!(with(0, 180), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; its token count is unknown, because its server reports more reasoning than output tokens.");
+    insta::assert_snapshot!(with(400, 20), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; its server reports 400 output tokens for it, without 20 answers for which it reports more reasoning than output tokens.");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_model_before_and_after() {
     change.candidate_output.truncated = 0;
     change.request_cost = Some(ratio(0.98, (0.9, 1.07)));
     change.prompts.truncate(1);
-    insta::assert_snapshot!(paragraphs(change), @"new (b/y) writes fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The answers themselves are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no difference shown). Output tokens changed most on long 3.10x. At list price a request, its prompt included, is not shown to cost more or less on the typical prompt (geometric mean): 0.98x (0.90–1.07).");
+    insta::assert_snapshot!(paragraphs(change), @"new (b/y) has fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The visible answers are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no significant difference). Output tokens changed most on long 3.10x. At list price a request, its prompt included, is not shown to cost more or less on the typical prompt (geometric mean): 0.98x (0.90–1.07).");
 }
 
 #[test]
@@ -192,8 +192,8 @@ fn every_format_has_the_paragraph() {
         .next()
         .unwrap();
     insta::assert_snapshot!(section, @"
-    - new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. At list price a request, its prompt included, costs more on the typical prompt (geometric mean): 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.
-    - Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens.
+    - new has more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. No significant difference in the length of visible answers: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. At list price a request, its prompt included, costs more on the typical prompt (geometric mean): 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.
+    - Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; its server reports 12400 output tokens for it.
     - Models count tokens with tokenizers of their own: the characters of the answer compare across models, output tokens are what is paid.
     - Ratios are candidate over reference: geometric means over prompts of the ratio of mean counts, in brackets 95 % intervals (Student's t, prompts as units). They are not corrected for their number, and fail nothing.
 

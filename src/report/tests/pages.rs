@@ -48,7 +48,7 @@ fn the_page_of_a_small_run() {
     - tok/s: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
     - In brackets: 95 % intervals, percentiles (quantiles of type 8) for these prompts, means and shares for prompts like these.
     - An interval that is open, such as 407–, or missing: n too small for its end (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
-    - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
+    - – unknown, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
 
     </details>
 
@@ -56,7 +56,7 @@ fn the_page_of_a_small_run() {
 
     - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI without ends, 2 prompts, 8 against 7 values. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
     - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI without ends, 2 prompts x 4.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI without ends, 2 prompts x 4.
+    - **inconclusive**: Whether anthropic/claude has a lower completed share is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI without ends, 2 prompts x 4.
     - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
@@ -109,11 +109,11 @@ fn the_page_of_a_small_run() {
 
     <details><summary>How it was judged, and why so</summary>
 
-    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
-    - TTFT, TTFA, experienced TTFT, latency, gap, tok/s, output tokens: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - Both sides of every comparison got the same prompts at the same moments, so drift and load affect both alike; the intervals cover chance, with prompts as the units.
+    - TTFT, TTFA, experienced TTFT, latency, gap, tok/s, output tokens: ranks around each prompt's own median (clustered aligned ranks), robust to a few very slow answers; prompts are the units, because repetitions of one say little about others.
     - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
     - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
-    - TTFT tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts).
+    - TTFT tail: the share of answers beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts).
 
     </details>
 
@@ -196,7 +196,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI without ends, 2 prompts x 3. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
     - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI without ends, 2 prompts, 6 against 7 values.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI without ends, 2 prompts, 6 against 7 values.
+    - **inconclusive**: Whether anthropic/claude has a lower completed share is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI without ends, 2 prompts, 6 against 7 values.
     - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
@@ -245,7 +245,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     (as there: <details><summary>How it was judged, and why so</summary>)
 
-    (as there: - Both sides of every comparison were asked the same prompts)
+    (as there: - Both sides of every comparison got the same prompts at the)
 
     (as there: </details>)
 

@@ -2,7 +2,7 @@
 
 use crate::stats::interval::Interval;
 use crate::suite::{Gate, Metric};
-use crate::verdict::fixture::comparison;
+use crate::verdict::fixture::{comparison, route_shift};
 use crate::verdict::{Comparison, ComparisonDesign, Judgement, Reason, SizeGoal, Verdict};
 
 use super::*;
@@ -49,17 +49,17 @@ fn the_remark_says_how_hits_and_misses_were_compared() {
     insta::assert_snapshot!(lines.join("\n"), @"
     Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): hits and misses were compared separately.
     Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): a comparison of hits and of misses needs 6 prompts with hits on both sides, and as many with misses; the report has the times of both under *Prompt caches*.
-    Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): levels mix hits and misses, and cannot be compared.
+    Answers that hit the prompt cache differ in share (100.0 % now, 0.0 % before): levels mix hits and misses, and cannot be compared.
     Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): the bill is compared as it is, savings by hits included.
     ");
 }
 
 #[test]
-fn routes_are_pointed_to_only_where_there_are_any() {
-    // A reader is not sent to a table that is not printed.
+fn a_route_shift_names_the_provider_and_the_result_within_each() {
+    // Without a provider of both sides, routes are compared as well as models.
     let mut one = comparison(Metric::Ttft, Verdict::Ok, 1.0, Interval::new(0.9, 1.1));
-    one.reasons = vec![Reason::RouteShift];
-    assert!(!remarks(&one).contains("table"), "{}", remarks(&one));
+    one.reasons = vec![route_shift()];
+    insta::assert_snapshot!(remarks(&one), @"Providers differ in their share of the answers (`azure`: 40.0 % of the candidate's, 90.0 % of the reference's), so this compares routes as well as models.");
     one.routes = vec![crate::verdict::RouteComparison {
         provider: "azure".to_owned(),
         share_reference: 0.9,
@@ -67,7 +67,7 @@ fn routes_are_pointed_to_only_where_there_are_any() {
         effect: None,
         verdict: Verdict::Inconclusive,
     }];
-    assert!(remarks(&one).contains("*Within the answers of one provider*"));
+    insta::assert_snapshot!(remarks(&one), @"Providers differ in their share of the answers (`azure`: 40.0 % of the candidate's, 90.0 % of the reference's); within one provider: `azure` inconclusive.");
 }
 
 #[test]

@@ -229,7 +229,6 @@ fn details_of_a_small_run() {
         width: 120,
     };
     insta::assert_snapshot!(read(&run, &samples).terminal_details(style), @"
-
     Figures, with 95 % intervals
     variant                        answered          TTFT p50       latency p50  tok/s  output tokens  cost/request
     openai/gpt-5-mini (reference)       8/8  424 ms (400–442)  526 ms (505–547)  918/s            101     $0.000500
@@ -280,6 +279,6 @@ fn details_of_a_small_run() {
     these.
     An interval that is open, such as 407–, or missing: n too small for its end (both ends need: p50 6, p75 13, p90 36, p95
     72, p99 368; means two prompts).
-    – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
+    – unknown, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
     ");
 }

@@ -236,7 +236,7 @@ fn lost_lines_are_counted_and_other_errors_end_the_reading() {
     assert_eq!(report.summary().variants[0].figures.counts.done, 1);
     let page = render(&report, ReportFormat::Markdown);
     assert!(
-        page.contains("samples.jsonl, in no figure: 1 lines"),
+        page.contains("unreadable lines in samples.jsonl, excluded from every figure: 1"),
         "{page}"
     );
 }
@@ -422,9 +422,9 @@ fn contradicting_counts_are_the_reason_given() {
     let report = super::read(&run, &samples);
     let page = render(&report, ReportFormat::Markdown);
     for sentence in [
-        "the cost of 6 of 8 answers is not known: their token counts contradict each other",
+        "the cost of 6 of 8 answers is not known: their token counts are inconsistent",
         "the cost of 1 of 8 answers is not known",
-        "savings by caching are unknown: the token counts of every answer contradict each other",
+        "savings by caching are unknown: the token counts of every answer are inconsistent",
     ] {
         assert!(page.contains(sentence), "{sentence}: {page}");
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Direction, Gate, Metric};
 use crate::units::Nanos;
-use crate::verdict::fixture::{comparison, judgement, limit_checks};
+use crate::verdict::fixture::{comparison, judgement, limit_checks, route_shift};
 use crate::verdict::{
     ComparisonDesign, DeclaredChange, GatedJudgement, IncomparableHistory, Judgement, Reason,
     Verdict,
@@ -47,7 +47,7 @@ fn a_page_of_verdicts() {
 
     - **better**: anthropic/claude has a lower TTFT: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
     - **worse**: anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be not worse.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
+    - **inconclusive**: Whether anthropic/claude has a lower completed share is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers differ in their share of the answers (\`azure\`: 40.0 % of the candidate's, 90.0 % of the reference's); within one provider: \`azure\` inconclusive. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
     - The level of \`anthropic/claude\` rose by 12 % during the run.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words | detectable | would need |
@@ -97,9 +97,9 @@ fn a_page_of_verdicts() {
 
     <details><summary>How it was judged, and why so</summary>
 
-    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - Both sides of every comparison got the same prompts at the same moments, so drift and load affect both alike; the intervals cover chance, with prompts as the units.
     - The probability of calling any of the 3 primary comparisons worse where none is worse by more than its tolerance is at most 2.5 % in all; the same for better. Exploratory ones are adjusted for their number (Benjamini-Hochberg): of those called worse, a share of at most 2.5 % is expected to be wrong.
-    - TTFT, latency: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - TTFT, latency: ranks around each prompt's own median (clustered aligned ranks), robust to a few very slow answers; prompts are the units, because repetitions of one say little about others.
     - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
     - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
 
@@ -132,8 +132,8 @@ fn a_screen_of_verdicts() {
     anthropic/claude  completed  -2.0 points (-5.0 to +1.0)       20  197  inconclusive  6.5 points     24 x 10
     left out at this width: CI, n ref, in words
     cost of anthropic/claude: One prompt decides: without `long` it would be not worse.
-    completed of anthropic/claude: The interval is too wide: add prompts or repetitions. Providers gave other shares of the
-    answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart.
+    completed of anthropic/claude: The interval is too wide: add prompts or repetitions. Providers differ in their share of
+    the answers (`azure`: 40.0 % of the candidate's, 90.0 % of the reference's); within one provider: `azure` inconclusive.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals. Of times:
     the typical ratio on the same prompt (aligned ranks), not the ratio of medians; of cost: the ratio of mean costs over
@@ -174,8 +174,9 @@ fn a_narrow_screen_of_verdicts() {
     cost of anthropic/claude: One prompt decides: without `long` it would be not
     worse.
     completed of anthropic/claude: The interval is too wide: add prompts or
-    repetitions. Providers gave other shares of the answers than on the other side:
-    in Markdown the table *Within the answers of one provider* has them apart.
+    repetitions. Providers differ in their share of the answers (`azure`: 40.0 % of
+    the candidate's, 90.0 % of the reference's); within one provider: `azure`
+    inconclusive.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in
     brackets their 98.3 % intervals. Of times: the typical ratio on the same prompt
@@ -215,7 +216,7 @@ fn verdicts_as_test_cases() {
           <failure type="worse" message="anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.">anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.</failure>
         </testcase>
         <testcase classname="anthropic/claude" name="anthropic/claude: completed against openai/gpt-5-mini">
-          <skipped message="Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions."/>
+          <skipped message="Whether anthropic/claude has a lower completed share is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers differ in their share of the answers (`azure`: 40.0 % of the candidate&apos;s, 90.0 % of the reference&apos;s); within one provider: `azure` inconclusive. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions."/>
         </testcase>
         <testcase classname="anthropic/claude" name="anthropic/claude: limit ttft_p75">
           <failure type="limit" message="anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.">anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.</failure>
@@ -264,7 +265,7 @@ fn a_job_summary_and_its_annotations() {
     **Against the reference openai/gpt-5-mini**
 
     - **worse**: anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be not worse.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
+    - **inconclusive**: Whether anthropic/claude has a lower completed share is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide: add prompts or repetitions. Providers differ in their share of the answers (\`azure\`: 40.0 % of the candidate's, 90.0 % of the reference's); within one provider: \`azure\` inconclusive. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions.
 
     <details><summary>Passed: 1</summary>
 
@@ -278,7 +279,7 @@ fn a_job_summary_and_its_annotations() {
     insta::assert_snapshot!(github::annotations(&comparison_report.job_summary()), @"
     ::error title=bakeoff%3A anthropic/claude cost%3A worse::anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 %25 CI 2.40–2.60, 20 prompts x 10.
     ::error title=bakeoff%3A anthropic/claude ttft_p75::anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.
-    ::warning title=bakeoff%3A anthropic/claude completed%3A inconclusive::Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 %25 CI -5.0 to +1.0, 20 prompts, 197 against 200 values.
+    ::warning title=bakeoff%3A anthropic/claude completed%3A inconclusive::Whether anthropic/claude has a lower completed share is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 %25 CI -5.0 to +1.0, 20 prompts, 197 against 200 values.
     ::warning title=bakeoff%3A anthropic/claude error_rate::anthropic/claude: the limit error_rate of at most 2.0 %25 is inconclusive: 1.5 %25 (0.4–4.0), n 200.
     ");
 }
@@ -311,7 +312,7 @@ fn verdicts_as_csv_and_json() {
     verdict: better | worse | inconclusive | not_worse
     meaning: has a lower TTFT | costs more | inconclusive | does not have a higher latency by more than 20 %
     reasons:  |  | too_wide;route_shift |
-    explanation:  | One prompt decides: without `long` it would be not worse. | The interval is too wide: add prompts or repetitions. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions. |
+    explanation:  | One prompt decides: without `long` it would be not worse. | The interval is too wide: add prompts or repetitions. Providers differ in their share of the answers (`azure`: 40.0 % of the candidate's, 90.0 % of the reference's); within one provider: `azure` inconclusive. This run could detect a drop of 6.5 points or more (80 % power). To detect a drop of 5 points it needs about 24 prompts x 10 repetitions. |
     detectable:  |  | 0.065 |
     needed:  |  | 24x10 |
     prompts_worse: 0 | 2 | 2 | 2
@@ -380,27 +381,27 @@ fn words_follow_the_direction_of_a_metric() {
     anthropic/claude has a lower latency: 0.80x the latency of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has a higher latency: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude does not have a higher latency by more than 20 %: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is late less often: -10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
-    anthropic/claude is late more often: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
-    anthropic/claude is not late more often by more than 5 points: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude has fewer late first tokens: -10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude has more late first tokens: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude does not have more late first tokens by more than 5 points: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
     anthropic/claude has a lower inter-token latency: 0.80x the mean gap of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has a higher inter-token latency: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude does not have a higher inter-token latency by more than 20 %: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude writes faster: 1.25x the output rate of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude writes slower: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude does not write slower by more than 20 %: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude needs fewer tokens: 0.80x the tokens of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude needs more tokens: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not need more tokens by more than 20 %: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude has a higher output rate: 1.25x the output rate of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude has a lower output rate: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude does not have a lower output rate by more than 20 %: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude has fewer output tokens: 0.80x the tokens of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude has more output tokens: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have more output tokens by more than 20 %: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude costs less: 0.80x the cost of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude costs more: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude does not cost more by more than 20 %: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude completes more answers: +10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
-    anthropic/claude completes fewer answers: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
-    anthropic/claude does not complete fewer answers by more than 5 points: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
-    anthropic/claude passes more often: +10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
-    anthropic/claude passes less often: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
-    anthropic/claude does not pass less often by more than 5 points: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude has a higher completed share: +10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude has a lower completed share: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude does not have a lower completed share by more than 5 points: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude has a higher pass rate: +10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude has a lower pass rate: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude does not have a lower pass rate by more than 5 points: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
     ");
 }
 
@@ -457,7 +458,7 @@ fn every_reason_is_a_sentence() {
             floor_ns: Nanos::from_millis(10),
         },
         Reason::Drift,
-        Reason::RouteShift,
+        route_shift(),
         Reason::Unconfirmed,
         Reason::NotSeparable,
         Reason::NoHistory,
@@ -495,7 +496,7 @@ fn every_reason_is_a_sentence() {
     Retried trials differ in share (25.0 % of the candidate's, 5.0 % of the reference's): the experienced TTFT is judged, too.
     At the median over prompts it changed by 4.00 ms, less than the floor of 10.0 ms.
     The level moved during the run, which cannot be distinguished from a change since the past.
-    The shares of providers differ between the sides.
+    Providers differ in their share of the answers (`azure`: 40.0 % of the candidate's, 90.0 % of the reference's), so this compares routes as well as models.
     This is the first flag: a second run, an hour or more later, decides.
     It moved apart from the other models by more than chance, but which of them moved is unknown: three or more models, or the reference of the same run, would tell.
     No past run has a value of it.

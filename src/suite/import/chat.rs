@@ -16,7 +16,7 @@ pub(super) struct Chat {
 
 /// Reads a list of messages; the error says why it cannot be carried over.
 pub(super) fn chat(value: &Value) -> Result<Chat, String> {
-    let items = value.as_array().ok_or("its messages are not a list")?;
+    let items = value.as_array().ok_or("its messages are not an array")?;
     let mut chat = Chat {
         system: None,
         messages: Vec::new(),
@@ -54,7 +54,7 @@ pub(super) fn end_with_a_question(chat: &mut Chat) -> Result<(), String> {
     if asks {
         Ok(())
     } else {
-        Err("it has no message of a user".to_owned())
+        Err("it has no user message".to_owned())
     }
 }
 
@@ -66,7 +66,7 @@ fn message(item: &Value) -> Result<Message, String> {
         Some("tool") => Role::Tool,
         other => {
             return Err(format!(
-                "it has a message of `{}`",
+                "it has a message with the role `{}`",
                 other.unwrap_or_default()
             ));
         }
@@ -109,10 +109,10 @@ fn add_part(message: &mut Message, part: &Value) -> Result<(), String> {
         message.content.push_str(text);
     } else if let Some(url) = image["url"].as_str().or_else(|| image.as_str()) {
         if !url.starts_with("http") {
-            return Err("it holds an image's bytes; save it as a file".to_owned());
+            return Err("it contains an image's bytes; save the image as a file".to_owned());
         }
         if message.role != Role::User {
-            return Err("it has an image that is not the user's".to_owned());
+            return Err("it has an image outside a user message".to_owned());
         }
         message.images.push(Image::Url(url.to_owned()));
     } else {

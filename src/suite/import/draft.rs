@@ -142,8 +142,7 @@ impl SuiteDraft {
     pub(super) fn finish(mut self, source: &ImportSource<'_>) -> Result<Imported, ImportError> {
         let suite = if self.cases.is_empty() && self.prompt_files.is_empty() {
             let reason = self.empty_reason.take();
-            Err(reason
-                .unwrap_or_else(|| "it holds no prompt that could be carried over".to_owned()))
+            Err(reason.unwrap_or_else(|| "it contains no prompt that can be imported".to_owned()))
         } else {
             self.limit_slots();
             let suite = self.written(source.file, "");

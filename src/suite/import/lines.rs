@@ -152,7 +152,7 @@ pub(super) fn any(rows: Rows<'_>, draft: &mut SuiteDraft) {
             }
             let mut keys = CHAT_KEYS.iter().chain(&PROMPT_KEYS);
             let key = keys.find(|key| row.contains_key(**key));
-            let key = key.ok_or("none of its keys is known to hold a prompt")?;
+            let key = key.ok_or("none of its keys is known as a prompt")?;
             to_chat(row.remove(*key).unwrap_or_default())
         });
     });
@@ -227,7 +227,7 @@ fn add(
     let mut chat = match prompt(&mut row) {
         Ok(chat) => chat,
         Err(reason) => {
-            return draft.skip(line, format!("the prompt is left out: {reason}"));
+            return draft.skip(line, format!("the prompt is skipped: {reason}"));
         }
     };
     let id = ID_KEYS.iter().find_map(|key| row.remove(*key)).map(plain);
@@ -253,7 +253,7 @@ fn add(
         draft.skip(line, "the answer at the end became a comment");
     }
     for key in row.keys() {
-        draft.skip(line, format!("the key `{key}` is not carried over"));
+        draft.skip(line, format!("the key `{key}` is not imported"));
     }
     draft.cases.push(DraftPrompt {
         line,

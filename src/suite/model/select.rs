@@ -43,7 +43,7 @@ pub enum SelectError {
     #[error(
         "the gate's control {} {}: {}",
         quoted(control),
-        if *alone { "is all that was selected" } else { "was not selected" },
+        if *alone { "is the only one selected" } else { "was not selected" },
         if *alone {
             "select what is compared with it as well".to_owned()
         } else {

@@ -223,7 +223,7 @@ impl AssertSource<'_> {
 fn assert_name(value: &Value<'_>) -> Option<String> {
     let text = value.bounded_string(limits::ID_CHARS)?;
     if text.contains(is_unsafe_char) || text.trim() != text {
-        let expected = "one line without spaces at its ends";
+        let expected = "one line without leading or trailing spaces";
         value.report_wrong(Code::BadValue, expected, None);
         return None;
     }
@@ -239,7 +239,7 @@ fn assert_tags(table: &mut Table<'_>, whole: bool) -> Option<Vec<String>> {
         value.report(Code::Conflict, message.to_owned(), None);
         return None;
     }
-    let items = value.items(limits::TAGS, "a list of strings")?;
+    let items = value.items(limits::TAGS, "an array of strings")?;
     let tags: Vec<_> = items.iter().map(identifier).collect();
     tags.into_iter().collect()
 }

@@ -55,7 +55,7 @@ fn schema_file(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Json> {
     };
     let file = match answer {
         Ok([file]) => file,
-        Ok(_) => return wrong_file(format!("{} is not one file", quoted(path))),
+        Ok(_) => return wrong_file(format!("{} does not name a single file", quoted(path))),
         Err(problem) => return wrong_file(problem.to_owned()),
     };
     let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf");

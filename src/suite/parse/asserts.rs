@@ -62,7 +62,7 @@ fn sources<'a>(
     files: &FileResolver<'_>,
     whole: bool,
 ) -> Option<Vec<AssertSource<'a>>> {
-    let items = value.items(limits::ASSERTS, "a list of tables with `type`")?;
+    let items = value.items(limits::ASSERTS, "an array of tables with `type`")?;
     let mut names = HashSet::new();
     let sources: Vec<_> = items
         .iter()

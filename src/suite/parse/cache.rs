@@ -30,8 +30,7 @@ pub(super) fn cache_plan(
 /// Reads the mode of one variant: its word alone, because the prefix is shared by all variants.
 pub(super) fn cache_word(value: &Value<'_>) -> Option<CacheMode> {
     if value.is_table() {
-        let help = "a variant says the mode alone; `within` and `prefix` stand in the `cache` at the top of the suite, \
-                    for all variants";
+        let help = "a variant sets only the mode; `within` and `prefix` are keys of the `cache` at the top of the suite, for all variants";
         let expected = "\"as-is\", \"bust\" or \"warm\"";
         value.report_wrong(Code::WrongType, expected, Some(help.to_owned()));
         return None;
@@ -49,7 +48,7 @@ fn plan(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<(CacheMode, R
     let within_ns = within.as_ref().and_then(timeout);
     let prefix = match (table.field("prefix"), table.field("prefix_file")) {
         (Some(_), Some(file)) => {
-            let message = "there is both a `prefix` and a `prefix_file`".to_owned();
+            let message = "both `prefix` and `prefix_file` are set".to_owned();
             file.report(Code::Conflict, message, Some("keep one of them".to_owned()));
             None
         }
@@ -67,9 +66,8 @@ pub(super) fn check_reuse_window(table: &Table<'_>, mode: CacheMode, variants: &
     if let Some(within) = within
         && !modes.into_iter().any(|mode| mode == CacheMode::Warm)
     {
-        let message =
-            "`within` says how long a warmed cache is trusted, and nothing is warmed here";
-        let help = "add `mode = \"warm\"`, or leave `within` out".to_owned();
+        let message = "`within` is how long a warmed cache is trusted, and nothing is warmed here";
+        let help = "add `mode = \"warm\"`, or omit `within`".to_owned();
         within.report(Code::Conflict, message.to_owned(), Some(help));
     }
 }

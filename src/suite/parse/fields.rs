@@ -61,7 +61,7 @@ pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
 
 /// A time above 0 and up to `max_ns`, which messages spell as `max`.
 pub(super) fn span_of_time(value: &Value<'_>, max_ns: u64, max: &str) -> Option<Nanos> {
-    let expected = "a time such as \"250ms\", \"1.5s\" or \"2m\"";
+    let expected = "a duration such as \"250ms\", \"1.5s\" or \"2m\"";
     if !value.is_string() {
         let help = "write it in quotation marks, with its unit".to_owned();
         value.report_wrong(Code::WrongType, expected, Some(help));
@@ -118,7 +118,7 @@ pub(super) fn system(
     let bounded_string = table.field("system");
     let file = table.field("system_file");
     if let (Some(_), Some(file)) = (&bounded_string, &file) {
-        let message = "there is both a `system` and a `system_file`".to_owned();
+        let message = "both `system` and `system_file` are set".to_owned();
         file.report(Code::Conflict, message, Some("keep one of them".to_owned()));
     }
     match (bounded_string, file) {
@@ -151,7 +151,7 @@ pub(super) fn system_file(value: &Value<'_>, files: &FileResolver<'_>) -> Option
     };
     let file = match files.look_up(path, FileKind::System)? {
         Ok([file]) => file,
-        Ok(_) => return wrong_file(format!("{} is not one file", quoted(path))),
+        Ok(_) => return wrong_file(format!("{} does not name a single file", quoted(path))),
         Err(problem) => return wrong_file(problem.to_owned()),
     };
     let Ok(text) = std::str::from_utf8(&file.bytes) else {
@@ -161,7 +161,7 @@ pub(super) fn system_file(value: &Value<'_>, files: &FileResolver<'_>) -> Option
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.trim().is_empty() {
-        return wrong_file(format!("`{}` holds no text", file.name));
+        return wrong_file(format!("`{}` is empty", file.name));
     }
     Some(text.to_owned())
 }

@@ -99,10 +99,10 @@ fn alpha(value: &Value<'_>) -> Option<f64> {
 
 fn primary(value: &Value<'_>) -> Option<Vec<Metric>> {
     let words = Metric::ALL.map(|metric| (metric.word(), metric));
-    let items = value.items(words.len(), "a list of metrics")?;
+    let items = value.items(words.len(), "an array of metrics")?;
     if items.is_empty() {
         let message = "`primary` is empty: nothing could fail".to_owned();
-        let help = "leave the key out for ttft, cost and completed".to_owned();
+        let help = "omit the key for ttft, cost and completed".to_owned();
         value.report(Code::BadValue, message, Some(help));
         return None;
     }
@@ -225,7 +225,10 @@ fn bounds(table: &mut Table<'_>) -> Vec<(Metric, Bounds)> {
 fn floor(table: &mut Table<'_>, metric: Metric) -> Option<Nanos> {
     let value = table.field("floor")?;
     if !metric.is_time() {
-        let message = format!("`floor` is for times, and `{}` is none", metric.word());
+        let message = format!(
+            "`floor` applies only to times, and `{}` is not a time",
+            metric.word()
+        );
         value.report(Code::Conflict, message, None);
         return None;
     }
@@ -234,7 +237,7 @@ fn floor(table: &mut Table<'_>, metric: Metric) -> Option<Nanos> {
 
 /// A duration of at least so many nanoseconds.
 fn duration(value: &Value<'_>, min_ns: u64) -> Option<Nanos> {
-    let expected = "a time such as \"10ms\" or \"1.5s\"";
+    let expected = "a duration such as \"10ms\" or \"1.5s\"";
     let help =
         || Some("write it in quotation marks, with its unit: h, m, s, ms, us or ns".to_owned());
     let Some(text) = value.as_str() else {
@@ -247,9 +250,9 @@ fn duration(value: &Value<'_>, min_ns: u64) -> Option<Nanos> {
     };
     if !(min_ns..=limits::TIMEOUT_NS).contains(&time.0) {
         let expected = if min_ns == 0 {
-            "a time up to \"1h\""
+            "a duration up to \"1h\""
         } else {
-            "a time above 0 and up to \"1h\""
+            "a duration above 0 and up to \"1h\""
         };
         value.report_wrong(Code::OutOfRange, expected, None);
         return None;

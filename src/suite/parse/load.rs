@@ -125,7 +125,7 @@ fn trace_of(
 }
 
 fn slos(value: &Value<'_>) -> Option<Vec<Slo>> {
-    let items = value.items(limits::SLOS, "a list of objectives")?;
+    let items = value.items(limits::SLOS, "an array of objectives")?;
     let read = items.iter().map(|item| {
         let slo = item.string()?.parse();
         if slo.is_err() {

@@ -126,7 +126,7 @@ fn axis(value: &Value<'_>, key: &str, read: ReadOne) -> Option<Vec<MatrixPoint>>
     if !value.is_list() {
         return None;
     }
-    let items = value.items(limits::VARIANTS, "a list of values")?;
+    let items = value.items(limits::VARIANTS, "an array of values")?;
     if items.is_empty() {
         let message = format!("`{key}` is empty: no variant would be made");
         value.report(Code::BadValue, message, None);
@@ -181,7 +181,7 @@ fn single<'a>(table: &mut Table<'a>, key: &'static str, in_matrix: bool) -> Opti
     }
     if !in_matrix {
         let help = format!(
-            "a list of values makes variants: write it as `{{ model = \"...\", parameters = {{ {key} = [...] }} }}` in `models`"
+            "an array of values makes variants: write it as `{{ model = \"...\", parameters = {{ {key} = [...] }} }}` in `models`"
         );
         value.report_wrong(Code::WrongType, "one value here", Some(help));
     }
@@ -232,14 +232,14 @@ fn stops(value: &Value<'_>) -> Option<Vec<String>> {
     if value.is_string() {
         return stop(value).map(|text| vec![text]);
     }
-    let items = value.items(limits::STOPS, "a string or a list of strings")?;
+    let items = value.items(limits::STOPS, "a string or an array of strings")?;
     Some(items.iter().filter_map(stop).collect())
 }
 
 fn tools(value: &Value<'_>) -> Option<Vec<Tool>> {
     let items = value.items(
         limits::TOOLS,
-        "a list of tables with `name` and `parameters`",
+        "an array of tables with `name` and `parameters`",
     )?;
     let mut names = HashSet::new();
     let tools: Vec<_> = items
@@ -323,7 +323,7 @@ fn extra(value: &Value<'_>) -> Option<Map<String, Json>> {
         for (key, _) in table.all() {
             let own = OWN_KEYS.iter().find(|(name, _)| *name == key.text);
             if let Some((_, instead)) = own {
-                let message = format!("`extra` may not hold {}", quoted(key.text));
+                let message = format!("`extra` must not contain {}", quoted(key.text));
                 key.report_wrong(Code::Conflict, message, Some((*instead).to_owned()));
             }
         }

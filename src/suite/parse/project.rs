@@ -47,7 +47,7 @@ pub struct ProjectBudget {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No profile has this name.
-    #[error("there is no endpoint {}", quoted(name))]
+    #[error("unknown endpoint {}", quoted(name))]
     Unknown {
         /// The requested name.
         name: String,
@@ -76,7 +76,7 @@ impl EndpointError {
                 ..
             } => Some(format!("did you mean `{nearest}`?")),
             Self::Unknown { known, .. } => Some(format!(
-                "the endpoints are {}; a base URL such as http://127.0.0.1:8000/v1 does too",
+                "the endpoints are {}; a base URL such as http://127.0.0.1:8000/v1 works as well",
                 known.join(", ")
             )),
         }
@@ -168,7 +168,7 @@ fn budget(table: &mut Table<'_>) -> ProjectBudget {
 fn profiles(table: &Table<'_>) -> Option<BTreeMap<String, Profile>> {
     let all = table.all();
     if all.len() > limits::ENDPOINTS {
-        let message = format!("at most {} endpoints are read", limits::ENDPOINTS);
+        let message = format!("at most {} endpoints are allowed", limits::ENDPOINTS);
         table.report_wrong(Code::TooLarge, message, None);
         return None;
     }
@@ -187,7 +187,7 @@ fn profile_name(key: &Key<'_>) -> Option<String> {
     if is_identifier(key.text) && !is_url(key.text) {
         return Some(key.text.to_owned());
     }
-    let expected = "an endpoint's name is made of letters, digits, `-`, `_`, `.`, `/` and `:`";
+    let expected = "an endpoint's name has only letters, digits, `-`, `_`, `.`, `/` and `:`";
     key.report_wrong(Code::BadValue, expected.to_owned(), None);
     None
 }
@@ -340,7 +340,7 @@ fn key_variables(value: &Value<'_>) -> Option<Vec<String>> {
     }
     let items = value.items(
         limits::KEY_VARIABLES,
-        "a variable's name or a list of names",
+        "a variable's name or an array of names",
     )?;
     let names: Vec<_> = items.iter().map(variable).collect();
     names.into_iter().collect()
@@ -359,7 +359,7 @@ fn variable(value: &Value<'_>) -> Option<String> {
     if !fits {
         // It may be a key after all, of a maker we do not know: it is not shown.
         let message = "`key` must name an environment variable such as MY_GATEWAY_KEY".to_owned();
-        let help = "the key itself stands in the environment or in .env, never here".to_owned();
+        let help = "the key itself belongs in the environment or in .env, never here".to_owned();
         value.report(Code::Secret, message, Some(help));
         return None;
     }
@@ -384,7 +384,7 @@ fn headers(value: &Value<'_>) -> Option<Vec<(String, String)>> {
     value.free_table(|table| {
         let all = table.all();
         if all.len() > limits::HEADERS {
-            let message = format!("at most {} headers are read", limits::HEADERS);
+            let message = format!("at most {} headers are allowed", limits::HEADERS);
             table.report_wrong(Code::TooLarge, message, None);
             return None;
         }
@@ -409,12 +409,12 @@ fn header<'a>(
 ) -> Option<(String, String)> {
     let name = key.text.to_ascii_lowercase();
     if !is_header_name(&name) {
-        let message = format!("{} is not a header's name", quoted(key.text));
+        let message = format!("{} is not a valid header name", quoted(key.text));
         key.report_wrong(Code::BadValue, message, None);
         return None;
     }
     if OWN_HEADERS.contains(&name.as_str()) {
-        let message = format!("the header `{name}` is made for each request");
+        let message = format!("the header `{name}` is set by bakeoff for each request");
         key.report_wrong(Code::Conflict, message, Some("leave it out".to_owned()));
         return None;
     }
@@ -432,7 +432,7 @@ fn header<'a>(
     let visible = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
     if !visible || text.trim() != text || !(1..=limits::HEADER_BYTES).contains(&text.len()) {
         let expected = format!(
-            "1 to {} visible ASCII characters without spaces at the ends",
+            "1 to {} visible ASCII characters without leading or trailing spaces",
             limits::HEADER_BYTES
         );
         value.report_wrong(Code::BadValue, &expected, None);
@@ -445,7 +445,7 @@ fn header<'a>(
 fn model_patterns(value: &Value<'_>) -> Option<Vec<String>> {
     let items = value.items(
         limits::PRICES,
-        "a list of models, or of patterns such as \"creator/*\"",
+        "an array of models, or of patterns such as \"creator/*\"",
     )?;
     let patterns = items.iter().map(|item| {
         let model = model_id(item)?;

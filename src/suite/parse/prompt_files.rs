@@ -143,7 +143,7 @@ fn entry<'a>(
         template_filler.file(file, format, registry, &mut filled);
     }
     if filled.is_empty() {
-        let message = format!("{} holds no prompt", quoted(named));
+        let message = format!("{} contains no prompt", quoted(named));
         path.report_if_first(Code::File, message);
     }
     if let Some(take) = take {
@@ -233,7 +233,7 @@ fn template(value: &Value<'_>) -> Option<Template> {
     match Template::parse(value.as_str()?) {
         Ok(template) => Some(template),
         Err(error) => {
-            let help = "a place is written `{{column}}`, two braces as such `{{'{{'}}`";
+            let help = "a placeholder is written `{{column}}`, literal braces `{{'{{'}}`";
             value.report(Code::BadValue, error.to_string(), Some(help.to_owned()));
             None
         }
@@ -258,7 +258,7 @@ impl TemplateFiller<'_, '_> {
         all: &mut Vec<FilledRow>,
     ) {
         let Some(format) = format.or_else(|| RowFormat::from_name(&file.name)) else {
-            let message = format!("the format of `{}` is not known by its name", file.name);
+            let message = format!("the format of `{}` is not clear from its name", file.name);
             let help = "add `format = \"jsonl\"`, `\"csv\"` or `\"text\"`".to_owned();
             return self.path.report(Code::File, message, Some(help));
         };
@@ -415,7 +415,7 @@ impl TemplateFiller<'_, '_> {
             quoted(&id)
         );
         let help = match (&self.row_template.id, format) {
-            (Some(_), _) => "name another column, or leave `id` out to number the rows",
+            (Some(_), _) => "name another column, or omit `id` to number the rows",
             (None, _) => "rename the file",
         };
         let help = Some(help.to_owned());
@@ -493,7 +493,7 @@ fn missing(row: &Row<'_>, column: &str) -> RowFault {
     let columns: Vec<_> = row.columns().into_iter().take(LISTED).map(quoted).collect();
     RowFault {
         code: Code::MissingKey,
-        message: format!("there is no value in the column {}", quoted(column)),
+        message: format!("the column {} has no value", quoted(column)),
         help: Some(format!("its columns are {}", columns.join(", "))),
     }
 }

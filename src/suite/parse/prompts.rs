@@ -106,7 +106,7 @@ impl IdRegistry {
         if text_bytes > limits::PROMPT_BYTES {
             let max = limits::PROMPT_BYTES;
             return Err(format!(
-                "a prompt has {text_bytes} bytes of text; at most {max} are read"
+                "a prompt has {text_bytes} bytes of text; at most {max} are allowed"
             ));
         }
         self.count += 1;
@@ -196,7 +196,7 @@ pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<TurnSource<'
         }
         (None, Some(messages)) => {
             if let Some(images) = &images {
-                let text = "`images` stands beside `messages`".to_owned();
+                let text = "`images` cannot be used with `messages`".to_owned();
                 let help = "write it in the message that shows them".to_owned();
                 images.report(Code::Conflict, text, Some(help));
             }
@@ -220,7 +220,7 @@ pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<TurnSource<'
 fn turns<'a>(value: &Value<'a>) -> Option<Vec<TurnSource<'a>>> {
     let items = value.items(
         limits::MESSAGES,
-        "a list of tables with `role` and `content`",
+        "an array of tables with `role` and `content`",
     )?;
     let turns: Vec<_> = items
         .iter()
@@ -284,7 +284,7 @@ fn check_calls(turns: &[TurnSource<'_>], items: &[Value<'_>]) -> bool {
         for call in calls.filter(|_| message.role == Role::Assistant) {
             if !used.insert(&call.id) {
                 let text = format!("the call {} is made twice", quoted(&call.id));
-                report_wrong(item, text, "give each call an id of its own");
+                report_wrong(item, text, "give each call a unique id");
             }
             open.push((&call.id, item));
         }
@@ -316,7 +316,7 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<TurnSource<'a>> {
     let call_id = table.field("tool_call_id");
     let mark = table.field("cache_control");
     if let (Some(mark), None) = (&mark, &content) {
-        let message = "`cache_control` stands beside no text, which is what it marks".to_owned();
+        let message = "`cache_control` marks text, and there is none".to_owned();
         mark.report(Code::Conflict, message, Some("add `content`".to_owned()));
     }
     if let Some(role) = role {
@@ -378,7 +378,7 @@ fn belongs(value: Option<&Value<'_>>, role: Role, owner: Role, whose: &str) {
 }
 
 fn image_names<'a>(value: &Value<'a>) -> Option<Vec<Value<'a>>> {
-    let items = value.items(limits::IMAGES, "a list of paths and URLs")?;
+    let items = value.items(limits::IMAGES, "an array of paths and URLs")?;
     let named: Vec<_> = items
         .iter()
         .map(|item| item.bounded_string(limits::IMAGE_URL_BYTES))
@@ -387,7 +387,7 @@ fn image_names<'a>(value: &Value<'a>) -> Option<Vec<Value<'a>>> {
 }
 
 fn calls(value: &Value<'_>) -> Option<Vec<DeclaredCall>> {
-    let items = value.items(limits::TOOLS, "a list of tables with `id` and `name`")?;
+    let items = value.items(limits::TOOLS, "an array of tables with `id` and `name`")?;
     let calls: Vec<_> = items
         .iter()
         .map(|item| item.table("a tool call", call)?)
@@ -408,13 +408,21 @@ fn call(table: &mut Table<'_>) -> Option<DeclaredCall> {
             let text = non_empty_string(&value)?;
             let is_object = matches!(serde_json::from_str(text), Ok(serde_json::Value::Object(_)));
             if !is_object {
-                value.report_wrong(Code::BadValue, "a table, or a JSON object as text", None);
+                value.report_wrong(
+                    Code::BadValue,
+                    "a table, or a JSON object as a string",
+                    None,
+                );
             }
             is_object.then(|| text.to_owned())
         }
         Some(value) if value.is_table() => value.json().map(|arguments| arguments.to_string()),
         Some(value) => {
-            value.report_wrong(Code::WrongType, "a table, or a JSON object as text", None);
+            value.report_wrong(
+                Code::WrongType,
+                "a table, or a JSON object as a string",
+                None,
+            );
             None
         }
     };
@@ -454,7 +462,7 @@ pub(super) fn tags(table: &mut Table<'_>) -> Vec<String> {
     let Some(value) = table.field("tags") else {
         return Vec::new();
     };
-    let items = value.items(limits::TAGS, "a list of strings");
+    let items = value.items(limits::TAGS, "an array of strings");
     let mut seen = HashSet::new();
     let items = items.unwrap_or_default();
     let tags = items.iter().filter_map(|item| {

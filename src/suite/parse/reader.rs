@@ -41,7 +41,7 @@ pub(super) fn read<T>(
     let mut log = ProblemLog::new(text, file.home);
     if text.len() > file.max_bytes {
         let message = format!(
-            "{} is larger than {} bytes, the most that is read",
+            "{} is larger than {} bytes, the maximum",
             file.what, file.max_bytes
         );
         log.report(0..0, Code::TooLarge, message, None);
@@ -402,7 +402,7 @@ impl<'a> Value<'a> {
             DeValue::Float(number) => quoted(number.as_str()).replace('`', ""),
             DeValue::Boolean(boolean) => boolean.to_string(),
             DeValue::Datetime(_) => "a date".to_owned(),
-            DeValue::Array(_) => "a list".to_owned(),
+            DeValue::Array(_) => "an array".to_owned(),
             DeValue::Table(_) => "a table".to_owned(),
         }
     }
@@ -540,7 +540,7 @@ impl<'a> Value<'a> {
         };
         if items.len() > max {
             let message = format!(
-                "{} has {} items; at most {max} are read",
+                "{} has {} items; at most {max} are allowed",
                 self.name,
                 items.len()
             );

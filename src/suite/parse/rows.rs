@@ -282,7 +282,7 @@ fn columns_of(header: &csv::StringRecord) -> Result<HashMap<String, usize>, Stri
     if header.len() > limits::COLUMNS {
         let max = limits::COLUMNS;
         return Err(format!(
-            "the header has {} columns; at most {max} are read",
+            "the header has {} columns; at most {max} are allowed",
             header.len()
         ));
     }

@@ -419,7 +419,7 @@ pub struct TimeoutsTable {
     pub total: Option<String>,
 }
 
-/// A text, or a list of strings.
+/// A string or an array of strings.
 pub struct OneOrMore;
 
 /// A table, or a text that holds a JSON object.

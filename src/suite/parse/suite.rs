@@ -271,7 +271,7 @@ fn judge_of(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Variant> {
 }
 
 fn variants(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Vec<Variant>> {
-    let items = value.items(limits::VARIANTS, "a list of model ids and tables")?;
+    let items = value.items(limits::VARIANTS, "an array of model ids and tables")?;
     if items.is_empty() {
         let message = "`models` is empty: nothing would be sent".to_owned();
         value.report(Code::BadValue, message, None);
@@ -363,7 +363,7 @@ fn variant_table<'a>(
 fn label(value: &Value<'_>) -> Option<String> {
     let text = value.bounded_string(limits::ID_CHARS)?;
     if text.chars().any(char::is_control) || text.trim() != text {
-        let expected = "one line without spaces at its ends";
+        let expected = "one line without leading or trailing spaces";
         value.report_wrong(Code::BadValue, expected, None);
         return None;
     }

@@ -31,7 +31,7 @@ pub(super) fn synthetic_prompts(
     seed: u64,
     registry: &mut IdRegistry,
 ) -> Option<Vec<Prompt>> {
-    let items = value.items(limits::SYNTHETIC_GROUPS, "a list of tables")?;
+    let items = value.items(limits::SYNTHETIC_GROUPS, "an array of tables")?;
     let groups = items
         .iter()
         .map(|item| item.table("a group of `synthetic`", group)?);

@@ -113,7 +113,7 @@ pub(super) fn trace(
     let file = match files.look_up(path, FileKind::Trace) {
         None => return Some(Vec::new()),
         Some(Ok([file])) => file,
-        Some(Ok(_)) => return wrong(format!("{} is not one file", quoted(path))),
+        Some(Ok(_)) => return wrong(format!("{} does not name a single file", quoted(path))),
         Some(Err(problem)) => return wrong(problem.to_owned()),
     };
     let format = RowFormat::from_name(&file.name).filter(|format| *format != RowFormat::Text);
@@ -236,7 +236,7 @@ fn request(
     let blocks = match row.cell("hash_ids") {
         None => Vec::new(),
         Some(text) => serde_json::from_str(&text)
-            .map_err(|_| "`hash_ids` is not a list of whole numbers".to_owned())?,
+            .map_err(|_| "`hash_ids` is not an array of integers".to_owned())?,
     };
     let since = at.0.checked_sub(first.get_or_insert(at).0);
     let since = since.ok_or("earlier than the first request: sort the trace by time")?;

@@ -126,8 +126,8 @@ fn endpoints_are_resolved() {
         let error = project.resolve(endpoint).unwrap_err();
         format!("{error}; {}", error.help().unwrap_or_default())
     };
-    insta::assert_snapshot!(problem_codes("vercell"), @"there is no endpoint `vercell`; did you mean `vercel`?");
-    insta::assert_snapshot!(problem_codes("zzz"), @"there is no endpoint `zzz`; the endpoints are anthropic, openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
+    insta::assert_snapshot!(problem_codes("vercell"), @"unknown endpoint `vercell`; did you mean `vercel`?");
+    insta::assert_snapshot!(problem_codes("zzz"), @"unknown endpoint `zzz`; the endpoints are anthropic, openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 works as well");
     insta::assert_snapshot!(problem_codes("http://localhost:8000"), @"the base URL `http://localhost:8000` has no path; write `http://localhost:8000/v1` (or `http://localhost:8000/` where its API has no path)");
 }
 

@@ -45,7 +45,7 @@ fn a_control_is_not_lost_by_a_selection() {
         )
     };
     insta::assert_snapshot!(error_text(&["slow"]), @"the gate's control `m/plain` was not selected: select it as well (`-m m/plain`), or take `control` out of the suite");
-    insta::assert_snapshot!(error_text(&["m/plain"]), @"the gate's control `m/plain` is all that was selected: select what is compared with it as well");
+    insta::assert_snapshot!(error_text(&["m/plain"]), @"the gate's control `m/plain` is the only one selected: select what is compared with it as well");
     insta::assert_snapshot!(error_text(&["x/new", "m/plain"]), @"2");
 }
 

@@ -40,7 +40,7 @@ impl BaseUrl {
             let help = Some("write it as `https://host/v1`");
             return Err(bad(
                 false,
-                "a base URL begins with http:// or https://",
+                "a base URL starts with http:// or https://",
                 help,
             ));
         };
@@ -50,18 +50,22 @@ impl BaseUrl {
         };
         if host.contains('@') {
             let help = Some("name the variable that holds the key as `key` of an endpoint");
-            return Err(bad(true, "a base URL holds a user or password", help));
+            return Err(bad(
+                true,
+                "a base URL must not contain a user or password",
+                help,
+            ));
         }
         if path.contains(['?', '#']) {
             let help = Some("end it after the path");
             return Err(bad(false, "a base URL has no `?` and no `#`", help));
         }
         if text.len() > limits::URL_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let message = "a base URL is made of visible ASCII characters";
+            let message = "a base URL has only visible ASCII characters";
             return Err(bad(false, message, None));
         }
         if !is_host(host) {
-            return Err(bad(false, "the host of the base URL is not one", None));
+            return Err(bad(false, "the base URL has no valid host", None));
         }
         if path.is_empty() {
             let message = format!("the base URL {} has no path", quoted(text));

@@ -123,15 +123,15 @@ pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
                 .map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
             let known = NAMES.join(", ");
             return Err(format!(
-                "{} is no price: the prices are {known}{hint}",
+                "{} is not a price; the prices are {known}{hint}",
                 quoted(name)
             ));
         };
         let usd = usd_per_token(amount).map_err(|error| {
             let why = match error {
-                PriceError::NotAmount => "is no decimal number".to_owned(),
-                PriceError::OutOfRange => format!("is not within 0 and {PRICE_USD_PER_MTOK}"),
-                PriceError::TooFine => "is finer than 0.000001".to_owned(),
+                PriceError::NotAmount => "is not a decimal number".to_owned(),
+                PriceError::OutOfRange => format!("is not between 0 and {PRICE_USD_PER_MTOK}"),
+                PriceError::TooFine => "has more than 6 decimals".to_owned(),
             };
             format!(
                 "{name}={}: the USD per million tokens {why}",
@@ -228,9 +228,9 @@ mod tests {
             ("m:input=1,output", "is not NAME=USD"),
             ("m:input=1,ouput=2", "did you mean `output`?"),
             ("m:input=1,input=1,output=2", "duplicate"),
-            ("m:input=$1,output=2", "no decimal number"),
-            ("m:input=-1,output=2", "not within 0 and"),
-            ("m:input=0.0000001,output=2", "finer than"),
+            ("m:input=$1,output=2", "not a decimal number"),
+            ("m:input=-1,output=2", "not between 0 and"),
+            ("m:input=0.0000001,output=2", "more than 6 decimals"),
         ] {
             let error = parse_own_price(text).unwrap_err();
             assert!(error.contains(error_text), "{text}: {error}");

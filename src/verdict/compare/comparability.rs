@@ -5,17 +5,14 @@
 
 use crate::suite::Metric;
 use crate::verdict::conditions::{
-    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, is_affected_by_errors,
-    is_affected_by_retries, too_many_errors,
+    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, SharePair, is_affected_by_errors,
+    is_affected_by_retries, route_shift, too_many_errors,
 };
 use crate::verdict::evidence::{Evidence, VariantEvidence};
 use crate::verdict::judgement::Reason;
 use crate::verdict::observation::Observation;
 
 use super::sides::{VariantPair, is_to_first_token};
-
-/// A share per side: (reference, candidate).
-pub(in crate::verdict) type SharePair = (f64, f64);
 
 /// Shares of both sides, up to a round.
 #[derive(Debug, Clone)]
@@ -96,11 +93,7 @@ impl Comparability {
     /// Returns true if the shares of providers differ although at least one answers both sides.
     pub(in crate::verdict) fn routes_differ(&self) -> bool {
         let shared = |(_, shares): &(u32, SharePair)| shares.0 > 0.0 && shares.1 > 0.0;
-        self.providers.iter().any(shared)
-            && self
-                .providers
-                .iter()
-                .any(|(_, shares)| apart(*shares, SHARES_APART))
+        self.providers.iter().any(shared) && route_shift(&self.providers).is_some()
     }
 
     /// Returns true if any sample of either side is excluded.
@@ -142,7 +135,11 @@ impl Comparability {
     }
 
     /// The caveats of a verdict on this metric.
-    pub(in crate::verdict) fn caveats(&self, metric: Metric) -> Vec<Reason> {
+    pub(in crate::verdict) fn caveats(
+        &self,
+        pair: &VariantPair<'_>,
+        metric: Metric,
+    ) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if is_affected_by_retries(metric) && self.retries_differ() {
             let (reference, candidate) = self.retried;
@@ -162,8 +159,17 @@ impl Comparability {
                 split: false,
             });
         }
-        if metric != Metric::Completed && self.routes_differ() {
-            reasons.push(Reason::RouteShift);
+        let names = &pair.evidence.providers;
+        if metric != Metric::Completed
+            && self.routes_differ()
+            && let Some(&(provider, (reference, candidate))) = route_shift(&self.providers)
+            && let Some(provider) = names.get(provider as usize)
+        {
+            reasons.push(Reason::RouteShift {
+                provider: provider.clone(),
+                reference,
+                candidate,
+            });
         }
         reasons
     }

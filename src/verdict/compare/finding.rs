@@ -78,7 +78,7 @@ impl<'a> SideFinding<'a> {
             spec,
             parts: Vec::new(),
             withhold_reasons: comparability.withhold_reasons(&pair, spec.metric),
-            caveats: comparability.caveats(spec.metric),
+            caveats: comparability.caveats(&pair, spec.metric),
             tests: None,
             tests_with_excluded: None,
         };

@@ -91,11 +91,11 @@ impl FromStr for Traffic {
             .ok_or_else(|| wrong(format!("`{text}` has no unit of time")))?;
         let times = units_per_month(time).ok_or_else(|| {
             wrong(format!(
-                "`{time}` is none of s, min, h, day, week, month and year"
+                "`{time}` is not one of s, min, h, day, week, month and year"
             ))
         })?;
         let number = |text: &str| {
-            count(text).ok_or_else(|| wrong(format!("`{text}` is no number of requests")))
+            count(text).ok_or_else(|| wrong(format!("`{text}` is not a number of requests")))
         };
         let (lower, upper) = match counts.split_once('-') {
             Some((lower, upper)) => {
@@ -106,7 +106,7 @@ impl FromStr for Traffic {
         };
         if lower > upper {
             return Err(wrong(format!(
-                "`{text}` begins with more requests than it ends with"
+                "`{text}` is not a range: its first number is larger than its second"
             )));
         }
         Self::new(lower * times, upper * times).ok_or_else(|| {
@@ -175,14 +175,14 @@ mod tests {
         // The message names the wrong part, and shows valid examples.
         for (text, message) in [
             ("2M", "has no unit of time"),
-            ("2M/fortnight", "`fortnight` is none of"),
-            ("x/day", "`x` is no number"),
-            ("/day", "`` is no number"),
-            ("-5/day", "`` is no number"),
-            ("1e6/day", "`1e6` is no number"),
-            ("NaN/day", "no number"),
+            ("2M/fortnight", "`fortnight` is not one of"),
+            ("x/day", "`x` is not a number"),
+            ("/day", "`` is not a number"),
+            ("-5/day", "`` is not a number"),
+            ("1e6/day", "`1e6` is not a number"),
+            ("NaN/day", "not a number"),
             ("0/day", "not within 0"),
-            ("2M-1M/month", "begins with more"),
+            ("2M-1M/month", "is not a range"),
             ("99999999999999999999/s", "not within 0"),
         ] {
             let error = text.parse::<Traffic>().unwrap_err().to_string();

@@ -484,7 +484,12 @@ fn another_provider_is_reported_and_compared() {
     let judgement = judge(&evidence);
     let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Regressed);
-    assert!(ttft.reasons.contains(&Reason::RouteShift));
+    let shift = Reason::RouteShift {
+        provider: "bedrock".to_owned(),
+        reference: 0.0,
+        candidate: 0.5,
+    };
+    assert!(ttft.reasons.contains(&shift), "{:?}", ttft.reasons);
     let [route] = &ttft.routes[..] else {
         panic!("{:?}", ttft.routes)
     };

@@ -83,7 +83,7 @@ impl<'a> Differences<'a> {
             .iter()
             .any(|change| self.declared.contains(change))
         {
-            self.notes.push(format!("Named as changed: {what}."));
+            self.notes.push(format!("Declared as changed: {what}."));
         } else {
             self.rejection.missing_flags.extend(missing_flags.first());
             self.rejection.reasons.push(what);

@@ -24,9 +24,9 @@ fn a_difference_is_rejected_with_the_flag_that_allows_it() {
     insta::assert_snapshot!(refusal(&before, &after, &[DeclaredChange::Model, DeclaredChange::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If you changed that, run with: --changed prompt");
     let all = pair_runs(&before, &after, &DeclaredChange::ALL).unwrap();
     insta::assert_snapshot!(all.notes.join("\n"), @"
-    Named as changed: the concurrency was 4 and is 8.
-    Named as changed: a/x was a/x and is a/y.
-    Named as changed: 3 prompts have other texts.
+    Declared as changed: the concurrency was 4 and is 8.
+    Declared as changed: a/x was a/x and is a/y.
+    Declared as changed: 3 prompts have other texts.
     ");
     let judgement = compare_runs(&after, &all, &Gate::default());
     assert_eq!(judgement.design, ComparisonDesign::TwoRuns);

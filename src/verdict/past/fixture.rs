@@ -50,6 +50,7 @@ pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
             (Metric::Ttft, level(*ln)),
             (Metric::Cost, level(500_000_000_f64.ln())),
         ]),
+        levels_by_provider: BTreeMap::new(),
     };
     HistoryVariant {
         label: label.to_owned(),

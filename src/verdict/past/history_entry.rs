@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::record::{
-    AnswerMix, Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest, digest,
+    AnswerMix, Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
+    MetricLevels, digest,
 };
 use crate::stats::{drift, history};
 use crate::suite::{Metric, Prompt, Suite, Variant};
@@ -58,6 +59,7 @@ fn variant_entry(
     evidence: &Evidence,
     variant_evidence: &VariantEvidence,
 ) -> HistoryVariant {
+    let providers = providers(evidence, variant_evidence);
     let prompts = suite
         .prompts
         .iter()
@@ -65,8 +67,9 @@ fn variant_entry(
         .zip(&variant_evidence.prompts)
         // A prompt without a sample has nothing to store.
         .filter(|((_, key), _)| !key.digest.is_empty())
-        .map(|((prompt, key), observations)| {
-            prompt_of(suite, prompt, key.digest.clone(), observations)
+        .map(|((prompt, key), observations)| HistoryPrompt {
+            levels_by_provider: levels_by_provider(evidence, &providers, observations),
+            ..prompt_of(suite, prompt, key.digest.clone(), observations)
         })
         .collect();
     HistoryVariant {
@@ -76,7 +79,7 @@ fn variant_entry(
             "system": variant.system,
             "parameters": variant.parameters,
         })),
-        providers: providers(evidence, variant_evidence),
+        providers,
         drifted: drifted(evidence, variant_evidence),
         mix: mix(variant_evidence),
         spliced: None,
@@ -98,15 +101,32 @@ fn providers(evidence: &Evidence, variant_evidence: &VariantEvidence) -> BTreeMa
         .flatten()
         .filter(|o| o.answered())
     {
-        let name = observed.provider.get().and_then(|index| {
-            let index = usize::try_from(index).ok()?;
-            evidence.providers.get(index)
-        });
-        if let Some(name) = name {
-            *counts.entry(name.clone()).or_insert(0) += 1;
+        if let Some(name) = provider_name(evidence, observed) {
+            *counts.entry(name.to_owned()).or_insert(0) += 1;
         }
     }
     counts
+}
+
+fn provider_name<'a>(evidence: &'a Evidence, observed: &Observation) -> Option<&'a str> {
+    let index = usize::try_from(observed.provider.get()?).ok()?;
+    evidence.providers.get(index).map(String::as_str)
+}
+
+/// The levels of a prompt within the answers of each provider; empty where `providers` of the variant has only one,
+/// whose levels are all.
+fn levels_by_provider(
+    evidence: &Evidence,
+    providers: &BTreeMap<String, u64>,
+    observations: &[Observation],
+) -> BTreeMap<String, MetricLevels> {
+    let several = providers.keys().filter(|_| providers.len() > 1);
+    let levels = several.map(|name| {
+        let of_name = |one: &&Observation| provider_name(evidence, one) == Some(name);
+        let answers: Vec<&Observation> = observations.iter().filter(of_name).collect();
+        (name.clone(), levels(&answers))
+    });
+    levels.filter(|(_, levels)| !levels.is_empty()).collect()
 }
 
 fn mix(variant_evidence: &VariantEvidence) -> AnswerMix {
@@ -190,18 +210,23 @@ fn prompt_of(
         completed: count(&Observation::answered),
         graded: count(&|observed| observed.passed.is_some()),
         passed: count(&|observed| observed.passed == Some(true)),
-        levels: Metric::ALL
-            .into_iter()
-            // The tail is a share beyond a common threshold, which a level does not contain.
-            .filter(|metric| *metric != Metric::TtftTail)
-            .filter_map(|metric| Some((metric, level(metric, observations)?)))
-            .collect(),
+        levels: levels(&observations.iter().collect::<Vec<_>>()),
+        levels_by_provider: BTreeMap::new(),
     }
+}
+
+fn levels(observations: &[&Observation]) -> MetricLevels {
+    let metrics = Metric::ALL.into_iter();
+    metrics
+        // The tail is a share beyond a common threshold, which a level does not contain.
+        .filter(|metric| *metric != Metric::TtftTail)
+        .filter_map(|metric| Some((metric, level(metric, observations)?)))
+        .collect()
 }
 
 /// The level of a metric: robust for times and rates; the mean for money and tokens, which are summed in the
 /// end.
-fn level(metric: Metric, observations: &[Observation]) -> Option<Level> {
+fn level(metric: Metric, observations: &[&Observation]) -> Option<Level> {
     let entering = observations.iter().filter(|o| is_included(o, metric));
     let mut values: Vec<f64> = entering
         .filter_map(|observed| Some(observed.value(metric)?.value))

@@ -103,7 +103,7 @@ pub(super) fn differing_condition(run: &HistoryRun, today: &HistoryRun) -> Optio
     } else if then.clock != now.clock {
         Some("another clock (`--clock`)")
     } else if then.stream != now.stream {
-        Some("streamed there or here, and not in the other")
+        Some("only one of the two was streamed")
     } else if then.concurrency != now.concurrency {
         Some("another concurrency")
     } else if then.load != now.load {

@@ -13,6 +13,7 @@ use crate::suite::{Bounds, Metric};
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Verdict};
 use super::deviation::LevelDeviation;
 use super::rates::RateDeviation;
+use super::routes::{PendingRoute, RouteRuns};
 use super::variant_history::VariantHistory;
 
 /// A comparison without its verdict.
@@ -21,6 +22,8 @@ pub(super) struct PendingComparison {
     pub comparison: Comparison,
     /// The deviation of today from the past.
     pub deviation: Deviation,
+    /// The same comparison within each route, where routes differ.
+    pub routes: Vec<PendingRoute>,
 }
 
 /// The deviation of today from the past.
@@ -99,10 +102,9 @@ impl VariantHistory<'_> {
     /// The comparison of a metric; `None` if there is nothing to compare and the metric is not primary.
     pub(super) fn pending(
         &self,
-        metric: Metric,
-        primary: bool,
-        bounds: Bounds,
+        (metric, primary, bounds): (Metric, bool, Bounds),
         prior: Prior,
+        routes: &[RouteRuns],
     ) -> Option<PendingComparison> {
         let blank = self.blank(metric, primary, bounds);
         let found = match metric {
@@ -115,16 +117,23 @@ impl VariantHistory<'_> {
                 .map(|(comparison, deviation)| (comparison, Deviation::Levels(deviation))),
         };
         match found {
-            Ok((comparison, deviation)) => Some(PendingComparison {
-                comparison,
-                deviation,
-            }),
+            Ok((comparison, deviation)) => {
+                let has_levels = matches!(deviation, Deviation::Levels(_));
+                let routes = routes.iter().filter(|_| has_levels);
+                let within = |route| self.compare_route(route, &blank, prior);
+                Some(PendingComparison {
+                    routes: routes.map(within).collect(),
+                    comparison,
+                    deviation,
+                })
+            }
             Err(reason) => primary.then(|| PendingComparison {
                 comparison: Comparison {
                     reasons: vec![reason],
                     ..blank
                 },
                 deviation: Deviation::None,
+                routes: Vec::new(),
             }),
         }
     }

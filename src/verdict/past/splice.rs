@@ -152,6 +152,7 @@ fn spliced_prompt(
         graded: 0,
         passed: 0,
         levels,
+        levels_by_provider: BTreeMap::new(),
         ..then.clone()
     })
 }

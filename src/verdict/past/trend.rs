@@ -11,8 +11,10 @@ use crate::stats::interval::Alpha;
 use crate::stats::series::{Change, changes};
 use crate::suite::{Gate, Metric, Scale};
 
+use super::super::conditions::route_shift;
 use super::levels::{Combination, SeriesKey, levels_of_runs, spliced_share};
 use super::matching::same_variant;
+use super::variant_history::provider_shares;
 
 /// One metric of one variant, run by run.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +31,21 @@ pub struct Trend {
     /// The worsening that the next run could detect, at the tolerance and error rate that it would be judged
     /// by. Absent for shares, and without an accepted run.
     pub detectable_worsening: Option<DetectableWorsening>,
+    /// The newest change of the providers from one run to the next.
+    pub route_change: Option<RouteChange>,
     /// Runs skipped because they lack the variant or too many of the newest one's prompts.
     pub skipped: usize,
+}
+
+/// A change of the providers from one run to the next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteChange {
+    /// The index of the first run after it.
+    pub at: usize,
+    /// The provider whose share of the answers changed most.
+    pub provider: String,
+    /// Its share before and after.
+    pub shares: (f64, f64),
 }
 
 /// The smallest worsening that a run could detect.
@@ -141,10 +156,36 @@ fn metric_trend(
         variant: variant.label.clone(),
         metric,
         changes: changes(&logs),
+        route_change: route_change(history, variant, &points),
         points,
         detectable_worsening,
         skipped,
     })
+}
+
+/// The newest pair of runs in a row whose providers differ in their share of the answers.
+fn route_change(
+    history: &History,
+    variant: &HistoryVariant,
+    points: &[TrendPoint],
+) -> Option<RouteChange> {
+    let providers = |point: &TrendPoint| {
+        let variants = &history.entry(&point.run)?.run.variants;
+        let mut variants = variants.iter();
+        let then = variants.find(|then| same_variant(then, variant))?;
+        Some(&then.providers)
+    };
+    let pairs = points.windows(2).enumerate().rev();
+    let mut changes = pairs.filter_map(|(before, pair)| {
+        let shares = provider_shares(providers(&pair[0])?, providers(&pair[1])?);
+        let &(provider, shares) = route_shift(&shares)?;
+        Some(RouteChange {
+            at: before + 1,
+            provider: provider.to_owned(),
+            shares,
+        })
+    });
+    changes.next()
 }
 
 type Points = (Vec<TrendPoint>, Vec<f64>, Option<DetectableWorsening>);

@@ -4,15 +4,15 @@
 //! Owns the counts of today and of the past. Must not know levels. Invariant: only counts enter, and for the
 //! past those of all its accepted runs together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{AnswerMix, HistoryRun, HistoryVariant};
 use crate::suite::Metric;
 
 use super::super::compare::sides::is_to_first_token;
 use super::super::conditions::{
-    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, is_affected_by_errors,
-    is_affected_by_retries, too_many_errors,
+    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, SharePair, is_affected_by_errors,
+    is_affected_by_retries, route_shift, too_many_errors,
 };
 use super::super::judgement::Reason;
 use super::departures::Departures;
@@ -86,6 +86,27 @@ fn differing(then: Option<f64>, now: Option<f64>, points: f64) -> Option<(f64, f
     conditions::differ_by_more_than(then, now, points).then_some((then, now))
 }
 
+/// The shares of the answers by provider, then and now; empty if a side has none with a provider.
+pub(super) fn provider_shares<'a>(
+    then: &'a BTreeMap<String, u64>,
+    now: &'a BTreeMap<String, u64>,
+) -> Vec<(&'a str, SharePair)> {
+    let total = |providers: &BTreeMap<String, u64>| {
+        let counts = providers.values();
+        counts.fold(0_u64, |sum, count| sum.saturating_add(*count))
+    };
+    let share_of = |providers: &BTreeMap<String, u64>, name: &str| {
+        share(providers.get(name).copied().unwrap_or(0), total(providers))
+    };
+    let names: BTreeSet<&str> = then.keys().chain(now.keys()).map(String::as_str).collect();
+    let shares =
+        |name| -> Option<SharePair> { Some((share_of(then, name)?, share_of(now, name)?)) };
+    let names = names.into_iter();
+    names
+        .filter_map(|name| Some((name, shares(name)?)))
+        .collect()
+}
+
 impl<'a> VariantHistory<'a> {
     pub(super) fn new(
         today: &'a HistoryRun,
@@ -130,18 +151,18 @@ impl VariantHistory<'_> {
         differing(then, now, RETRIES_APART)
     }
 
-    fn routes_differ(&self) -> bool {
-        let total = |providers: &BTreeMap<String, u64>| {
-            let counts = providers.values();
-            counts.fold(0_u64, |sum, count| sum.saturating_add(*count))
-        };
-        let (then, now) = (&self.pooled.providers, &self.variant.providers);
-        let share_of = |providers: &BTreeMap<String, u64>, name: &String| {
-            share(providers.get(name).copied().unwrap_or(0), total(providers))
-        };
-        let mut names = then.keys().chain(now.keys());
-        names.any(|name| {
-            differing(share_of(then, name), share_of(now, name), SHARES_APART).is_some()
+    /// The shares of the answers by provider, in the past and today; empty if a side has none with a provider.
+    pub(super) fn provider_shares(&self) -> Vec<(&str, SharePair)> {
+        provider_shares(&self.pooled.providers, &self.variant.providers)
+    }
+
+    fn route_shift(&self) -> Option<Reason> {
+        let providers = self.provider_shares();
+        let &(provider, (reference, candidate)) = route_shift(&providers)?;
+        Some(Reason::RouteShift {
+            provider: provider.to_owned(),
+            reference,
+            candidate,
         })
     }
 
@@ -198,8 +219,8 @@ impl VariantHistory<'_> {
         if metric == Metric::Cost {
             reasons.extend(self.cache_hits_differ());
         }
-        if metric != Metric::Completed && self.routes_differ() {
-            reasons.push(Reason::RouteShift);
+        if metric != Metric::Completed {
+            reasons.extend(self.route_shift());
         }
         reasons
     }

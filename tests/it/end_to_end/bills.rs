@@ -262,12 +262,12 @@ fn longer_outputs_are_reported_by_compare() {
     assert_eq!(outputs["models"][0]["output_tokens"], 2.0, "{outputs}");
     assert_eq!(outputs["prompts"].as_array().unwrap().len(), 8);
     let sentence = outputs["paragraphs"][0].as_str().unwrap();
-    let expected = "writer (sim/constant-2ms-1ms-20) writes more output tokens: 2.00x (2.00–2.00) those of \
+    let expected = "writer (sim/constant-2ms-1ms-20) has more output tokens: 2.00x (2.00–2.00) those of \
                     writer (sim/constant-2ms-1ms-10) before, on 8 prompts.";
     assert!(sentence.starts_with(expected), "{sentence}");
     for format in ["terminal", "markdown"] {
         home.bakeoff(&format!("{call} {format}"))
-            .says("writes more output tokens")
+            .says("has more output tokens")
             .run();
     }
 }

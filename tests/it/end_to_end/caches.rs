@@ -170,7 +170,7 @@ fn bust_keeps_every_trial_out_of_the_cache() {
             sample.prompt_digest == one.prompt_digest && prompt_tokens(sample) == prompt_tokens(one)
         };
         assert!(seen.samples.iter().all(same), "{route}");
-        assert!(seen.report.contains("bust: a number of its own"));
+        assert!(seen.report.contains("bust: the system text of each trial"));
         assert!(!seen.report.contains("although the suite busts them"));
     }
     let plain = see("chat", "", "");
@@ -208,7 +208,7 @@ fn warm_makes_every_trial_a_hit() {
         }
         assert!(
             seen.report
-                .contains("warm: the same request before each trial")
+                .contains("warm: the same request is sent before each trial")
         );
         assert!(!seen.report.contains("found nothing"));
     }

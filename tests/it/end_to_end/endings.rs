@@ -196,7 +196,10 @@ user = "Hello"
             .complains(&format!("line {} of the samples is incomplete", lines + 1))
             .run();
         let report = home.read(&format!("{folder}/report.md"));
-        assert!(report.contains("has not ended, or was killed"), "{report}");
+        assert!(
+            report.contains("has not finished, or was killed"),
+            "{report}"
+        );
         let csv = home.read(&format!("{folder}/samples.csv"));
         assert_eq!(csv.lines().count(), lines + 1);
         // It could not record its cost: the next reader of the ledger closes it.

@@ -57,7 +57,7 @@ fn an_estimate_learns_from_runs() {
     // third, which is right about a run that is the same.
     let second = home.bakeoff(call).run();
     let expected = usd(&learned["total"]["expected_usd"]);
-    let sentence = format!("{:.2} times what was expected\n", cost / expected);
+    let sentence = format!("{:.2}x the estimate\n", cost / expected);
     assert!(second.err.contains(&sentence), "{sentence}{}", second.err);
     let third = json(&home, "");
     assert_eq!(third["past_runs"], 1);
@@ -86,10 +86,10 @@ fn an_estimate_sends_nothing() {
 
     Prices of 2026-08-21: snapshot shipped with bakeoff, put together from public copies of the Vercel AI Gateway's model list; own prices of 1 model.
     Output tokens: from max_tokens and the reasoning effort (12 requests).
-    No bound that nine runs of ten stay below: it needs 9 complete past runs with a forecast of the output length, and there are 0.
+    No 90 % bound: it needs 9 complete past runs with an estimated output length; there are 0.
     The total leaves out 1 of 2 models, because they have no price.
-    Prompt tokens of other makers than OpenAI are counted with its vocabulary, and corrected by past runs.
+    Prompt tokens of models of other companies are counted with OpenAI's tokenizer and corrected by past runs.
     No worst case: `unknown` has no price; add its price to bakeoff.toml: [[endpoints.own.prices]] with model = "unknown", input_usd_per_mtok = 1 and output_usd_per_mtok = 2.
-    Not covered: the warm-up and retries (but in the worst case), discounts of prompt caches, own keys, surcharges that no past run shows, prices that change.
+    Not included: warm-up and retries (except in the worst case), prompt-cache discounts, own provider keys, surcharges that no past run had, price changes.
     "#);
 }

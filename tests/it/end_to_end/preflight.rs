@@ -85,7 +85,8 @@ fn without_known_times_the_assumption_is_shown() {
     let output = home()
         .bakeoff("run suite.toml --list --endpoint http://127.0.0.1:9/v1")
         .run();
-    let estimate = "note: about 40 s, if answers begin after 1 s and come at 50 tokens a second; an estimate\n";
+    let estimate =
+        "note: about 40 s, assuming a TTFT of 1 s and 50 tokens per second; an estimate\n";
     assert!(output.err.contains(estimate), "{}", output.err);
 }
 

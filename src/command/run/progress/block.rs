@@ -36,7 +36,17 @@ impl TerminalBlock {
             bytes.push_str(ERASE_LINE);
             bytes.push('\n');
         }
+        // Rows that are left over are blanked one by one: where the block begins in the first row of the screen,
+        // tmux takes an erasure from there for a cleared screen, and keeps a copy of it in its history.
+        let left_over = rows.saturating_sub(notes.len() + lines.len());
+        for _ in 0..left_over {
+            bytes.push_str(ERASE_LINE);
+            bytes.push('\n');
+        }
         bytes.push_str(ERASE_BELOW);
+        if left_over > 0 {
+            write!(bytes, "\x1b[{left_over}A").expect("a String can always grow");
+        }
         bytes.push_str(SYNCHRONIZED.1);
         self.widths = lines
             .iter()
@@ -120,6 +130,10 @@ mod tests {
         assert!(bytes.contains("\r\u{1b}[5A"), "{bytes:?}");
         let bytes = block.redraw(&[], &[], 10);
         assert!(bytes.contains("\r\u{1b}[3A"), "{bytes:?}");
+        assert!(
+            bytes.contains("\n\u{1b}[J\u{1b}[3A"),
+            "nothing is erased from the first row on: {bytes:?}"
+        );
         assert_eq!(
             width_without_colours("\u{1b}[1mab\u{1b}[0m c\u{1b}[31m\u{1b}[0m"),
             4

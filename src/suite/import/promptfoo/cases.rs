@@ -187,7 +187,7 @@ pub(super) fn products(
     let mut values = std::collections::BTreeMap::new();
     for vars in [defaults, own].into_iter().flatten() {
         if vars.entries().is_empty() && !matches!(vars.value, Yaml::Map(_)) {
-            return Err((vars.line, "its variables lie in a file".to_owned()));
+            return Err((vars.line, "its variables are in a separate file".to_owned()));
         }
         let entries = vars.entries().iter();
         values.extend(entries.map(|(name, value)| (name.as_str(), value)));
@@ -246,7 +246,7 @@ fn of_file(path: &str, open: &OpenFiles<'_>) -> Result<String, String> {
     }
     let files = open(path)?;
     let [file] = files.as_slice() else {
-        return Err(format!("{} is not one file", quoted(path)));
+        return Err(format!("{} does not name a single file", quoted(path)));
     };
     Ok(text_of(file)?.trim_end().to_owned())
 }

@@ -45,10 +45,7 @@ pub(super) fn add_forms(
     let raw = node.get("raw").or_else(|| node.get("id")).unwrap_or(node);
     for (key, value) in node.entries() {
         if !["id", "label", "raw"].contains(&key.as_str()) {
-            draft.skip(
-                value.line,
-                format!("a prompt's `{key}` is not carried over"),
-            );
+            draft.skip(value.line, format!("a prompt's `{key}` is not imported"));
         }
     }
     let made = match raw.text() {
@@ -65,7 +62,7 @@ pub(super) fn add_forms(
             turns,
             file,
         })),
-        Err(reason) => draft.skip(node.line, format!("the prompt is left out: {reason}")),
+        Err(reason) => draft.skip(node.line, format!("the prompt is skipped: {reason}")),
     }
 }
 
@@ -147,7 +144,7 @@ fn turns_of_chat(items: &Value) -> Result<Vec<(Role, String)>, String> {
     let system = chat.system.map(|text| Message::text(Role::System, text));
     let plain = |m: &Message| m.images.is_empty() && m.tool_calls.is_empty();
     if chat.answer.is_some() || !chat.messages.iter().all(plain) {
-        return Err("its chat has more than texts that end with a user's".to_owned());
+        return Err("its chat must have only text messages and end with a user message".to_owned());
     }
     let messages = system.into_iter().chain(chat.messages);
     Ok(messages.map(|m| (m.role, m.content)).collect())
@@ -172,7 +169,7 @@ impl PromptForm {
         let mut messages = Vec::new();
         for (role, text) in turns {
             if text.trim().is_empty() {
-                return Err("a message of it is blank".to_owned());
+                return Err("one of its messages is blank".to_owned());
             }
             match role {
                 Role::System => system = Some(text),

@@ -38,7 +38,7 @@ pub(super) fn read(
 ) -> Result<(), ImportError> {
     let root = yaml::parse(text)?;
     if root.entries().is_empty() {
-        let message = "it is not a configuration: its keys would be prompts, providers, tests";
+        let message = "it is not a promptfoo configuration (keys `prompts`, `providers`, `tests`)";
         return Err(ImportError::new(Some(root.line), message));
     }
     let mut config = Config {
@@ -68,7 +68,7 @@ pub(super) fn read(
             "defaultTest" => config.defaults = Some(node),
             "evaluateOptions" => add_options(node, draft),
             "$schema" => {}
-            _ => draft.skip(node.line, format!("`{key}` is not carried over")),
+            _ => draft.skip(node.line, format!("`{key}` is not imported")),
         }
     }
     if let (Some(line), true) = (providers, draft.models.is_empty()) {
@@ -182,7 +182,7 @@ impl Config<'_> {
         let sets = match products(defaults.as_ref(), own.as_ref(), self.open) {
             Ok(sets) => sets,
             Err((line, reason)) => {
-                return draft.skip(line, format!("the test is left out: {reason}"));
+                return draft.skip(line, format!("the test is skipped: {reason}"));
             }
         };
         let description = test.and_then(|test| test.get("description")?.text());
@@ -203,7 +203,7 @@ impl Config<'_> {
                             grading,
                         });
                     }
-                    Err(reason) => draft.skip(line, format!("the test is left out: {reason}")),
+                    Err(reason) => draft.skip(line, format!("the test is skipped: {reason}")),
                 }
             }
         }
@@ -288,7 +288,7 @@ fn skip_rest(test: &Node, whose: &str, draft: &mut SuiteDraft) {
     for (key, node) in test.entries() {
         let is_grader = key == "options" && node.entries().iter().all(|(key, _)| key == "provider");
         if !KNOWN.contains(&key.as_str()) && !is_grader {
-            draft.skip(node.line, format!("{whose}`{key}` is not carried over"));
+            draft.skip(node.line, format!("{whose}`{key}` is not imported"));
         }
     }
 }

@@ -52,10 +52,7 @@ pub(super) fn add_model(node: &Node, draft: &mut SuiteDraft) {
             "id" => {}
             "label" => model.label = value.text().map(str::to_owned),
             "config" => add_parameters(value, &mut model, draft),
-            _ => draft.skip(
-                value.line,
-                format!("a provider's `{key}` is not carried over"),
-            ),
+            _ => draft.skip(value.line, format!("a provider's `{key}` is not imported")),
         }
     }
     let name = |model: &DraftModel| model.label.as_ref().unwrap_or(&model.id).clone();
@@ -118,10 +115,7 @@ pub(super) fn add_options(node: &Node, draft: &mut SuiteDraft) {
             ("maxConcurrency", Some(n)) if n >= 1 => {
                 draft.requests_in_flight = Some((value.line, n));
             }
-            _ => draft.skip(
-                value.line,
-                format!("the option `{key}` is not carried over"),
-            ),
+            _ => draft.skip(value.line, format!("the option `{key}` is not imported")),
         }
     }
 }

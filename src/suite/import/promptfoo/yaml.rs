@@ -177,7 +177,9 @@ impl Tree {
             },
             Event::Alias(anchor) => {
                 let named = self.anchors.get(&anchor);
-                let size = named.ok_or("an alias names what is not closed")?.size;
+                let size = named
+                    .ok_or("an alias refers to an anchor that is still open")?
+                    .size;
                 self.count(size)?;
                 let copy = self.anchors[&anchor].clone();
                 self.add(copy, 0)

@@ -32,7 +32,7 @@ pub(super) fn text_value(value: &Value<'_>) -> Option<String> {
 }
 
 pub(super) fn text_list(value: &Value<'_>) -> Option<Vec<String>> {
-    let items = value.items(limits::ASSERT_VALUES, "a string or a list of strings")?;
+    let items = value.items(limits::ASSERT_VALUES, "a string or an array of strings")?;
     if items.is_empty() {
         let message = format!("{} is empty", value.name());
         value.report(Code::BadValue, message, None);

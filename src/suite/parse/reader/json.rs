@@ -49,12 +49,12 @@ impl Value<'_> {
             DeValue::Boolean(boolean) => Some(Json::from(*boolean)),
             DeValue::Datetime(_) => {
                 let help = Some("write it as a string, in quotation marks".to_owned());
-                self.report_wrong(Code::WrongType, "a value that JSON knows", help);
+                self.report_wrong(Code::WrongType, "a value that JSON can represent", help);
                 None
             }
             // Every item is read before a wrong one ends the loop, so that all are reported.
             DeValue::Array(_) => {
-                let items = self.items(usize::MAX, "a list")?;
+                let items = self.items(usize::MAX, "an array")?;
                 let items: Vec<_> = items
                     .iter()
                     .map(|item| item.json_within(depth - 1))
@@ -85,7 +85,7 @@ impl Value<'_> {
 
     /// Reports a secret in this value, without showing it.
     pub(in crate::suite) fn secret(&self) {
-        let message = format!("{} holds a secret", self.name);
+        let message = format!("{} contains a secret", self.name);
         let help = "keys come only from the environment: remove it here, and name the variable \
                     as `key` of an endpoint in bakeoff.toml";
         self.report(Code::Secret, message, Some(help.to_owned()));

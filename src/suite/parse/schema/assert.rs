@@ -16,7 +16,7 @@ pub struct AssertTable {
     /// The check; the prefix `not-` inverts it.
     #[schemars(rename = "type")]
     pub kind: AssertType,
-    /// The value of the check: a text, a list of strings, a pattern, a number or a JSON schema, by its type. A schema is
+    /// The value of the check: a string, an array of strings, a pattern, a number or a JSON schema, by its type. A schema is
     /// a table, or `{ file = "schema.json" }`.
     pub value: Option<Value>,
     /// Limit of the check: edits of `levenshtein`, min score of `rouge-n`, `bleu`, `judge`, `similar` and `exec`, USD of `cost`,
