@@ -5,6 +5,7 @@
 //!
 //! * [`units`]: times, money, model ids.
 //! * [`input`]: opening files to read, visiting folders.
+//! * `threads`: independent work on all processors.
 //! * [`sim`]: a simulated gateway (used by [`command`] alone).
 //! * [`stats`]: mathematics, numbers in and numbers out.
 //! * [`suite`]: prompts and models: TOML in, a checked suite out (`value`, `model`, `parse`, `import`).
@@ -34,5 +35,6 @@ pub mod report;
 pub mod sim;
 pub mod stats;
 pub mod suite;
+mod threads;
 pub mod units;
 pub mod verdict;

@@ -12,16 +12,15 @@
 //! the variance taken between prompts: without a difference, exchanging a prompt's labels only
 //! changes the sign of its T, so that t is a self-normalised sum of symmetric terms whatever the noise.
 
-use std::borrow::Borrow;
-use std::ops::Range;
+mod ranking;
 
+use std::borrow::Borrow;
+use std::cell::OnceCell;
+
+use self::ranking::{LEFT_OUT_AT_ONCE, Ranking, TIES_WITHIN};
 use super::interval::{Alpha, Interval};
 use super::mean::{Mean, Weights};
 use super::paired::{Paired, Sides};
-
-/// The distance below which aligned values are equal: subtracting medians must not separate equal values.
-const TIES_WITHIN: f64 = 1e-12;
-const TIES_PER_UNIT: f64 = 1.0 / TIES_WITHIN;
 
 /// The maximum distance of an end of the interval from the mean of the prompts' log ratios: a factor of 20.
 /// Beyond it there is no bound.
@@ -29,17 +28,6 @@ const REACH: f64 = 3.0;
 
 /// The precision of the search for an end: a step of h below the distance of ties changes no rank.
 const SEARCH_WITHIN: f64 = 0.1 * TIES_WITHIN;
-
-/// The average number of values that a step of h may carry a value past, for the last order to be worth
-/// repairing: their number times the step is about that.
-const REPAIR_WITHIN: f64 = 30.0;
-
-/// The number of prompts left out in one pass over all values: their parts of every score stay in a processor's
-/// cache, and memory stays small however many prompts there are.
-const LEFT_OUT_AT_ONCE: usize = 64;
-
-/// The number of moves per value after which repairing the last order is given up.
-const REPAIR_MOVES_PER_VALUE: usize = 30;
 
 /// A comparison of two sides by aligned ranks. Ratios are of b to a, as natural logarithms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,17 +72,18 @@ pub fn test(paired: &Paired, h: f64) -> Mean {
 ///
 /// With t > q on the left and t < -q on the right: lower = sup{t > q}, upper = sup{t >= -q}, estimate =
 /// the middle of sup{t > 0} and sup{t >= 0}. About 40 evaluations of t(h), at most 150; the first ones
-/// at worst O(N log N) for N values, the later ones (where the order hardly changes) O(N).
+/// O(N) for N values, at worst O(N log N), the later ones of the few values whose order can still change.
 pub fn compare(paired: &Paired, alpha: Alpha) -> CarComparison {
     Curve::new(paired).compare(alpha)
 }
 
-/// The function t(h) of two sides, which stores its evaluations: tests at several levels share most of their
-/// work.
+/// The function t(h) of two sides, which stores its evaluations and the log ratios of its prompts: tests at several
+/// levels share most of their work.
 #[derive(Debug, Clone)]
 pub struct Curve<P> {
     paired: P,
     known: Vec<(f64, Mean)>,
+    log_ratios: OnceCell<Vec<f64>>,
 }
 
 impl<P: Borrow<Paired>> Curve<P> {
@@ -103,12 +92,19 @@ impl<P: Borrow<Paired>> Curve<P> {
         Self {
             paired,
             known: Vec::new(),
+            log_ratios: OnceCell::new(),
         }
     }
 
     /// The sides.
     pub fn paired(&self) -> &Paired {
         self.paired.borrow()
+    }
+
+    /// [`Paired::log_ratios`] of these sides.
+    pub fn log_ratios(&self) -> &[f64] {
+        self.log_ratios
+            .get_or_init(|| self.paired.borrow().log_ratios())
     }
 
     /// [`test()`] of these sides.
@@ -118,7 +114,8 @@ impl<P: Borrow<Paired>> Curve<P> {
 
     /// [`compare()`] of these sides.
     pub fn compare(&mut self, alpha: Alpha) -> CarComparison {
-        self.search().compare(alpha)
+        let centre = to_mean(self.log_ratios(), self.paired()).estimate;
+        self.search().compare(centre, alpha)
     }
 
     fn search(&mut self) -> Search<'_> {
@@ -144,7 +141,7 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
     let mut without = Vec::with_capacity(count);
     for first in (0..count).step_by(LEFT_OUT_AT_ONCE) {
         let left_out = first..count.min(first + LEFT_OUT_AT_ONCE);
-        let parts = ranking.parts(left_out.clone());
+        let parts = ranking.parts(h, left_out.clone());
         without.extend(left_out.clone().map(|absent| {
             let others = (0..count).filter(|&prompt| prompt != absent);
             let (values, shares): (Vec<f64>, Vec<f64>) = others
@@ -161,6 +158,11 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
     without
 }
 
+fn to_mean(values: &[f64], paired: &Paired) -> Mean {
+    Mean::weighted(values, paired.weights())
+        .expect("there is a prompt, one weight each, and scores and ratios are finite")
+}
+
 /// A search along h that evaluates no h twice.
 struct Search<'a> {
     paired: &'a Paired,
@@ -170,8 +172,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn compare(mut self, alpha: Alpha) -> CarComparison {
-        let centre = self.paired.mean_log_ratio().estimate;
+    /// Searches around `centre`.
+    fn compare(mut self, centre: f64, alpha: Alpha) -> CarComparison {
         let range = (centre - REACH, centre + REACH);
         let level = self.at(0.0);
         let above = self.supremum(range, |scores| scores.estimate, |mean| mean > 0.0);
@@ -238,7 +240,7 @@ impl Search<'_> {
             if next <= low || next >= high {
                 break;
             }
-            let at_next = excess(&self.at(next));
+            let at_next = excess(&self.at_between(next, (low, high)));
             if holds(at_next) {
                 (low, at_low) = (next, at_next);
             } else {
@@ -249,6 +251,11 @@ impl Search<'_> {
     }
 
     fn at(&mut self, h: f64) -> Mean {
+        self.at_between(h, (h, f64::INFINITY))
+    }
+
+    /// The test at `h`, where the search has come between two numbers.
+    fn at_between(&mut self, h: f64, between: (f64, f64)) -> Mean {
         let known = self
             .known
             .iter()
@@ -258,245 +265,9 @@ impl Search<'_> {
         }
         let paired = self.paired;
         let ranking = self.ranking.get_or_insert_with(|| Ranking::new(paired));
-        let mean = ranking.test(h);
+        let mean = to_mean(&ranking.scores_between(h, between), paired);
         self.known.push((h, mean));
         mean
-    }
-}
-
-/// One value among all, with its position in the order of all aligned values.
-#[derive(Clone, Copy)]
-struct RankedValue {
-    /// The aligned value in units of [`TIES_WITHIN`].
-    key: i64,
-    log: f64,
-    /// Twice the number of its prompt, and 1 more for a value of b: an index instead of a branch that no
-    /// processor could predict.
-    side: u32,
-}
-
-impl RankedValue {
-    fn prompt(&self) -> usize {
-        self.side as usize / 2
-    }
-}
-
-/// All values in the order of the last h, so that a nearby h finds them nearly sorted.
-struct Ranking<'a> {
-    paired: &'a Paired,
-    values: Vec<RankedValue>,
-    last: f64,
-    /// Room to distribute them: the values, and where each interval begins.
-    spare: Vec<RankedValue>,
-    starts: Vec<usize>,
-}
-
-impl<'a> Ranking<'a> {
-    fn new(paired: &'a Paired) -> Self {
-        let mut values = Vec::with_capacity(paired.prompts().iter().map(Sides::len).sum());
-        let sides = paired
-            .prompts()
-            .iter()
-            .flat_map(|sides| [sides.a(), sides.b()]);
-        for (side, logs) in (0..).zip(sides) {
-            values.extend(logs.iter().map(|&log| RankedValue { key: 0, log, side }));
-        }
-        Self {
-            paired,
-            values,
-            last: f64::INFINITY,
-            spare: Vec::new(),
-            starts: Vec::new(),
-        }
-    }
-
-    fn test(&mut self, h: f64) -> Mean {
-        Mean::weighted(&self.scores(h), self.paired.weights())
-            .expect("there is a prompt, one weight each, and ranks are finite")
-    }
-
-    fn scores(&mut self, h: f64) -> Vec<f64> {
-        self.align(h);
-        self.sort((h - self.last).abs());
-        self.last = h;
-        let prompts = self.paired.prompts();
-        // Twice the sums of ranks, which are whole numbers: equal scores are equal to the last bit.
-        let mut sums = vec![0_u64; 2 * prompts.len()];
-        let mut below = 0;
-        for tied in self.values.chunk_by(|a, b| a.key == b.key) {
-            // Ranks count from 1: the first and the last of the group add up to twice their mean.
-            let doubled = (2 * below + tied.len() + 1) as u64;
-            for value in tied {
-                sums[value.side as usize] += doubled;
-            }
-            below += tied.len();
-        }
-        sums.chunks_exact(2)
-            .zip(prompts)
-            .map(|(sums, sides)| score(i128::from(sums[0]), i128::from(sums[1]), sides))
-            .collect()
-    }
-
-    fn align(&mut self, h: f64) {
-        let offsets: Vec<(f64, f64)> = self
-            .paired
-            .prompts()
-            .iter()
-            .flat_map(|sides| {
-                let centre = common_median(sides, h);
-                [(0.0, centre), (h, centre)]
-            })
-            .collect();
-        for value in &mut self.values {
-            let (shift, centre) = offsets[value.side as usize];
-            value.key = rounded((value.log - shift - centre) * TIES_PER_UNIT);
-        }
-    }
-
-    /// Sorts by key. After a short step the order is nearly right, after a long one it is made so by
-    /// distributing; then insertion is linear. It is given up for a full sort where it takes too many moves.
-    fn sort(&mut self, step: f64) {
-        if step * self.values.len() as f64 > REPAIR_WITHIN {
-            self.distribute();
-        }
-        let values = &mut self.values;
-        let mut moves_left = REPAIR_MOVES_PER_VALUE * values.len();
-        for index in 1..values.len() {
-            let value = values[index];
-            let mut hole = index;
-            while hole > 0 && values[hole - 1].key > value.key && moves_left > 0 {
-                values[hole] = values[hole - 1];
-                hole -= 1;
-                moves_left -= 1;
-            }
-            values[hole] = value;
-            if moves_left == 0 {
-                values.sort_unstable_by_key(|value| value.key);
-                return;
-            }
-        }
-    }
-
-    /// Puts the values into about as many equal intervals of keys as there are values, the intervals in
-    /// rising order: few share one.
-    fn distribute(&mut self) {
-        let keys = || self.values.iter().map(|value| value.key);
-        let (Some(min), Some(max)) = (keys().min(), keys().max()) else {
-            return;
-        };
-        let range = max.abs_diff(min);
-        let places = self.values.len().next_power_of_two();
-        // Intervals are as wide as a power of two, so that a shift finds them.
-        let width = (range / places as u64 + 1).next_power_of_two();
-        let shift = width.trailing_zeros();
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "at most the number of places"
-        )]
-        let interval = |value: &RankedValue| (value.key.abs_diff(min) >> shift) as usize;
-        self.starts.clear();
-        self.starts.resize(places + 1, 0_usize);
-        for value in &self.values {
-            self.starts[interval(value) + 1] += 1;
-        }
-        let mut start = 0;
-        for count in &mut self.starts {
-            start += *count;
-            *count = start;
-        }
-        self.spare.clone_from(&self.values);
-        for value in &self.spare {
-            let start = &mut self.starts[interval(value)];
-            self.values[*start] = *value;
-            *start += 1;
-        }
-    }
-
-    /// For every prompt (row by row) and each of those to be left out: how much of the prompt's score at the
-    /// last h comes from the other's values lying below its own. A value's rank among all is 1/2 + the
-    /// values below it + half of those tied with it, itself included.
-    fn parts(&self, left_out: Range<usize>) -> Vec<f64> {
-        let prompts = self.paired.prompts();
-        let width = left_out.len();
-        let mut below = vec![0.0; width];
-        let mut parts = vec![0.0; prompts.len() * width];
-        for tied in self.values.chunk_by(|a, b| a.key == b.key) {
-            let pass_half = |below: &mut [f64]| {
-                for value in tied {
-                    if left_out.contains(&value.prompt()) {
-                        below[value.prompt() - left_out.start] += 0.5;
-                    }
-                }
-            };
-            pass_half(&mut below);
-            for value in tied {
-                let prompt = value.prompt();
-                let sides = &prompts[prompt];
-                let mean_share = sides.b().len() as f64 / sides.len() as f64;
-                let weight = f64::from(value.side % 2) - mean_share;
-                let row = &mut parts[prompt * width..(prompt + 1) * width];
-                for (part, below) in row.iter_mut().zip(&below) {
-                    *part += weight * below;
-                }
-            }
-            pass_half(&mut below);
-        }
-        parts
-    }
-}
-
-/// T, from twice the sums of both sides' ranks: the sum of b's ranks less as many mean ranks of the prompt.
-fn score(ranks_a: i128, ranks_b: i128, sides: &Sides) -> f64 {
-    let (of_a, of_b) = (sides.a().len() as i128, sides.b().len() as i128);
-    (ranks_b * of_a - ranks_a * of_b) as f64 / (2 * (of_a + of_b)) as f64
-}
-
-/// The nearest whole number, the even one of two. Where a number is small enough, an addition rounds it:
-/// the ulp of what is between 2^52 and 2^53 is 1. Before processors round by themselves (SSE 4.1) it is a call
-/// a value.
-fn rounded(number: f64) -> i64 {
-    const REACH: f64 = (1_u64 << 51) as f64;
-    const SHIFT: f64 = 3.0 * REACH;
-    if number.abs() < REACH {
-        (number + SHIFT).to_bits().cast_signed() - SHIFT.to_bits().cast_signed()
-    } else {
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "logarithms are below 750, and a cast of anything else saturates"
-        )]
-        let whole = number.round_ties_even() as i64;
-        whole
-    }
-}
-
-/// The median of a prompt's values of both sides, b's less `h`: looks for how many of each side make up the
-/// lower half.
-fn common_median(sides: &Sides, h: f64) -> f64 {
-    let (a, b) = (sides.a(), sides.b());
-    let half = sides.len().div_ceil(2);
-    let (mut of_a, mut max) = (half.saturating_sub(b.len()), half.min(a.len()));
-    while of_a < max {
-        let middle = of_a.midpoint(max);
-        if a[middle] < b[half - middle - 1] - h {
-            of_a = middle + 1;
-        } else {
-            max = middle;
-        }
-    }
-    let of_b = half - of_a;
-    let from_a = |place: usize| a.get(place).copied();
-    let from_b = |place: usize| b.get(place).map(|log| log - h);
-    let of_either = |one: Option<f64>, other: Option<f64>, pick: fn(f64, f64) -> f64| {
-        let both = one.zip(other).map(|(one, other)| pick(one, other));
-        both.or(one).or(other).unwrap_or_default()
-    };
-    let before = |count: usize| count.checked_sub(1);
-    let (last_a, last_b) = (before(of_a).and_then(from_a), before(of_b).and_then(from_b));
-    let last = of_either(last_a, last_b, f64::max);
-    if sides.len().is_multiple_of(2) {
-        0.5 * (last + of_either(from_a(of_a), from_b(of_b), f64::min))
-    } else {
-        last
     }
 }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
+use super::ranking::rounded;
 use super::*;
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
@@ -53,6 +54,45 @@ fn scores_by_definition(prompts: &[PromptValues], h: f64) -> Vec<f64> {
                 .map(|value| rank(value.2) - mean)
                 .sum()
         })
+        .collect()
+}
+
+/// The definition again, by sorting all aligned values: O(N log N).
+fn scores_by_sorting(prompts: &[PromptValues], h: f64) -> Vec<f64> {
+    let mut all = Vec::new();
+    for (index, (a, b)) in prompts.iter().enumerate() {
+        let x: Vec<f64> = a.iter().map(|value| value.ln()).collect();
+        let y: Vec<f64> = b.iter().map(|value| value.ln()).collect();
+        let mut both: Vec<f64> = x
+            .iter()
+            .copied()
+            .chain(y.iter().map(|log| log - h))
+            .collect();
+        both.sort_by(f64::total_cmp);
+        let n = both.len();
+        let centre = if n % 2 == 1 {
+            both[n / 2]
+        } else {
+            0.5 * (both[n / 2 - 1] + both[n / 2])
+        };
+        let key = |log: f64, shift: f64| rounded((log - shift - centre) * 1e12);
+        all.extend(x.iter().map(|&log| (key(log, 0.0), index, false)));
+        all.extend(y.iter().map(|&log| (key(log, h), index, true)));
+    }
+    all.sort_unstable();
+    // Twice the sums of both sides' ranks, and the numbers of their values.
+    let mut sums = vec![[(0_i64, 0_i64); 2]; prompts.len()];
+    let mut below = 0;
+    for tied in all.chunk_by(|one, next| one.0 == next.0) {
+        let count = i64::try_from(tied.len()).unwrap();
+        for &(_, index, of_b) in tied {
+            let sum = &mut sums[index][usize::from(of_b)];
+            *sum = (sum.0 + 2 * below + count + 1, sum.1 + 1);
+        }
+        below += count;
+    }
+    sums.iter()
+        .map(|[a, b]| (b.0 * a.1 - a.0 * b.1) as f64 / (2 * (a.1 + b.1)) as f64)
         .collect()
 }
 
@@ -167,17 +207,57 @@ proptest! {
         }
     }
 
-    // Repairing the last order gives what sorting anew gives, wherever the search has been before.
+    // Ranks that were settled for a range of h are right everywhere in it, wherever the search has been before, and
+    // are forgotten outside. Ranges end where values tie, and are as short as the distance of ties.
     #[test]
-    fn the_last_order_leaves_no_trace(
+    fn settled_ranks_leave_no_trace(
         prompts in prompts(1..30),
-        path in prop::collection::vec(-2.0..2.0_f64, 1..8),
+        path in prop::collection::vec((-2.0..2.0_f64, any::<bool>(), 0.0..13.0_f64, 0.0..=1.0_f64), 1..12),
     ) {
         let paired = Paired::new(&prompts).unwrap();
         let mut ranking = Ranking::new(&paired);
-        for h in path {
-            prop_assert_eq!(ranking.scores(h), scores(&paired, h));
+        for (low, at_a_tie, digits, share) in path {
+            let sides = &paired.prompts()[0];
+            let low = if at_a_tie { sides.b()[0] - sides.a()[0] } else { low };
+            let mut range = (low, low + 10.0_f64.powf(-digits));
+            for _ in 0..4 {
+                let h = (range.0 + share * (range.1 - range.0)).min(range.1);
+                prop_assert_eq!(ranking.scores_between(h, range), scores(&paired, h));
+                range = if share < 0.5 { (range.0, h) } else { (h, range.1) };
+            }
         }
+    }
+
+    // Many values are ranked slice by slice as sorting them all ranks them: with ties within and between prompts,
+    // with prompts that lie far apart, and with nearly all values in one interval.
+    #[test]
+    fn slices_make_the_order_of_all(
+        seed in any::<u64>(),
+        prompts in 1..5_usize,
+        values in 500..3_000_u32,
+        (step, spread, outlier) in (0..4_i32, 0..3_i32, 0..4_i32),
+        h in -0.5..0.5_f64,
+    ) {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from((state >> 40) as u32)
+        };
+        let step = 10.0_f64.powi(-2 * step);
+        let mut side = |prompt: usize| -> Vec<f64> {
+            let base = 1.0 + (prompt as f64) * 10.0_f64.powi(spread);
+            let mut values: Vec<f64> =
+                (0..values).map(|_| base + (next() / 1.0e7 / step).round() * step).collect();
+            if outlier > 0 {
+                values[0] *= 10.0_f64.powi(40 * outlier);
+            }
+            values
+        };
+        let prompts: Vec<PromptValues> = (0..prompts).map(|prompt| (side(prompt), side(prompt))).collect();
+        prop_assert_eq!(
+            scores(&Paired::new(&prompts).unwrap(), h),
+            scores_by_sorting(&prompts, h)
+        );
     }
 
     // Exchanging the sides changes the sign of t, of the estimate and of the interval, nothing else.

@@ -4,18 +4,21 @@
 //! deterministic; exchanging candidate and reference turns *regressed* into *improved* at tolerance 0; the
 //! order of samples and the unit of times change nothing.
 
+use std::ops::Range;
+
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
+use crate::threads::Threads;
 
 use super::compare::comparability::{Comparability, any_variant_reasons};
-use super::compare::finding::{ComparisonSpec, SideFinding};
+use super::compare::finding::{ComparisonSpec, LastSides, OpenFinding, SideFinding};
 use super::compare::influence::influence;
 use super::compare::power::{detectable_change, required_size};
 use super::compare::procedure::procedure;
 use super::compare::routes::compare_routes;
 use super::compare::ruling::{ErrorControl, decide_all, verdicts_by_tests};
 use super::compare::run_notes;
-use super::compare::sides::VariantPair;
+use super::compare::sides::{VariantPair, is_to_first_token};
 use super::evidence::Evidence;
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, Reason, Verdict};
 
@@ -92,6 +95,16 @@ impl Scope {
         exploratory: false,
         adds_primary: true,
     };
+    /// The threads for a comparison. Interim looks are taken while requests are timed, which other threads would
+    /// disturb.
+    fn threads(self) -> Threads {
+        if self.exploratory || self.adds_primary {
+            Threads::for_processors()
+        } else {
+            Threads::ONE
+        }
+    }
+
     const EVERYTHING: Self = Self {
         exploratory: true,
         adds_primary: true,
@@ -111,9 +124,12 @@ impl Scope {
 /// The findings on all pairs of a run.
 pub(super) struct PairFindings<'a> {
     findings: Vec<SideFinding<'a>>,
+    /// The findings that may compare the same values, next to each other.
+    groups: Vec<Range<usize>>,
     /// One per finding.
     comparability: Vec<Comparability>,
     rounds: u32,
+    threads: Threads,
 }
 
 impl<'a> PairFindings<'a> {
@@ -124,27 +140,40 @@ impl<'a> PairFindings<'a> {
         rounds: u32,
         scope: Scope,
     ) -> Self {
-        let (mut findings, mut all_comparability) = (Vec::new(), Vec::new());
+        let threads = scope.threads();
         let run_reasons = variant_pairs
             .first()
             .is_some_and(|pair| any_variant_reasons(pair.evidence, rounds));
-        for pair in variant_pairs {
-            let comparability = Comparability::new(pair, rounds);
+        let of_pairs = threads.map(variant_pairs, |pair| Comparability::new(pair, rounds));
+        let mut tasks = Vec::new();
+        for (pair, comparability) in variant_pairs.iter().zip(&of_pairs) {
+            let specs = comparison_specs(gate, comparability, scope, run_reasons);
+            let of_group = specs.chunk_by(|one, next| may_share_values(one.metric, next.metric));
+            tasks.extend(of_group.map(|specs| (pair, comparability, specs.to_vec())));
+        }
+        let results = threads.map(&tasks, |(pair, comparability, specs)| {
+            let mut last = LastSides::default();
+            let findings = specs
+                .iter()
+                .map(|&spec| SideFinding::new(**pair, comparability, (spec, rounds), &mut last));
+            let findings =
+                findings.filter(|finding| finding.spec.primary || !finding.is_not_measured());
+            findings.collect::<Vec<_>>()
+        });
+        let (mut findings, mut groups, mut all_comparability) =
+            (Vec::new(), Vec::new(), Vec::new());
+        for (found, (_, comparability, _)) in results.into_iter().zip(&tasks) {
             let first = findings.len();
-            for spec in comparison_specs(gate, &comparability, scope, run_reasons) {
-                let spec_in_rounds = (spec, rounds);
-                let finding =
-                    SideFinding::new(*pair, &comparability, spec_in_rounds, &findings[first..]);
-                if spec.primary || !finding.is_not_measured() {
-                    findings.push(finding);
-                    all_comparability.push(comparability.clone());
-                }
-            }
+            findings.extend(found);
+            groups.push(first..findings.len());
+            all_comparability.resize_with(findings.len(), || (*comparability).clone());
         }
         Self {
             findings,
+            groups,
             comparability: all_comparability,
             rounds,
+            threads,
         }
     }
 
@@ -180,14 +209,16 @@ impl<'a> PairFindings<'a> {
     pub(super) fn compare(&self, how: (Alpha, ErrorControl), shown: Alpha) -> Vec<Comparison> {
         let by_tests_alone = verdicts_by_tests(&self.findings, |_, finding| finding.tests, how);
         let decide_all = decide_all(&self.findings, &self.comparability, how);
-        let rows = self.findings.iter().zip(decide_all).enumerate();
-        rows.map(|(index, (finding, (verdict, reasons)))| {
+        let compare = |index: usize, last: &mut LastSides| {
+            let finding = &self.findings[index];
+            let (verdict, reasons) = decide_all[index].clone();
             let alpha = if finding.spec.primary { shown } else { how.0 };
-            let mut comparison = build_comparison(finding, alpha, verdict, reasons);
+            let open = finding.open(last);
+            let mut comparison = build_comparison(&open, alpha, verdict, reasons);
             comparison.routes =
                 compare_routes(finding, &self.comparability[index], self.rounds, how.0);
             if verdict == by_tests_alone[index] {
-                comparison.influence = influence(finding, verdict, |tests| {
+                comparison.influence = influence(&open, verdict, |tests| {
                     let changed = |at: usize, other: &SideFinding<'_>| {
                         if at == index {
                             Some(tests)
@@ -199,9 +230,21 @@ impl<'a> PairFindings<'a> {
                 });
             }
             comparison
-        })
-        .collect()
+        };
+        let of_groups = self.threads.map(&self.groups, |group| {
+            let mut last = LastSides::default();
+            let comparisons = group.clone().map(|index| compare(index, &mut last));
+            comparisons.collect::<Vec<_>>()
+        });
+        of_groups.into_iter().flatten().collect()
     }
+}
+
+/// Returns true for two metrics that compare the same values in most runs: times to a first token, without reasoning
+/// and retries.
+fn may_share_values(one: Metric, other: Metric) -> bool {
+    let of_first_token = |metric| is_to_first_token(metric) && metric != Metric::TtftTail;
+    of_first_token(one) && of_first_token(other)
 }
 
 /// The comparisons to make, in the order of the metrics; `run_reasons`: a variant of the run reasons.
@@ -243,20 +286,21 @@ fn comparison_specs(
 
 /// Builds a comparison, except for its influential prompt and its routes.
 fn build_comparison(
-    finding: &SideFinding<'_>,
+    open: &OpenFinding<'_, '_>,
     alpha: Alpha,
     verdict: Verdict,
     reasons: Vec<Reason>,
 ) -> Comparison {
+    let finding = open.finding;
     let spec = finding.spec;
-    let effect = finding.effect(alpha).map(|(estimate, interval)| Effect {
+    let effect = open.effect(alpha).map(|(estimate, interval)| Effect {
         estimate,
         interval,
         level: 1.0 - alpha.two_sided(),
     });
     // With two parts, neither alone determines what the comparison could have detected.
     let (mut detectable, mut required) = (None, None);
-    if let ([part], Some(effect)) = (finding.parts.as_slice(), &effect) {
+    if let (Some(part), Some(effect)) = (open.whole(), &effect) {
         detectable = detectable_change(spec, part, effect.interval, alpha);
         if reasons.contains(&Reason::TooWide) {
             required = required_size(spec, part, effect.interval, alpha);
@@ -269,28 +313,28 @@ fn build_comparison(
         primary: spec.primary,
         procedure: procedure(spec.metric),
         bounds: spec.bounds,
-        size: finding.size(),
+        size: finding.size,
         effect,
         tests: finding.tests,
         verdict,
         reasons,
         detectable_change: detectable,
         required_size: required,
-        per_prompt: per_prompt(finding),
+        per_prompt: per_prompt(open),
         influence: None,
         routes: Vec::new(),
     }
 }
 
 /// The effect on each prompt; none where cache hits and misses are split.
-fn per_prompt(finding: &SideFinding<'_>) -> Vec<(String, f64)> {
-    let [part] = finding.parts.as_slice() else {
+fn per_prompt(open: &OpenFinding<'_, '_>) -> Vec<(String, f64)> {
+    let Some(part) = open.whole() else {
         return Vec::new();
     };
     let effects = part.approach.effect_by_prompt();
     let rows = part.sides.indices.iter().zip(effects);
     rows.filter_map(|(&index, effect)| {
-        let prompt = finding.pair.evidence.prompts.get(index)?;
+        let prompt = open.finding.pair.evidence.prompts.get(index)?;
         Some((prompt.id.clone(), effect?))
     })
     .collect()

@@ -13,7 +13,7 @@ use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric, OnInconclusive};
 
 use super::compare::claim::{Claim, Line};
-use super::compare::finding::SideFinding;
+use super::compare::finding::{LastSides, OpenFinding, SideFinding};
 use super::compare::power::prompts_to_settle;
 use super::evidence::Evidence;
 use super::interleaved::{ALL_ROUNDS, PairFindings, Scope, gate_alpha, variant_pairs};
@@ -242,6 +242,7 @@ fn condition(
     saving: f64,
 ) -> SwitchCondition {
     let metric = finding.spec.metric;
+    let open = finding.open(&mut LastSides::default());
     let alpha = Alpha::new(2.0 * levels.met).unwrap_or(Alpha::FIVE_PERCENT);
     let mut found = SwitchCondition {
         metric,
@@ -251,7 +252,7 @@ fn condition(
             finding.spec.bounds.margin
         },
         status: ConditionStatus::Open,
-        effect: finding.effect(alpha).map(|(estimate, interval)| Effect {
+        effect: open.effect(alpha).map(|(estimate, interval)| Effect {
             estimate,
             interval,
             level: 1.0 - alpha.two_sided(),
@@ -270,13 +271,13 @@ fn condition(
     }
     found.status = plain;
     match plain {
-        ConditionStatus::Refuted if is_below_floor(finding) => {
+        ConditionStatus::Refuted if is_below_floor(&open) => {
             found.status = ConditionStatus::Met;
         }
         ConditionStatus::Open => {
             found.reasons.push(Reason::TooWide);
             let line = claim(metric).line(metric, finding.spec.bounds);
-            found.more_prompts = more_prompts(finding, found.effect, line, alpha);
+            found.more_prompts = more_prompts(&open, found.effect, line, alpha);
         }
         ConditionStatus::Met | ConditionStatus::Refuted => {}
     }
@@ -284,28 +285,26 @@ fn condition(
 }
 
 /// Returns true if a longer time is longer by less than the floor that matters.
-fn is_below_floor(finding: &SideFinding<'_>) -> bool {
-    let floor = finding.spec.bounds.floor_ns;
-    let floor = floor.filter(|_| finding.spec.metric.is_time());
+fn is_below_floor(open: &OpenFinding<'_, '_>) -> bool {
+    let spec = open.finding.spec;
+    let floor = spec.bounds.floor_ns.filter(|_| spec.metric.is_time());
     floor.is_some_and(|floor| {
-        let change = finding.median_change();
+        let change = open.median_change();
         change.is_some_and(|change| change < floor.0 as f64)
     })
 }
 
 fn more_prompts(
-    finding: &SideFinding<'_>,
+    open: &OpenFinding<'_, '_>,
     effect: Option<Effect>,
     line: Line,
     alpha: Alpha,
 ) -> Option<u64> {
-    let [part] = finding.parts.as_slice() else {
-        return None;
-    };
+    let part = open.whole()?;
     let Effect {
         estimate, interval, ..
     } = effect?;
-    let metric = finding.spec.metric;
+    let metric = open.finding.spec.metric;
     let needed = prompts_to_settle(metric, part, (estimate, interval), line.at, alpha)?;
     let present = part.sides.indices.len() as u64;
     Some(needed.saturating_sub(present).max(1))

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::support::imports::{Imports, ModulePath};
 
 /// The rooms from the top of the house down. A room may use itself and those after it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "cli",
     "command",
     "report",
@@ -28,6 +28,7 @@ const ROOMS: [&str; 17] = [
     "units",
     "renamed",
     "private_file",
+    "threads",
 ];
 
 /// The parts of `command/` from the top down: the commands themselves are whatever is none of the others.

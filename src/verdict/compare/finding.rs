@@ -45,15 +45,34 @@ pub(in crate::verdict) struct SideComparison {
     pub(in crate::verdict) approach: Box<dyn Approach>,
 }
 
-/// The result of one comparison, before any verdict.
+/// The sides that were compared last, for findings of the same pair that compare the same values: without reasoning and
+/// retries, all times to a first token are.
+#[derive(Default)]
+pub(in crate::verdict) struct LastSides(Option<Rc<SideComparison>>);
+
+/// The values that a finding compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Division {
+    /// None.
+    Nothing,
+    /// All together.
+    Whole,
+    /// Hits and misses of the cache.
+    ByCache,
+}
+
+/// The result of one comparison, before any verdict. The values take memory only while it is [open](OpenFinding).
 pub(in crate::verdict) struct SideFinding<'a> {
     /// The compared variants.
     pub(in crate::verdict) pair: VariantPair<'a>,
     /// The comparison that was made.
     pub(in crate::verdict) spec: ComparisonSpec,
-    /// The compared parts: usually one, two where cache hits and misses are split. Other findings of the pair
-    /// may share them.
-    pub(in crate::verdict) parts: Vec<Rc<SideComparison>>,
+    filter: SampleFilter,
+    division: Division,
+    /// The number of prompts and values compared.
+    pub(in crate::verdict) size: SampleSize,
+    /// True if more repetitions of the same prompts can change nothing.
+    is_exhausted: bool,
     /// Reasons that withhold a verdict.
     pub(in crate::verdict) withhold_reasons: Vec<Reason>,
     /// Reasons that a verdict is reported with.
@@ -64,28 +83,39 @@ pub(in crate::verdict) struct SideFinding<'a> {
     pub(in crate::verdict) tests_with_excluded: Option<Tests>,
 }
 
+/// A finding with the values that it compares.
+pub(in crate::verdict) struct OpenFinding<'f, 'a> {
+    /// The finding.
+    pub(in crate::verdict) finding: &'f SideFinding<'a>,
+    /// The compared parts: usually one, two where cache hits and misses are split.
+    parts: Vec<Rc<SideComparison>>,
+}
+
 impl<'a> SideFinding<'a> {
-    /// Compares one metric of a pair, in the rounds up to `rounds`. Work that it has in common with `others` of
-    /// the pair is shared: without reasoning and retries, all times to a first token are the same values.
+    /// Compares one metric of a pair, in the rounds up to `rounds`.
     pub(in crate::verdict) fn new(
         pair: VariantPair<'a>,
         comparability: &Comparability,
         (spec, rounds): (ComparisonSpec, u32),
-        others: &[SideFinding<'_>],
+        last: &mut LastSides,
     ) -> Self {
         let mut finding = Self {
             pair,
             spec,
-            parts: Vec::new(),
+            filter: SampleFilter::up_to(rounds),
+            division: Division::Nothing,
+            size: SampleSize::default(),
+            is_exhausted: false,
             withhold_reasons: comparability.withhold_reasons(&pair, spec.metric),
             caveats: comparability.caveats(&pair, spec.metric),
             tests: None,
             tests_with_excluded: None,
         };
-        let part = SampleFilter::up_to(rounds);
-        finding.compare(comparability, part, others);
+        let parts = finding.compare(comparability, last);
+        finding.size = size(&parts);
+        finding.is_exhausted = parts.iter().any(|part| part.approach.is_exhausted());
         if finding.withhold_reasons.is_empty() {
-            finding.tests = finding.tests_of_all(&finding.parts);
+            finding.tests = finding.tests_of_all(&parts);
             if finding.tests.is_none() {
                 finding.withhold_reasons.push(Reason::NotMeasured);
             }
@@ -106,24 +136,40 @@ impl<'a> SideFinding<'a> {
                 Reason::NotMeasured | Reason::TooFewPrompts { .. } | Reason::ReasoningDiffers
             )
         };
-        let exhausted = |part: &Rc<SideComparison>| part.approach.is_exhausted();
-        !self.withhold_reasons.iter().any(never) && !self.parts.iter().any(exhausted)
+        !self.withhold_reasons.iter().any(never) && !self.is_exhausted
     }
 
+    /// The finding with its values, which are read again.
+    pub(in crate::verdict) fn open(&self, last: &mut LastSides) -> OpenFinding<'_, 'a> {
+        let metric = self.spec.metric;
+        let parts = match self.division {
+            Division::Nothing => Vec::new(),
+            Division::Whole => {
+                let sides = MetricSides::new(&self.pair, metric, self.filter);
+                last.compare(metric, sides).into_iter().collect()
+            }
+            Division::ByCache => self.split_by_cache().unwrap_or_default(),
+        };
+        OpenFinding {
+            finding: self,
+            parts,
+        }
+    }
+
+    /// Compares the sides, and returns the compared parts.
     fn compare(
         &mut self,
         comparability: &Comparability,
-        part: SampleFilter,
-        others: &[SideFinding<'_>],
-    ) {
+        last: &mut LastSides,
+    ) -> Vec<Rc<SideComparison>> {
         let metric = self.spec.metric;
-        let sides = MetricSides::new(&self.pair, metric, part);
+        let sides = MetricSides::new(&self.pair, metric, self.filter);
         if sides.has_values != (true, true) {
             self.withhold_reasons.push(Reason::NotMeasured);
-            return;
+            return Vec::new();
         }
         if self.withhold_reasons.contains(&Reason::ReasoningDiffers) {
-            return;
+            return Vec::new();
         }
         self.withhold_reasons.extend(too_few_prompts(&sides));
         let dropped = sides.eligible - sides.indices.len();
@@ -133,48 +179,43 @@ impl<'a> SideFinding<'a> {
             });
         }
         if let Some((reference, candidate)) = comparability.differing_cache_hits(metric) {
-            let parts = self.split_by_cache(part);
+            let parts = self.split_by_cache();
             let reason = Reason::CacheHitsDiffer {
                 reference,
                 candidate,
                 split: parts.is_some(),
             };
-            if let Some(parts) = parts {
-                self.parts = parts;
-                self.caveats.push(reason);
-            } else {
+            let Some(parts) = parts else {
                 self.withhold_reasons.push(reason);
-            }
-            return;
+                return Vec::new();
+            };
+            self.caveats.push(reason);
+            self.division = Division::ByCache;
+            return parts;
         }
-        let with_same = others
-            .iter()
-            .flat_map(|other| &other.parts)
-            .find(|other| other.procedure == procedure(metric) && other.sides == sides);
-        match with_same {
-            Some(other) => self.parts.push(Rc::clone(other)),
-            None => self.parts.extend(compare_sides(metric, sides)),
-        }
+        self.division = Division::Whole;
+        let parts = last.compare(metric, sides).into_iter().collect();
         if is_to_first_token(metric)
             && comparability.has_exclusions()
             && self.withhold_reasons.is_empty()
         {
             let with_excluded = SampleFilter {
                 with_excluded: true,
-                ..part
+                ..self.filter
             };
             let all = compare_sides(metric, MetricSides::new(&self.pair, metric, with_excluded));
             self.tests_with_excluded = self.tests_of_all(all.as_slice());
         }
+        parts
     }
 
     /// Splits hits and misses of the cache; `None` where a part that matters cannot be tested.
-    fn split_by_cache(&self, part: SampleFilter) -> Option<Vec<Rc<SideComparison>>> {
+    fn split_by_cache(&self) -> Option<Vec<Rc<SideComparison>>> {
         let metric = self.spec.metric;
         let sides = [true, false].map(|hit| {
             let of_cache = SampleFilter {
                 cache_hit: Some(hit),
-                ..part
+                ..self.filter
             };
             let sides = MetricSides::new(&self.pair, metric, of_cache);
             let all = MetricSides::count_values(&self.pair, metric, of_cache);
@@ -194,7 +235,7 @@ impl<'a> SideFinding<'a> {
     }
 
     /// The p values for claims that must hold in every part.
-    pub(in crate::verdict) fn tests_of_all(&self, parts: &[Rc<SideComparison>]) -> Option<Tests> {
+    fn tests_of_all(&self, parts: &[Rc<SideComparison>]) -> Option<Tests> {
         let ComparisonSpec { metric, bounds, .. } = self.spec;
         let tested = parts
             .iter()
@@ -208,16 +249,45 @@ impl<'a> SideFinding<'a> {
         tested?.into_iter().reduce(both)
     }
 
-    /// The number of prompts and values compared.
-    pub(in crate::verdict) fn size(&self) -> SampleSize {
-        let mut size = SampleSize::default();
-        for part in &self.parts {
-            let (reference, candidate) = part.sides.counts();
-            size.prompts = size.prompts.max(part.sides.indices.len() as u64);
-            size.reference += reference as u64;
-            size.candidate += candidate as u64;
+    /// [`OpenFinding::median_change`], with values that are read for it.
+    pub(in crate::verdict) fn median_change(&self) -> Option<f64> {
+        self.open(&mut LastSides::default()).median_change()
+    }
+}
+
+impl LastSides {
+    /// Pairs the sides with their approach, or returns the last comparison if it is of the same values.
+    fn compare(&mut self, metric: Metric, sides: MetricSides) -> Option<Rc<SideComparison>> {
+        let is_same =
+            |last: &&Rc<SideComparison>| last.procedure == procedure(metric) && last.sides == sides;
+        if let Some(last) = self.0.as_ref().filter(is_same) {
+            return Some(Rc::clone(last));
         }
-        size
+        self.0 = None;
+        self.0 = compare_sides(metric, sides);
+        self.0.clone()
+    }
+}
+
+/// The number of prompts and values compared.
+fn size(parts: &[Rc<SideComparison>]) -> SampleSize {
+    let mut size = SampleSize::default();
+    for part in parts {
+        let (reference, candidate) = part.sides.counts();
+        size.prompts = size.prompts.max(part.sides.indices.len() as u64);
+        size.reference += reference as u64;
+        size.candidate += candidate as u64;
+    }
+    size
+}
+
+impl OpenFinding<'_, '_> {
+    /// The compared part, unless there are two or none.
+    pub(in crate::verdict) fn whole(&self) -> Option<&SideComparison> {
+        match self.parts.as_slice() {
+            [part] => Some(part),
+            _ => None,
+        }
     }
 
     /// The effect, and its interval where enough prompts take part. With two parts: the estimate of the larger

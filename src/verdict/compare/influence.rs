@@ -9,7 +9,7 @@ use crate::verdict::judgement::{Influence, Tests, Verdict};
 
 use super::approach::tests;
 use super::claim::Claim;
-use super::finding::SideFinding;
+use super::finding::OpenFinding;
 use super::procedure::approach;
 
 /// With more prompts than this the search is skipped: one among so many only decides a borderline verdict, and
@@ -19,13 +19,11 @@ const PROMPTS_MAX: usize = 200;
 /// The most influential prompt of a finding. `verdict_of` returns the verdict that the finding would have with
 /// other tests, all else being equal.
 pub(in crate::verdict) fn influence(
-    finding: &SideFinding<'_>,
+    open: &OpenFinding<'_, '_>,
     verdict: Verdict,
     verdict_of: impl FnOnce(Tests) -> Verdict,
 ) -> Option<Influence> {
-    let [part] = finding.parts.as_slice() else {
-        return None;
-    };
+    let (finding, part) = (open.finding, open.whole()?);
     // With one prompt fewer than a verdict needs there is no verdict anyway.
     if !(MIN_PROMPTS + 1..=PROMPTS_MAX).contains(&part.sides.indices.len()) {
         return None;

@@ -51,13 +51,8 @@ impl Approach for AlignedRanks {
     }
 
     fn effect_by_prompt(&self) -> Vec<Option<f64>> {
-        let ratios = self
-            .0
-            .borrow()
-            .paired()
-            .log_ratios()
-            .into_iter()
-            .map(f64::exp);
+        let curve = self.0.borrow();
+        let ratios = curve.log_ratios().iter().map(|log| log.exp());
         ratios
             .map(|ratio| ratio.is_finite().then_some(ratio))
             .collect()

@@ -1,0 +1,77 @@
+//! Independent pieces of work on the threads of this machine.
+//!
+//! Owns how many threads there are and who takes what. Must not know the work. Invariant: results come in the order of
+//! the items, so that the number of threads changes nothing.
+
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// The most threads that share work: a report is made on machines that do other things, too.
+const MAX_THREADS: usize = 8;
+
+/// A number of threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Threads(usize);
+
+impl Threads {
+    /// The calling thread alone.
+    pub(crate) const ONE: Self = Self(1);
+
+    /// One for each processor.
+    pub(crate) fn for_processors() -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        Self(processors.min(MAX_THREADS))
+    }
+
+    /// The results of `work` for each item, in the order of the items. Threads take the next item when they are done
+    /// with one; the calling thread is one of them.
+    ///
+    /// # Panics
+    /// With the panic of `work`.
+    pub(crate) fn map<T: Send, R: Send>(
+        self,
+        items: impl IntoIterator<Item = T, IntoIter: Send>,
+        work: impl Fn(T) -> R + Sync,
+    ) -> Vec<R> {
+        if self == Self::ONE {
+            return items.into_iter().map(work).collect();
+        }
+        let queue = Mutex::new(items.into_iter().enumerate());
+        // A panic in the iterator ends its own thread; the others find its queue as it left it.
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let take = || {
+            let taken = std::iter::from_fn(next);
+            let done = taken.map(|(index, item)| (index, work(item)));
+            done.collect::<Vec<(usize, R)>>()
+        };
+        let mut done = thread::scope(|scope| {
+            let others: Vec<_> = (1..self.0).map(|_| scope.spawn(take)).collect();
+            let mut done = take();
+            for other in others {
+                done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(index, _)| *index);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_items() {
+        // However many threads there are, and however long each item takes.
+        for threads in [1, 2, 7] {
+            let results = Threads(threads).map(0..50_u64, |item| {
+                let long = if item % 3 == 0 { 100_000 } else { 1 };
+                (0..long).fold(item, |sum, _| std::hint::black_box(sum))
+            });
+            assert_eq!(results, (0..50).collect::<Vec<u64>>());
+        }
+    }
+}
