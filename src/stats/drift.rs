@@ -4,7 +4,9 @@
 //! procedure whose result depends on the order. Invariant: the statistic is at least 0, and a prompt's own
 //! level does not enter it.
 
-use super::quantile::quantile_f64;
+use std::collections::HashMap;
+
+use super::quantile::quantile_unsorted;
 
 /// The warning threshold: the 1 % point of Kolmogorov's distribution, which the largest excursion of such a sum
 /// follows if nothing changes.
@@ -40,7 +42,7 @@ impl Drift {
 /// Checks pairs (prompt, ln value) in the order of time; prompts are any distinct numbers. Residuals from the
 /// prompt's median, winsorised at 3 robust standard deviations, centred, cumulated (Ploberger and Kraemer, "The
 /// CUSUM test with OLS residuals", Econometrica 60, 1992). `None` for fewer than two values or if one is not
-/// finite. O(n log n).
+/// finite. O(n).
 pub fn check(in_time_order: &[(usize, f64)]) -> Option<Drift> {
     let n = in_time_order.len();
     if n < 2 || !in_time_order.iter().all(|(_, log)| log.is_finite()) {
@@ -80,28 +82,26 @@ pub fn check(in_time_order: &[(usize, f64)]) -> Option<Drift> {
 
 /// Subtracts the median of its prompt's values from every value.
 fn residuals(in_time_order: &[(usize, f64)]) -> Option<Vec<f64>> {
-    let mut order: Vec<usize> = (0..in_time_order.len()).collect();
-    order.sort_unstable_by(|&a, &b| {
-        let ((prompt_a, log_a), (prompt_b, log_b)) = (in_time_order[a], in_time_order[b]);
-        prompt_a.cmp(&prompt_b).then(log_a.total_cmp(&log_b))
-    });
-    let mut residuals = vec![0.0; order.len()];
-    for prompt in order.chunk_by(|&a, &b| in_time_order[a].0 == in_time_order[b].0) {
-        let logs: Vec<f64> = prompt.iter().map(|&index| in_time_order[index].1).collect();
-        let median = quantile_f64(&logs, 0.5)?;
-        for &index in prompt {
-            residuals[index] = in_time_order[index].1 - median;
-        }
+    let mut by_prompt: HashMap<usize, Vec<f64>> = HashMap::new();
+    for &(prompt, log) in in_time_order {
+        by_prompt.entry(prompt).or_default().push(log);
     }
-    Some(residuals)
+    let medians = by_prompt.into_iter().map(|(prompt, mut logs)| {
+        let median = quantile_unsorted(&mut logs, 0.5)?;
+        Some((prompt, median))
+    });
+    let medians: HashMap<usize, f64> = medians.collect::<Option<_>>()?;
+    let residuals = in_time_order.iter();
+    Some(
+        residuals
+            .map(|(prompt, log)| log - medians[prompt])
+            .collect(),
+    )
 }
 
 /// Winsorises residuals further than 3 robust standard deviations from their median.
 fn winsorised(residuals: Vec<f64>) -> Option<Vec<f64>> {
-    let median_of = |mut values: Vec<f64>| {
-        values.sort_unstable_by(f64::total_cmp);
-        quantile_f64(&values, 0.5)
-    };
+    let median_of = |mut values: Vec<f64>| quantile_unsorted(&mut values, 0.5);
     let centre = median_of(residuals.clone())?;
     let mad = median_of(residuals.iter().map(|r| (r - centre).abs()).collect())?;
     let reach = WINSORISE_AT * SD_OF_MAD * mad;

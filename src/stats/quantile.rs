@@ -17,9 +17,24 @@ pub fn quantile_f64(sorted: &[f64], q: f64) -> Option<f64> {
     quantile(sorted.len(), q, |index| sorted[index])
 }
 
+/// [`quantile_f64`] of values in any order, which are partly sorted in place. O(n).
+pub fn quantile_unsorted(values: &mut [f64], q: f64) -> Option<f64> {
+    let (below, share) = place_before(values.len(), q)?;
+    let (_, low, above) = values.select_nth_unstable_by(below - 1, f64::total_cmp);
+    let high = above.iter().copied().min_by(f64::total_cmp);
+    Some(between(*low, high.unwrap_or(*low), share))
+}
+
 /// Type 8: the value at place h = (n + 1/3) q + 1/3 (counted from 1, kept within 1..=n), on the
 /// straight line between the two values around it.
 fn quantile(count: usize, q: f64, value_at: impl Fn(usize) -> f64) -> Option<f64> {
+    let (below, share) = place_before(count, q)?;
+    let (low, high) = (value_at(below - 1), value_at(below.min(count - 1)));
+    Some(between(low, high, share))
+}
+
+/// The whole place at or before the `q`-quantile's, and what its place is beyond it; `None` of no values.
+fn place_before(count: usize, q: f64) -> Option<(usize, f64)> {
     if count == 0 {
         return None;
     }
@@ -30,8 +45,11 @@ fn quantile(count: usize, q: f64, value_at: impl Fn(usize) -> f64) -> Option<f64
         reason = "clamped to 1..=count just above"
     )]
     let below = place.floor() as usize;
-    let (low, high) = (value_at(below - 1), value_at(below.min(count - 1)));
-    Some(low + (place - below as f64) * (high - low))
+    Some((below, place - below as f64))
+}
+
+fn between(low: f64, high: f64, share: f64) -> f64 {
+    low + share * (high - low)
 }
 
 /// Type 8's place of the `q`-quantile among `count` values.
@@ -249,6 +267,21 @@ mod tests {
             prop_assert!(low <= high);
             prop_assert!(low >= values[0] as f64);
             prop_assert!(high <= values[values.len() - 1] as f64);
+        }
+
+        // Selecting finds what sorting would, to the last bit, with many equal values and few.
+        #[test]
+        fn no_order_is_needed(
+            mut values in prop_oneof![
+                prop::collection::vec((-3..4_i32).prop_map(f64::from), 1..300),
+                prop::collection::vec(-9.0..9.0_f64, 1..300),
+            ],
+            q in 0.0..=1.0_f64,
+        ) {
+            let selected = quantile_unsorted(&mut values.clone(), q);
+            values.sort_by(f64::total_cmp);
+            let sorted = quantile_f64(&values, q);
+            prop_assert_eq!(selected.map(f64::to_bits), sorted.map(f64::to_bits));
         }
 
         // A weight is a number of repetitions: whole weights are values written several times.

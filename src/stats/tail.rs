@@ -5,7 +5,7 @@
 
 use super::mean::Mean;
 use super::paired::Paired;
-use super::quantile::quantile_f64;
+use super::quantile::{quantile_f64, quantile_unsorted};
 
 /// The share of values below the common threshold. A tenth in the tail leaves enough values to
 /// count on up to 500 a side.
@@ -33,7 +33,7 @@ pub struct Tail {
 type Aligned = (Vec<f64>, Vec<f64>);
 
 /// Aligns every value on its prompt's median (both sides), takes the `from`-quantile (type 8) of all
-/// aligned values as threshold, and compares the shares beyond it prompt by prompt. O(N log N).
+/// aligned values as threshold, and compares the shares beyond it prompt by prompt. O(N).
 pub fn compare(paired: &Paired, from: f64) -> Tail {
     let mut all = Vec::new();
     let aligned: Vec<Aligned> = paired
@@ -41,7 +41,8 @@ pub fn compare(paired: &Paired, from: f64) -> Tail {
         .iter()
         .map(|sides| {
             let mut both = [sides.a(), sides.b()].concat();
-            both.sort_unstable_by(f64::total_cmp);
+            // Two sides in order are merged; sorting without keeping equal ones in order would not see that.
+            both.sort_by(f64::total_cmp);
             let centre = quantile_f64(&both, 0.5).expect("both sides have values");
             let align =
                 |logs: &[f64]| -> Vec<f64> { logs.iter().map(|log| log - centre).collect() };
@@ -49,8 +50,7 @@ pub fn compare(paired: &Paired, from: f64) -> Tail {
             (align(sides.a()), align(sides.b()))
         })
         .collect();
-    all.sort_unstable_by(f64::total_cmp);
-    let threshold = quantile_f64(&all, from).expect("there is a prompt");
+    let threshold = quantile_unsorted(&mut all, from).expect("there is a prompt");
     let above = |log: &&f64| **log - threshold > TIES_WITHIN;
     let beyond = |logs: &[f64]| logs.iter().filter(above).count();
     let share = |logs: &[f64]| beyond(logs) as f64 / logs.len() as f64;

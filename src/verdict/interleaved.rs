@@ -66,13 +66,8 @@ pub(super) fn variant_pairs<'a>(evidence: &'a Evidence, reference: &str) -> Vec<
         .variants
         .iter()
         .filter(|variant| variant.label != reference.label);
-    others
-        .map(|candidate| VariantPair {
-            evidence,
-            reference,
-            candidate,
-        })
-        .collect()
+    let pair = |candidate| VariantPair::new(evidence, reference, candidate);
+    others.map(pair).collect()
 }
 
 /// The error rate of a gate; 5 % if it is invalid, which a checked gate never is.
@@ -155,7 +150,7 @@ impl<'a> PairFindings<'a> {
             let mut last = LastSides::default();
             let findings = specs
                 .iter()
-                .map(|&spec| SideFinding::new(**pair, comparability, (spec, rounds), &mut last));
+                .map(|&spec| SideFinding::new(pair, comparability, (spec, rounds), &mut last));
             let findings =
                 findings.filter(|finding| finding.spec.primary || !finding.is_not_measured());
             findings.collect::<Vec<_>>()

@@ -13,13 +13,14 @@ use crate::record::{
 };
 use crate::stats::quantile::Percentile;
 use crate::suite::{Suite, Variant};
+use crate::threads::Threads;
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::caching::{CacheFigures, CacheFold};
 use super::delayed_ack::{delayed_ack_share, ttft_ns};
 use super::distribution::{Distribution, Estimate, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
-use super::evidence::{Evidence, locked, unlocked};
+use super::evidence::{Evidence, VariantEvidence, locked, unlocked};
 use super::figures::{CellSamples, Figures};
 use super::load::{LoadFold, LoadSummary};
 use super::means::MeanIntervals;
@@ -276,23 +277,15 @@ impl SummaryFold {
     ) -> RunSummary {
         let prompt_count = suite.prompts.len();
         let mut cells = cells.into_tallies();
-        let mut per_variant: Vec<Vec<Figures>> = Vec::new();
-        let mut variants: Vec<VariantSummary> = Vec::new();
-        let mut ends = RankBounds::default();
-        for (variant_fold, observed) in self.variants.into_iter().zip(&evidence.variants) {
-            let mut whole = Tally::default();
-            let mut per_prompt = Vec::with_capacity(prompt_count);
-            for (index, tally) in cells.by_ref().take(prompt_count).enumerate() {
-                let samples = CellSamples(&observed.prompts[index..=index]);
-                per_prompt.push(Figures::new(&tally, &samples, &mut ends));
-                whole.absorb(&tally);
-            }
-            let mut variant =
-                variant_fold.finish(&whole, &CellSamples(&observed.prompts), &mut ends);
-            variant.means = MeanIntervals::from_prompts(&per_prompt);
-            per_variant.push(per_prompt);
-            variants.push(variant);
-        }
+        let folds = self.variants.into_iter().zip(&evidence.variants);
+        let folds: Vec<_> = folds
+            .map(|fold| (fold, cells.by_ref().take(prompt_count).collect()))
+            .collect();
+        let finished = Threads::for_processors().map(folds, |((variant_fold, observed), cells)| {
+            variant_fold.finish_with_prompts(cells, observed)
+        });
+        let (mut variants, per_variant): (Vec<VariantSummary>, Vec<Vec<Figures>>) =
+            finished.into_iter().unzip();
         let reference = variants.iter().position(|variant| variant.is_reference);
         if let Some(reference) = reference {
             let figures = variants[reference].figures.clone();
@@ -300,12 +293,12 @@ impl SummaryFold {
                 variant.ratios = Ratios::new(&variant.figures, &figures);
             }
         }
-        let prompts = suite.prompts.iter().enumerate();
-        let prompts = prompts
-            .map(|(index, prompt)| {
-                PromptSummary::new(prompt.id.clone(), index, &per_variant, reference)
-            })
-            .collect();
+        let mut per_variant: Vec<_> = per_variant.into_iter().map(Vec::into_iter).collect();
+        let prompts = suite.prompts.iter().map(|prompt| {
+            let figures = per_variant.iter_mut().filter_map(Iterator::next);
+            PromptSummary::new(prompt.id.clone(), figures.collect(), reference)
+        });
+        let prompts = prompts.collect();
         let ends = self.parts.iter().map(|part| part.end);
         RunSummary {
             variants,
@@ -321,23 +314,16 @@ impl SummaryFold {
 }
 
 impl PromptSummary {
-    fn new(
-        prompt: String,
-        index: usize,
-        per_variant: &[Vec<Figures>],
-        reference: Option<usize>,
-    ) -> Self {
-        let reference = reference.map(|reference| &per_variant[reference][index]);
-        let with_ratios = |figures: &Figures| {
+    fn new(prompt: String, figures: Vec<Figures>, reference: Option<usize>) -> Self {
+        let reference = reference.map(|reference| &figures[reference]);
+        let ratios = figures.iter().map(|figures| {
             let ratios = reference.map(|reference| Ratios::new(figures, reference));
-            (figures.clone(), ratios.unwrap_or_default())
-        };
+            ratios.unwrap_or_default()
+        });
+        let ratios: Vec<Ratios> = ratios.collect();
         Self {
             prompt,
-            variants: per_variant
-                .iter()
-                .map(|prompts| with_ratios(&prompts[index]))
-                .collect(),
+            variants: figures.into_iter().zip(ratios).collect(),
         }
     }
 }
@@ -437,6 +423,25 @@ impl VariantFold {
         let sum = mean * u128::from(gaps.count);
         self.gap_sum_ns = self.gap_sum_ns.saturating_add(sum);
         self.gap_longest_ns = self.gap_longest_ns.max(gaps.max_ns.map_or(0, |max| max.0));
+    }
+
+    /// The figures of the variant, and those of each of its prompts.
+    fn finish_with_prompts(
+        self,
+        cells: Vec<Tally>,
+        observed: &VariantEvidence,
+    ) -> (VariantSummary, Vec<Figures>) {
+        let mut ends = RankBounds::default();
+        let mut whole = Tally::default();
+        let mut per_prompt = Vec::with_capacity(cells.len());
+        for (index, tally) in cells.into_iter().enumerate() {
+            let samples = CellSamples(&observed.prompts[index..=index]);
+            per_prompt.push(Figures::new(&tally, &samples, &mut ends));
+            whole.absorb(&tally);
+        }
+        let mut variant = self.finish(&whole, &CellSamples(&observed.prompts), &mut ends);
+        variant.means = MeanIntervals::from_prompts(&per_prompt);
+        (variant, per_prompt)
     }
 
     fn finish(

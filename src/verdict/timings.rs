@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use crate::record::Outcome;
 use crate::stats::drift;
 use crate::suite::Metric;
+use crate::threads::Threads;
 use crate::units::Nanos;
 
 use super::compact::OptionalSpan;
@@ -69,11 +70,9 @@ pub struct LevelDrift {
 impl RunTimings {
     /// The times of the trials that evidence holds.
     pub fn new(evidence: Evidence) -> Self {
-        let orders = evidence.variants.iter();
-        Self {
-            orders: orders.map(|variant| order(&variant.prompts)).collect(),
-            evidence,
-        }
+        let orders =
+            Threads::for_processors().map(&evidence.variants, |variant| order(&variant.prompts));
+        Self { evidence, orders }
     }
 
     /// The times of the variant at an index in the suite.

@@ -7,6 +7,7 @@
 use maud::{Markup, html};
 
 use crate::stats::quantile::Percentile;
+use crate::threads::Threads;
 use crate::units::Nanos;
 use crate::verdict::{RunSummary, RunTimings};
 
@@ -39,12 +40,10 @@ struct ModelValues<'a> {
 
 /// Renders the section.
 pub(super) fn section(roster: &Roster, summary: &RunSummary, timings: &RunTimings) -> Markup {
-    let all: Vec<ModelValues<'_>> = roster
-        .models
-        .iter()
-        .map(|model| ModelValues::new(model, roster, summary, timings))
-        .filter(|of_model| !of_model.values.is_empty())
-        .collect();
+    let mut all = Threads::for_processors().map(&roster.models, |model| {
+        ModelValues::new(model, roster, summary, timings)
+    });
+    all.retain(|of_model| !of_model.values.is_empty());
     let max = all
         .iter()
         .map(|of_model| of_model.values.len())

@@ -5,6 +5,7 @@
 
 use maud::{Markup, html};
 
+use crate::threads::Threads;
 use crate::units::plural;
 use crate::verdict::{MeanParts, RunTimings, TailExplanation, TimePart};
 
@@ -17,11 +18,10 @@ use super::timelines::time_grid;
 
 /// Renders the section; nothing where no model has enough requests.
 pub(super) fn section(roster: &Roster, timings: &RunTimings) -> Markup {
-    let explained: Vec<(&RosterEntry, TailExplanation)> = roster
-        .models
-        .iter()
-        .filter_map(|model| Some((model, TailExplanation::new(&timings.variant(model.index))?)))
-        .collect();
+    let explained = Threads::for_processors().map(&roster.models, |model| {
+        Some((model, TailExplanation::new(&timings.variant(model.index))?))
+    });
+    let explained: Vec<(&RosterEntry, TailExplanation)> = explained.into_iter().flatten().collect();
     if explained.is_empty() {
         return html! {};
     }

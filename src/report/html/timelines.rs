@@ -6,6 +6,7 @@
 use maud::{Markup, html};
 
 use crate::report::figure::{Figure, Thousandths};
+use crate::threads::Threads;
 use crate::units::{Nanos, one_line, plural};
 use crate::verdict::{LevelDrift, RunSummary, RunTimings, TimePart, TrialTiming};
 
@@ -233,11 +234,13 @@ fn notable(values: &[(Nanos, Nanos)]) -> Vec<(Nanos, Nanos)> {
     }
     let slowest = values.len().div_ceil(20).min(MAX_POINTS / 2);
     let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(values[index].1));
-    let (first, rest) = order.split_at(slowest);
-    let mut rest = rest.to_vec();
+    // Of equal values the earlier ones.
+    order.select_nth_unstable_by_key(slowest, |&index| {
+        (std::cmp::Reverse(values[index].1), index)
+    });
+    let (first, rest) = order.split_at_mut(slowest);
     rest.sort_unstable();
-    let mut chosen = [first, &thinned(&rest, MAX_POINTS - slowest)].concat();
+    let mut chosen = [&*first, &thinned(rest, MAX_POINTS - slowest)].concat();
     chosen.sort_unstable();
     chosen.into_iter().map(|index| values[index]).collect()
 }
@@ -260,11 +263,9 @@ fn running_medians(values: &[(Nanos, Nanos)]) -> Vec<(Nanos, Nanos)> {
 }
 
 fn course(roster: &Roster, timings: &RunTimings) -> Markup {
-    let bands: Vec<CourseBand<'_>> = roster
-        .models
-        .iter()
-        .map(|model| CourseBand::new(model, roster, timings))
-        .collect();
+    let bands = Threads::for_processors().map(&roster.models, |model| {
+        CourseBand::new(model, roster, timings)
+    });
     let speed = roster.speed_name();
     let drifts: Vec<String> = bands.iter().filter_map(drift_sentence).collect();
     let drawn_less = bands.iter().any(|band| band.counts[0] > MAX_POINTS);

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use crate::stats::MIN_PROMPTS;
 use crate::stats::interval::{Alpha, Interval};
-use crate::stats::quantile::quantile_f64;
+use crate::stats::quantile::quantile_unsorted;
 use crate::suite::{Bounds, Metric};
 use crate::verdict::judgement::{Procedure, Reason, SampleSize, Tests};
 
@@ -94,20 +94,20 @@ pub(in crate::verdict) struct OpenFinding<'f, 'a> {
 impl<'a> SideFinding<'a> {
     /// Compares one metric of a pair, in the rounds up to `rounds`.
     pub(in crate::verdict) fn new(
-        pair: VariantPair<'a>,
+        pair: &VariantPair<'a>,
         comparability: &Comparability,
         (spec, rounds): (ComparisonSpec, u32),
         last: &mut LastSides,
     ) -> Self {
         let mut finding = Self {
-            pair,
+            pair: pair.clone(),
             spec,
             filter: SampleFilter::up_to(rounds),
             division: Division::Nothing,
             size: SampleSize::default(),
             is_exhausted: false,
-            withhold_reasons: comparability.withhold_reasons(&pair, spec.metric),
-            caveats: comparability.caveats(&pair, spec.metric),
+            withhold_reasons: comparability.withhold_reasons(pair, spec.metric),
+            caveats: comparability.caveats(pair, spec.metric),
             tests: None,
             tests_with_excluded: None,
         };
@@ -365,6 +365,5 @@ pub(in crate::verdict) fn compare_sides(
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    quantile_f64(&values, 0.5)
+    quantile_unsorted(&mut values, 0.5)
 }

@@ -5,6 +5,7 @@
 
 use crate::stats::drift;
 use crate::suite::Metric;
+use crate::threads::Threads;
 use crate::units::{Nanos, plural};
 use crate::verdict::evidence::{Evidence, VariantEvidence};
 use crate::verdict::observation::Observation;
@@ -14,11 +15,11 @@ const BURST_WITHIN: Nanos = Nanos::from_millis(10_000);
 
 /// The notes that a reader needs about the course of the run, as sentences.
 pub(in crate::verdict) fn run_notes(evidence: &Evidence) -> Vec<String> {
-    let drifts = evidence.variants.iter();
-    let drifts = drifts.flat_map(|variant| drift_notes(evidence, variant));
+    let drifts =
+        Threads::for_processors().map(&evidence.variants, |variant| drift_notes(evidence, variant));
     let bursts = evidence.variants.iter();
     let bursts = bursts.filter_map(|variant| burst_note(evidence, variant));
-    drifts
+    (drifts.into_iter().flatten())
         .chain(bursts)
         .chain(shared_cache_notes(evidence))
         .collect()

@@ -5,6 +5,7 @@
 //! moment; values are in the order of slots.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::stats::mean::Weights;
 use crate::suite::Metric;
@@ -12,7 +13,7 @@ use crate::verdict::evidence::{Evidence, VariantEvidence};
 use crate::verdict::observation::Observation;
 
 /// A candidate and its reference.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::verdict) struct VariantPair<'a> {
     /// The evidence that contains both.
     pub(in crate::verdict) evidence: &'a Evidence,
@@ -20,6 +21,27 @@ pub(in crate::verdict) struct VariantPair<'a> {
     pub(in crate::verdict) reference: &'a VariantEvidence,
     /// The variant to judge.
     pub(in crate::verdict) candidate: &'a VariantEvidence,
+    /// The slots of each prompt in which both were sent.
+    slots: Arc<[PairedSlots]>,
+}
+
+impl<'a> VariantPair<'a> {
+    /// Pairs two variants of `evidence`.
+    pub(in crate::verdict) fn new(
+        evidence: &'a Evidence,
+        reference: &'a VariantEvidence,
+        candidate: &'a VariantEvidence,
+    ) -> Self {
+        let both = reference.prompts.iter().zip(&candidate.prompts);
+        Self {
+            evidence,
+            reference,
+            candidate,
+            slots: both
+                .map(|(a, b)| PairedSlots::new(evidence, a, b))
+                .collect(),
+        }
+    }
 }
 
 /// A filter for the samples that take part.
@@ -85,6 +107,7 @@ fn value(metric: Metric, observed: &Observation) -> Option<f64> {
 
 /// The slots in which both sides were sent at the same moment: a trial whose partner is missing, or was sent at
 /// another time, would bring the state of its own moment into the comparison.
+#[derive(Debug)]
 enum PairedSlots {
     /// All of them, as in nearly every run.
     All,
@@ -150,9 +173,8 @@ impl MetricSides {
         let (mut indices, mut values) = (Vec::new(), Vec::new());
         let (mut eligible, mut has_values) = (0, (false, false));
         let both = pair.reference.prompts.iter().zip(&pair.candidate.prompts);
-        for (index, (reference, candidate)) in both.enumerate() {
-            let slots = PairedSlots::new(pair.evidence, reference, candidate);
-            let (a, b) = (values_of(reference, &slots), values_of(candidate, &slots));
+        for (index, ((reference, candidate), slots)) in both.zip(&*pair.slots).enumerate() {
+            let (a, b) = (values_of(reference, slots), values_of(candidate, slots));
             eligible += usize::from(if metric == Metric::PassRate {
                 !a.is_empty() || !b.is_empty()
             } else {
