@@ -90,16 +90,6 @@ impl Scope {
         exploratory: false,
         adds_primary: true,
     };
-    /// The threads for a comparison. Interim looks are taken while requests are timed, which other threads would
-    /// disturb.
-    fn threads(self) -> Threads {
-        if self.exploratory || self.adds_primary {
-            Threads::for_processors()
-        } else {
-            Threads::ONE
-        }
-    }
-
     const EVERYTHING: Self = Self {
         exploratory: true,
         adds_primary: true,
@@ -114,6 +104,16 @@ impl Scope {
         exploratory: true,
         adds_primary: false,
     };
+
+    /// The threads for a comparison. Interim looks are taken while requests are timed, which other threads would
+    /// disturb.
+    fn threads(self) -> Threads {
+        if self.exploratory || self.adds_primary {
+            Threads::for_processors()
+        } else {
+            Threads::ONE
+        }
+    }
 }
 
 /// The findings on all pairs of a run.

@@ -78,7 +78,7 @@ struct AlignedSide<'a> {
 /// Equal intervals of keys, as wide as a power of two, so that a shift finds them.
 #[derive(Clone, Copy)]
 struct Intervals {
-    least: i64,
+    min: i64,
     width_bits: u32,
 }
 
@@ -187,18 +187,18 @@ impl<'a> Ranking<'a> {
             Some((side.key(*first), side.key(*last)))
         };
         let ends = sides.iter().filter_map(ends);
-        let Some((least, most)) = ends.reduce(|one, next| (one.0.min(next.0), one.1.max(next.1)))
+        let Some((min, max)) = ends.reduce(|one, next| (one.0.min(next.0), one.1.max(next.1)))
         else {
             return;
         };
-        let range = most.abs_diff(least);
+        let range = max.abs_diff(min);
         let values_in_slice = (SLICE_PER_SIDE * sides.len())
             .max(SLICE_MIN)
             .min(self.count);
         let [all, in_slice] = [self.count, values_in_slice]
             .map(|values| INTERVALS_PER_VALUE * values.next_power_of_two());
         let intervals = Intervals {
-            least,
+            min,
             width_bits: (range / all as u64 + 1)
                 .next_power_of_two()
                 .trailing_zeros(),
@@ -272,7 +272,7 @@ impl Slice {
                 (interval < count).then_some(interval)
             });
         }
-        let most = self.starts.iter().copied().max().unwrap_or(0);
+        let max_in_one = self.starts.iter().copied().max().unwrap_or(0);
         let mut start = 0;
         for count in &mut self.starts {
             start += *count;
@@ -287,7 +287,7 @@ impl Slice {
             *start += 1;
         }
         let sorted = &mut self.sorted[..self.taken.len()];
-        sort(sorted, most > INSERT_MAX);
+        sort(sorted, max_in_one > INSERT_MAX);
         sorted
     }
 
@@ -346,7 +346,7 @@ impl Intervals {
         reason = "at most the number of intervals"
     )]
     fn place(self, key: i64, from: u64) -> usize {
-        ((key.abs_diff(self.least) >> self.width_bits) - from) as usize
+        ((key.abs_diff(self.min) >> self.width_bits) - from) as usize
     }
 }
 
@@ -493,13 +493,13 @@ pub(super) fn rounded(number: f64) -> i64 {
 fn common_median(sides: &Sides, h: f64) -> f64 {
     let (a, b) = (sides.a(), sides.b());
     let half = sides.len().div_ceil(2);
-    let (mut of_a, mut most) = (half.saturating_sub(b.len()), half.min(a.len()));
-    while of_a < most {
-        let middle = of_a.midpoint(most);
+    let (mut of_a, mut max) = (half.saturating_sub(b.len()), half.min(a.len()));
+    while of_a < max {
+        let middle = of_a.midpoint(max);
         if a[middle] < b[half - middle - 1] - h {
             of_a = middle + 1;
         } else {
-            most = middle;
+            max = middle;
         }
     }
     let of_b = half - of_a;
