@@ -304,7 +304,8 @@ impl Slice {
             let Some(interval) = interval(key) else {
                 break;
             };
-            let equal = rest.iter().take_while(|other| *other == log).count();
+            let is_equal = |other: &&f64| other.to_bits() == log.to_bits();
+            let equal = rest.iter().take_while(is_equal).count();
             logs = &rest[equal..];
             self.starts[interval + 1] += 1;
             self.taken.push(RankedValue {
