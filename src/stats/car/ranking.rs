@@ -96,12 +96,12 @@ struct NearbyRanks {
     settled: RankSums,
     /// The values whose ranks are open, block by block.
     open: Vec<RankedValue>,
-    blocks: Vec<Block>,
+    blocks: Vec<OpenBlock>,
 }
 
 /// Open values that may change places among themselves, but with no other.
 #[derive(Clone, Copy)]
-struct Block {
+struct OpenBlock {
     len: usize,
     /// The number of values below all of them.
     below: u64,
@@ -418,7 +418,7 @@ impl NearbyRanks {
             return;
         }
         self.open.extend_from_slice(chain);
-        self.blocks.push(Block {
+        self.blocks.push(OpenBlock {
             len: chain.len(),
             below: self.settled.below,
         });
