@@ -107,6 +107,8 @@ pub fn is_descriptor(path: &Path) -> bool {
 pub fn read_at_most(file: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
+    // A buffer that grew may be twice as long as the file.
+    bytes.shrink_to_fit();
     Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
 }
 

@@ -7,11 +7,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write};
 use std::path::{Component, Path, PathBuf};
 use std::vec;
 
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::input::{open_regular, open_regular_to_write, read_at_most};
 use crate::plan::Shard;
@@ -27,7 +29,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 const RESERVE: &str = ".manifest.reserve";
 /// Bytes that the last manifest may have beyond one and a half times the first one's: the reason of its end. What each
 /// variant cost is less than what it was estimated to.
-const RESERVE_BYTES: usize = 4 << 10;
+const RESERVE_BYTES: u64 = 4 << 10;
 /// Name, in the folder of a suite's runs, of the link or file that points at the newest.
 pub(super) const LATEST: &str = "latest";
 /// Bytes of a manifest: above the largest suite that is accepted, resolved.
@@ -228,12 +230,13 @@ impl Run {
     /// If the disk has no such space.
     pub fn reserve_manifest(&self, manifest: &Manifest) -> Result<(), RunError> {
         let path = self.folder.join(RESERVE);
-        let reserved = serde_json::to_vec_pretty(manifest)
+        let mut written = ByteCount(0);
+        let reserved = serde_json::to_writer_pretty(&mut written, manifest)
             .map_err(io::Error::from)
-            .and_then(|written| {
+            .and_then(|()| {
                 let mut file = private_file::create(&path)?;
-                let bytes = written.len() + written.len() / 2 + RESERVE_BYTES;
-                file.write_all(&vec![b' '; bytes])?;
+                let bytes = written.0 + written.0 / 2 + RESERVE_BYTES;
+                io::copy(&mut io::repeat(b' ').take(bytes), &mut file)?;
                 file.sync_all()
             });
         reserved.map_err(to_run_error("write", &path))
@@ -258,11 +261,13 @@ impl Run {
     /// Writes the manifest over the reserve, whose blocks the disk has already, and renames that.
     fn write_reserved(&self, manifest: &Manifest) -> io::Result<()> {
         let path = self.folder.join(RESERVE);
-        let mut written = serde_json::to_vec_pretty(manifest)?;
-        written.push(b'\n');
-        let mut file = open_regular_to_write(&path, OpenOptions::new().write(true))?;
-        file.write_all(&written)?;
-        file.set_len(written.len() as u64)?;
+        let file = open_regular_to_write(&path, OpenOptions::new().write(true))?;
+        let mut buffered = BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut buffered, manifest)?;
+        buffered.write_all(b"\n")?;
+        let mut file = buffered.into_inner()?;
+        let end = file.stream_position()?;
+        file.set_len(end)?;
         file.sync_all()?;
         fs::rename(&path, self.folder.join(MANIFEST))
     }
@@ -317,10 +322,7 @@ impl Run {
     /// If it cannot be read, is not one, or is of a version not known here.
     pub fn manifest(&self) -> Result<Manifest, RunError> {
         let path = self.folder.join(MANIFEST);
-        let bytes = open_regular(&path)
-            .and_then(|file| read_at_most(file, MAX_MANIFEST_BYTES))
-            .map_err(to_run_error("read", &path))?
-            .ok_or_else(|| RunError::ManifestTooLarge { path: path.clone() })?;
+        let bytes = self.manifest_bytes()?;
         let broken = |source| RunError::Manifest {
             path: path.clone(),
             source,
@@ -330,6 +332,26 @@ impl Run {
             1..=Manifest::VERSION => serde_json::from_slice(&bytes).map_err(broken),
             found => Err(RunError::Version { path, found }),
         }
+    }
+
+    fn manifest_bytes(&self) -> Result<Vec<u8>, RunError> {
+        let path = self.folder.join(MANIFEST);
+        open_regular(&path)
+            .and_then(|file| read_at_most(file, MAX_MANIFEST_BYTES))
+            .map_err(to_run_error("read", &path))?
+            .ok_or(RunError::ManifestTooLarge { path })
+    }
+
+    /// Returns true if the run has parts. Its suite, which may be large, is not built.
+    fn is_resumed(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Parts {
+            #[serde(default)]
+            parts: Vec<IgnoredAny>,
+        }
+        let bytes = self.manifest_bytes();
+        let parts = bytes.map(|bytes| serde_json::from_slice::<Parts>(&bytes));
+        matches!(parts, Ok(Ok(Parts { parts })) if !parts.is_empty())
     }
 
     /// Opens the new journal of samples.
@@ -385,10 +407,7 @@ impl Run {
 
     /// The sample that counts for each trial; `None` for a run in one piece, where all of them do.
     fn standing_if_resumed(&self) -> Result<Option<StandingSamples>, RunError> {
-        let is_resumed = self
-            .manifest()
-            .is_ok_and(|manifest| !manifest.parts.is_empty());
-        is_resumed.then(|| self.standing()).transpose()
+        self.is_resumed().then(|| self.standing()).transpose()
     }
 
     fn samples_that(&self, standing: Option<StandingSamples>) -> Result<Samples, RunError> {
@@ -471,6 +490,20 @@ impl Run {
             .or_else(|_| fs::write(&temporary, name.as_encoded_bytes()))
             .and_then(|()| fs::rename(&temporary, &latest))
             .map_err(to_run_error("write", &latest))
+    }
+}
+
+/// Counts the bytes that are written.
+struct ByteCount(u64);
+
+impl Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

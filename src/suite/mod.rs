@@ -30,8 +30,8 @@ pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 pub use model::retirement::OwnRetirement;
 pub use model::select::{SelectError, named, select};
 pub use model::suite::{
-    DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
-    TokenLimitName, Tool, Variant, prompt_canonical,
+    DeclaredCall, Image, Message, Parameters, Prompt, PromptList, ReasoningEffort, Role, Suite,
+    Timeouts, TokenLimitName, Tool, Variant, prompt_canonical,
 };
 pub use model::surcharge::Surcharge;
 pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};

@@ -9,6 +9,8 @@
 //! not switch* needs one refuted condition of several, so its level is shared by the conditions (Bonferroni). Several
 //! candidates share the level of *switch*.
 
+use std::borrow::Cow;
+
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric, OnInconclusive};
 
@@ -157,7 +159,14 @@ pub fn decide_switches(evidence: &Evidence, reference: &str, gate: &Gate) -> Vec
 
 /// The evidence with failed trials as answers that are not right: who relies on a model gets no right answer from one
 /// that fails. Rate-limited trials are left out, as everywhere, and so are prompts without grades.
-fn with_failures_as_wrong(evidence: &Evidence) -> Evidence {
+fn with_failures_as_wrong(evidence: &Evidence) -> Cow<'_, Evidence> {
+    let mut all = evidence
+        .variants
+        .iter()
+        .flat_map(|v| v.prompts.iter().flatten());
+    if !all.any(|one| one.passed.is_some()) {
+        return Cow::Borrowed(evidence);
+    }
     let mut evidence = evidence.clone();
     for prompt in 0..evidence.prompts.len() {
         let mut observed = evidence.variants.iter().flat_map(|v| &v.prompts[prompt]);
@@ -172,7 +181,7 @@ fn with_failures_as_wrong(evidence: &Evidence) -> Evidence {
             }
         }
     }
-    evidence
+    Cow::Owned(evidence)
 }
 
 /// A gate whose primary comparisons are the conditions: the lines of its claims are those of the switch.

@@ -337,7 +337,8 @@ fn suite() -> Suite {
             parameters: parameters(),
             asserts: asserts().into(),
             pass_threshold: Some(0.5),
-        }],
+        }]
+        .into(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! difference the next part sends the requests that the run would have sent, to the same endpoint at the same prices.
 
 use crate::record::{Manifest, ModelPrices};
-use crate::units::digest;
+use crate::units::digest_of_json;
 
 use super::job::Job;
 use crate::command::base::endpoint::OpenEndpoint;
@@ -23,12 +23,8 @@ pub(super) fn differences(stored: &Manifest, job: &Job, opened: &OpenEndpoint) -
     if version(&stored.tool) != version(TOOL) {
         differs("version", &stored.tool, TOOL);
     }
-    let suite = serde_json::to_vec(&stored.suite).expect("a suite is always JSON");
-    differs(
-        "suite in the manifest",
-        &stored.suite_digest,
-        &digest(&suite),
-    );
+    let suite = digest_of_json(&stored.suite).expect("a suite is always JSON");
+    differs("suite in the manifest", &stored.suite_digest, &suite);
     let settings = stored.differences(&now).into_iter();
     found.extend(
         settings.map(|one| format!("{}: was {}, is {}", one.setting, one.first, one.second)),

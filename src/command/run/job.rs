@@ -26,7 +26,7 @@ use crate::suite::{
     CacheMode, ClockSource, LoadSettings, Profile, ProjectBudget, Prompt, Suite, Variant, Wording,
     prompt_canonical, select,
 };
-use crate::units::{ModelId, Nanos, Usd, digest};
+use crate::units::{ModelId, Nanos, Usd, digest, digest_of_json};
 use crate::verdict::lint_unlisted;
 
 use crate::command::base::boundary::Reach;
@@ -517,14 +517,13 @@ impl Job {
         started_at: jiff::Timestamp,
     ) -> Manifest {
         let source = self.known.prices.source();
-        let resolved = serde_json::to_vec(&self.resolved.suite).expect("a suite is always JSON");
         Manifest {
             version: Manifest::VERSION,
             tool: TOOL.to_owned(),
             run,
             started_at,
             status: Status::Running,
-            suite_digest: digest(&resolved),
+            suite_digest: digest_of_json(&self.resolved.suite).expect("a suite is always JSON"),
             suite: self.resolved.suite.clone(),
             selection: self.resolved.selection.clone(),
             endpoint: opened.record.clone(),

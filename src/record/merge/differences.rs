@@ -5,7 +5,7 @@
 
 use crate::plan::Shard;
 use crate::record::Manifest;
-use crate::units::digest;
+use crate::units::digest_of_json;
 
 /// Differences between two shares, each as a line.
 pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
@@ -64,5 +64,5 @@ pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
 
 /// The digest of the suite as it stands in the manifest, whatever the manifest says.
 fn suite_digest(manifest: &Manifest) -> String {
-    digest(&serde_json::to_vec(&manifest.suite).expect("a suite is always JSON"))
+    digest_of_json(&manifest.suite).expect("a suite is always JSON")
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use crate::units::{ModelId, ModelIdError};
 
-use super::suite::{Parameters, Prompt, Suite, Variant};
+use super::suite::{Parameters, Prompt, PromptList, Suite, Variant};
 use crate::suite::value::glob::{Glob, GlobStyle, check_length};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
@@ -169,10 +169,13 @@ fn variants_named(all: &[Variant], text: &str) -> Result<Vec<Variant>, SelectErr
 }
 
 fn select_prompts(
-    all: &[Prompt],
+    all: &PromptList,
     ids: &[String],
     tags: &[String],
-) -> Result<Vec<Prompt>, SelectError> {
+) -> Result<PromptList, SelectError> {
+    if ids.is_empty() && tags.is_empty() && !all.is_empty() {
+        return Ok(all.clone());
+    }
     let by_id = matching("prompt", ids, &all.iter().map(|prompt| prompt.id.as_str()))?;
     let all_tags = all.iter().flat_map(|prompt| &prompt.tags);
     let by_tag = matching("tag", tags, &all_tags.map(String::as_str))?;
@@ -180,7 +183,7 @@ fn select_prompts(
         (ids.is_empty() || by_id.contains(prompt.id.as_str()))
             && (tags.is_empty() || prompt.tags.iter().any(|tag| by_tag.contains(tag.as_str())))
     };
-    let prompts: Vec<Prompt> = all.iter().filter(selected).cloned().collect();
+    let prompts: PromptList = all.iter().filter(selected).cloned().collect();
     if prompts.is_empty() {
         return Err(SelectError::NothingInCommon);
     }

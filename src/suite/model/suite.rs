@@ -1,7 +1,12 @@
 //! The checked suite, as the rest of the program sees it.
 
+use std::ops::{Deref, DerefMut};
+use std::slice;
+use std::sync::Arc;
+use std::vec;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::assert::Asserts;
@@ -78,7 +83,7 @@ pub struct Suite {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_model: Option<ModelId>,
     /// At least one, ids unique.
-    pub prompts: Vec<Prompt>,
+    pub prompts: PromptList,
 }
 
 /// The patience of a suite that sets none.
@@ -347,6 +352,63 @@ impl Prompt {
     }
 }
 
+/// The prompts of a suite, which its copies share: a run, its manifest and its estimate hold the same ones. Changing a shared
+/// list copies it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(from = "Vec<Prompt>")]
+pub struct PromptList(Arc<Vec<Prompt>>);
+
+impl From<Vec<Prompt>> for PromptList {
+    fn from(mut prompts: Vec<Prompt>) -> Self {
+        prompts.shrink_to_fit();
+        Self(Arc::new(prompts))
+    }
+}
+
+impl FromIterator<Prompt> for PromptList {
+    fn from_iter<I: IntoIterator<Item = Prompt>>(prompts: I) -> Self {
+        Vec::from_iter(prompts).into()
+    }
+}
+
+impl Deref for PromptList {
+    type Target = Vec<Prompt>;
+
+    fn deref(&self) -> &Vec<Prompt> {
+        &self.0
+    }
+}
+
+impl DerefMut for PromptList {
+    fn deref_mut(&mut self) -> &mut Vec<Prompt> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl IntoIterator for PromptList {
+    type Item = Prompt;
+    type IntoIter = vec::IntoIter<Prompt>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Arc::unwrap_or_clone(self.0).into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a PromptList {
+    type Item = &'a Prompt;
+    type IntoIter = slice::Iter<'a, Prompt>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl Serialize for PromptList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
+
 impl Suite {
     /// The suite of requests that the program sends for itself, once each, to the same endpoint under the same deadlines: no
     /// warm-up, load, gate, cap, grading, system text or parameter of this suite applies to them. The first variant is the reference.
@@ -374,7 +436,7 @@ impl Suite {
             parameters,
             judge: None,
             embedding_model: None,
-            prompts,
+            prompts: prompts.into(),
             ..self.clone()
         }
     }

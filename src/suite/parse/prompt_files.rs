@@ -100,7 +100,12 @@ pub(super) fn prompt_files<'a>(
         let prompts = item.table("`prompt_files`", |table| {
             entry(table, files, settings, registry)
         });
-        all.extend(prompts.flatten().unwrap_or_default());
+        let mut prompts = prompts.flatten().unwrap_or_default();
+        if all.is_empty() {
+            all = prompts;
+        } else {
+            all.append(&mut prompts);
+        }
     }
     Some(all)
 }
@@ -326,9 +331,10 @@ impl TemplateFiller<'_, '_> {
             Some(template) => Some(fill(template, row)?),
             None => self.row_template.system_text.clone(),
         };
-        let mut messages = Vec::new();
+        let turns = self.row_template.turns.as_ref();
+        let mut messages = Vec::with_capacity(turns.map_or(1, Vec::len));
         let mut images = Vec::new();
-        if let Some(turns) = &self.row_template.turns {
+        if let Some(turns) = turns {
             for (index, turn) in turns.iter().enumerate() {
                 messages.push(message(turn, row)?);
                 for template in &turn.images {

@@ -161,7 +161,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         parameters,
         judge: graders.judge.transpose().ok()?,
         embedding_model: graders.embedding_model.transpose().ok()?,
-        prompts: prompts?,
+        prompts: prompts?.into(),
     })
 }
 

@@ -70,6 +70,19 @@ fn selections_that_match_nothing_name_the_nearest() {
 }
 
 #[test]
+fn copies_of_a_suite_share_its_prompts() {
+    // A run, its manifest and its estimate hold a suite of 100,000 prompts once; a change of one is not seen in another.
+    let suite = full();
+    let mut selected = select(&suite, &[], &[], &[]).unwrap();
+    assert!(std::ptr::eq(
+        suite.prompts.as_ptr(),
+        selected.prompts.as_ptr()
+    ));
+    selected.prompts[0].weight = 7.0;
+    assert!(suite.prompts[0].weight < 7.0);
+}
+
+#[test]
 fn prompts_are_selected_by_id_and_tag() {
     // Both at once narrow the selection.
     let suite = full();

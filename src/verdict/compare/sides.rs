@@ -167,7 +167,11 @@ impl MetricSides {
         let values_of = |observed: &[Observation], slots: &PairedSlots| -> Vec<f64> {
             let accepted = observed.iter().filter(|one| part.holds(metric, one));
             let accepted = accepted.filter(|one| slots.contains(one.slot));
-            accepted.filter_map(|one| value(metric, one)).collect()
+            // Nearly always all have one, and lists that grow are too long by half.
+            let mut values = Vec::with_capacity(observed.len());
+            values.extend(accepted.filter_map(|one| value(metric, one)));
+            values.shrink_to_fit();
+            values
         };
         let was_sent = |observed: &[Observation]| observed.iter().any(|o| o.round <= part.rounds);
         let (mut indices, mut values) = (Vec::new(), Vec::new());

@@ -211,7 +211,8 @@ fn failures_count_as_no_right_answer() {
         }
         one
     };
-    let evidence = with_failures_as_wrong(&run((2, 40, 10), failing));
+    let evidence = run((2, 40, 10), failing);
+    let evidence = with_failures_as_wrong(&evidence);
     let passes = |variant: usize| {
         let all = evidence.variants[variant].prompts.iter().flatten();
         let graded: Vec<bool> = all.filter_map(|one| one.passed).collect();
