@@ -635,8 +635,9 @@ fn doc_comments_begin_with_their_subject() {
 #[test]
 fn a_type_name_is_defined_once() {
     // Two types of one name cannot be distinguished in a search, in a message of the compiler, or in a talk.
-    const CONVENTIONAL: [&str; 8] = [
-        "Options", "Error", "Args", "Err", "Item", "Value", "Response", "Output",
+    const CONVENTIONAL: [&str; 10] = [
+        "Options", "Error", "Args", "Err", "Item", "Value", "Response", "Output", "IntoIter",
+        "Target",
     ];
     let mut defined = std::collections::BTreeMap::<String, BTreeSet<PathBuf>>::new();
     for source in sources().into_iter().filter(|source| !is_test(source)) {
