@@ -133,6 +133,8 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         scheduled_ns: sent,
         throttled_ns: None,
         connect_ns: None,
+        tcp_ns: None,
+        tls_ns: None,
         headers_ns: Some(Nanos(ttft.0 - 1_000_000)),
         ttft_ns: Some(ttft),
         ttfa_ns: Some(ttft),

@@ -11,7 +11,7 @@ use crate::units::{ModelId, Usd};
 use super::bound::UnboundedCost;
 use super::past::{AnswerMatch, CostHistory, Medians};
 use super::price::{TokenCounts, cost};
-use super::tokens::TokenCounter;
+use super::tokens::{TokenCounter, Vocabularies};
 use super::worst_case::WorstCase;
 use super::{Catalog, TokenPrices, requested_service_tier};
 
@@ -63,6 +63,8 @@ pub struct EstimateInputs<'a> {
     pub prompt_digests: &'a [String],
     /// Requests to each variant for each prompt, in the suite's order.
     pub repetitions: &'a [u32],
+    /// The vocabularies by which prompts are counted.
+    pub vocabularies: &'a Vocabularies,
     /// The catalog, own prices included.
     pub catalog: &'a Catalog,
     /// Cost history of the suite at this endpoint.
@@ -189,7 +191,7 @@ impl VariantEstimate {
 impl EstimateInputs<'_> {
     /// Estimates the cost of the run.
     pub fn estimate(&self) -> CostEstimate {
-        let mut counter = TokenCounter::default();
+        let mut counter = TokenCounter::new(self.vocabularies);
         let medians = self.past.medians();
         let variants = self.suite.variants.iter().enumerate();
         let variants: Vec<VariantEstimate> = variants
@@ -214,7 +216,7 @@ impl EstimateInputs<'_> {
         &'s self,
         index: usize,
         variant: &'s Variant,
-        counter: &mut TokenCounter<'s>,
+        counter: &mut TokenCounter<'_, 's>,
         medians: &Medians,
     ) -> VariantEstimate {
         let listed = self.catalog.get(&variant.model);

@@ -46,7 +46,7 @@ pub use pricing::{OtherPrice, Treatment};
 pub use retirement::Retirement;
 pub use search::{QueryError, Sort};
 pub use service_tier::{ServiceTiers, requested_service_tier};
-pub use tokens::{TokenCounter, TokenEstimate, max_text_tokens, prompt_tokens};
+pub use tokens::{TokenCounter, TokenEstimate, Vocabularies, max_text_tokens, prompt_tokens};
 pub use worst_case::WorstCase;
 
 /// Maximum number of ids that are suggested for one that is not known.

@@ -5,6 +5,10 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use tiktoken::CoreBpe;
+use tiktoken::encoding::{cl100k_base, o200k_base};
 
 use crate::suite::{Image, Message, Tool};
 use crate::units::ModelId;
@@ -59,20 +63,28 @@ impl Vocabulary {
         let own = matches!(creator, "openai" | "") && known.iter().any(|p| name.starts_with(p));
         (if old { Self::Cl100k } else { Self::O200k }, own)
     }
+}
+
+/// The vocabularies that were needed so far: each takes 24 MB until this is dropped.
+#[derive(Default)]
+pub struct Vocabularies {
+    cl100k: OnceLock<CoreBpe>,
+    o200k: OnceLock<CoreBpe>,
+}
+
+impl Vocabularies {
+    fn get(&self, vocabulary: Vocabulary) -> &CoreBpe {
+        match vocabulary {
+            Vocabulary::Cl100k => self.cl100k.get_or_init(cl100k_base),
+            Vocabulary::O200k => self.o200k.get_or_init(o200k_base),
+        }
+    }
 
     /// Returns the tokens of a text. One of more than [`WINDOW`] bytes is counted piece by piece, which takes time in
     /// proportion to its length whatever it holds, and can find a token or two more for each piece.
-    fn count(self, text: &str) -> u64 {
-        let encoding = self.encoding();
+    fn count(&self, vocabulary: Vocabulary, text: &str) -> u64 {
+        let encoding = self.get(vocabulary);
         windows(text).map(|text| encoding.count(text) as u64).sum()
-    }
-
-    fn encoding(self) -> &'static tiktoken::CoreBpe {
-        let name = match self {
-            Self::Cl100k => "cl100k_base",
-            Self::O200k => "o200k_base",
-        };
-        tiktoken::get_encoding(name).expect("a vocabulary that is compiled in")
     }
 }
 
@@ -104,14 +116,23 @@ fn window_end(text: &str) -> usize {
 
 /// Counts the tokens of conversations, each text once per vocabulary: a thousand prompts for twenty models
 /// are counted two thousand times, not twenty thousand.
-#[derive(Debug, Default)]
-pub struct TokenCounter<'s> {
+pub struct TokenCounter<'v, 's> {
+    vocabularies: &'v Vocabularies,
     /// Keyed by the address of the text, which stays valid while it is borrowed.
     counts: HashMap<(Vocabulary, *const u8, usize), u64>,
     texts: PhantomData<&'s str>,
 }
 
-impl<'s> TokenCounter<'s> {
+impl<'v, 's> TokenCounter<'v, 's> {
+    /// A counter that has counted nothing.
+    pub fn new(vocabularies: &'v Vocabularies) -> Self {
+        Self {
+            vocabularies,
+            counts: HashMap::new(),
+            texts: PhantomData,
+        }
+    }
+
     /// Counts the prompt tokens of a conversation with its tools. An image counts as a medium one.
     pub fn prompt_tokens(
         &mut self,
@@ -147,7 +168,7 @@ impl<'s> TokenCounter<'s> {
             return 0;
         }
         let key = (vocabulary, text.as_ptr(), text.len());
-        let count = || vocabulary.count(text);
+        let count = || self.vocabularies.count(vocabulary, text);
         *self.counts.entry(key).or_insert_with(count)
     }
 
@@ -156,17 +177,21 @@ impl<'s> TokenCounter<'s> {
         let key = (vocabulary, std::ptr::from_ref(tool).cast::<u8>(), 0);
         let count = || {
             let description = tool.description.as_deref().unwrap_or_default();
-            vocabulary.count(&tool.name)
-                + vocabulary.count(description)
-                + vocabulary.count(&tool.parameters.to_string())
+            let count = |text: &str| self.vocabularies.count(vocabulary, text);
+            count(&tool.name) + count(description) + count(&tool.parameters.to_string())
         };
         *self.counts.entry(key).or_insert_with(count)
     }
 }
 
 /// Counts the prompt tokens of a conversation with its tools. An image counts as a medium one.
-pub fn prompt_tokens(model: &ModelId, messages: &[Message], tools: &[Tool]) -> TokenEstimate {
-    TokenCounter::default().prompt_tokens(model, None, messages, tools)
+pub fn prompt_tokens(
+    vocabularies: &Vocabularies,
+    model: &ModelId,
+    messages: &[Message],
+    tools: &[Tool],
+) -> TokenEstimate {
+    TokenCounter::new(vocabularies).prompt_tokens(model, None, messages, tools)
 }
 
 /// The maximum prompt tokens that the text of a request of `body_bytes` bytes can have: a byte-level
@@ -189,14 +214,18 @@ pub fn max_text_tokens(body_bytes: u64, messages: &[Message], tools: usize) -> u
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::suite::Role;
 
+    static VOCABULARIES: LazyLock<Vocabularies> = LazyLock::new(Vocabularies::default);
+
     fn estimate(model: &str, text: &str) -> TokenEstimate {
         let messages = [Message::text(Role::User, text)];
-        prompt_tokens(&model.parse().unwrap(), &messages, &[])
+        prompt_tokens(&VOCABULARIES, &model.parse().unwrap(), &messages, &[])
     }
 
     #[test]
@@ -230,8 +259,8 @@ mod tests {
         assert!(text.len() > 5 * WINDOW);
         for vocabulary in [Vocabulary::Cl100k, Vocabulary::O200k] {
             assert_eq!(
-                vocabulary.count(&text),
-                vocabulary.encoding().count(&text) as u64
+                VOCABULARIES.count(vocabulary, &text),
+                VOCABULARIES.get(vocabulary).count(&text) as u64
             );
         }
         // Where no word ends, each piece can end in a token of its own.
@@ -239,8 +268,8 @@ mod tests {
             let text = one.repeat(300_000);
             let pieces = windows(&text).count() as u64;
             assert!(pieces > 1 && windows(&text).all(|piece| piece.len() <= WINDOW));
-            let whole = Vocabulary::O200k.encoding().count(&text) as u64;
-            let counted = Vocabulary::O200k.count(&text);
+            let whole = VOCABULARIES.get(Vocabulary::O200k).count(&text) as u64;
+            let counted = VOCABULARIES.count(Vocabulary::O200k, &text);
             assert!(
                 (whole..=whole + 2 * pieces).contains(&counted),
                 "{one:?}: {whole}, {counted}"
@@ -264,7 +293,7 @@ mod tests {
             let messages = [message];
             let bound = max_text_tokens(request_bytes, &messages, 0);
             for model in ["openai/gpt-5", "gpt-4-turbo"] {
-                let counts = prompt_tokens(&model.parse().unwrap(), &messages, &[]);
+                let counts = prompt_tokens(&VOCABULARIES, &model.parse().unwrap(), &messages, &[]);
                 prop_assert!(counts.tokens <= bound);
             }
         }

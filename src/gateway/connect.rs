@@ -24,7 +24,8 @@ use super::connection::{Arrival, Connection};
 use super::endpoint::{Endpoint, OpenError};
 use super::http1::HeadReader;
 use super::location::Location;
-use super::recording::{Deadline, ExchangeEnd};
+use super::recording::{Deadline, ExchangeEnd, OpeningTimes};
+use super::tls_fault;
 
 /// The head start of an address before the next one is tried as well (RFC 8305, 5, has 250 ms).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -73,7 +74,9 @@ impl Peer {
 
     async fn connect_in_time(&self, clock: Clock) -> Result<Connection, ExchangeEnd> {
         let failed = |error: io::Error| ExchangeEnd::ConnectFailed(error.to_string());
+        let began = clock.now();
         let stream = self.connect_any().await.map_err(failed)?;
+        let tcp = clock.now().since(began);
         // Small requests leave at once.
         stream.set_nodelay(true).map_err(failed)?;
         let mut connection = Connection::new(stream);
@@ -84,12 +87,19 @@ impl Peer {
                     ExchangeEnd::ConnectFailed(format!("the proxy {proxy} {message}"))
                 })?;
         }
+        let tunnelled = clock.now();
         if let Some((config, name)) = &self.tls {
             let tls = ClientConnection::new(Arc::clone(config), name.clone());
-            let tls = tls.map_err(|error| ExchangeEnd::TlsFailed(tls_message(&error)))?;
+            let tls = tls.map_err(|error| ExchangeEnd::TlsFailed(tls_fault::message(&error)))?;
             let shaken = connection.start_tls(tls, clock).await;
             shaken.map_err(|error| ExchangeEnd::TlsFailed(message(&error)))?;
         }
+        let opened = clock.now();
+        connection.opening = OpeningTimes {
+            total: opened.since(began),
+            tcp,
+            tls: self.tls.as_ref().map(|_| opened.since(tunnelled)),
+        };
         Ok(connection)
     }
 
@@ -184,30 +194,5 @@ pub(super) fn tls_config(
 /// The error as text; an error of TLS within it by its own words.
 pub(super) fn message(error: &io::Error) -> String {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
-    tls.map_or_else(|| error.to_string(), tls_message)
-}
-
-/// The fault in plain words, with what to do about it.
-fn tls_message(error: &rustls::Error) -> String {
-    use rustls::{CertificateError, Error, InvalidMessage};
-    let words = match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "its certificate is self-signed, or its authority is unknown here: name the authority's file with \
-             --ca-file or as `ca_file` of the endpoint"
-        }
-        Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => "its certificate has expired: renew it, or correct this machine's clock",
-        Error::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => "its certificate is not valid yet: correct this machine's clock",
-        Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "its certificate is for another host: use a host that the certificate names",
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "it does not speak TLS: if it is a plain HTTP server, write `http://`"
-        }
-        other => return other.to_string(),
-    };
-    format!("{words} ({error})")
+    tls.map_or_else(|| error.to_string(), tls_fault::message)
 }

@@ -18,7 +18,7 @@ use crate::units::Nanos;
 
 use super::clock::Clock;
 use super::receive::{WallNanos, poll_receive, request_stamps};
-use super::recording::ReadStamp;
+use super::recording::{OpeningTimes, ReadStamp};
 
 /// Bytes of one read: more than a server's usual burst, so that a burst is one read.
 const READ_BYTES: usize = 64 << 10;
@@ -41,6 +41,8 @@ pub(super) struct Connection {
     peer_closed: bool,
     /// The instant from which the connection must not be used any more.
     expires: Option<Instant>,
+    /// The times of the steps that opened it.
+    pub(super) opening: OpeningTimes,
 }
 
 /// One successful read.
@@ -62,6 +64,7 @@ impl Connection {
             written: 0,
             peer_closed: false,
             expires: None,
+            opening: OpeningTimes::default(),
         }
     }
 

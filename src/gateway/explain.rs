@@ -5,7 +5,7 @@
 
 use super::error_class::{ErrorCause, cause_of_report};
 use super::waits::HONOURED_WAIT_MAX;
-use super::{fault, proxy_page};
+use super::{fault, proxy_page, tls_fault};
 use crate::record::{ErrorReport, Flag, Outcome};
 use crate::units::{ModelId, Nanos, one_line};
 
@@ -306,11 +306,11 @@ fn connection(context: &FailureContext<'_>) -> Explanation {
         ),
         Outcome::TlsFailed if quoted.to_lowercase().contains("certificate") => Explanation::new(
             format!("the certificate of {base_url} is not trusted{quoted}."),
-            "Install the certificate authority's certificate (a company proxy may have its own), and check the clock.",
+            tls_fault::remedy(&quoted),
         ),
         Outcome::TlsFailed => Explanation::new(
             format!("no TLS connection to {base_url}{quoted}."),
-            "If the server speaks plain HTTP, write `http://` in the base URL.",
+            tls_fault::remedy(&quoted),
         ),
         Outcome::ConnectionLost => Explanation::new(
             format!("the connection broke before `{model}` answered{quoted}."),

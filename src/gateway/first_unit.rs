@@ -88,17 +88,16 @@ fn json_end(text: &str) -> Option<usize> {
 
 /// The end of the first sentence, or of the first line that is no heading; `None` if the text is not known to go on behind it.
 fn sentence_end(text: &str) -> Option<usize> {
-    let mut line = 0;
+    let (mut line, mut has_word) = (0, false);
     for (at, mark) in text.char_indices() {
         let behind = at + mark.len_utf8();
         let before = &text[line..at];
-        let has_word = before.chars().any(char::is_alphanumeric);
         if mark == '\n' {
             let begin = before.trim_start();
             if has_word && !begin.starts_with('#') && !begin.starts_with("```") {
                 return Some(line + before.trim_end().len());
             }
-            line = behind;
+            (line, has_word) = (behind, false);
         } else if has_word && FULL_ENDS.contains(&mark) {
             return Some(behind);
         } else if has_word && ENDS.contains(&mark) && !(mark == '.' && is_within(before)) {
@@ -107,6 +106,7 @@ fn sentence_end(text: &str) -> Option<usize> {
                 return Some(text.len() - rest.len());
             }
         }
+        has_word |= mark.is_alphanumeric();
     }
     None
 }
@@ -115,9 +115,10 @@ fn sentence_end(text: &str) -> Option<usize> {
 fn is_within(before: &str) -> bool {
     let word = before.rsplit(|c: char| !c.is_alphanumeric()).next();
     let word = word.unwrap_or_default();
-    let is_letter = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-    let is_item = before.trim() == word && word.chars().all(|c| c.is_ascii_digit());
-    is_letter || is_item || ABBREVIATIONS.contains(&&*word.to_lowercase())
+    let is_letter = || word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
+    let in_front = &before[..before.len() - word.len()];
+    let is_item = || word.chars().all(|c| c.is_ascii_digit()) && in_front.trim_end().is_empty();
+    is_letter() || is_item() || ABBREVIATIONS.contains(&&*word.to_lowercase())
 }
 
 #[cfg(test)]
@@ -174,6 +175,23 @@ mod tests {
         assert_eq!(unit_end("no end", false), None);
         assert_eq!(unit_end("The end.", false), None);
         assert_eq!(unit_end("The end. And", false), Some(8));
+    }
+
+    #[test]
+    fn the_work_is_linear() {
+        // An answer may have 64 MiB: if each mark looked back to the begin of its line this would take days.
+        let size = 4 << 20;
+        for (begin, one) in [
+            ("", "-"),
+            ("", "."),
+            ("a", "."),
+            (" ", "a."),
+            ("a", ".)"),
+            (" ", "1."),
+        ] {
+            let text = format!("{}{}", begin.repeat(size), one.repeat(size));
+            let _ = unit_end(&text, false);
+        }
     }
 
     #[test]

@@ -21,17 +21,23 @@ const SKIPPED_BYTES: usize = 16 << 10;
 
 /// A violation of HTTP by the server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum HttpError {
+pub enum HttpError {
+    /// The first bytes are of another protocol.
     #[error("the server does not speak HTTP/1")]
     NotHttp,
+    /// The head breaks the grammar.
     #[error("the head of the response is not valid HTTP: {0}")]
     Head(httparse::Error),
+    /// The head has no end within the limit.
     #[error("the head of the response is larger than {HEAD_BYTES} bytes")]
     HeadTooLarge,
+    /// The length of the body is no number, or there are several.
     #[error("the response has an invalid `content-length`")]
     Length,
+    /// The connection speaks another protocol from here on.
     #[error("the server switched to another protocol (HTTP 101)")]
     Upgrade,
+    /// The framing of the body breaks the grammar.
     #[error("the response has an invalid chunk")]
     Chunk,
 }
@@ -224,10 +230,7 @@ fn framing(status: u16, headers: &[(String, String)]) -> Result<Framing, HttpErr
     }
     if let Some(coding) = values(headers, "transfer-encoding").next_back() {
         return Ok(if coding == "chunked" {
-            Framing::Chunked(ChunkState::Size {
-                value: 0,
-                digits: 0,
-            })
+            Framing::CHUNKED
         } else {
             Framing::UntilClose
         });
@@ -261,7 +264,7 @@ fn persistence(is_1_1: bool, headers: &[(String, String)]) -> Persistence {
 
 /// The framing of a body, with the state of its reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// So many bytes are left.
     Length(u64),
     /// Chunks (RFC 9112, 7.1).
@@ -272,21 +275,39 @@ pub(super) enum Framing {
 
 /// The position within a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ChunkState {
+pub enum ChunkState {
     /// In the size of a chunk.
-    Size { value: u64, digits: u8 },
+    Size {
+        /// The size so far.
+        value: u64,
+        /// Its number of digits, 255 at most.
+        digits: u8,
+    },
     /// In the rest of the line of a size, which is skipped.
-    Extension { value: u64, skipped: usize },
+    Extension {
+        /// The size.
+        value: u64,
+        /// The bytes skipped so far.
+        skipped: usize,
+    },
     /// Before the line feed that ends the line of a size.
-    SizeLf { value: u64 },
+    SizeLf {
+        /// The size.
+        value: u64,
+    },
     /// In the data, of which so many bytes are left.
     Data(u64),
     /// Before the line end after the data.
     DataCr,
     /// Before its line feed.
     DataLf,
-    /// In the trailers, which are skipped; true at the start of a line.
-    Trailers { line_start: bool, skipped: usize },
+    /// In the trailers, which are skipped.
+    Trailers {
+        /// True at the start of a line.
+        line_start: bool,
+        /// The bytes skipped so far.
+        skipped: usize,
+    },
     /// Before the line feed of the blank line that ends the body.
     LastLf,
     /// After the body.
@@ -295,8 +316,10 @@ pub(super) enum ChunkState {
 
 /// The reason that decoding stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum DecodeStop {
+pub enum DecodeStop {
+    /// The server's framing is invalid.
     Http(HttpError),
+    /// The body exceeds a limit.
     TooLarge(BodyTooLarge),
 }
 
@@ -313,14 +336,20 @@ impl From<BodyTooLarge> for DecodeStop {
 }
 
 impl Framing {
+    /// Chunks, before the first one.
+    pub const CHUNKED: Self = Self::Chunked(ChunkState::Size {
+        value: 0,
+        digits: 0,
+    });
+
     /// True if nothing of the body is missing.
-    pub(super) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(ChunkState::Done))
     }
 
     /// Hands the body's bytes in `piece` to `take` and returns the number of bytes that belong to the message:
     /// fewer than `piece` has if the body ended within it.
-    pub(super) fn decode(
+    pub fn decode(
         &mut self,
         piece: &[u8],
         mut take: impl FnMut(&[u8]) -> Result<(), BodyTooLarge>,

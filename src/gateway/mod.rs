@@ -17,6 +17,7 @@ mod clock;
 mod connect;
 mod connection;
 pub mod decode;
+mod delta_template;
 mod descriptors;
 pub mod embeddings;
 mod ending;
@@ -27,7 +28,8 @@ pub mod explain;
 pub mod fault;
 pub mod finish;
 mod first_unit;
-mod http1;
+mod gather;
+pub mod http1;
 mod kernel_clock;
 mod lenient;
 pub mod listing;
@@ -49,10 +51,12 @@ pub mod request;
 pub mod response_cache;
 mod responses;
 pub mod route;
+mod set_up;
 mod settings;
 pub mod sse;
 mod stamps;
 mod surrogates;
+mod tls_fault;
 mod transcript;
 mod transport;
 pub mod usage;
@@ -74,7 +78,8 @@ pub use proxy::{Proxy, ProxyError, percent_decode};
 pub use reading::{GapList, Reading, read};
 pub use receive::supported_clock;
 pub use recording::{
-    Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Recording, Response,
+    Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, OpeningTimes, Recording,
+    Response,
 };
 pub use settings::settings;
 pub use transport::{OutgoingRequest, Transport};

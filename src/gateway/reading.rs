@@ -4,23 +4,21 @@
 //! model and whether to stream), nor any other exchange. Invariant: [`read`] is a pure function; however the
 //! network cut the bytes, only instants differ.
 
-use memchr::memmem;
-
 use super::body_form::{BodyForm, body_form};
-use super::chunk::Chunk;
 use super::decode::{DecodedBody, decode};
 use super::ending::{AnswerParts, decide_outcome, outcome_without_answer};
 use super::fault;
+use super::gather::{gather_events, gather_json};
 use super::model_name::{file_name, same_model};
 use super::recording::{Body, ExchangeEnd, Recording, Response};
 use super::response_cache;
-use super::sse::{self, SseEvent};
+use super::sse;
 use super::stamps::Stamps;
 use super::transcript::Transcript;
 use super::usage::UsagePart;
 use super::usage_dialect::usage_dialect;
 use super::waits::{self, RetryAfter};
-use super::{proxy_page, reasoning_tags, route};
+use super::{proxy_page, reasoning_tags};
 use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage, UsageDialect};
 use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, Usd};
@@ -281,147 +279,6 @@ fn first_unit(parts: &AnswerParts, body: &Body, outcome: Outcome) -> Option<Nano
         .unit_frames
         .first(&parts.transcript.content, is_whole)?;
     Some(body.frames()[frame].at)
-}
-
-/// Reads a stream, up to `[DONE]` (or its equivalent on other routes) or its end.
-fn gather_events(parts: &mut AnswerParts, stamps: &mut Stamps<'_>, body: &Body) {
-    for event in sse::events(body.bytes()) {
-        let event = match event {
-            Ok(event) => event,
-            Err(excess) => {
-                parts.excess = Some(excess.to_string());
-                return;
-            }
-        };
-        let Some(frame) = body.frame_completing(event.end) else {
-            return;
-        };
-        parts.last_event = Some(body.frames()[frame].at);
-        if event.text.trim_ascii() == b"[DONE]" {
-            parts.done = true;
-            parts.done_at = parts.last_event;
-            return;
-        }
-        parts.done = gather_event(parts, stamps, &event, frame);
-        if parts.done {
-            parts.done_at = parts.last_event;
-            return;
-        }
-        if parts.transcript.too_many_calls {
-            parts.excess = Some("the answer has too many tool calls".to_owned());
-            return;
-        }
-    }
-}
-
-/// Keys of which an event of any route has one, with or without a token.
-const EVENT_KEYS: [&[u8]; 3] = [br#""choices":"#, br#""type":"#, br#""object":"#];
-
-/// True for the text of an event that only keeps a connection open.
-fn is_keep_alive(text: &[u8]) -> bool {
-    let words: [&[u8]; 5] = [
-        b"ping",
-        b"keep-alive",
-        b"keepalive",
-        b"heartbeat",
-        b"processing",
-    ];
-    words.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-/// Reads an event; returns true if it ends the answer.
-fn gather_event(
-    parts: &mut AnswerParts,
-    stamps: &mut Stamps<'_>,
-    event: &SseEvent<'_>,
-    frame: usize,
-) -> bool {
-    let text = event.text.trim_ascii();
-    let is_error = event.name == b"error";
-    if !text.starts_with(b"{") {
-        // `data: ping` and the like; in an event named `error` it is the error.
-        if is_error && parts.transcript.error.is_none() {
-            parts.transcript.error = Some(fault::from_body(text));
-        } else if !text.is_empty() && event.closed && !is_keep_alive(text) {
-            let stray = || String::from_utf8_lossy(text).into_owned();
-            parts.stray.get_or_insert_with(stray);
-        }
-        return false;
-    }
-    let repaired: Vec<u8>;
-    let mut parsed = route::parse(text);
-    if parsed.is_none() {
-        repaired = route::repair_json(text).unwrap_or_default();
-        parsed = route::parse(&repaired).map(with_halves);
-    }
-    let Some(mut chunk) = parsed else {
-        // Without its closing line it was truncated: the end of the exchange has the reason.
-        if event.closed {
-            let message = || format!("an event is not JSON: {}", String::from_utf8_lossy(text));
-            parts.broken.get_or_insert_with(message);
-        }
-        return false;
-    };
-    if is_error && chunk.error.is_none() {
-        chunk.error = Some(fault::from_body(text));
-    } else if chunk.is_blank() {
-        chunk.error = fault::from_other_names(text);
-        let is_event = || {
-            EVENT_KEYS
-                .iter()
-                .any(|key| memmem::find(text, key).is_some())
-        };
-        if chunk.error.is_none() && parts.odd.is_none() && !is_event() {
-            parts.odd = Some(fault::from_body(text).message);
-        }
-    }
-    let ends = chunk.is_last;
-    let added = parts.transcript.add_chunk(chunk);
-    stamps.add_chunk(frame, added);
-    let length = parts.transcript.content.len();
-    let has_call = parts.transcript.has_complete_call;
-    parts.unit_frames.add(frame, length, has_call);
-    ends
-}
-
-/// The chunk of repaired JSON.
-fn with_halves(chunk: Chunk<'_>) -> Chunk<'_> {
-    Chunk {
-        has_halves: true,
-        ..chunk
-    }
-}
-
-/// Reads an answer that was not streamed.
-fn gather_json(parts: &mut AnswerParts, bytes: &[u8]) {
-    let bytes = bytes
-        .strip_prefix(b"\xEF\xBB\xBF")
-        .unwrap_or(bytes)
-        .trim_ascii();
-    let repaired = match route::parse(bytes) {
-        Some(chunk) => return gather_whole(parts, chunk, bytes),
-        None => route::repair_json(bytes),
-    };
-    match repaired.as_deref().map(|json| (json, route::parse(json))) {
-        Some((json, Some(chunk))) => gather_whole(parts, with_halves(chunk), json),
-        Some((json, None)) => {
-            let message = fault::from_body(json).message;
-            parts.broken = Some(format!("the answer is not a JSON object: {message}"));
-        }
-        None => parts.broken = Some("the answer is not complete JSON".to_owned()),
-    }
-}
-
-fn gather_whole(parts: &mut AnswerParts, mut chunk: Chunk<'_>, json: &[u8]) {
-    if chunk.is_blank() {
-        chunk.error = fault::from_other_names(json);
-    }
-    parts.transcript.add_chunk(chunk);
-    parts.done = parts.transcript.has_choice;
-    if !parts.done && parts.transcript.error.is_none() {
-        let message = fault::from_body(json).message;
-        parts.broken = Some(format!("the answer has no choices: {message}"));
-    }
 }
 
 /// Moves the transcript into the reading, with the flags that it justifies.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::gateway::Deadline;
+use crate::gateway::{Deadline, OpeningTimes};
 use crate::suite::Redactor;
 
 fn requested() -> ModelId {
@@ -74,7 +74,7 @@ fn exchanges_without_a_response_keep_their_reason() {
     ] {
         let recording = Recording {
             sent: Nanos(1),
-            connect: Some(Nanos(4)),
+            connect: Some(OpeningTimes::default()),
             response: None,
             end: Nanos(9),
             ending,

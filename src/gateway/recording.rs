@@ -28,8 +28,8 @@ pub const FRAMES_PER_ANSWER: usize = 2_000_000;
 pub struct Recording {
     /// The instant just before the request is written.
     pub sent: Nanos,
-    /// The time to open a connection, only if this exchange opened one.
-    pub connect: Option<Nanos>,
+    /// The times of opening a connection, only if this exchange opened one.
+    pub connect: Option<OpeningTimes>,
     /// The response; absent if there was none.
     pub response: Option<Response>,
     /// The end of the exchange.
@@ -72,6 +72,17 @@ impl ReadStamp {
     pub(super) const fn user(at: Nanos) -> Self {
         Self { at, kernel: None }
     }
+}
+
+/// The times of the steps that opened a connection. The name of the host was looked up before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpeningTimes {
+    /// All of them; a proxy's tunnel is the rest.
+    pub total: Nanos,
+    /// To connect to the server, or to the proxy in front of it.
+    pub tcp: Nanos,
+    /// The TLS handshake; absent without TLS.
+    pub tls: Option<Nanos>,
 }
 
 /// A response, from its headers on.
@@ -220,11 +231,12 @@ impl Body {
         })
     }
 
-    /// Index of the frame with the byte just before `end`: the frame that completed whatever ends there. `None`
-    /// for `end` 0 or beyond the body.
-    pub fn frame_completing(&self, end: usize) -> Option<usize> {
-        let index = self.frames.partition_point(|frame| frame.end < end);
-        (end > 0 && index < self.frames.len()).then_some(index)
+    /// Index of the frame with the byte just before `end`: the frame that completed whatever ends there. It is sought
+    /// from the frame `from` on, which completed something before. `None` for `end` 0 or beyond the body.
+    pub fn frame_completing(&self, end: usize, from: usize) -> Option<usize> {
+        let mut later = self.frames.get(from..)?.iter();
+        let index = later.position(|frame| frame.end >= end)?;
+        (end > 0).then_some(from + index)
     }
 }
 

@@ -72,6 +72,21 @@ struct FieldLine<'a> {
 }
 
 impl<'a> Events<'a> {
+    /// The bytes after the last event.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Skips the next event, whose length is known. Returns the offset at which it was complete; `None`, and nothing
+    /// is skipped, if it is one too many.
+    pub(super) fn skip_event(&mut self, length: usize) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let end = self.at + length;
+        let is_half = self.bytes[..end].ends_with(b"\r") && self.bytes[end..].starts_with(b"\n");
+        self.at = end + usize::from(is_half);
+        Some(end)
+    }
+
     /// The next line; `None` at the end of the bytes.
     fn line(&mut self) -> Option<FieldLine<'a>> {
         let rest = &self.bytes[self.at..];

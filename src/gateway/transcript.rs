@@ -247,7 +247,8 @@ impl Transcript {
             })
     }
 
-    fn add_piece(&mut self, piece: ChunkPiece<'_>, mut added: AddedChars) -> AddedChars {
+    /// Adds a piece to what its chunk added before.
+    pub(super) fn add_piece(&mut self, piece: ChunkPiece<'_>, mut added: AddedChars) -> AddedChars {
         let has_halves = self.has_halves;
         let mut chars = piece.chars();
         // The second half of a character completes one that was counted: it bears a token, and is none more.

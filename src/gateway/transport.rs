@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::record::ConnectionSetUp;
 use crate::suite::{ClockSource, Redacted, Redactor, Timeouts};
 use crate::units::Nanos;
 
@@ -31,7 +32,8 @@ use super::kernel_clock::PairLog;
 use super::location::Location;
 use super::memory::MemoryLimit;
 use super::pauses::PauseLog;
-use super::recording::{ExchangeEnd, Recording};
+use super::recording::{ExchangeEnd, OpeningTimes, Recording};
+use super::set_up;
 
 /// A connection that rested longer than this is not used: gateways close theirs after 5 to 60 s.
 pub(super) const REST_LIMIT: Duration = Duration::from_secs(55);
@@ -72,6 +74,7 @@ pub struct Transport {
     headers: Vec<(String, Vec<u8>)>,
     heads: Mutex<HashMap<&'static str, Arc<RequestHead>>>,
     clock: Clock,
+    set_up: Option<ConnectionSetUp>,
 }
 
 /// The parts that all exchanges share.
@@ -133,7 +136,9 @@ impl Transport {
         let (host, port) = proxy.map_or((&location.host, location.port), |proxy| {
             (&proxy.host, proxy.port)
         });
+        let began = std::time::Instant::now();
         let addresses = resolve(host, port).await?;
+        let look_up = Nanos::from(began.elapsed());
         descriptors::reserve_descriptors(lanes, &addresses).map_err(OpenError::Descriptors)?;
         let peer = Peer::new(&location, endpoint, addresses, timeouts.connect_ns.into())?;
         let (threads, clock) = (start_threads()?, Clock::new());
@@ -164,8 +169,10 @@ impl Transport {
             headers,
             heads: Mutex::default(),
             clock,
+            set_up: None,
         };
-        let failed = transport.open_lanes().await;
+        let (opened, failed) = transport.open_lanes().await;
+        transport.set_up = set_up::summarize(look_up, &opened);
         transport.clock = Clock::new();
         let failed = failed.map(|ending| transport.redactor.apply(ending));
         Ok((transport, failed))
@@ -174,7 +181,9 @@ impl Transport {
     /// Opens every lane's connection and sends a request that costs nothing, so that what the server does for a
     /// new connection is done; its response is ignored. OPTIONS, because its response is small everywhere and may
     /// have a body: after a HEAD some servers send one anyway, and the connection is lost.
-    async fn open_lanes(&self) -> Option<ExchangeEnd> {
+    ///
+    /// Returns the times of those that could be opened, and the failure of the first one if none could.
+    async fn open_lanes(&self) -> (Vec<OpeningTimes>, Option<ExchangeEnd>) {
         let target = self.location.target("/chat/completions");
         let accept = [("accept", &b"*/*"[..])].into_iter();
         let head = RequestHead::new("OPTIONS", &target, &self.location.authority, accept);
@@ -192,21 +201,32 @@ impl Transport {
             let (shared, request, clock) = (Arc::clone(&self.shared), request.clone(), self.clock);
             self.on_thread(lease.thread, async move {
                 let mut connection = shared.connect(clock).await?;
+                let opening = connection.opening;
                 if connection.queue(request).is_ok() {
                     let limits = shared.limits(timeouts);
                     let answered = exchange(&mut connection, clock, limits, clock.now()).await;
                     lease.keep(connection, &answered, clock);
                 }
-                Ok(())
+                Ok(opening)
             })
         });
-        let results: Vec<_> = stream::iter(openings).buffered(OPENINGS).collect().await;
+        let results: Vec<Option<Result<OpeningTimes, ExchangeEnd>>> =
+            stream::iter(openings).buffered(OPENINGS).collect().await;
         // A lane whose task ended otherwise is opened before its first request.
-        let failed: Option<Vec<ExchangeEnd>> = results
-            .into_iter()
-            .map(|result: Option<Result<(), ExchangeEnd>>| result?.err())
-            .collect();
-        failed?.into_iter().next()
+        let has_failed = results.iter().all(|result| matches!(result, Some(Err(_))));
+        let (mut opened, mut failed) = (Vec::new(), None);
+        for result in results.into_iter().flatten() {
+            match result {
+                Ok(opening) => opened.push(opening),
+                Err(ending) => failed = failed.or(Some(ending)),
+            }
+        }
+        (opened, failed.filter(|_| has_failed))
+    }
+
+    /// The times of opening the connections; absent if none could be opened.
+    pub fn set_up(&self) -> Option<ConnectionSetUp> {
+        self.set_up
     }
 
     /// The clock of all stamps.
@@ -348,11 +368,11 @@ impl Transport {
     }
 }
 
-/// The instant of a request, and the time that its exchange took to open a connection.
+/// The instant of a request, and the times of opening a connection, if its exchange opened one.
 #[derive(Clone, Copy)]
 struct Sent {
     at: Nanos,
-    connect: Option<Nanos>,
+    connect: Option<OpeningTimes>,
 }
 
 impl Sent {
@@ -376,7 +396,7 @@ async fn carry_out(
         Some(connection) => connection,
         None => match shared.connect(clock).await {
             Ok(connection) => {
-                sent.connect = Some(clock.now().since(sent.at));
+                sent.connect = Some(connection.opening);
                 connection
             }
             Err(ending) => return (sent, Exchanged::without_response(clock.now(), ending)),

@@ -58,6 +58,9 @@ pub struct Manifest {
     /// Estimated and actual cost; absent in runs of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateRecord>,
+    /// The times of opening the connections of the run; absent in runs of older programs, and in merged ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_up: Option<ConnectionSetUp>,
     /// Requests that warmed prompt caches, by the label of the variant; empty if there were none, and while the
     /// run goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -392,6 +395,20 @@ pub struct PriceSource {
     /// all models in runs of older programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelPrices>,
+}
+
+/// The times of opening the connections of a run, before its first request: medians of those that could be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionSetUp {
+    /// Connections opened.
+    pub connections: u64,
+    /// Time of the one look-up of the host's name; of the proxy's, if there is one.
+    pub look_up_ns: Nanos,
+    /// Time to connect to the server, or to the proxy in front of it.
+    pub tcp_ns: Nanos,
+    /// Time of the TLS handshake; absent without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ns: Option<Nanos>,
 }
 
 /// One setting of the HTTP client, recorded so that a reader need not guess.

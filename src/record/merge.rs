@@ -305,6 +305,7 @@ fn merged_manifest(
         shard: None,
         planned_trials: whole.trial_count(),
         estimate: estimates.reduce(EstimateRecord::sum).flatten(),
+        set_up: None,
         warming: sum_warming(each()),
         judging: each().fold(None, |sum, one| Judging::sum(sum, one.judging.clone())),
         embeddings: each().fold(None, |sum, one| Judging::sum(sum, one.embeddings.clone())),

@@ -51,8 +51,8 @@ pub use journal::{
     MAX_LINE_BYTES, TruncatedLine, move_truncated_line,
 };
 pub use manifest::{
-    CliSelection, ClientSetting, EndpointRecord, JudgeRepeats, Judging, Manifest, PriceSource,
-    RunPart, Status, UntilDecided, Warming, Yielding,
+    CliSelection, ClientSetting, ConnectionSetUp, EndpointRecord, JudgeRepeats, Judging, Manifest,
+    PriceSource, RunPart, Status, UntilDecided, Warming, Yielding,
 };
 pub use merge::{MergeError, MergedRun, Shares};
 pub use outcome::{FailureKind, Outcome};

@@ -58,6 +58,12 @@ pub struct Sample {
     /// `sent_ns`; the sample is flagged `cold` and not compared with warm ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ns: Option<Nanos>,
+    /// The part of it that connecting took, to the server or to the proxy in front of it; absent in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_ns: Option<Nanos>,
+    /// The part of it that the TLS handshake took; absent without TLS and in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ns: Option<Nanos>,
     /// Time to the response's headers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_ns: Option<Nanos>,

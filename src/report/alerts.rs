@@ -192,10 +192,15 @@ fn excluded(summary: &RunSummary) -> Option<Alert> {
     });
     let reasons: Vec<String> = reasons.collect();
     let answered = sum(&|counts| counts.answered);
-    Some(Alert::new(format!(
-        "{excluded} of {answered} answers excluded from TTFT ({})",
-        reasons.join(", ")
-    )))
+    Some(Alert {
+        text: format!(
+            "{excluded} of {answered} answers excluded from TTFT ({})",
+            reasons.join(", ")
+        ),
+        remedy: summary
+            .client_bottleneck()
+            .map(|_| "lower concurrency, or use a quieter machine"),
+    })
 }
 
 /// Answers whose cost is not known.

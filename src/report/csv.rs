@@ -191,7 +191,7 @@ type WriteField = fn(&Sample, &mut RowText);
 /// The columns of `samples.csv`: the names of `samples.jsonl`, nested objects flattened with the
 /// object's name as prefix, and derived values.
 #[rustfmt::skip] // A table reads as a table.
-const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
+const SAMPLE_COLUMNS: [(&str, WriteField); 61] = [
     ("trial", |s, f| f.integer(s.trial)),
     ("slot", |s, f| f.integer(s.slot)),
     ("round", |s, f| f.integer(s.round)),
@@ -213,6 +213,8 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 59] = [
     ("scheduled_ns", |s, f| f.integer(s.scheduled_ns.0)),
     ("lag_ns", |s, f| f.integer(s.lag().0)),
     ("connect_ns", |s, f| f.span(s.connect_ns)),
+    ("tcp_ns", |s, f| f.span(s.tcp_ns)),
+    ("tls_ns", |s, f| f.span(s.tls_ns)),
     ("headers_ns", |s, f| f.span(s.headers_ns)),
     ("ttft_ns", |s, f| f.span(s.ttft_ns)),
     ("ttfa_ns", |s, f| f.span(s.ttfa_ns)),

@@ -133,7 +133,7 @@ pub(super) fn simulated(manifest: &Manifest) -> Option<String> {
     ))
 }
 
-/// `quickstart: 5 models x 8 prompts x 4, 160 of 160 answered, 21 s, $0.043`.
+/// `quickstart: 5 models x 8 prompts x 4, 160 of 160 answered, 21 s, $0.043`, and whether the client was the bottleneck.
 fn heading(manifest: &Manifest, summary: &RunSummary) -> String {
     let suite = &manifest.suite;
     let answered: u64 = summary
@@ -153,14 +153,21 @@ fn heading(manifest: &Manifest, summary: &RunSummary) -> String {
     } else {
         format!(", {}", Figure::Money(cost.into_iter().sum()).shown())
     };
+    let bottleneck = summary.client_bottleneck().map(|share| {
+        format!(
+            "; this machine was the bottleneck: it delayed {:.0} % of the answers",
+            share * 100.0
+        )
+    });
     format!(
-        "{}: {} x {} x {}, {answered} of {} answered, {}{cost}",
+        "{}: {} x {} x {}, {answered} of {} answered, {}{cost}{}",
         suite.name,
         plural(suite.variants.len() as u64, "model"),
         plural(suite.prompts.len() as u64, "prompt"),
         manifest.rounds(),
         manifest.planned_trials,
         duration(summary.active),
+        bottleneck.unwrap_or_default(),
     )
 }
 

@@ -3,7 +3,7 @@
 //! Owns the content and its order. Must not know Markdown, CSV or a terminal. Invariant: a
 //! pure function of manifest and summary; every format is rendered from it and adds no number.
 
-use crate::record::{JudgeRepeats, Judging, Manifest, Status, UntilDecided};
+use crate::record::{ConnectionSetUp, JudgeRepeats, Judging, Manifest, Status, UntilDecided};
 use crate::stats::interval::Alpha;
 use crate::stats::kappa::agreement;
 use crate::stats::quantile::Percentile;
@@ -306,12 +306,25 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
         ("prompt caches", caches(suite)),
         ("selected", selection(manifest)),
         ("delay before sending", delay(summary)),
+        ("set-up of connections", manifest.set_up.map(set_up)),
         ("judge", manifest.judging.as_ref().map(judge)),
         ("embeddings", manifest.embeddings.as_ref().map(embeddings)),
     ];
     let known = |(name, value): (&'static str, Option<String>)| Some((name, value?));
     method.extend(optional.into_iter().filter_map(known));
     method
+}
+
+/// The steps that opened the connections.
+fn set_up(set_up: ConnectionSetUp) -> String {
+    let tls = set_up.tls_ns.map(|tls| format!(", TLS {tls}"));
+    format!(
+        "name look-up {}, TCP {}{}; before the first request, medians of {}",
+        set_up.look_up_ns,
+        set_up.tcp_ns,
+        tls.unwrap_or_default(),
+        plural(set_up.connections, "connection"),
+    )
 }
 
 /// The verdicts of a judge and their known cost.

@@ -27,7 +27,7 @@ use super::means::MeanIntervals;
 use super::observation::Observation;
 use super::part_span::{PartSpan, active};
 use super::run_index::SamplePlace;
-use super::tally::{Tally, TokenKind};
+use super::tally::{SampleCounts, Tally, TokenKind};
 
 /// The number of characters that are stored of a name from a server (a provider, a served model).
 const NAME_CHARS: usize = 100;
@@ -51,6 +51,23 @@ pub struct RunSummary {
     pub end: Nanos,
     /// Time during which requests were sent: `end`, without the time between the parts of a run that was resumed.
     pub active: Nanos,
+}
+
+/// Share of a run's answers from which on their delay by this machine makes it the bottleneck: what is excluded is no longer
+/// an accident, and a p95 of the rest is that of another load.
+const BOTTLENECK_SHARE: f64 = 0.05;
+
+impl RunSummary {
+    /// The share of answers that this machine delayed, if it was the bottleneck of the run.
+    pub fn client_bottleneck(&self) -> Option<f64> {
+        let sum = |count: &dyn Fn(&SampleCounts) -> u64| -> u64 {
+            let variants = self.variants.iter();
+            variants.map(|one| count(&one.figures.counts)).sum()
+        };
+        let share =
+            sum(&|counts| counts.client_bound) as f64 / sum(&|counts| counts.answered) as f64;
+        (share >= BOTTLENECK_SHARE).then_some(share)
+    }
 }
 
 /// The figures of one variant over all prompts.

@@ -140,8 +140,9 @@ mod tests {
                 sample.sent_ns.0 += 2_000_000_000;
                 sample.attempts.insert(0, first);
             }
-            TimePart::Connect => {
+            TimePart::Connect | TimePart::Tls => {
                 sample.connect_ns = Some(millis(2_000));
+                sample.tls_ns = sample.connect_ns.filter(|_| part == TimePart::Tls);
                 later(&mut sample.headers_ns);
                 later(&mut sample.ttft_ns);
                 later(&mut sample.ttfa_ns);

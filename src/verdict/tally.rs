@@ -21,6 +21,8 @@ pub struct SampleCounts {
     pub answered: u64,
     /// Answered, but excluded from times to a first token: buffered, cold or client-limited.
     pub excluded: u64,
+    /// Answered, but delayed by this machine: client-limited or client-paused.
+    pub client_bound: u64,
     /// Answered trials with readable reasoning.
     pub visible_reasoning: u64,
     /// Trials that took more than one attempt.
@@ -96,6 +98,8 @@ impl SampleCounts {
         if sample.outcome.answered() {
             self.answered += 1;
             self.excluded += u64::from(is_excluded_from_ttft(sample));
+            let is_bound = sample.has(Flag::ClientLimited) || sample.has(Flag::ClientPaused);
+            self.client_bound += u64::from(is_bound);
             let characters = sample.reasoning_chars.unwrap_or(0);
             self.visible_reasoning += u64::from(characters > 0);
         }
@@ -106,6 +110,7 @@ impl SampleCounts {
         self.done += other.done;
         self.answered += other.answered;
         self.excluded += other.excluded;
+        self.client_bound += other.client_bound;
         self.visible_reasoning += other.visible_reasoning;
         self.retried += other.retried;
         let outcomes = self.outcomes.iter_mut().zip(other.outcomes);

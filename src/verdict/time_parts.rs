@@ -20,8 +20,10 @@ pub enum TimePart {
     Client,
     /// Rate limits, failed attempts, and the waits between them.
     Retries,
-    /// Opening a connection.
+    /// Opening a connection, without TLS.
     Connect,
+    /// The TLS handshake of a connection.
+    Tls,
     /// From the connection to the headers of the response: network, gateway and provider together.
     Headers,
     /// From the headers to the first token; reasoning that is not shown is in it.
@@ -60,6 +62,7 @@ fn parts(sample: &Sample) -> [Nanos; TimePart::ALL.len()] {
     let end = sample.latency_ns.unwrap_or(end);
     // Each mark lies between the one before it and the end, whatever a damaged record says.
     let connected = sample.connect_ns.unwrap_or_default().min(end);
+    let tls = sample.tls_ns.unwrap_or_default().min(connected);
     let headers = sample.headers_ns.unwrap_or(end).clamp(connected, end);
     let first = sample.ttft_ns.unwrap_or(end).clamp(headers, end);
     let has_reasoning = sample.reasoning_chars.unwrap_or(0) > 0;
@@ -75,7 +78,8 @@ fn parts(sample: &Sample) -> [Nanos; TimePart::ALL.len()] {
     [
         sample.own_delay(),
         Nanos(retries),
-        connected,
+        connected.since(tls),
+        tls,
         headers.since(connected),
         first.since(headers),
         reasoning.since(stall.since(in_answer)),

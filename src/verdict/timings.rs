@@ -236,14 +236,14 @@ mod tests {
         Nanos::from_millis(value)
     }
 
-    fn split(sample: &Sample) -> [u64; 8] {
+    fn split(sample: &Sample) -> [u64; TimePart::ALL.len()] {
         let timing = TrialTiming::new(&Observation::new(sample, None), 0);
         TimePart::ALL.map(|part| timing.part(part).0 / 1_000_000)
     }
 
     #[test]
     fn every_part_of_a_trial_is_found() {
-        // Due at 1 s, first sent 20 ms later, retried after 300 ms; reasoning from 150 to 400 ms, then an answer
+        // Due at 1 s, first sent 20 ms later, retried after 300 ms; connected in 10 ms, TLS in 20; reasoning from 150 to 400 ms, then an answer
         // with a stall of 800 ms.
         let run = fixture::manifest(&["a/b"], &["p"], 1);
         let mut sample = fixture::answered(&run, 0, 150);
@@ -256,6 +256,7 @@ mod tests {
         };
         sample.attempts = vec![attempt(1_020, 1_100), attempt(1_320, 3_320)];
         sample.connect_ns = Some(millis(30));
+        sample.tls_ns = Some(millis(20));
         sample.headers_ns = Some(millis(100));
         sample.ttfa_ns = Some(millis(400));
         sample.reasoning_chars = Some(9);
@@ -263,7 +264,7 @@ mod tests {
         let mut gaps = vec![millis(10); 20];
         gaps.push(millis(800));
         sample.gaps = Some(summarize_gaps(&gaps, 0));
-        assert_eq!(split(&sample), [20, 300, 30, 70, 50, 250, 800, 800]);
+        assert_eq!(split(&sample), [20, 300, 10, 20, 70, 50, 250, 800, 800]);
         sample.throttled_ns = Some(millis(15));
         assert_eq!(split(&sample)[..2], [5, 315]);
     }
@@ -275,13 +276,13 @@ mod tests {
         let mut sample = fixture::answered(&run, 0, 150);
         sample.outcome = Outcome::TimedOutGap;
         sample.latency_ns = Some(millis(2_250));
-        assert_eq!(split(&sample), [0, 0, 0, 149, 1, 0, 100, 2_000]);
+        assert_eq!(split(&sample), [0, 0, 0, 0, 149, 1, 0, 100, 2_000]);
         sample.ttft_ns = None;
         sample.ttfa_ns = None;
         sample.last_token_ns = None;
-        assert_eq!(split(&sample), [0, 0, 0, 149, 2_101, 0, 0, 0]);
+        assert_eq!(split(&sample), [0, 0, 0, 0, 149, 2_101, 0, 0, 0]);
         sample.headers_ns = None;
-        assert_eq!(split(&sample), [0, 0, 0, 2_250, 0, 0, 0, 0]);
+        assert_eq!(split(&sample), [0, 0, 0, 0, 2_250, 0, 0, 0, 0]);
     }
 
     #[test]

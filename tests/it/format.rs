@@ -14,11 +14,11 @@ use bakeoff::plan::Shard;
 use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
-    EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
-    Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, JudgeRepeats, Judging,
-    Level, Manifest, ModelPrices, ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent,
-    RequestLine, RunPart, RunStanding, Sample, Splice, Status, ToolCall, UntilDecided, Usage,
-    Warming, Yielding,
+    ConnectionSetUp, EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind,
+    Finding, Flag, Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant,
+    JudgeRepeats, Judging, Level, Manifest, ModelPrices, ModelRetirement, Outcome, PriceSource,
+    PriceTier, RequestEvent, RequestLine, RunPart, RunStanding, Sample, Splice, Status, ToolCall,
+    UntilDecided, Usage, Warming, Yielding,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -401,6 +401,12 @@ fn manifest(status: Status) -> Manifest {
             looks: vec![1],
             decided_after: Some(1),
         }),
+        set_up: Some(ConnectionSetUp {
+            connections: 1,
+            look_up_ns: Nanos(1),
+            tcp_ns: Nanos(1),
+            tls_ns: Some(Nanos(1)),
+        }),
         estimate: Some(EstimateRecord {
             expected_usd: Some(Usd(1)),
             bound_90_usd: Some(Usd(1)),
@@ -500,6 +506,8 @@ fn sample() -> Sample {
         scheduled_ns: Nanos(1),
         throttled_ns: time,
         connect_ns: time,
+        tcp_ns: time,
+        tls_ns: time,
         headers_ns: time,
         ttft_ns: time,
         ttfa_ns: time,

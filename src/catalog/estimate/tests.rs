@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
@@ -50,6 +52,8 @@ fn catalog() -> Catalog {
     .with_own_prices(&[own])
 }
 
+static VOCABULARIES: LazyLock<Vocabularies> = LazyLock::new(Vocabularies::default);
+
 fn estimated(suite: &Suite, past: &CostHistory, bound: Usd) -> CostEstimate {
     let digests: Vec<String> = suite
         .prompts
@@ -58,6 +62,7 @@ fn estimated(suite: &Suite, past: &CostHistory, bound: Usd) -> CostEstimate {
         .collect();
     EstimateInputs {
         suite,
+        vocabularies: &VOCABULARIES,
         prompt_digests: &digests,
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog: &catalog(),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::catalog::{
     Catalog, CostEstimate, CostHistory, EstimateInputs, GraderEstimate, TokenCounts, TokenPrices,
-    WorstCase, cost, expected_reasoning, prompt_tokens,
+    Vocabularies, WorstCase, cost, expected_reasoning, prompt_tokens,
 };
 use crate::grade::judge_request;
 use crate::suite::{Check, Message, Prompt, Role, Suite, Variant};
@@ -41,6 +41,7 @@ pub(in crate::command) fn graders_before_runs(
     }
     let answers = EstimateInputs {
         suite,
+        vocabularies: &Vocabularies::default(),
         prompt_digests: &vec![String::new(); suite.prompts.len()],
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog,
@@ -68,14 +69,14 @@ fn judge_estimate(
     };
     let verdict = VERDICT_TOKENS + u64::from(expected_reasoning(judge.parameters.reasoning_effort));
     let max = judge.parameters.max_tokens.unwrap_or(verdict);
+    let vocabularies = Vocabularies::default();
+    let shown = |message| prompt_tokens(&vocabularies, &judge.model, &[message], &[]).tokens;
     let mut sums = GraderSums::new(&judge.model, catalog);
     for (index, prompt) in suite.prompts.iter().enumerate() {
         for rubric in rubrics(prompt) {
             let request = judge_request(suite.system.as_deref(), prompt, "", &rubric);
-            let message = [Message::text(Role::User, &*request.text)];
-            let system = Message::text(Role::System, &*request.system);
-            let shown = prompt_tokens(&judge.model, &message, &[]).tokens
-                + prompt_tokens(&judge.model, &[system], &[]).tokens;
+            let shown = shown(Message::text(Role::User, &*request.text))
+                + shown(Message::text(Role::System, &*request.system));
             for (count, tokens) in answers_to(answers, index) {
                 sums.add(count, shown + tokens, verdict.min(max));
             }
@@ -91,6 +92,7 @@ fn embedding_estimate(
     answers: &CostEstimate,
 ) -> Option<GraderEstimate> {
     let mut sums = GraderSums::new(model, catalog);
+    let vocabularies = Vocabularies::default();
     // Equal texts are sent once.
     let mut texts: HashMap<String, u64> = HashMap::new();
     for (index, prompt) in suite.prompts.iter().enumerate() {
@@ -101,7 +103,7 @@ fn embedding_estimate(
             for value in values {
                 let count = || {
                     let message = [Message::text(Role::User, &**value)];
-                    prompt_tokens(model, &message, &[]).tokens
+                    prompt_tokens(&vocabularies, model, &message, &[]).tokens
                 };
                 texts.entry(value.clone()).or_insert_with(count);
             }

@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use crate::catalog::{CostEstimate, CostHistory, EstimateInputs, PastAnswer, Sums};
+use crate::catalog::{CostEstimate, CostHistory, EstimateInputs, PastAnswer, Sums, Vocabularies};
 use crate::input::Walk;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
 use crate::report::{EstimateView, actual_cost_line};
@@ -167,6 +167,8 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     } = &job.resolved;
     let mut estimate = EstimateInputs {
         suite,
+        // Freed before the first request.
+        vocabularies: &Vocabularies::default(),
         prompt_digests: &job.prompt_digests(),
         repetitions: &plan.prompt_repetitions(suite.repetitions),
         catalog: job.prices(),

@@ -549,6 +549,7 @@ impl Job {
                 decided_after: None,
             }),
             estimate: None,
+            set_up: None,
             warming: Vec::new(),
             yielding: Vec::new(),
             judging: None,

@@ -184,6 +184,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     let run = Run::create(&options.output, &job.resolved.suite.name, &name)?;
     let mut manifest = job.manifest(opened, name, began);
     manifest.estimate = Some(estimated);
+    manifest.set_up = session.set_up();
     run.write_manifest(&manifest)?;
     run.reserve_manifest(&manifest)?;
     let samples = SampleStore::new(&run, &manifest, run.new_samples()?);

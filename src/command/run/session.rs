@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::engine::{self, RequestWriter, RunEnd, RunEvent, StopRequest};
 use crate::gateway::Transport;
-use crate::record::RequestLog;
+use crate::record::{ConnectionSetUp, RequestLog};
 
 use super::job::Job;
 use crate::command::base::endpoint::OpenEndpoint;
@@ -54,6 +54,11 @@ impl Session {
             runtime,
             transport: Arc::new(transport),
         })
+    }
+
+    /// The times of opening the connections.
+    pub(super) fn set_up(&self) -> Option<ConnectionSetUp> {
+        self.transport.set_up()
     }
 
     /// Runs the engine and hands each event on, in order. A result of `Break` ends the run: after a

@@ -21,6 +21,7 @@ pub(super) const fn part_name(part: TimePart) -> &'static str {
         TimePart::Client => "our client",
         TimePart::Retries => "rate limits and retries",
         TimePart::Connect => "connect",
+        TimePart::Tls => "TLS",
         TimePart::Headers => "headers",
         TimePart::FirstToken => "headers to first token",
         TimePart::Reasoning => "reasoning",
@@ -40,6 +41,7 @@ pub(super) const fn part_class(part: TimePart) -> &'static str {
         TimePart::Reasoning => "p5",
         TimePart::Answer => "p6",
         TimePart::Stall => "p7",
+        TimePart::Tls => "p8",
     }
 }
 

@@ -72,6 +72,7 @@ const fn advice(part: TimePart) -> &'static str {
         TimePart::Client => "this machine was late: lower `concurrency`, or use a quieter machine",
         TimePart::Retries => "failed attempts, rate limits and the waits for them",
         TimePart::Connect => "new connections: a proxy or the network closes those that are open",
+        TimePart::Tls => "TLS handshakes of new connections",
         TimePart::Headers => "network, gateway and provider, before anything came back",
         TimePart::FirstToken => {
             "the provider, after it had accepted the request; hidden reasoning counts here"

@@ -33,7 +33,89 @@ fn stream() -> impl Strategy<Value = String> {
         .prop_map(|(events, end, tail)| (events.concat() + tail).replace('\n', end))
 }
 
+/// Runs of events of one kind, as servers send them: each with its text, in JSON with any escape.
+fn runs() -> impl Strategy<Value = Vec<String>> {
+    let part = prop_oneof![
+        4 => "[a-zäß世🦀 .]{1,6}",
+        1 => r#"\\(n|t|"|/|\\|u00e9|ud83d\\ude00|ud83d|ude00)"#,
+        1 => prop::sample::select(vec!["\0", "\\x", ""]).prop_map(str::to_owned),
+    ];
+    let text = prop::collection::vec(part, 1..4).prop_map(|parts| parts.concat());
+    let around = prop::sample::select(vec![
+        (
+            r#"data: {"id":"a","choices":[{"delta":{"content":""#,
+            "\"}}]}\n\n",
+        ),
+        (
+            r#"data: {"id":"b","choices":[{"delta":{"content":""#,
+            "\"}}],\"obfuscation\":\"xx\"}\n\n",
+        ),
+        (
+            r#"data: {"choices":[{"delta":{"reasoning_content":""#,
+            "\"}}]}\n\n",
+        ),
+        (r#"data: {"choices":[{"delta":{"refusal":""#, "\"}}]}\n\n"),
+        (r#"data: {"choices":[{"message":{"content":""#, "\"}}]}\n\n"),
+        (
+            r#"data: {"choices":[{"index":1,"delta":{"content":""#,
+            "\"}}]}\n\n",
+        ),
+        (
+            r#"data: {"model":"m","choices":[{"delta":{"content":""#,
+            "\"},\"finish_reason\":\"stop\"}]}\n\n",
+        ),
+        (
+            r#"data: {"usage":{"completion_tokens":3},"choices":[{"delta":{"content":""#,
+            "\"}}]}\n\n",
+        ),
+        (
+            r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":""#,
+            "\"}}]}}]}\n\n",
+        ),
+        (
+            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"",
+            "\"}}\n\n",
+        ),
+        ("event: error\ndata: {\"message\":\"", "\"}\n\n"),
+    ]);
+    let run = (around, prop::collection::vec(text, 1..6)).prop_map(|((before, after), texts)| {
+        let events = texts.into_iter();
+        events
+            .map(|text| format!("{before}{text}{after}"))
+            .collect::<Vec<String>>()
+    });
+    prop::collection::vec(run, 0..5).prop_map(|runs| runs.concat())
+}
+
 proptest! {
+    // A chunk that repeats the one before in all but its text is read by a shorter way. With a comment before each chunk none does:
+    // the answer is the same, its instants too, however the chunks are cut.
+    #[test]
+    fn repeated_chunks_are_read_as_others_are(
+        events in runs(), line_end in prop_oneof![Just("\n"), Just("\r\n"), Just("\r")],
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<[bool; 2]>()), 30), done in any::<bool>(),
+    ) {
+        let last = done.then(|| DONE.to_owned());
+        let (mut plain, mut commented) = (vec![Vec::new()], vec![Vec::new()]);
+        for (index, (event, (cut, begins))) in events.into_iter().chain(last).zip(cuts).enumerate() {
+            let event = event.replace('\n', line_end).into_bytes();
+            let (head, tail) = event.split_at(1 + cut.index(event.len() - 1));
+            let comment = format!(": {}{line_end}", index % 2);
+            for (frames, head) in [
+                (&mut plain, head.to_vec()),
+                (&mut commented, [comment.as_bytes(), head].concat()),
+            ] {
+                for (part, begins) in [head.as_slice(), tail].into_iter().zip(begins) {
+                    if begins {
+                        frames.push(Vec::new());
+                    }
+                    frames.last_mut().unwrap().extend_from_slice(part);
+                }
+            }
+        }
+        prop_assert_eq!(streamed(&plain), streamed(&commented));
+    }
+
     // Any split of the bytes into frames gives the same answer; only instants differ, and those
     // stand in order: the first token is never before the first frame nor after the last token.
     #[test]
