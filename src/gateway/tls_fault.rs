@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_own_remedy() {
-        // Who is told to install an authority because a certificate has expired looks in the wrong place.
+        // Installing an authority does not help where a certificate has expired.
         for (error, part) in [
             (CertificateError::UnknownIssuer, "--ca-file"),
             (CertificateError::Expired, "Renew it"),

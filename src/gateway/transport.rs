@@ -136,9 +136,9 @@ impl Transport {
         let (host, port) = proxy.map_or((&location.host, location.port), |proxy| {
             (&proxy.host, proxy.port)
         });
-        let began = std::time::Instant::now();
+        let look_up = Clock::new();
         let addresses = resolve(host, port).await?;
-        let look_up = Nanos::from(began.elapsed());
+        let look_up = look_up.now();
         descriptors::reserve_descriptors(lanes, &addresses).map_err(OpenError::Descriptors)?;
         let peer = Peer::new(&location, endpoint, addresses, timeouts.connect_ns.into())?;
         let (threads, clock) = (start_threads()?, Clock::new());

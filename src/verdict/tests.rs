@@ -68,6 +68,9 @@ fn excluded_samples_are_counted_and_not_in_ttft() {
     assert_eq!(figures.ttft_ns.as_ref().unwrap().n, 7);
     assert_eq!(figures.experienced_ttft_ns.as_ref().unwrap().n, 7);
     assert_eq!(figures.latency_ns.as_ref().unwrap().n, 10);
+    // This machine delayed one answer in ten: a report begins with that.
+    assert_eq!(summary.client_bottleneck(), Some(0.1));
+    assert_eq!(summarised(&run, &samples[4..]).client_bottleneck(), None);
 }
 
 #[test]

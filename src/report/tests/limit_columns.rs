@@ -87,10 +87,10 @@ const OF_SAMPLES: [(&str, &str); 31] = [
 ];
 
 #[rustfmt::skip] // A table reads as a table.
-/// Columns of `samples.csv` that identify a trial, order it, or describe its answer in words.
-const NO_MEASURE: [&str; 28] = [
+/// Columns of `samples.csv` that identify a trial, order it, describe its answer in words, or are a part of another.
+const NO_MEASURE: [&str; 30] = [
     "trial", "slot", "round", "prompt", "prompt_digest", "repetition", "variant", "model", "weight", "tags", "metadata", "answered",
-    "failure", "error_status", "error_type", "error_message", "request_id", "sent_ns", "scheduled_ns", "gaps_count",
+    "failure", "error_status", "error_type", "error_message", "request_id", "sent_ns", "scheduled_ns", "tcp_ns", "tls_ns", "gaps_count",
     "finish_reason", "provider", "served_model", "generation_id", "flags", "passed", "score", "failed_checks",
 ];
 
