@@ -130,6 +130,7 @@ fn reading(events: &[String]) -> (f64, f64) {
         }),
         end: Nanos(CHUNKS as u64),
         ending: ExchangeEnd::Complete,
+        is_user_stamped: false,
         redactor: Redactor::default(),
     };
     let model: ModelId = "lab/model".parse().expect("it is a model id");

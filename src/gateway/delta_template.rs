@@ -173,16 +173,12 @@ fn unescaped<'b>(text: &'b str, scratch: &'b mut String) -> Option<&'b str> {
             }
             _ => return None,
         });
-        match escape.as_str().split_once('\\') {
-            Some((plain, after)) => {
-                scratch.push_str(plain);
-                rest = after;
-            }
-            None => {
-                scratch.push_str(escape.as_str());
-                return Some(scratch);
-            }
-        }
+        let Some((plain, after)) = escape.as_str().split_once('\\') else {
+            scratch.push_str(escape.as_str());
+            return Some(scratch);
+        };
+        scratch.push_str(plain);
+        rest = after;
     }
 }
 
@@ -318,7 +314,8 @@ mod tests {
             let mut json = serde_json::to_string(&text).unwrap();
             if is_ascii {
                 json = json.chars().map(|c| if c.is_ascii() { c.to_string() } else {
-                    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+                    let units: Vec<String> = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+                    units.concat()
                 }).collect();
             }
             let next = format!("{before}{}{}", &json[1..json.len() - 1], after.replace("PAD", &pads[1]));
