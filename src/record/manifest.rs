@@ -58,7 +58,8 @@ pub struct Manifest {
     /// Estimated and actual cost; absent in runs of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateRecord>,
-    /// The times of opening the connections of the run; absent in runs of older programs, and in merged ones.
+    /// The times of opening the connections of the run; absent in runs of older programs, and in merged ones
+    /// whose shares differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_up: Option<ConnectionSetUp>,
     /// Requests that warmed prompt caches, by the label of the variant; empty if there were none, and while the

@@ -12,7 +12,8 @@ use crate::units::{Nanos, digest, plural};
 
 use super::journal::{JournalError, JournalWriter};
 use super::{
-    Amendment, EstimateRecord, Judging, Manifest, Run, RunError, RunPart, Status, Warming, run_name,
+    Amendment, ConnectionSetUp, EstimateRecord, Judging, Manifest, Run, RunError, RunPart, Status,
+    Warming, run_name,
 };
 
 mod differences;
@@ -305,7 +306,7 @@ fn merged_manifest(
         shard: None,
         planned_trials: whole.trial_count(),
         estimate: estimates.reduce(EstimateRecord::sum).flatten(),
-        set_up: None,
+        set_up: common_set_up(each()),
         warming: sum_warming(each()),
         judging: each().fold(None, |sum, one| Judging::sum(sum, one.judging.clone())),
         embeddings: each().fold(None, |sum, one| Judging::sum(sum, one.embeddings.clone())),
@@ -313,6 +314,14 @@ fn merged_manifest(
         platform: platforms.join(", "),
         ..first.clone()
     }
+}
+
+/// The times of opening connections where every share recorded the same, as the shares of a recorded run do; medians of
+/// different machines have no common one.
+fn common_set_up<'m>(manifests: impl Iterator<Item = &'m Manifest>) -> Option<ConnectionSetUp> {
+    let mut times = manifests.map(|manifest| manifest.set_up);
+    let first = times.next()?;
+    first.filter(|_| times.all(|other| other == first))
 }
 
 fn sum_warming<'m>(manifests: impl Iterator<Item = &'m Manifest>) -> Vec<Warming> {

@@ -38,6 +38,7 @@ mod past;
 mod planning;
 mod power;
 mod quality;
+mod ratios;
 mod recommendation;
 mod rule;
 mod run_index;
@@ -98,14 +99,13 @@ pub use power::{
     effective_prompts, history_power, power, shared_alpha,
 };
 pub use quality::QualityTally;
+pub use ratios::Ratios;
 pub use recommendation::{Advice, Recommendation, RecommendationComponent, recommend};
 pub use rule::{decide, decide_family};
 pub use sequential::{
     ComparisonState, InterimLooks, SequentialState, compare_sequential, sequential_state,
 };
-pub use summary::{
-    GapFigures, Histograms, PromptSummary, Ratios, RunSummary, SummaryFold, VariantSummary,
-};
+pub use summary::{GapFigures, Histograms, PromptSummary, RunSummary, SummaryFold, VariantSummary};
 pub use switch::{
     ConditionStatus, SwitchCondition, SwitchDecision, SwitchOutcome, decide_switches,
 };

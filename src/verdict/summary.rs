@@ -11,14 +11,13 @@ use hdrhistogram::Histogram;
 use crate::record::{
     Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
 };
-use crate::stats::quantile::Percentile;
 use crate::suite::{Suite, Variant};
 use crate::threads::Threads;
-use crate::units::{ModelId, Nanos, Usd};
+use crate::units::{ModelId, Nanos};
 
 use super::caching::{CacheFigures, CacheFold};
 use super::delayed_ack::{delayed_ack_share, ttft_ns};
-use super::distribution::{Distribution, Estimate, RankBounds};
+use super::distribution::{Distribution, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
 use super::evidence::{Evidence, VariantEvidence, locked, unlocked};
 use super::figures::{CellSamples, Figures};
@@ -26,8 +25,9 @@ use super::load::{LoadFold, LoadSummary};
 use super::means::MeanIntervals;
 use super::observation::Observation;
 use super::part_span::{PartSpan, active};
+use super::ratios::Ratios;
 use super::run_index::SamplePlace;
-use super::tally::{SampleCounts, Tally, TokenKind};
+use super::tally::{SampleCounts, Tally};
 
 /// The number of characters that are stored of a name from a server (a provider, a served model).
 const NAME_CHARS: usize = 100;
@@ -118,23 +118,6 @@ pub struct PromptSummary {
     pub prompt: String,
     /// Per variant, in the order of the suite: its figures, and their ratios to the reference's.
     pub variants: Vec<(Figures, Ratios)>,
-}
-
-/// Figures divided by the reference's; absent where either is absent.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Ratios {
-    /// Ratio of the median TTFTs.
-    pub ttft_p50: Option<Estimate>,
-    /// Ratio of the median TTFAs.
-    pub ttfa_p50: Option<Estimate>,
-    /// Ratio of the median latencies.
-    pub latency_p50: Option<Estimate>,
-    /// Ratio of the median output rates.
-    pub output_rate_p50: Option<Estimate>,
-    /// Ratio of the mean completion tokens.
-    pub completion_tokens_mean: Option<f64>,
-    /// Ratio of the mean list prices per request.
-    pub cost_mean: Option<f64>,
 }
 
 /// The gaps of all answers of a variant.
@@ -568,37 +551,4 @@ impl GapFigures {
         let all = measured.saturating_add(self.coalesced);
         (all > 0).then(|| self.coalesced as f64 / all as f64)
     }
-}
-
-impl Ratios {
-    fn new(ours: &Figures, reference: &Figures) -> Self {
-        let medians = |ours: &Option<Distribution>, reference: &Option<Distribution>| {
-            let ours = ours.as_ref()?.percentile(Percentile::P50)?;
-            let reference = reference.as_ref()?.percentile(Percentile::P50)?;
-            quotient(ours.value, reference.value).map(|value| Estimate {
-                value,
-                n: ours.n.min(reference.n),
-                bounded: ours.bounded && reference.bounded,
-                interval: None,
-            })
-        };
-        let tokens = |figures: &Figures| figures.tokens(TokenKind::Completion).mean();
-        let cost = |figures: &Figures| figures.ranked_cost().mean().map(Usd::as_f64);
-        let means = |mean_of: &dyn Fn(&Figures) -> Option<f64>| {
-            quotient(mean_of(ours)?, mean_of(reference)?)
-        };
-        Self {
-            ttft_p50: medians(&ours.ttft_ns, &reference.ttft_ns),
-            ttfa_p50: medians(&ours.ttfa_ns, &reference.ttfa_ns),
-            latency_p50: medians(&ours.latency_ns, &reference.latency_ns),
-            output_rate_p50: medians(&ours.output_rate, &reference.output_rate),
-            completion_tokens_mean: means(&tokens),
-            cost_mean: means(&cost),
-        }
-    }
-}
-
-/// The quotient; `None` if the divisor is 0.
-fn quotient(dividend: f64, divisor: f64) -> Option<f64> {
-    (divisor > 0.0).then(|| dividend / divisor)
 }

@@ -131,20 +131,20 @@ outputPath: out.json
     user = "Peru \"south\"?"
     "##);
     insta::assert_snapshot!(notes, @r##"
-    promptfooconfig.yaml:8: the prompt is left out: `prompt.txt` could not be read: No such file or directory (os error 2)
-    promptfooconfig.yaml:14: a provider's `apiKey` is not carried over
+    promptfooconfig.yaml:8: the prompt is skipped: `prompt.txt` could not be read: No such file or directory (os error 2)
+    promptfooconfig.yaml:14: a provider's `apiKey` is not imported
     promptfooconfig.yaml:15: the provider `python:own.py` is no model of a gateway
-    promptfooconfig.yaml:19: every test's `options` is not carried over
+    promptfooconfig.yaml:19: every test's `options` is not imported
     promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat-2`
     promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries-2`
     promptfooconfig.yaml:22: the id `two countries` became `two-countries`
-    promptfooconfig.yaml:22,31: the test is left out: one of its messages is blank
-    promptfooconfig.yaml:29: assertion `javascript` is not carried over: code is not run
-    promptfooconfig.yaml:31: the test is left out: it has no variable `country`
+    promptfooconfig.yaml:22,31: the test is skipped: one of its messages is blank
+    promptfooconfig.yaml:29: assertion `javascript` is not imported: code is not run
+    promptfooconfig.yaml:31: the test is skipped: it has no variable `country`
     promptfooconfig.yaml:32: tests are left out: `more.csv` could not be read: No such file or directory (os error 2)
-    promptfooconfig.yaml:33: the option `cache` is not carried over
-    promptfooconfig.yaml:34: `outputPath` is not carried over
+    promptfooconfig.yaml:33: the option `cache` is not imported
+    promptfooconfig.yaml:34: `outputPath` is not imported
     "##);
 }
 
@@ -225,8 +225,8 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     assert!(suite.contains("# ideal: [\"6\",\"six\"]"), "{suite}");
     insta::assert_snapshot!(notes, @r##"
     sums.jsonl:1-2: `ideal` became a comment: add an `assert` that says what is right
-    sums.jsonl:2: the key `metadata` is not carried over
-    sums.jsonl:3: the prompt is left out: it has no `input`
+    sums.jsonl:2: the key `metadata` is not imported
+    sums.jsonl:3: the prompt is skipped: it has no `input`
     sums.jsonl:4: this line is not JSON: expected ident (column 2)
     "##);
 
@@ -247,7 +247,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     insta::assert_snapshot!(notes, @r##"
     chats.json:2: the answer at the end became a comment
     chats.json:2: the id `a b` became `a-b`
-    chats.json:5: the prompt is left out: it has no user message
+    chats.json:5: the prompt is skipped: it has no user message
     "##);
 }
 
@@ -269,7 +269,7 @@ fn cut_conversations_begin_with_their_user() {
     assert_eq!(read.prompts[1].system.as_deref(), Some("Be kind."));
     insta::assert_snapshot!(notes, @r##"
     cut.jsonl:1: 2 turns of the assistant before the first of the user left out
-    cut.jsonl:2: the prompt is left out: it has no user message
+    cut.jsonl:2: the prompt is skipped: it has no user message
     cut.jsonl:3: 1 turn of the assistant before the first of the user left out
     "##);
 }
@@ -298,9 +298,9 @@ fn json_lines_of_many_makers_are_carried_over() {
     );
     assert_eq!(read.prompts[3].system.as_deref(), Some("Be brief."));
     insta::assert_snapshot!(notes, @r##"
-    mixed.jsonl:3: the key `method` is not carried over
-    mixed.jsonl:3: the key `model` is not carried over
-    mixed.jsonl:5: the prompt is left out: none of its keys is known as a prompt
+    mixed.jsonl:3: the key `method` is not imported
+    mixed.jsonl:3: the key `model` is not imported
+    mixed.jsonl:5: the prompt is skipped: none of its keys is known as a prompt
     "##);
 }
 
@@ -363,13 +363,13 @@ tests:
       { type = "similar", value = "The city is Paris.", threshold = 0.7 },
     "##);
     insta::assert_snapshot!(notes, @r##"
-    p.yaml:21: assertion `regex` is not carried over: the assert `regex`: the pattern is not valid: look-around, including look-ahead and look-behind, is not supported
+    p.yaml:21: assertion `regex` is not imported: the assert `regex`: the pattern is not valid: look-around, including look-ahead and look-behind, is not supported
     p.yaml:23: a suite has one grader of a kind: `openai/gpt-5.6-terra`, not `openai/gpt-5-mini`
-    p.yaml:25: assertion `factuality` is not carried over: of graders that are models, only `llm-rubric` and `similar` are
-    p.yaml:26: assertion `python` is not carried over: code is not run
-    p.yaml:27: assertion `contains` is not carried over: its value lies in a file
-    p.yaml:28: assertion `contains` is not carried over: `transform` of an assertion is not carried over
-    p.yaml:29: assertion `perplexity` is not carried over: `perplexity` is no type of assert
+    p.yaml:25: assertion `factuality` is not imported: of graders that are models, only `llm-rubric` and `similar` are
+    p.yaml:26: assertion `python` is not imported: code is not run
+    p.yaml:27: assertion `contains` is not imported: its value lies in a file
+    p.yaml:28: assertion `contains` is not imported: `transform` of an assertion is not carried over
+    p.yaml:29: assertion `perplexity` is not imported: `perplexity` is no type of assert
     "##);
 }
 

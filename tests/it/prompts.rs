@@ -106,7 +106,7 @@ fn every_bad_row_is_reported_with_its_file_and_line() {
      = note: suite.toml:4 names this file
      = help: the first is in `a.jsonl`, line 1
 
-    error[missing_key]: there is no value in the column `q`
+    error[missing_key]: the column `q` has no value
     --> a.jsonl:5
      = note: suite.toml:4 names this file
      = help: its columns are `id`, `q`

@@ -114,7 +114,8 @@ fn an_own_authority_is_trusted_where_it_is_named() {
     assert_eq!(home.samples("small")[0]["outcome"], "complete");
 }
 
-// Timestamps are those of the encrypted bytes: no answer is stamped before the simulator sent it, and none by another clock.
+// Timestamps are those of the encrypted bytes: no answer is stamped before the simulator sent it. Where this machine was too
+// busy to pair the clocks a sample says so, and keeps the other one; not every sample does.
 #[test]
 fn what_is_encrypted_is_stamped_by_the_kernel() {
     if supported_clock(ClockSource::Kernel) == ClockSource::User {
@@ -122,27 +123,36 @@ fn what_is_encrypted_is_stamped_by_the_kernel() {
     }
     let gateway = secure_gateway("localhost");
     let home = Home::new()
-        .with("suite.toml", SUITE)
+        .with(
+            "suite.toml",
+            &SUITE.replace("repetitions = 1", "repetitions = 8"),
+        )
         .with("company.pem", &gateway.authority);
     let run = gateway.run("localhost");
     home.bakeoff(&format!("{run} --ca-file company.pem --clock kernel"))
         .run();
-    let sample = &home.samples("small")[0];
-    assert_eq!(sample["outcome"], "complete");
-    let flags = sample["flags"].as_array();
-    assert!(flags.is_none_or(|flags| !flags.contains(&"user_stamped".into())));
     let trace = gateway.simulator.trace();
-    let mut records = trace.iter();
-    let trace = records
-        .find(|one| sample["request_id"].as_str() == one.request_id.as_deref())
-        .unwrap();
-    for (ours, theirs) in [
-        ("ttft_ns", trace.first_token_ns),
-        ("last_token_ns", trace.chunks_ns.last().copied()),
-    ] {
-        let theirs = theirs.unwrap().since(trace.arrival_ns);
-        assert!(sample[ours].as_u64().unwrap() >= theirs.0, "{sample}");
+    let mut stamped = 0;
+    for sample in home.samples("small") {
+        assert_eq!(sample["outcome"], "complete");
+        let flags = sample["flags"].as_array();
+        if flags.is_some_and(|flags| flags.contains(&"user_stamped".into())) {
+            continue;
+        }
+        stamped += 1;
+        let mut records = trace.iter();
+        let record = records
+            .find(|one| sample["request_id"].as_str() == one.request_id.as_deref())
+            .unwrap();
+        for (ours, theirs) in [
+            ("ttft_ns", record.first_token_ns),
+            ("last_token_ns", record.chunks_ns.last().copied()),
+        ] {
+            let theirs = theirs.unwrap().since(record.arrival_ns);
+            assert!(sample[ours].as_u64().unwrap() >= theirs.0, "{sample}");
+        }
     }
+    assert!(stamped > 0);
 }
 
 // A certificate of an unknown authority, or one for another host, fails with its remedy; a run of it is incomplete.
