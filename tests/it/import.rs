@@ -368,7 +368,7 @@ tests:
     p.yaml:25: assertion `factuality` is not imported: of graders that are models, only `llm-rubric` and `similar` are
     p.yaml:26: assertion `python` is not imported: code is not run
     p.yaml:27: assertion `contains` is not imported: its value lies in a file
-    p.yaml:28: assertion `contains` is not imported: `transform` of an assertion is not carried over
+    p.yaml:28: assertion `contains` is not imported: `transform` of an assertion is not imported
     p.yaml:29: assertion `perplexity` is not imported: `perplexity` is no type of assert
     "##);
 }

@@ -163,9 +163,9 @@ fn every_bad_row_is_reported_with_its_file_and_line() {
     ");
     for (name, rows, expected) in [
         ("a.csv", "q,q\n1,2\n", "a.csv:1"),
-        ("a.csv", "q\n", "holds no prompt"),
-        ("a.jsonl", "\n", "holds no prompt"),
-        ("a.json", "[]", "format of `a.json` is not known"),
+        ("a.csv", "q\n", "contains no prompt"),
+        ("a.jsonl", "\n", "contains no prompt"),
+        ("a.json", "[]", "format of `a.json` is not clear"),
     ] {
         let rendered = suite_of("user = \"{{q}}\"", name, rows).unwrap_err();
         assert!(rendered.contains(expected), "{rendered}");

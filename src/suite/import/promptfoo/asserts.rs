@@ -87,7 +87,7 @@ pub(super) fn carried_over(assert: &Node, vars: &Vars) -> Result<CarriedAssert, 
                 let name = node.text().ok_or("its `metric` is not a string")?;
                 keys.push(format!("name = {}", text(name)));
             }
-            _ => return Err(format!("`{key}` of an assertion is not carried over")),
+            _ => return Err(format!("`{key}` of an assertion is not imported")),
         }
     }
     let table = format!("{{ {} }}", keys.join(", "));

@@ -63,7 +63,7 @@ pub(super) fn read(
             }
             "tests" => tests = node.items(),
             "defaultTest" if node.text().is_some() => {
-                draft.skip(node.line, "`defaultTest` in a file is not carried over");
+                draft.skip(node.line, "`defaultTest` in a file is not imported");
             }
             "defaultTest" => config.defaults = Some(node),
             "evaluateOptions" => add_options(node, draft),
@@ -227,7 +227,7 @@ impl Config<'_> {
                 });
                 match number {
                     Some(number) => grading.pass_threshold = Some(number.to_owned()),
-                    None => draft.skip(threshold.line, "`threshold` is not carried over"),
+                    None => draft.skip(threshold.line, "`threshold` is not imported"),
                 }
             }
             let asserts = level.get("assert");
@@ -244,7 +244,7 @@ impl Config<'_> {
                         let kind = assert.get("type").and_then(Node::text).unwrap_or("?");
                         let value = assert.get("value").and_then(Node::text).unwrap_or_default();
                         notes.push(format!("assert {kind}: {}", Value::from(value)));
-                        let what = format!("assertion `{kind}` is not carried over: {reason}");
+                        let what = format!("assertion `{kind}` is not imported: {reason}");
                         draft.skip(assert.line, what);
                     }
                 }

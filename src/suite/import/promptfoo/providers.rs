@@ -84,7 +84,7 @@ fn add_parameters(node: &Node, model: &mut DraftModel, draft: &mut SuiteDraft) {
         match made {
             Ok(parameter) => model.parameters.push(parameter),
             Err(reason) => {
-                let what = format!("a provider's `{key}` is not carried over{reason}");
+                let what = format!("a provider's `{key}` is not imported{reason}");
                 draft.skip(value.line, what);
             }
         }
