@@ -4,7 +4,7 @@
 //! stamps of an exchange are of one clock; each lies between the request and the read that brought its bytes.
 //!
 //! On Linux both clocks are slewed alike, so that their distance changes only where one is set or the machine is suspended. The mapping
-//! does not rely on it: between two pairs it follows any drift below [`STEP`] in [`PAIR_INTERVAL`].
+//! does not rely on it: between two pairs it follows any drift below [`STEP_NS`] in [`PAIR_INTERVAL`].
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
