@@ -8,7 +8,8 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// The most threads that share work: a report is made on machines that do other things, too.
+/// The most threads that share work: a report is made on machines that do other things, too, and more threads that read
+/// wait for the one that writes.
 const MAX_THREADS: usize = 8;
 
 /// A number of threads.
@@ -23,6 +24,11 @@ impl Threads {
     pub(crate) fn for_processors() -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         Self(processors.min(MAX_THREADS))
+    }
+
+    /// Their number.
+    pub(crate) const fn count(self) -> usize {
+        self.0
     }
 
     /// The results of `work` for each item, in the order of the items. Threads take the next item when they are done

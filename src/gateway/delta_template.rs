@@ -86,7 +86,7 @@ impl<'a> DeltaTemplate<'a> {
     }
 }
 
-/// The piece of a chunk that has one, and beside it nothing but what changes nothing when it is read again.
+/// The piece of a chunk that has one, and nothing else that would count if it came again.
 fn only_piece<'b, 'a>(chunk: &'b Chunk<'a>) -> Option<&'b ChunkPiece<'a>> {
     // Every field is named, so that a new one does not compile before it is thought of here.
     let Chunk {

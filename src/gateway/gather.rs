@@ -2,7 +2,7 @@
 //!
 //! Owns the way from bytes to the parts of an answer. Must not know headers, nor how the exchange ended. Invariant: however the network
 //! cut the bytes, only instants differ; a chunk costs no allocation if it differs from the one before in its text alone,
-//! but for the growth of what is kept.
+//! but for the growth of the answer.
 
 use memchr::memmem;
 

@@ -5,11 +5,11 @@
 //! threads changes nothing; memory grows with the number of threads, not with the journal.
 
 use std::io::{self, Read};
-use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use crate::input::open_regular;
+use crate::threads::Threads;
 
 use super::journal::{JournalError, JournalReader, MAX_LINE_BYTES};
 use super::run::to_run_error;
@@ -17,8 +17,6 @@ use super::{Amendments, Run, RunError, Sample, StandingSamples};
 
 /// Bytes of a piece of the journal: fifty samples or more, which stay in a processor's cache.
 const PIECE_BYTES: usize = 128 << 10;
-/// The most threads that read: more of them wait for the one that writes.
-const MAX_THREADS: usize = 8;
 /// Pieces that one thread has been given, and that were not handed on.
 const PIECES_AHEAD: usize = 2;
 
@@ -75,10 +73,9 @@ struct ReadingLane<'scope, W: SampleWorker> {
 impl Run {
     /// The number of threads that [`Run::read_samples`] makes good use of here.
     pub fn reading_threads(&self) -> usize {
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let bytes = usize::try_from(self.samples_bytes()).unwrap_or(usize::MAX);
         let pieces = bytes.div_ceil(PIECE_BYTES).max(1);
-        processors.min(MAX_THREADS).min(pieces)
+        Threads::for_processors().count().min(pieces)
     }
 
     /// Reads the sample of each trial, as [`Run::samples`], on a thread for each of `workers`, at least one. Meanwhile

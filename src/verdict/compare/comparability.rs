@@ -90,10 +90,11 @@ impl Comparability {
             .filter(|&hits| felt && apart(hits, SHARES_APART))
     }
 
-    /// Returns true if the shares of providers differ although at least one answers both sides.
-    pub(in crate::verdict) fn routes_differ(&self) -> bool {
+    /// The provider whose shares differ most, if they make another route although at least one answers both sides.
+    pub(in crate::verdict) fn route_shift(&self) -> Option<(u32, SharePair)> {
         let shared = |(_, shares): &(u32, SharePair)| shares.0 > 0.0 && shares.1 > 0.0;
-        self.providers.iter().any(shared) && route_shift(&self.providers).is_some()
+        let any_shared = self.providers.iter().any(shared);
+        route_shift(&self.providers).copied().filter(|_| any_shared)
     }
 
     /// Returns true if any sample of either side is excluded.
@@ -161,8 +162,7 @@ impl Comparability {
         }
         let names = &pair.evidence.providers;
         if metric != Metric::Completed
-            && self.routes_differ()
-            && let Some(&(provider, (reference, candidate))) = route_shift(&self.providers)
+            && let Some((provider, (reference, candidate))) = self.route_shift()
             && let Some(provider) = names.get(provider as usize)
         {
             reasons.push(Reason::RouteShift {

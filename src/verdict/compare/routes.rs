@@ -4,6 +4,7 @@
 //! that answered both sides has a route.
 
 use crate::stats::interval::Alpha;
+use crate::verdict::conditions::SharePair;
 use crate::verdict::judgement::{Effect, RouteComparison, Verdict};
 use crate::verdict::rule::decide;
 
@@ -19,7 +20,7 @@ pub(in crate::verdict) fn compare_routes(
     rounds: u32,
     alpha: Alpha,
 ) -> Vec<RouteComparison> {
-    if !comparability.routes_differ() || finding.is_not_measured() {
+    if comparability.route_shift().is_none() || finding.is_not_measured() {
         return Vec::new();
     }
     let spec = finding.spec;
@@ -27,7 +28,7 @@ pub(in crate::verdict) fn compare_routes(
         .providers
         .iter()
         .filter(|(_, shares)| shares.0 > 0.0 && shares.1 > 0.0);
-    let route = |&(provider, (share_reference, share_candidate)): &(u32, (f64, f64))| {
+    let route = |&(provider, (share_reference, share_candidate)): &(u32, SharePair)| {
         let part = SampleFilter {
             provider: Some(provider),
             ..SampleFilter::up_to(rounds)
