@@ -213,8 +213,8 @@ pub(super) fn effect_text(cell: &FigureCell, with_interval: bool) -> String {
     }
 }
 
-/// Lists the inconclusive verdicts by metric, with the largest sample size that one of them needs: `TTFA of a, b
-/// (needs about 54 prompts x 4), completion of all 4`.
+/// Lists the inconclusive verdicts that may speak against a switch, by metric, with the largest sample size that one of
+/// them needs: `TTFA of a, b (needs about 54 prompts x 4), cost of all 4`.
 pub(super) fn inconclusive(
     recommendations: &[Recommendation],
     names: &ShortNames,
@@ -222,7 +222,7 @@ pub(super) fn inconclusive(
     let mut by_metric: BTreeMap<Metric, (Vec<String>, Option<RequiredSize>)> = BTreeMap::new();
     for one in recommendations {
         let components = one.components.iter();
-        for component in components.filter(|one| one.verdict == Verdict::Inconclusive) {
+        for component in components.filter(|one| one.blocks()) {
             let (candidates, largest) = by_metric.entry(component.metric).or_default();
             candidates.push(names.of(&one.candidate));
             let requests = |size: &RequiredSize| size.prompts.saturating_mul(size.repetitions);
