@@ -201,9 +201,9 @@ async fn next_turn<A: Client>(
         () = wait_for_give_up(give_up) => return false,
     }
     let due = client.now();
-    let may_probe = attempts.may_probe(ready);
+    let probes = Some(attempts.probes).filter(|_| attempts.may_probe(ready));
     let turn = tokio::select! {
-        turn = context.pacer.retry_turn(|| client.now(), ready.variant(), may_probe) => turn,
+        turn = context.pacer.retry_turn(|| client.now(), ready.variant(), probes) => turn,
         () = wait_for_any_stop(stop) => return false,
         () = wait_for_give_up(give_up) => return false,
     };

@@ -188,21 +188,21 @@ impl Pacer {
         self.state().health(variant).last_failure()
     }
 
-    /// Waits until a further attempt of a trial may be sent. `may_probe`: it may test a failing model; `clock`
-    /// returns the current instant.
+    /// Waits until a further attempt of a trial may be sent. `probes`: its tests of a failing model so far, if it may
+    /// make another; `clock` returns the current instant.
     pub(super) async fn retry_turn(
         &self,
         clock: impl Fn() -> Nanos,
         variant: usize,
-        may_probe: bool,
+        probes: Option<u32>,
     ) -> RetryTurn {
-        let _waiting = WaitingTrial::new(self, variant);
+        let _waiting = WaitingTrial::new(self, variant, probes);
         loop {
             let mut changed = self.changes();
             let now = clock();
             let until = {
                 let mut state = self.state();
-                match state.retry(now, variant, may_probe) {
+                match state.retry(now, variant, probes) {
                     Admission::Send { probe } => return RetryTurn::Send { probe },
                     Admission::Refused => return RetryTurn::Never,
                     Admission::Wait => state.next_change(now),
@@ -250,18 +250,23 @@ impl Pacer {
 struct WaitingTrial<'p> {
     pacer: &'p Pacer,
     variant: usize,
+    probes: Option<u32>,
 }
 
 impl<'p> WaitingTrial<'p> {
-    fn new(pacer: &'p Pacer, variant: usize) -> Self {
-        pacer.state().count_waiting(variant, true);
-        Self { pacer, variant }
+    fn new(pacer: &'p Pacer, variant: usize, probes: Option<u32>) -> Self {
+        pacer.state().begin_wait(variant, probes);
+        Self {
+            pacer,
+            variant,
+            probes,
+        }
     }
 }
 
 impl Drop for WaitingTrial<'_> {
     fn drop(&mut self) {
-        self.pacer.state().count_waiting(self.variant, false);
+        self.pacer.state().end_wait(self.variant, self.probes);
         self.pacer.changed.send_replace(());
     }
 }

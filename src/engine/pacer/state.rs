@@ -4,6 +4,8 @@
 //! the tasks. Invariant: no variant has more trials under way than `concurrency`; a slot waits for a model only
 //! while that may answer soon, and then starts without it.
 
+use std::collections::BTreeMap;
+
 use crate::plan::{Load, RatePacer};
 use crate::suite::{LoadProfile, Suite};
 use crate::units::{ModelId, Nanos};
@@ -25,8 +27,8 @@ const OVERDUE_FACTOR: u64 = 3;
 struct PacedModel {
     id: ModelId,
     health: ModelHealth,
-    /// Trials that wait to be its next probe.
-    waiting: u32,
+    /// The number of trials that wait to be sent again, by the probes that they have made; `None`: they may make none.
+    waiting: BTreeMap<Option<u32>, u32>,
 }
 
 /// A trial under way.
@@ -109,7 +111,7 @@ impl PacerState {
                 models.push(PacedModel {
                     id: id.clone(),
                     health: ModelHealth::new(suite.patience_ns),
-                    waiting: 0,
+                    waiting: BTreeMap::new(),
                 });
                 models.len() - 1
             })
@@ -314,24 +316,40 @@ impl PacerState {
         self.slots.retain(|slot| slot.key != key);
     }
 
-    /// Decides about a further attempt of a trial.
-    pub(super) fn retry(&mut self, now: Nanos, variant: usize, may_probe: bool) -> Admission {
+    /// Decides about a further attempt of a trial. `probes`: those that it has made, if it may make another. Waiting trials
+    /// probe in turn: one alone would use up its attempts.
+    pub(super) fn retry(&mut self, now: Nanos, variant: usize, probes: Option<u32>) -> Admission {
         self.tick(now);
-        let health = &mut self.models[self.model_by_variant[variant]].health;
-        if health.is_open() && !may_probe {
-            return Admission::Refused;
+        let PacedModel {
+            health, waiting, ..
+        } = &mut self.models[self.model_by_variant[variant]];
+        if health.is_open() {
+            if probes.is_none() {
+                return Admission::Refused;
+            }
+            let mut others = waiting.keys().filter(|others| others.is_some());
+            if others.next().is_some_and(|min| *min < probes) {
+                return Admission::Wait;
+            }
         }
         health.admit(now, SendTurn::Retry)
     }
 
-    /// Counts a trial that waits to be sent again; `begins`: the wait begins, else it ends.
-    pub(super) fn count_waiting(&mut self, variant: usize, begins: bool) {
+    /// Counts a trial that begins to wait to be sent again, with its probes as in [`PacerState::retry`].
+    pub(super) fn begin_wait(&mut self, variant: usize, probes: Option<u32>) {
+        let model = &mut self.models[self.model_by_variant[variant]];
+        *model.waiting.entry(probes).or_default() += 1;
+    }
+
+    /// Counts the end of such a wait.
+    pub(super) fn end_wait(&mut self, variant: usize, probes: Option<u32>) {
         let waiting = &mut self.models[self.model_by_variant[variant]].waiting;
-        *waiting = if begins {
-            *waiting + 1
-        } else {
-            waiting.saturating_sub(1)
-        };
+        if let Some(count) = waiting.get_mut(&probes) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&probes);
+            }
+        }
     }
 
     /// Counts the end of an attempt.
@@ -402,7 +420,7 @@ impl PacerState {
         let model_of = |variant: usize| self.model_by_variant[variant];
         alive.iter().all(|&variant| {
             let mut chosen = send.iter();
-            self.models[model_of(variant)].waiting == 0
+            self.models[model_of(variant)].waiting.is_empty()
                 && chosen.any(|one| model_of(one.variant) == model_of(variant))
         })
     }
