@@ -210,8 +210,8 @@ fn the_screen_of_a_failing_run_with_little_room() {
 
     ~ claude  cost inconclusive, TTFT inconclusive: undecided
     The same for all: tok/s 918, tokens 101. Inconclusive: TTFT,
-    cost, completed share of claude. Answer quality was not
-    graded. TTFT: time to the first token.
+    cost of claude. Answer quality was not graded. TTFT: time to
+    the first token.
     ! claude: 1 of 7 failed (1 rate_limit)
     ! gpt-5-mini: 1 of 8 empty: reasoning used up max_tokens
     ! 1 of 14 answers excluded from TTFT (1 cold)
