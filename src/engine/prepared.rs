@@ -10,13 +10,16 @@ use crate::gateway::{OutgoingRequest, Reading, Recording, read};
 use crate::plan::{Load, Trial, reserved_tokens};
 use crate::record::RequestEvent;
 use crate::suite::{CacheMode, Prompt, Redacted, Variant};
-use crate::units::Nanos;
+use crate::units::{ModelId, Nanos};
 
 use super::cap::{AttemptReservation, TrialReservation};
 use super::orders::{Client, RunContext};
 use super::pacer::TrialPlace;
 use super::request;
 use super::settle::{AttemptCost, PromptSize, VariantPrices};
+
+/// Bytes of an answer that take less than a millisecond to read.
+const READ_AT_ONCE: usize = 128 << 10;
 
 /// The instant at which a slot was due, and the delay by a limit.
 #[derive(Debug, Clone, Copy)]
@@ -234,8 +237,7 @@ pub(super) fn prepare_slot(
 }
 
 /// Carries out one exchange with a variant (by its index) for a prompt of this size, reads it and settles its
-/// reservation. It is abandoned once `until` is over. Reading happens on a blocking thread, so that no other
-/// stream's stamp waits for it.
+/// reservation. It is abandoned once `until` is over.
 pub(super) async fn answer<A: Client>(
     client: &A,
     context: &RunContext,
@@ -251,12 +253,7 @@ pub(super) async fn answer<A: Client>(
         () = until => Recording::abandoned(began, client.now()),
     };
     let model = context.suite.variants[variant].model.clone();
-    let streamed = context.suite.stream;
-    let reading = tokio::task::spawn_blocking(move || {
-        let reading = read(&recording, &model, streamed);
-        (recording, reading)
-    });
-    let (recording, reading) = reading.await.expect("reading a recording never panics");
+    let (recording, reading) = read_answer(recording, model, context.suite.stream).await;
     let listed = context.catalog.get(&context.suite.variants[variant].model);
     let prices = VariantPrices {
         list: listed.and_then(|model| model.prices.as_ref()),
@@ -282,4 +279,23 @@ pub(super) async fn answer<A: Client>(
         reading,
         cost,
     }
+}
+
+/// Reads a recording; a long one on another thread, so that no slot starts late.
+async fn read_answer(
+    recording: Recording,
+    model: ModelId,
+    streamed: bool,
+) -> (Recording, Redacted<Reading>) {
+    let response = recording.response.as_ref();
+    let length = response.map_or(0, |response| response.body.bytes().len());
+    let reading = move || {
+        let reading = read(&recording, &model, streamed);
+        (recording, reading)
+    };
+    if length <= READ_AT_ONCE {
+        return reading();
+    }
+    let reading = tokio::task::spawn_blocking(reading).await;
+    reading.expect("reading a recording never panics")
 }

@@ -41,7 +41,6 @@ struct PendingTrial {
 /// A slot under way.
 #[derive(Debug)]
 struct SlotInFlight {
-    key: u64,
     since: Nanos,
     pending: Vec<PendingTrial>,
 }
@@ -96,7 +95,10 @@ pub(super) struct PacerState {
     models: Vec<PacedModel>,
     /// Index of its model, by variant.
     model_by_variant: Vec<usize>,
-    slots: Vec<SlotInFlight>,
+    /// By their keys, and so in the order of their starts.
+    slots: BTreeMap<u64, SlotInFlight>,
+    /// Trials under way, by variant.
+    in_flight: Vec<usize>,
     next_key: u64,
     /// Changes of breakers that were not reported yet, with the index of the model and their instant.
     changes: Vec<(usize, BreakerChange, Nanos)>,
@@ -127,7 +129,8 @@ impl PacerState {
             patience: suite.patience_ns,
             model_by_variant: model_by_variant.collect(),
             models,
-            slots: Vec::new(),
+            slots: BTreeMap::new(),
+            in_flight: vec![0; suite.variants.len()],
             next_key: 0,
             changes: Vec::new(),
         }
@@ -196,7 +199,7 @@ impl PacerState {
         if self.health(variant).is_dropped() {
             return SlotChoice::Nothing;
         }
-        if self.pending(variant).count() >= self.concurrency_of(variant) {
+        if self.in_flight[variant] >= self.concurrency_of(variant) {
             return SlotChoice::Wait(None);
         }
         let model = self.model_by_variant[variant];
@@ -216,11 +219,11 @@ impl PacerState {
             key: self.next_key,
             variants: pending.iter().map(|one| one.variant).collect(),
         };
-        self.slots.push(SlotInFlight {
-            key: slot.key,
-            since: now,
-            pending,
-        });
+        for one in &pending {
+            self.in_flight[one.variant] += 1;
+        }
+        let since = now;
+        self.slots.insert(slot.key, SlotInFlight { since, pending });
         self.next_key += 1;
         slot
     }
@@ -234,13 +237,12 @@ impl PacerState {
         if alive.is_empty() {
             return SlotChoice::Nothing;
         }
-        let is_active = |slot: &&SlotInFlight| !self.is_lagging(slot, now);
-        if self.slots.iter().filter(is_active).count() >= self.concurrency {
+        if self.slots.len() - self.lagging(now) >= self.concurrency {
             return SlotChoice::Wait(self.next_change(now));
         }
         let mut send: Vec<PendingTrial> = Vec::new();
         for &variant in &alive {
-            if self.pending(variant).count() >= self.concurrency {
+            if self.in_flight[variant] >= self.concurrency {
                 if self.open_if_stalled(variant, now) {
                     continue;
                 }
@@ -274,9 +276,7 @@ impl PacerState {
 
     /// Returns true if a trial of the slot is a probe.
     pub(super) fn is_probe(&self, key: u64, variant: usize) -> bool {
-        let mut slots = self.slots.iter();
-        let slot = slots.find(|slot| slot.key == key);
-        slot.is_some_and(|slot| {
+        self.slots.get(&key).is_some_and(|slot| {
             let mut pending = slot.pending.iter();
             pending.any(|one| one.variant == variant && one.probe)
         })
@@ -306,14 +306,20 @@ impl PacerState {
 
     /// Counts the end of a trial: its place is free.
     pub(super) fn end_trial(&mut self, key: u64, variant: usize) {
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.key == key) {
-            slot.pending.retain(|one| one.variant != variant);
-        }
+        let Some(slot) = self.slots.get_mut(&key) else {
+            return;
+        };
+        let before = slot.pending.len();
+        slot.pending.retain(|one| one.variant != variant);
+        self.in_flight[variant] -= before - slot.pending.len();
     }
 
     /// Counts the end of a slot.
     pub(super) fn end_slot(&mut self, key: u64) {
-        self.slots.retain(|slot| slot.key != key);
+        let ended = self.slots.remove(&key);
+        for one in ended.iter().flat_map(|slot| &slot.pending) {
+            self.in_flight[one.variant] -= 1;
+        }
     }
 
     /// Decides about a further attempt of a trial. `probes`: those that it has made, if it may make another. Waiting trials
@@ -395,11 +401,28 @@ impl PacerState {
             .models
             .iter()
             .filter_map(|model| model.health.next_change(now));
-        let overdue = self.slots.iter().flat_map(|slot| {
-            let ends = slot.pending.iter();
-            ends.map(|one| self.overdue_at(slot.since, one.variant))
-        });
-        healths.chain(overdue.filter(|at| *at > now)).min()
+        healths.chain(self.next_overdue(now)).min()
+    }
+
+    /// The next instant after `now` at which a trial is overdue.
+    fn next_overdue(&self, now: Nanos) -> Option<Nanos> {
+        // The first of a variant that is not overdue yet is the next one.
+        let mut left: Vec<bool> = self.in_flight.iter().map(|count| *count > 0).collect();
+        let mut variants = left.iter().filter(|is_left| **is_left).count();
+        let mut next: Option<Nanos> = None;
+        for slot in self.slots.values() {
+            if variants == 0 {
+                break;
+            }
+            for one in &slot.pending {
+                let at = self.overdue_at(slot.since, one.variant);
+                if at > now && std::mem::take(&mut left[one.variant]) {
+                    variants -= 1;
+                    next = [next, Some(at)].into_iter().flatten().min();
+                }
+            }
+        }
+        next
     }
 
     fn tick(&mut self, now: Nanos) {
@@ -425,18 +448,21 @@ impl PacerState {
         })
     }
 
-    fn pending(&self, variant: usize) -> impl Iterator<Item = &SlotInFlight> {
+    /// The slots with a trial of this variant under way, in the order of their starts.
+    fn pending(&self, variant: usize) -> impl DoubleEndedIterator<Item = &SlotInFlight> {
         let has = move |slot: &&SlotInFlight| slot.pending.iter().any(|one| one.variant == variant);
-        self.slots.iter().filter(has)
+        self.slots.values().filter(has)
     }
 
     /// Opens the breaker of a model if all trials of this variant are overdue; returns `true` if slots no longer
     /// wait for it.
     fn open_if_stalled(&mut self, variant: usize, now: Nanos) -> bool {
-        let is_overdue = |slot: &SlotInFlight| self.overdue_at(slot.since, variant) <= now;
-        let is_left_out = self.is_left_out(variant, now);
-        let first = self.pending(variant).map(|slot| slot.since).min();
-        if !is_left_out && !self.pending(variant).all(is_overdue) {
+        let since = |slot: Option<&SlotInFlight>| slot.map(|slot| slot.since);
+        let first = since(self.pending(variant).next());
+        // Where the last one is overdue, all are.
+        let last = since(self.pending(variant).next_back());
+        let is_stalled = last.is_none_or(|since| self.overdue_at(since, variant) <= now);
+        if !is_stalled && !self.is_left_out(variant, now) {
             return false;
         }
         let model = self.model_by_variant[variant];
@@ -452,6 +478,19 @@ impl PacerState {
     fn is_left_out(&self, variant: usize, now: Nanos) -> bool {
         let health = self.health(variant);
         health.is_dropped() || (health.is_open() && !health.is_awaited(now))
+    }
+
+    /// The number of slots of which nothing is left but trials that others do not wait for.
+    fn lagging(&self, now: Nanos) -> usize {
+        let variants = (0..self.in_flight.len()).filter(|variant| self.in_flight[*variant] > 0);
+        let is_any_left_out = variants.clone().any(|one| self.is_left_out(one, now));
+        // Where no model is left out only what is overdue lags: slots at the front.
+        let may_lag = |slot: &&SlotInFlight| {
+            let mut variants = variants.clone();
+            is_any_left_out || variants.any(|one| self.overdue_at(slot.since, one) <= now)
+        };
+        let slots = self.slots.values().take_while(may_lag);
+        slots.filter(|slot| self.is_lagging(slot, now)).count()
     }
 
     /// Returns true if all that is left of a slot are trials that others do not wait for.
@@ -473,3 +512,6 @@ impl PacerState {
         Nanos(started.0.saturating_add(after.0))
     }
 }
+
+#[cfg(test)]
+mod tests;
