@@ -6,12 +6,11 @@
 //! gap is recorded within 0.1 % or not at all; what is out of range is never bent into it, so
 //! `count` minus the recorded values is the number of gaps out of range.
 
-use std::io::Write as _;
+use std::cell::RefCell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, Compression, FlushCompress};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer as _, V2Serializer};
 use zlib_rs::{Inflate, InflateFlush, Status};
@@ -116,11 +115,22 @@ fn encode_histogram(sorted_ns: &[u64]) -> Option<String> {
     Some(STANDARD.encode(pack(&unpacked)))
 }
 
+thread_local! {
+    /// Writes streams that are stored. A new one takes 300 KB, more than all else of a sample.
+    static STORED: RefCell<Compress> = RefCell::new(Compress::new(Compression::none(), true));
+}
+
 /// The frame of a compressed V2 histogram.
 fn pack(unpacked: &[u8]) -> Vec<u8> {
-    let mut zlib = ZlibEncoder::new(vec![0; 8], Compression::none());
-    let packed = zlib.write_all(unpacked).and_then(|()| zlib.finish());
-    let mut packed = packed.expect("memory can be written to");
+    // More than the heads of all stored blocks.
+    let mut packed = Vec::with_capacity(8 + unpacked.len() + unpacked.len() / 256 + 64);
+    packed.resize(8, 0);
+    let status = STORED.with_borrow_mut(|zlib| {
+        zlib.reset();
+        zlib.compress_vec(unpacked, &mut packed, FlushCompress::Finish)
+    });
+    let is_whole = matches!(status, Ok(flate2::Status::StreamEnd));
+    assert!(is_whole, "a stored stream has room");
     let length = u32::try_from(packed.len() - 8).expect("a histogram has at most MAX_BYTES");
     packed[..4].copy_from_slice(&COMPRESSED_COOKIE.to_be_bytes());
     packed[4..8].copy_from_slice(&length.to_be_bytes());
@@ -314,6 +324,9 @@ fn read_varint(bytes: &mut &[u8]) -> Result<u64, HdrError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use flate2::write::ZlibEncoder;
     use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
     use proptest::prelude::*;
 
