@@ -25,7 +25,7 @@ use crate::units::{ModelId, Nanos};
 use super::base::exit;
 use super::base::failure::Failure;
 use super::base::model_list::cache_folder;
-use super::base::runtime::{TOOL, runtime};
+use super::base::runtime::{TOOL, measuring_runtime};
 use super::base::stdio::{stderr, stdout};
 
 /// The numbers of streams that are tried, one after the other.
@@ -137,7 +137,7 @@ fn measure(streams: u32, span: Duration, clock: ClockSource) -> Result<Calibrati
         gap_ns: patience,
         total_ns: patience,
     };
-    let runtime = runtime()?;
+    let runtime = measuring_runtime()?;
     let (answers, cpu_share) = runtime.block_on(async {
         let lanes = streams as usize;
         let opened = Transport::open(&endpoint, timeouts, lanes, clock).await;

@@ -6,6 +6,7 @@
 use std::io;
 
 use rand::TryRng;
+use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
 use super::signals::Signals;
@@ -22,16 +23,38 @@ pub(in crate::command) fn random_number() -> Result<u64, Failure> {
     })
 }
 
+/// The niceness of the threads that work beside a measurement: a tenth of the processor time of one that reads, where both
+/// want the same processor.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// The runtime of everything that waits: as many workers as the machine has processors, at least
-/// two, so that one stream's work does not hold up another's stamp.
-pub(in crate::command) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+/// two, so that one stream's work does not hold up another's start.
+pub(in crate::command) fn runtime() -> io::Result<Runtime> {
+    builder().build()
+}
+
+/// The runtime of a measurement: its threads yield to those that read connections, which the calling thread starts.
+pub(in crate::command) fn measuring_runtime() -> io::Result<Runtime> {
+    builder().on_thread_start(yield_to_readers).build()
+}
+
+fn builder() -> Builder {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
-    tokio::runtime::Builder::new_multi_thread()
+    let mut builder = Builder::new_multi_thread();
+    builder
         .worker_threads(processors.max(2))
-        // Answers are read on one thread next to the workers: more would compete with the threads that stamp.
+        // Long answers are read on one thread next to the workers: more would compete with the threads that stamp.
         .max_blocking_threads(1)
-        .enable_all()
-        .build()
+        .enable_all();
+    builder
+}
+
+/// Lowers the priority of the calling thread. Elsewhere than on Linux it would be that of the process.
+fn yield_to_readers() {
+    #[cfg(target_os = "linux")]
+    // Refused, the run goes on as before.
+    let _ = rustix::process::nice(NICENESS);
 }
 
 /// Returns when the process is requested to end (see [`Signals`]).

@@ -18,7 +18,7 @@ use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::exit;
 use crate::command::base::failure::Failure;
 use crate::command::base::panics;
-use crate::command::base::runtime::runtime;
+use crate::command::base::runtime::measuring_runtime;
 use crate::command::base::signals::Signals;
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
@@ -41,7 +41,7 @@ pub(super) struct SessionEnd {
 impl Session {
     /// Opens every connection that the run can need at once.
     pub(super) fn open(job: &Job, opened: &OpenEndpoint) -> Result<Self, Failure> {
-        let runtime = runtime()?;
+        let runtime = measuring_runtime()?;
         let timeouts = job.resolved.suite.timeouts;
         let opening = Transport::open(&opened.endpoint, timeouts, job.lanes(), job.clock);
         let (transport, failed) = runtime
