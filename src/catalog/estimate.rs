@@ -54,6 +54,17 @@ fn limited_answer(mean: u32, limit: u64) -> u64 {
     expected.min(limit)
 }
 
+/// The prompts whose tokens an estimate counts. The first count builds a vocabulary of 24 MB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedPrompts {
+    /// All of them.
+    All,
+    /// Those that have a price: the expected cost of others is not known in any case.
+    Priced,
+    /// None: only requests and expected output lengths are used.
+    None,
+}
+
 /// The inputs of an estimate.
 #[derive(Clone, Copy)]
 pub struct EstimateInputs<'a> {
@@ -65,6 +76,8 @@ pub struct EstimateInputs<'a> {
     pub repetitions: &'a [u32],
     /// The vocabularies by which prompts are counted.
     pub vocabularies: &'a Vocabularies,
+    /// The prompts that are counted.
+    pub counted: CountedPrompts,
     /// The catalog, own prices included.
     pub catalog: &'a Catalog,
     /// Cost history of the suite at this endpoint.
@@ -114,9 +127,9 @@ pub struct VariantEstimate {
     pub variant: String,
     /// Its model.
     pub model: ModelId,
-    /// Prompt tokens before correction by past runs.
-    pub counted_prompt_tokens: u64,
-    /// True if they were counted with the model's own vocabulary.
+    /// Prompt tokens before correction by past runs; absent where a prompt was not counted.
+    pub counted_prompt_tokens: Option<u64>,
+    /// True if none was counted with another vocabulary than the model's own.
     pub own_vocabulary: bool,
     /// Sums over all its requests.
     pub sums: Sums,
@@ -156,8 +169,8 @@ pub enum AnswerBasis {
 pub struct Sums {
     /// Number of requests, without warm-up and retries.
     pub requests: u64,
-    /// Prompt tokens, corrected by past runs.
-    pub prompt_tokens: u64,
+    /// Prompt tokens, corrected by past runs; absent where a prompt was not counted.
+    pub prompt_tokens: Option<u64>,
     /// Completion tokens, reasoning included.
     pub completion_tokens: u64,
     /// Cost at list prices: later runs compare their actual cost with it. Absent without a price.
@@ -221,32 +234,32 @@ impl EstimateInputs<'_> {
     ) -> VariantEstimate {
         let listed = self.catalog.get(&variant.model);
         let correction = self.past.correction(&variant.model);
-        let (mut counted_prompt_tokens, mut own_vocabulary) = (0, true);
+        let (mut counted_prompt_tokens, mut own_vocabulary) = (Some(0), true);
         let mut prompts = Vec::with_capacity(self.suite.prompts.len());
         for (number, prompt) in self.suite.prompts.iter().enumerate() {
             let system = self.suite.opening_of(prompt, variant);
             let tools = |of: &'s crate::suite::Parameters| of.tools.as_deref();
             let tools = self.suite.parameter_of(prompt, variant, tools);
-            let prompt_count = counter.prompt_tokens(
-                &variant.model,
-                system,
-                &prompt.messages,
-                tools.unwrap_or_default(),
-            );
-            own_vocabulary &= prompt_count.own_vocabulary;
-            counted_prompt_tokens += prompt_count.tokens * u64::from(self.repetitions[number]);
-            let (completion, basis) = self.answer(number, prompt, variant, medians);
-            let counts = TokenCounts {
-                prompt: scaled(prompt_count.tokens, correction),
-                completion,
-                ..TokenCounts::default()
-            };
             let parameters = self.suite.parameters_of(prompt, variant);
             let prices = listed.and_then(|model| match requested_service_tier(&parameters) {
                 Some(tier) => model.service_tiers.get(tier),
                 None => model.prices.as_ref(),
             });
-            let sums = self.prompt_sums((number, &counts), prices, index);
+            let is_counted = match self.counted {
+                CountedPrompts::All => true,
+                CountedPrompts::Priced => prices.is_some(),
+                CountedPrompts::None => false,
+            };
+            let tools = tools.unwrap_or_default();
+            let count = is_counted
+                .then(|| counter.prompt_tokens(&variant.model, system, &prompt.messages, tools));
+            own_vocabulary &= count.is_none_or(|count| count.own_vocabulary);
+            let requests = u64::from(self.repetitions[number]);
+            let counted = count.map(|count| count.tokens * requests);
+            counted_prompt_tokens = sum_if_counted(counted_prompt_tokens, counted);
+            let (completion, basis) = self.answer(number, prompt, variant, medians);
+            let corrected = count.map(|count| scaled(count.tokens, correction));
+            let sums = self.prompt_sums((number, index), (corrected, completion), prices);
             prompts.push(PromptEstimate {
                 prompt: number,
                 basis,
@@ -272,16 +285,23 @@ impl EstimateInputs<'_> {
 
     fn prompt_sums(
         &self,
-        (number, counts): (usize, &TokenCounts),
+        (number, variant): (usize, usize),
+        (prompt, completion): (Option<u64>, u64),
         prices: Option<&TokenPrices>,
-        variant: usize,
     ) -> Sums {
         let requests = u64::from(self.repetitions[number]);
-        let list = prices.and_then(|prices| cost(prices, counts)?.times(requests));
+        let list = prices.zip(prompt).and_then(|(prices, prompt)| {
+            let counts = TokenCounts {
+                prompt,
+                completion,
+                ..TokenCounts::default()
+            };
+            cost(prices, &counts)?.times(requests)
+        });
         Sums {
             requests,
-            prompt_tokens: counts.prompt * requests,
-            completion_tokens: counts.completion * requests,
+            prompt_tokens: prompt.map(|prompt| prompt * requests),
+            completion_tokens: completion * requests,
             list,
             expected: list,
             bound_90: None,
@@ -325,7 +345,7 @@ impl Sums {
     fn total<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
         let mut sums = Self {
             requests: 0,
-            prompt_tokens: 0,
+            prompt_tokens: Some(0),
             completion_tokens: 0,
             list: Some(Usd::ZERO),
             expected: None,
@@ -335,7 +355,7 @@ impl Sums {
         };
         for one in all {
             sums.requests += one.requests;
-            sums.prompt_tokens += one.prompt_tokens;
+            sums.prompt_tokens = sum_if_counted(sums.prompt_tokens, one.prompt_tokens);
             sums.completion_tokens += one.completion_tokens;
             sums.list = sums.list.zip(one.list).and_then(|(a, b)| a.plus(b));
             sums.worst = match (sums.worst, &one.worst) {
@@ -365,6 +385,10 @@ impl Sums {
         let product = times(self.list?, factor)?;
         Some((self.worst.as_ref()).map_or(product, |worst| product.min(*worst)))
     }
+}
+
+fn sum_if_counted(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    Some(one? + other?)
 }
 
 fn median(ratios: &[f64]) -> Option<f64> {

@@ -35,8 +35,8 @@ pub use bound::{PriceBound, Request, UnboundedCost, is_above_limit, max_input_co
 pub use cache::{CachedList, ListCache};
 pub use diff::{Fact, FactChange, FactValue, ListDiff, ModelPair};
 pub use estimate::{
-    AnswerBasis, CostEstimate, EstimateInputs, GraderEstimate, PromptEstimate, Sums,
-    VariantEstimate, expected_reasoning,
+    AnswerBasis, CostEstimate, CountedPrompts, EstimateInputs, GraderEstimate, PromptEstimate,
+    Sums, VariantEstimate, expected_reasoning,
 };
 pub use model::{ListedModel, ModelKind};
 pub use offer::{Offer, Offers, Percentiles, Window};

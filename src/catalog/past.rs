@@ -62,8 +62,8 @@ pub struct PastVariant<'a> {
     pub model: &'a ModelId,
     /// Number of estimated requests.
     pub requests: u64,
-    /// Their prompt tokens by our count, before any correction.
-    pub counted_prompt_tokens: u64,
+    /// Their prompt tokens by our count, before any correction; absent if they were not counted.
+    pub counted_prompt_tokens: Option<u64>,
     /// Number of them whose answer length was estimated from past answers.
     pub learned: u64,
     /// Their cost before any correction; absent if no price was known.
@@ -111,8 +111,10 @@ impl CostHistory {
             }
             let requests = variant.requests as f64;
             let (measured, prompt_tokens) = variant.measured;
-            if measured > 0 {
-                let counted = variant.counted_prompt_tokens as f64 / requests;
+            if let Some(counted) = variant.counted_prompt_tokens
+                && measured > 0
+            {
+                let counted = counted as f64 / requests;
                 let server_count = prompt_tokens as f64 / measured as f64;
                 if MAX_COUNT_RATIO.recip() * counted <= server_count
                     && server_count <= MAX_COUNT_RATIO * counted

@@ -73,6 +73,12 @@ pub struct Vocabularies {
 }
 
 impl Vocabularies {
+    /// Returns true if none was needed so far.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.cl100k.get().is_none() && self.o200k.get().is_none()
+    }
+
     fn get(&self, vocabulary: Vocabulary) -> &CoreBpe {
         match vocabulary {
             Vocabulary::Cl100k => self.cl100k.get_or_init(cl100k_base),

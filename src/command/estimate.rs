@@ -10,6 +10,7 @@ use super::base::stdio::{stderr, stdout};
 use super::run::estimate::{estimate, view};
 use super::run::job::{self, Job, ResolvedRun};
 use super::run::provider_prices;
+use crate::catalog::CountedPrompts;
 
 /// The options of `bakeoff estimate`.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     for note in notes {
         writeln!(err, "{note}")?;
     }
-    let estimate = estimate(&job, &options.run.output);
+    let estimate = estimate(&job, &options.run.output, CountedPrompts::All);
     let view = view(&job, &estimate);
     let mut out = BufWriter::new(stdout());
     match options.form {

@@ -38,10 +38,12 @@ pub struct EstimatedVariant {
     /// Requests whose answers were expected to be as long as past ones; 0 also where this was not stored.
     #[serde(default)]
     pub learned_requests: u64,
-    /// As counted, before past runs corrected it.
-    pub counted_prompt_tokens: u64,
+    /// As counted, before past runs corrected it; absent: not counted, because no price needed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_prompt_tokens: Option<u64>,
     /// As corrected.
-    pub prompt_tokens: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
     /// Reasoning included.
     pub completion_tokens: u64,
     /// These tokens by list prices; absent: no price was known.
@@ -157,11 +159,12 @@ impl EstimatedVariant {
 
     fn sum(self, other: &Self) -> Self {
         let actual = [self.actual, other.actual].into_iter().flatten();
+        let add = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
         Self {
             requests: self.requests + other.requests,
             learned_requests: self.learned_requests + other.learned_requests,
-            counted_prompt_tokens: self.counted_prompt_tokens + other.counted_prompt_tokens,
-            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            counted_prompt_tokens: add(self.counted_prompt_tokens, other.counted_prompt_tokens),
+            prompt_tokens: add(self.prompt_tokens, other.prompt_tokens),
             completion_tokens: self.completion_tokens + other.completion_tokens,
             list_usd: sum_if_known(self.list_usd, other.list_usd),
             actual: actual.reduce(|one, other| ActualUsage {
@@ -230,8 +233,8 @@ mod tests {
             model: sample.model.clone(),
             requests: 2,
             learned_requests: 0,
-            counted_prompt_tokens: 20,
-            prompt_tokens: 20,
+            counted_prompt_tokens: Some(20),
+            prompt_tokens: Some(20),
             completion_tokens: 40,
             list_usd: Some(Usd(100)),
             actual: None,

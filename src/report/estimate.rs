@@ -131,7 +131,8 @@ struct SumsDocument {
     /// Requests without warm-up and retries.
     requests: u64,
     /// Expected prompt tokens.
-    prompt_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_tokens: Option<u64>,
     /// Expected completion tokens.
     completion_tokens: u64,
     /// Cost at list prices, before correction by past runs.
@@ -445,7 +446,10 @@ fn row(
     row.put_figure("prompt", text(prompt.unwrap_or_default()));
     row.put_figure("answer_basis", text(basis.map_or("", AnswerBasis::word)));
     row.put_figure("requests", count(sums.requests));
-    row.put_figure("prompt_tokens", count(sums.prompt_tokens));
+    row.put_figure(
+        "prompt_tokens",
+        sums.prompt_tokens.map_or(Figure::Absent, count),
+    );
     row.put_figure("completion_tokens", count(sums.completion_tokens));
     row.put_figure("list_usd", usd(sums.list));
     row.put_figure("expected_usd", usd(sums.expected));

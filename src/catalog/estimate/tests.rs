@@ -63,6 +63,7 @@ fn estimated(suite: &Suite, past: &CostHistory, bound: Usd) -> CostEstimate {
     EstimateInputs {
         suite,
         vocabularies: &VOCABULARIES,
+        counted: CountedPrompts::All,
         prompt_digests: &digests,
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog: &catalog(),
@@ -93,7 +94,10 @@ fn run(past: &mut CostHistory, estimate: &CostEstimate, cost: Usd) {
         counted_prompt_tokens: variant.counted_prompt_tokens,
         list: variant.sums.list,
         costed: (variant.sums.requests, cost),
-        measured: (variant.sums.requests, variant.counted_prompt_tokens),
+        measured: (
+            variant.sums.requests,
+            variant.counted_prompt_tokens.unwrap(),
+        ),
     }]);
 }
 
@@ -174,12 +178,52 @@ fn an_answer_is_expected_to_be_longer_at_a_higher_effort() {
 }
 
 #[test]
+fn prompts_without_a_price_are_counted_only_on_demand() {
+    // A vocabulary takes 24 MB for the whole run: a local server, which has no prices, needs none.
+    let suite = suite(1, 2, Some(400));
+    let estimate = |counted, catalog: &Catalog, vocabularies: &Vocabularies| {
+        EstimateInputs {
+            suite: &suite,
+            vocabularies,
+            counted,
+            prompt_digests: &["d".to_owned()],
+            repetitions: &[2],
+            catalog,
+            past: &CostHistory::default(),
+            worst: &WorstCase::new(&suite, |_, _| Ok(Usd::ZERO)),
+        }
+        .estimate()
+    };
+    let unpriced = Catalog::read("{\"data\":[]}", String::new(), String::new()).unwrap();
+    let vocabularies = Vocabularies::default();
+    let uncounted = estimate(CountedPrompts::Priced, &unpriced, &vocabularies);
+    assert!(vocabularies.is_empty());
+    assert_eq!(uncounted.variants[0].counted_prompt_tokens, None);
+    assert_eq!(uncounted.total.prompt_tokens, None);
+    // All else is the same.
+    let counted = estimate(CountedPrompts::All, &unpriced, &vocabularies);
+    assert!(!vocabularies.is_empty());
+    assert!(counted.total.prompt_tokens.is_some());
+    assert_eq!(
+        uncounted.total.completion_tokens,
+        counted.total.completion_tokens
+    );
+    assert_eq!(uncounted.total.expected, None);
+    // Those with a price are counted either way, and cost the same.
+    let [priced, all] = [CountedPrompts::Priced, CountedPrompts::All]
+        .map(|counted| estimate(counted, &catalog(), &vocabularies));
+    assert_eq!(priced, all);
+    let lengths_alone = estimate(CountedPrompts::None, &catalog(), &vocabularies);
+    assert_eq!(lengths_alone.total.list, None);
+}
+
+#[test]
 fn prompt_tokens_are_corrected_by_their_family() {
     // Makers split text differently, and every model of a maker alike.
     let suite = suite(2, 3, Some(400));
     let before = estimated(&suite, &CostHistory::default(), Usd(Usd::PICO));
-    let counted = before.variants[0].counted_prompt_tokens;
-    assert_eq!(before.variants[0].sums.prompt_tokens, counted);
+    let counted = before.variants[0].counted_prompt_tokens.unwrap();
+    assert_eq!(before.variants[0].sums.prompt_tokens, Some(counted));
     assert!(!before.variants[0].own_vocabulary);
     let mut past = CostHistory::default();
     past.add_run(&[PastVariant {
@@ -187,15 +231,15 @@ fn prompt_tokens_are_corrected_by_their_family() {
         model: &"maker/other".parse().unwrap(),
         requests: 8,
         learned: 0,
-        counted_prompt_tokens: 800,
+        counted_prompt_tokens: Some(800),
         list: None,
         costed: (0, Usd::ZERO),
         // Two requests have no known tokens.
         measured: (6, 1_200),
     }]);
     let after = estimated(&suite, &past, Usd(Usd::PICO));
-    assert_eq!(after.variants[0].sums.prompt_tokens, 2 * counted);
-    assert_eq!(after.variants[0].counted_prompt_tokens, counted);
+    assert_eq!(after.variants[0].sums.prompt_tokens, Some(2 * counted));
+    assert_eq!(after.variants[0].counted_prompt_tokens, Some(counted));
 }
 
 #[test]

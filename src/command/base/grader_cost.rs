@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use crate::catalog::{
-    Catalog, CostEstimate, CostHistory, EstimateInputs, GraderEstimate, TokenCounts, TokenPrices,
-    Vocabularies, WorstCase, cost, expected_reasoning, prompt_tokens,
+    Catalog, CostEstimate, CostHistory, CountedPrompts, EstimateInputs, GraderEstimate,
+    TokenCounts, TokenPrices, Vocabularies, WorstCase, cost, expected_reasoning, prompt_tokens,
 };
 use crate::grade::judge_request;
 use crate::suite::{Check, Message, Prompt, Role, Suite, Variant};
@@ -42,6 +42,7 @@ pub(in crate::command) fn graders_before_runs(
     let answers = EstimateInputs {
         suite,
         vocabularies: &Vocabularies::default(),
+        counted: CountedPrompts::None,
         prompt_digests: &vec![String::new(); suite.prompts.len()],
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog,
@@ -70,8 +71,13 @@ fn judge_estimate(
     let verdict = VERDICT_TOKENS + u64::from(expected_reasoning(judge.parameters.reasoning_effort));
     let max = judge.parameters.max_tokens.unwrap_or(verdict);
     let vocabularies = Vocabularies::default();
-    let shown = |message| prompt_tokens(&vocabularies, &judge.model, &[message], &[]).tokens;
     let mut sums = GraderSums::new(&judge.model, catalog);
+    // Without a price no count is used.
+    let has_price = sums.prices.is_some();
+    let shown = |message| match has_price {
+        true => prompt_tokens(&vocabularies, &judge.model, &[message], &[]).tokens,
+        false => 0,
+    };
     for (index, prompt) in suite.prompts.iter().enumerate() {
         for rubric in rubrics(prompt) {
             let request = judge_request(suite.system.as_deref(), prompt, "", &rubric);
@@ -92,6 +98,7 @@ fn embedding_estimate(
     answers: &CostEstimate,
 ) -> Option<GraderEstimate> {
     let mut sums = GraderSums::new(model, catalog);
+    let has_price = sums.prices.is_some();
     let vocabularies = Vocabularies::default();
     // Equal texts are sent once.
     let mut texts: HashMap<String, u64> = HashMap::new();
@@ -102,6 +109,9 @@ fn embedding_estimate(
             };
             for value in values {
                 let count = || {
+                    if !has_price {
+                        return 0;
+                    }
                     let message = [Message::text(Role::User, &**value)];
                     prompt_tokens(&vocabularies, model, &message, &[]).tokens
                 };

@@ -6,7 +6,9 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use crate::catalog::{CostEstimate, CostHistory, EstimateInputs, PastAnswer, Sums, Vocabularies};
+use crate::catalog::{
+    CostEstimate, CostHistory, CountedPrompts, EstimateInputs, PastAnswer, Sums, Vocabularies,
+};
 use crate::input::Walk;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
 use crate::report::{EstimateView, actual_cost_line};
@@ -29,7 +31,7 @@ const SAMPLES_BYTES: u64 = 64 << 20;
 /// Prints the expected cost of a run and, if it is high and a person is present, requires a confirmation.
 /// Returns the manifest's record; `None`: the person declined.
 pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<EstimateRecord>, Failure> {
-    let estimate = estimate(job, &options.output);
+    let estimate = estimate(job, &options.output, CountedPrompts::Priced);
     let mut err = stderr();
     if !options.quiet {
         writeln!(err, "{}", noted(job, &estimate))?;
@@ -68,7 +70,7 @@ pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<Estimat
 
 /// The expected cost of a run, as a line for standard error; `reports`: the folder of past runs.
 pub(super) fn line(job: &Job, reports: &Path) -> String {
-    noted(job, &estimate(job, reports))
+    noted(job, &estimate(job, reports, CountedPrompts::Priced))
 }
 
 fn noted(job: &Job, estimate: &CostEstimate) -> String {
@@ -158,7 +160,12 @@ pub(in crate::command) fn view<'a>(job: &'a Job, estimate: &'a CostEstimate) -> 
     }
 }
 
-pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
+/// The estimate of a run; `reports`: the folder of past runs.
+pub(in crate::command) fn estimate(
+    job: &Job,
+    reports: &Path,
+    counted: CountedPrompts,
+) -> CostEstimate {
     let ResolvedRun {
         suite,
         profile,
@@ -169,6 +176,7 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
         suite,
         // Freed before the first request.
         vocabularies: &Vocabularies::default(),
+        counted,
         prompt_digests: &job.prompt_digests(),
         repetitions: &plan.prompt_repetitions(suite.repetitions),
         catalog: job.prices(),
@@ -257,7 +265,7 @@ mod tests {
         // A question that comes always is not read, and one without a reader stops a build for ever.
         let total = |expected, bound_90| Sums {
             requests: 1,
-            prompt_tokens: 1,
+            prompt_tokens: Some(1),
             completion_tokens: 1,
             list: expected,
             expected,
@@ -320,7 +328,7 @@ mod tests {
     fn sums(expected: Usd, bound_90: Option<Usd>, worst: Option<Usd>) -> Sums {
         Sums {
             requests: 1,
-            prompt_tokens: 1,
+            prompt_tokens: Some(1),
             completion_tokens: 1,
             list: Some(expected),
             expected: Some(expected),
