@@ -1,8 +1,8 @@
 #!/bin/sh
 # The error of both clocks, against an independent server with known timing; Linux, a quiet machine and a release build:
-#     sh scripts/clock.sh SERVER [BAKEOFF]      # `SERVER`: a program that records its instants (see below)
-#     sh scripts/clock.sh stop [BAKEOFF]        # stops the client for 200 ms every 2 s: all samples, and those that are not marked
-#     sh scripts/clock.sh throttle [BAKEOFF]    # `calibrate` with 0.2 of a processor, by a control group (root)
+#     sh scripts/clock.sh SERVER [BAKEOFF] [LOAD...]    # `SERVER`: a program that records its instants (see below); W2 to W5
+#     sh scripts/clock.sh stop [BAKEOFF]                # stops the client for 200 ms every 2 s: all samples, and those that are not marked
+#     sh scripts/clock.sh throttle [BAKEOFF]            # `calibrate` with 0.2 of a processor, by a control group (root)
 # SERVER takes `--port P --ttft-ms F --itl-ms F --tokens N`, answers the model `const`, and serves `GET /truth` as CSV with `xid` (our
 # `x-request-id`), `krx_ns` (the request in its kernel, or 0), `read_ns` and `first_ns` (the first token handed to its kernel).
 # Prints p50 and p99 of our TTFT minus the true one, for the samples without a flag, and the share of those with one.
@@ -10,9 +10,11 @@ set -eu
 cd "$(dirname "$0")/.."
 server=${1:?}
 bakeoff=$(realpath "${2:-target/release/bakeoff}")
+[ $# -le 2 ] && loads="W2 W3 W4 W5" || { shift 2; loads=$*; }
 work=$(mktemp -d)
 trap 'kill ${run:-} ${served:-} 2>/dev/null || true; rm -rf "$work"' EXIT
 export BAKEOFF_CACHE_DIR="$work/cache"
+ulimit -n "$(ulimit -Hn)"
 
 # suite STREAMS REQUESTS MODEL: 50 prompts, as many repetitions as the requests need.
 suite() {
@@ -39,16 +41,6 @@ errors() {
         }
         function at(q,  place) { place = int(q * count + 0.999999); return sorted[place < 1 ? 1 : place] / 1e6 }
     ' plain="$work/plain" "$1"
-}
-
-# columns FILE NAME...: these columns of a CSV file, separated by spaces; an empty one is `-`.
-columns() {
-    file=$1
-    shift
-    awk -F, -v names="$*" '
-        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; count = split(names, name, " "); next }
-        { line = ""; for (i = 1; i <= count; i++) { v = $at[name[i]]; line = line (i > 1 ? " " : "") (v == "" ? "-" : v) } print line }
-    ' "$file"
 }
 
 echo "load average: $(cut -d' ' -f1-3 /proc/loadavg)"
@@ -88,7 +80,7 @@ if [ "$server" = stop ]; then
             done
             wait "$run" || true
             # A constant TTFT is its own truth.
-            columns "$work/reports/clock/latest/samples.csv" ttft_ns flags |
+            awk -f scripts/columns.awk -v names='ttft_ns flags' "$work/reports/clock/latest/samples.csv" |
                 awk '$1 != "-" { print $1 - 400e6, $2 }' > "$work/errors"
             echo "$clock, stopped: $stopped: $(errors "$work/errors")"
         done
@@ -96,25 +88,31 @@ if [ "$server" = stop ]; then
     exit 0
 fi
 
-# load NAME STREAMS REQUESTS GAP_MS: one run by each clock, alternated.
+# load NAME STREAMS REQUESTS GAP_MS TOKENS: two runs by each clock, alternated.
 load() {
-    "$server" --port 8765 --ttft-ms 50 --itl-ms "$4" --tokens 64 &
+    "$server" --port 8765 --ttft-ms 50 --itl-ms "$4" --tokens "$5" > /dev/null 2>&1 &
     served=$!
-    sleep 1
+    until curl -s http://127.0.0.1:8765/truth > /dev/null; do sleep 0.1; done
     suite "$2" "$3" const
     for clock in user kernel kernel user; do
         "$bakeoff" run "$work/suite.toml" --endpoint http://127.0.0.1:8765/v1 --output "$work/reports" --yes --quiet --clock "$clock" > /dev/null || true
         curl -s http://127.0.0.1:8765/truth > "$work/truth.csv"
-        columns "$work/truth.csv" xid krx_ns read_ns first_ns > "$work/truth"
-        columns "$work/reports/clock/latest/samples.csv" request_id ttft_ns flags > "$work/ours"
+        awk -f scripts/columns.awk -v names='xid krx_ns read_ns first_ns' "$work/truth.csv" > "$work/truth"
+        awk -f scripts/columns.awk -v names='request_id ttft_ns flags' "$work/reports/clock/latest/samples.csv" > "$work/ours"
         awk 'NR == FNR { truth[$1] = $4 - ($2 > 0 ? $2 : $3); next }
-             ($1 in truth) && $2 != "-" { print $2 - truth[$1], $3 }' "$work/truth" "$work/ours" > "$work/errors"
+            ($1 in truth) && $2 != "-" { print $2 - truth[$1], $3 }' "$work/truth" "$work/ours" > "$work/errors"
         echo "$1 ($2 streams x $3), $clock: $(errors "$work/errors")"
         rm -rf "$work/reports"
     done
     kill "$served"
     wait "$served" 2>/dev/null || true
 }
-load W2 64 1000 5
-load W3 256 2000 5
-load W4 1000 3000 20
+for load in $loads; do
+    case $load in
+    W2) load W2 64 1000 5 64 ;;
+    W3) load W3 256 2000 5 64 ;;
+    W4) load W4 1000 3000 20 64 ;;
+    W5) load W5 4000 8000 50 32 ;;
+    *) echo "no load $load: W2 to W5" >&2; exit 2 ;;
+    esac
+done

@@ -7,7 +7,8 @@
 set -eu
 [ $# -ge 1 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2; }
 truth=$(realpath "$1")
-bakeoff=$(realpath "${2:-$(dirname "$0")/../target/release/bakeoff}")
+scripts=$(realpath "$(dirname "$0")")
+bakeoff=$(realpath "${2:-$scripts/../target/release/bakeoff}")
 rounds=${3:-3}
 [ $# -le 3 ] && loads="W1 W2 W3 W4 W5" || { shift 3; loads=$*; }
 port=8791
@@ -15,19 +16,14 @@ work=$(mktemp -d)
 trap 'kill ${server:-} 2>/dev/null || true; rm -rf "$work"' EXIT
 ulimit -n "$(ulimit -Hn)"
 
-# Columns by their names, from a CSV with a heading: columns FILE NAME...
-columns() {
-    file=$1
-    shift
-    awk -F, -v names="$*" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; n = split(names, name, " "); next }
-        { line = $at[name[1]]; for (i = 2; i <= n; i++) line = line " " $at[name[i]]; print line }' "$file"
-}
+# columns FILE NAMES
+columns() { awk -f "$scripts/columns.awk" -v names="$2" "$1"; }
 
 # One line of figures: row LOAD PROGRAM TIMES(xid ttft sent end) USAGE
 row() {
     curl -s "http://127.0.0.1:$port/truth" > "$work/truth.csv"
-    columns "$work/truth.csv" xid krx_ns read_ns first_ns | awk '{ print $1, $4 - ($2 > 0 ? $2 : $3) }' > "$work/true"
-    awk 'NR == FNR { true_ttft[$1] = $2; next } $1 in true_ttft && $2 != "" { print ($2 - true_ttft[$1]) / 1e6 }' \
+    columns "$work/truth.csv" 'xid krx_ns read_ns first_ns' | awk '{ print $1, $4 - ($2 > 0 ? $2 : $3) }' > "$work/true"
+    awk 'NR == FNR { true_ttft[$1] = $2; next } $1 in true_ttft && $2 != "-" { print ($2 - true_ttft[$1]) / 1e6 }' \
         "$work/true" "$3" | sort -g > "$work/errors"
     wall=$(awk 'NR == 1 || $3 < first { first = $3 } $4 > last { last = $4 } END { print (last - first) / 1e9 }' "$3")
     awk -v load="$1" -v program="$2" -v wall="$wall" -v tokens="$((requests * chunks))" -v usage="$(tail -n 1 "$4")" \
@@ -58,7 +54,7 @@ run_load() {
     until curl -s "http://127.0.0.1:$port/truth" > /dev/null; do sleep 0.1; done
     /usr/bin/time -o "$work/usage" -f '%U %S %M' "$truth/floor" --port $port -n $requests -c $streams \
         --out "$work/floor.csv" > /dev/null
-    columns "$work/floor.csv" xid send_ns first_ns end_ns | awk '{ print $1, $3 - $2, $2, $4 }' > "$work/times"
+    columns "$work/floor.csv" 'xid send_ns first_ns end_ns' | awk '{ print $1, $3 - $2, $2, $4 }' > "$work/times"
     row "$load" floor "$work/times" "$work/usage"
     {
         printf 'name = "transport"\nmodels = ["const"]\nrepetitions = %d\nconcurrency = %d\nwarmup = 0\nkeep_answers = false\n' \
@@ -69,7 +65,7 @@ run_load() {
     BAKEOFF_CACHE_DIR=$work/cache /usr/bin/time -o "$work/usage" -f '%U %S %M' "$bakeoff" run "$work/suite.toml" --quiet --yes \
         --endpoint "http://127.0.0.1:$port/v1" --output "$work/reports" > "$work/run.out" 2>&1 || tail -n 3 "$work/run.out"
     if [ -e "$work/reports/transport/latest/samples.csv" ]; then
-        columns "$work/reports/transport/latest/samples.csv" request_id ttft_ns sent_ns latency_ns |
+        columns "$work/reports/transport/latest/samples.csv" 'request_id ttft_ns sent_ns latency_ns' |
             awk '{ print $1, $2, $3, $3 + $4 }' > "$work/times"
         row "$load" bakeoff "$work/times" "$work/usage"
     fi
