@@ -204,6 +204,7 @@ async fn answers_of_stream(
             path: "/chat/completions",
             request_id: request_id.clone(),
             body: body.clone(),
+            first_sent: None,
         };
         let recording = transport.exchange(request).await;
         let reading = read(&recording, &model, true).into_inner();

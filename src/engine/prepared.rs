@@ -4,9 +4,11 @@
 //! everything that costs time (building the request, reading the answer) happens before the first stamp or after the
 //! last.
 
+use std::sync::Arc;
+
 use crate::catalog::{PriceBound, is_above_limit};
 use crate::gateway::request::path;
-use crate::gateway::{OutgoingRequest, Reading, Recording, read};
+use crate::gateway::{FirstSent, OutgoingRequest, Reading, Recording, read};
 use crate::plan::{Load, Trial, reserved_tokens};
 use crate::record::RequestEvent;
 use crate::suite::{CacheMode, Prompt, Redacted, Variant};
@@ -22,10 +24,14 @@ use super::settle::{AttemptCost, PromptSize, VariantPrices};
 const READ_AT_ONCE: usize = 128 << 10;
 
 /// The instant at which a slot was due, and the delay by a limit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct SlotStart {
     pub(super) scheduled: Nanos,
     pub(super) throttled: Option<Nanos>,
+    /// True if a load planned that instant.
+    pub(super) is_planned: bool,
+    /// The instant at which the first of its requests was sent.
+    pub(super) first_sent: Arc<FirstSent>,
 }
 
 /// The instant at which a slot should have started.
@@ -53,6 +59,8 @@ impl SlotStart {
         Self {
             scheduled: due.planned.or(due.throttled_since).unwrap_or(now),
             throttled: due.throttled_since.map(|ready| now.since(ready)),
+            is_planned: due.planned.is_some(),
+            first_sent: Arc::default(),
         }
     }
 }
@@ -129,12 +137,13 @@ impl PreparedTrial {
         }
     }
 
-    /// Its request, as the attempt of this number.
+    /// Its request, as the attempt of this number, which is not timed against its slot.
     pub(super) fn outgoing(&self, context: &RunContext, attempt: u32) -> OutgoingRequest {
         OutgoingRequest {
             path: path(context.wording.api),
             request_id: request_id(context, self.trial.number, attempt),
             body: self.body.clone(),
+            first_sent: None,
         }
     }
 

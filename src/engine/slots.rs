@@ -467,7 +467,7 @@ async fn carry_out<A: Client>(
             let (client, context, events) =
                 (Arc::clone(&client), Arc::clone(&context), events.clone());
             let ends = (stop.clone(), give_up.clone());
-            trial::carry_out(trial, start, client, context, events, ends)
+            trial::carry_out(trial, start.clone(), client, context, events, ends)
         })
         .collect();
     let scheduled = start.scheduled;

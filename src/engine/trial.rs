@@ -140,7 +140,10 @@ pub(super) async fn carry_out<A: Client>(
     let mut jitter = ChaCha8Rng::seed_from_u64(context.suite.seed ^ (trial.number << 16));
     loop {
         let number = attempts.next_number();
-        let outgoing = ready.outgoing(&context, number);
+        let mut outgoing = ready.outgoing(&context, number);
+        if number == 1 {
+            outgoing.first_sent = Some(Arc::clone(&start.first_sent));
+        }
         let request_id = outgoing.request_id.clone();
         let until = wait_for_give_up(&mut give_up);
         let exchange = ready.send(&*client, &context, outgoing, until).await;

@@ -117,12 +117,20 @@ pub(super) fn sample(
         pass_threshold: None,
         attempts,
     };
-    let own_delay = sample.own_delay().0 as f64;
+    let delay = if start.is_planned {
+        sample.own_delay()
+    } else {
+        // A closed loop has no instant but the one at which the slot begins.
+        first_sent.since(start.first_sent.get().unwrap_or(first_sent))
+    };
     let ttft = sample.ttft_ns.map_or(f64::INFINITY, |ttft| ttft.0 as f64);
     let own = [
         (Flag::Retried, sample.attempts.len() > 1),
         (Flag::Cold, recording.connect.is_some()),
-        (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
+        (
+            Flag::ClientLimited,
+            delay.0 as f64 > ttft * CLIENT_LIMITED_SHARE,
+        ),
         (Flag::ClientPaused, pauses.are_excessive(ttft)),
         (
             Flag::Deferred,

@@ -96,6 +96,7 @@ pub(super) async fn warm_up<A: Client>(
                         path: path(context.wording.api),
                         request_id: request_id.clone(),
                         body: body.clone(),
+                        first_sent: None,
                     };
                     let attempt_reservation =
                         reservation.as_ref().map(TrialReservation::reserve_attempt);

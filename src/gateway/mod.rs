@@ -27,6 +27,7 @@ mod exchange;
 pub mod explain;
 pub mod fault;
 pub mod finish;
+mod first_sent;
 mod first_unit;
 mod gather;
 pub mod http1;
@@ -71,6 +72,7 @@ pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
 pub use endpoint::{Endpoint, OpenError};
 pub use explain::{Explanation, FailureContext, explain};
+pub use first_sent::FirstSent;
 pub use model_name::same_model;
 #[cfg(feature = "otel")]
 pub use otlp::OtlpSender;

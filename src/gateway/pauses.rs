@@ -1,13 +1,17 @@
 //! Pauses of our own process: stopped, suspended with the machine, or left without a processor.
 //!
-//! Owns a tick, and the list of the ticks that were late. Must not know what a pause spoils. Invariant: a pause is
+//! Owns a tick, how late it was, and the list of pauses. Must not know what a pause spoils. Invariant: a pause is
 //! known before anything is decided by a time that lies after it.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::record::ClientDelay;
+use crate::units::Nanos;
 
 use super::clock::{Clock, suspended};
 
@@ -17,12 +21,24 @@ const TICK: Duration = Duration::from_millis(10);
 /// A tick that is late by more is a pause: timers and schedulers are late by less.
 const NOTICEABLE: Duration = Duration::from_millis(20);
 
+/// The step of the runtime's timer, which rounds up: a tick that is late by less was on time.
+const TIMER_STEP: Duration = Duration::from_millis(1);
+
+/// Fewest ticks with a 99th percentile.
+const TICKS_MIN: u64 = 100;
+
+/// The longest delay that is counted as such, in microseconds: a minute.
+const DELAY_MAX_US: u64 = 60_000_000;
+
 /// Most pauses that are stored: the latest, since exchanges look back no further than their own beginning.
 const PAUSES: usize = 4_096;
 
 /// The pauses of this process, seen by a tick.
 #[derive(Debug)]
-pub(super) struct PauseLog(Mutex<Ticks>);
+pub(super) struct PauseLog {
+    ticks: Mutex<Ticks>,
+    delays: Mutex<TickDelays>,
+}
 
 #[derive(Debug)]
 struct Ticks {
@@ -43,11 +59,19 @@ struct Pause {
 impl PauseLog {
     /// A log that begins now.
     pub(super) fn new(clock: Clock) -> Self {
-        Self(Mutex::new(Ticks {
-            last: clock.instant(clock.now()),
-            suspended: suspended().unwrap_or_default(),
+        Self::starting(clock.instant(clock.now()), suspended().unwrap_or_default())
+    }
+
+    fn starting(at: Instant, suspended: Duration) -> Self {
+        let ticks = Ticks {
+            last: at,
+            suspended,
             pauses: VecDeque::new(),
-        }))
+        };
+        Self {
+            ticks: Mutex::new(ticks),
+            delays: Mutex::new(TickDelays::new()),
+        }
     }
 
     /// Ticks for ever.
@@ -55,9 +79,21 @@ impl PauseLog {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            drop(self.ticked(clock.instant(clock.now())));
+            let due = ticks.tick().await;
+            let now = clock.instant(clock.now());
+            lock(&self.delays).add(now.saturating_duration_since(due));
+            drop(self.ticked(now));
         }
+    }
+
+    /// Forgets the delays so far.
+    pub(super) fn restart_delays(&self) {
+        *lock(&self.delays) = TickDelays::new();
+    }
+
+    /// The delay of the ticks; `None` while they are too few for a percentile.
+    pub(super) fn delay(&self) -> Option<ClientDelay> {
+        lock(&self.delays).summarize()
     }
 
     /// The longest pause that overlaps this time.
@@ -80,7 +116,7 @@ impl PauseLog {
 
     /// Ticks: also between two ticks of the timer, so that a pause that has just ended is known.
     fn ticked(&self, now: Instant) -> MutexGuard<'_, Ticks> {
-        let mut ticks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ticks = lock(&self.ticks);
         ticks.tick(now, suspended());
         ticks
     }
@@ -109,6 +145,45 @@ impl Ticks {
     }
 }
 
+/// How late the ticks were, as far as the timer does not explain it.
+#[derive(Debug)]
+struct TickDelays {
+    ticks: u64,
+    /// In microseconds. The ticks that a pause left no time for are counted with what was left of it.
+    histogram: Histogram<u64>,
+}
+
+impl TickDelays {
+    fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1, DELAY_MAX_US, 2);
+        Self {
+            ticks: 0,
+            histogram: histogram.expect("its bounds are valid"),
+        }
+    }
+
+    fn add(&mut self, late: Duration) {
+        self.ticks += 1;
+        let delay = late.saturating_sub(TIMER_STEP).as_micros();
+        let delay = u64::try_from(delay).unwrap_or(u64::MAX).min(DELAY_MAX_US);
+        let tick = u64::try_from(TICK.as_micros()).unwrap_or(u64::MAX);
+        // Within the bounds by construction.
+        let _ = self.histogram.record_correct(delay, tick);
+    }
+
+    fn summarize(&self) -> Option<ClientDelay> {
+        (self.ticks >= TICKS_MIN).then(|| ClientDelay {
+            ticks: self.ticks,
+            p99_ns: Nanos(self.histogram.value_at_quantile(0.99) * 1_000),
+        })
+    }
+}
+
+/// A poisoned lock means another task panicked; what it guards is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,11 +193,7 @@ mod tests {
     }
 
     fn log(start: Instant) -> PauseLog {
-        PauseLog(Mutex::new(Ticks {
-            last: start,
-            suspended: Duration::ZERO,
-            pauses: VecDeque::new(),
-        }))
+        PauseLog::starting(start, Duration::ZERO)
     }
 
     #[test]
@@ -131,8 +202,7 @@ mod tests {
         let start = Instant::now();
         let log = log(start);
         let tick = |at: u64| {
-            let mut ticks = log.0.lock().unwrap();
-            ticks.tick(start + ms(at), None);
+            lock(&log.ticks).tick(start + ms(at), None);
         };
         // The second one is late by 15 ms, which a busy machine explains.
         for at in [10, 35, 45, 555, 565] {
@@ -156,7 +226,7 @@ mod tests {
     fn a_suspension_has_a_length_without_time_on_the_clock() {
         let start = Instant::now();
         let log = log(start);
-        let mut ticks = log.0.lock().unwrap();
+        let mut ticks = lock(&log.ticks);
         ticks.tick(start + ms(10), Some(ms(0)));
         ticks.tick(start + ms(20), Some(ms(60_000)));
         ticks.tick(start + ms(30), Some(ms(60_000)));
@@ -168,10 +238,29 @@ mod tests {
     fn the_log_is_bounded() {
         let start = Instant::now();
         let log = log(start);
-        let mut ticks = log.0.lock().unwrap();
+        let mut ticks = lock(&log.ticks);
         for tick in 1..=2 * PAUSES as u64 {
             ticks.tick(start + ms(tick * 50), None);
         }
         assert_eq!(ticks.pauses.len(), PAUSES);
+    }
+
+    #[test]
+    fn the_delay_is_what_a_read_would_wait() {
+        // 1 ms late is the timer. A stop of 300 ms every 3 s delays what comes in at any of its instants, so that one in a
+        // hundred waits for 270 ms or more, although one tick in two hundred and seventy was late.
+        let mut delays = TickDelays::new();
+        for _ in 0..TICKS_MIN - 1 {
+            delays.add(Duration::from_micros(900));
+        }
+        assert_eq!(delays.summarize(), None);
+        delays.add(ms(1));
+        let calm = delays.summarize().unwrap();
+        assert_eq!((calm.ticks, calm.p99_ns), (TICKS_MIN, Nanos::ZERO));
+        for tick in 0..2_700 {
+            delays.add(if tick % 270 == 0 { ms(301) } else { ms(0) });
+        }
+        let p99 = delays.summarize().unwrap().p99_ns.as_millis_f64();
+        assert!((260.0..285.0).contains(&p99), "{p99}");
     }
 }

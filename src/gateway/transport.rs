@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::record::ConnectionSetUp;
+use crate::record::{ClientDelay, ConnectionSetUp};
 use crate::suite::{ClockSource, Redacted, Redactor, Timeouts};
 use crate::units::Nanos;
 
@@ -27,6 +27,7 @@ use super::connection::Connection;
 use super::descriptors;
 use super::endpoint::{Endpoint, OpenError, base_url, headers, resolve};
 use super::exchange::{Exchanged, Limits, exchange};
+use super::first_sent::FirstSent;
 use super::http1::{Persistence, RequestHead};
 use super::kernel_clock::PairLog;
 use super::location::Location;
@@ -62,6 +63,8 @@ pub struct OutgoingRequest {
     pub request_id: String,
     /// JSON.
     pub body: Vec<u8>,
+    /// Where the requests of a slot note when they are sent.
+    pub first_sent: Option<Arc<FirstSent>>,
 }
 
 /// Lanes to one endpoint.
@@ -174,6 +177,7 @@ impl Transport {
         let (opened, failed) = transport.open_lanes().await;
         transport.set_up = set_up::summarize(look_up, &opened);
         transport.clock = Clock::new();
+        transport.shared.pauses.restart_delays();
         let failed = failed.map(|ending| transport.redactor.apply(ending));
         Ok((transport, failed))
     }
@@ -250,6 +254,11 @@ impl Transport {
         }
     }
 
+    /// The delay of a thread that reads, since the start of the clock; `None` while it is too early for a percentile.
+    pub fn client_delay(&self) -> Option<ClientDelay> {
+        self.shared.pauses.delay()
+    }
+
     /// The longest pause of this process that overlaps the time between two instants.
     pub fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {
         let at = |at| self.clock.instant(at);
@@ -310,7 +319,8 @@ impl Transport {
             return self.recording(Sent::now(self.clock), ending);
         };
         let (shared, clock) = (Arc::clone(&self.shared), self.clock);
-        let carried_out = self.on_thread(lease.thread, carry_out(shared, lease, request, clock));
+        let (thread, outgoing) = (lease.thread, (request, outgoing.first_sent));
+        let carried_out = self.on_thread(thread, carry_out(shared, lease, outgoing, clock));
         match carried_out.await {
             Some((sent, mut exchanged)) => {
                 let is_on_clock = self.shared.put_on_clock(&mut exchanged, clock, sent.at);
@@ -388,7 +398,7 @@ impl Sent {
 async fn carry_out(
     shared: Arc<Shared>,
     mut lease: Lease,
-    request: Vec<u8>,
+    (request, first_sent): (Vec<u8>, Option<Arc<FirstSent>>),
     clock: Clock,
 ) -> (Sent, Exchanged) {
     let mut sent = Sent::now(clock);
@@ -405,6 +415,9 @@ async fn carry_out(
     let queued = connection.queue(request);
     if sent.connect.is_none() {
         sent.at = clock.now();
+    }
+    if let Some(first_sent) = first_sent {
+        first_sent.note(sent.at);
     }
     if let Err(error) = queued {
         let ending = ExchangeEnd::ConnectionLost(error.to_string());

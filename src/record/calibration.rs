@@ -14,6 +14,8 @@ use crate::private_file;
 use crate::suite::ClockSource;
 use crate::units::Nanos;
 
+use super::CalibratedError;
+
 /// Maximum size of a stored calibration, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
@@ -74,6 +76,23 @@ impl Calibration {
         carried.map_or(0, |level| level.streams)
     }
 
+    /// The error with so many requests at once: the larger one of the next levels above and below; `None` above the highest
+    /// level, where it is not known.
+    pub fn error_at(&self, requests: u64) -> Option<CalibratedError> {
+        let above = |level: &&CalibrationLevel| u64::from(level.streams) >= requests;
+        let next = self.levels.iter().find(above)?;
+        let below = self.levels.iter().rev().find(|level| !above(level));
+        let below = below.filter(|_| u64::from(next.streams) > requests);
+        let p99_ns = next.error_p99_ns?;
+        Some(CalibratedError {
+            requests,
+            p99_ns: below
+                .and_then(|level| level.error_p99_ns)
+                .map_or(p99_ns, |error| error.max(p99_ns)),
+            measured_at: self.measured_at,
+        })
+    }
+
     /// Reads the calibration by this clock from a folder; `None` if there is none that can be read.
     pub fn read(folder: &Path, clock: ClockSource) -> Option<Self> {
         let file = open_regular(&path(folder, clock)).ok()?;
@@ -130,6 +149,25 @@ mod tests {
         ] {
             assert_eq!(calibration(levels).carried(), carried, "{levels:?}");
         }
+    }
+
+    #[test]
+    fn between_two_levels_the_larger_error_stands() {
+        // One stream wakes a sleeping processor for each chunk, so that few streams can have a larger error than many.
+        let found = calibration(&[(1, 0, 3), (64, 0, 1), (256, 0, 9), (1_000, 4, 52)]);
+        for (requests, error) in [
+            (1, Some(3)),
+            (2, Some(3)),
+            (64, Some(1)),
+            (65, Some(9)),
+            (256, Some(9)),
+            (1_000, Some(52)),
+            (1_001, None),
+        ] {
+            let p99 = found.error_at(requests).map(|error| error.p99_ns);
+            assert_eq!(p99, error.map(Nanos::from_millis), "{requests}");
+        }
+        assert_eq!(calibration(&[]).error_at(1), None);
     }
 
     #[test]

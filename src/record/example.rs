@@ -121,6 +121,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         parts: Vec::new(),
         estimate: None,
         set_up: None,
+        ttft_error: super::TtftError::default(),
         shard: None,
         planned_trials: 4,
         plan_digest: "0123456789abcdef".to_owned(),

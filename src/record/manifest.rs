@@ -7,7 +7,7 @@ use crate::plan::{Plan, Shard, plan};
 use crate::suite::{ClockSource, Suite};
 use crate::units::{ModelId, Nanos, Usd};
 
-use super::{EstimateRecord, ModelPrices, ModelRetirement};
+use super::{EstimateRecord, ModelPrices, ModelRetirement, TtftError};
 
 /// `manifest.json` of a run. No key, no path of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct Manifest {
     /// whose shares differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_up: Option<ConnectionSetUp>,
+    /// The known error of its times to a first token; empty in runs of older programs.
+    #[serde(default, skip_serializing_if = "TtftError::is_empty")]
+    pub ttft_error: TtftError,
     /// Requests that warmed prompt caches, by the label of the variant; empty if there were none, and while the
     /// run goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

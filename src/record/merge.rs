@@ -13,7 +13,7 @@ use crate::units::{Nanos, digest, plural};
 use super::journal::{JournalError, JournalWriter};
 use super::{
     Amendment, ConnectionSetUp, EstimateRecord, Judging, Manifest, Run, RunError, RunPart, Status,
-    Warming, run_name,
+    TtftError, Warming, run_name,
 };
 
 mod differences;
@@ -307,6 +307,10 @@ fn merged_manifest(
         planned_trials: whole.trial_count(),
         estimate: estimates.reduce(EstimateRecord::sum).flatten(),
         set_up: common_set_up(each()),
+        ttft_error: each()
+            .map(|one| one.ttft_error)
+            .reduce(TtftError::combine)
+            .unwrap_or_default(),
         warming: sum_warming(each()),
         judging: each().fold(None, |sum, one| Judging::sum(sum, one.judging.clone())),
         embeddings: each().fold(None, |sum, one| Judging::sum(sum, one.embeddings.clone())),

@@ -31,6 +31,7 @@ mod sample;
 mod score_file;
 mod standing;
 mod stored_verdict;
+mod ttft_error;
 mod usage;
 
 pub use crate::units::digest;
@@ -66,6 +67,7 @@ pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use score_file::{ExternalGrades, ScoreProblem, TrialIndex, read_scores};
 pub use standing::StandingSamples;
 pub use stored_verdict::StoredVerdict;
+pub use ttft_error::{CalibratedError, ClientDelay, TtftError};
 pub use usage::{
     ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageDialect,
     UsageReading, check_usage,

@@ -11,6 +11,7 @@ use crate::suite::CacheMode;
 use crate::units::plural;
 use crate::verdict::{RunSummary, SampleCounts, TokenKind, VariantSummary};
 
+use super::instrument;
 use super::recommendations::ShortNames;
 
 /// An alert.
@@ -106,6 +107,11 @@ pub(super) fn alerts(manifest: &Manifest, summary: &RunSummary, names: &ShortNam
     }
     alerts.extend(caches(manifest, &run));
     alerts.extend(delayed(summary, names));
+    let error = instrument::error_sentence(manifest, summary, |label| names.of(label));
+    alerts.extend(error.map(|text| Alert {
+        text,
+        remedy: Some(instrument::REMEDY),
+    }));
     alerts
 }
 

@@ -51,6 +51,9 @@ pub(super) fn comparison(
         row.put_figure("dominated_by", dominator);
         let first_unit = variant.figures.first_unit_ns.as_ref();
         put_spans(&mut row, "first_unit", first_unit);
+        let error = summary.ttft_error;
+        let error = error.map_or(Figure::Absent, |error| Figure::from_ns(error.0 as f64));
+        row.put_figure("ttft_error_ms", error);
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);

@@ -22,6 +22,7 @@ pub mod github;
 pub mod history_power;
 mod hlog;
 mod html;
+mod instrument;
 mod json;
 mod junit;
 mod limit_wording;

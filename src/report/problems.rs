@@ -10,6 +10,7 @@ use crate::units::{Nanos, Usd, plural};
 use crate::verdict::{PairTotal, RunSummary, TokenKind, VariantSummary};
 
 use super::figure::{Figure, Thousandths};
+use super::instrument;
 
 /// Maximum names of providers or models in one sentence: the rest is counted.
 const MAX_NAMES: usize = 5;
@@ -137,6 +138,9 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             format!("of a variant or prompt that the manifest does not name, in no figure: {unmatched_marks} samples"),
             None,
         );
+    }
+    if let Some(error) = instrument::error_sentence(manifest, summary, str::to_owned) {
+        problems.push(error, Some(instrument::REMEDY));
     }
     unread_usage(&mut problems, summary);
     shared_caches(&mut problems, manifest, summary);

@@ -16,6 +16,7 @@ use super::caching::{CachingSection, caching};
 use super::columns;
 use super::figure::Figure;
 use super::frontier::frontier_remark;
+use super::instrument;
 use super::load::{LoadSection, load_section};
 use super::problems::{RunProblem, problems, remarks};
 use super::screen::{ResultScreen, speed_metric};
@@ -307,6 +308,7 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
         ("selected", selection(manifest)),
         ("delay before sending", delay(summary)),
         ("set-up of connections", manifest.set_up.map(set_up)),
+        ("error of TTFT", instrument::evidence(manifest)),
         ("judge", manifest.judging.as_ref().map(judge)),
         ("embeddings", manifest.embeddings.as_ref().map(embeddings)),
     ];

@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use crate::record::{
     Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
 };
+use crate::stats::quantile::Percentile;
 use crate::suite::{Suite, Variant};
 use crate::threads::Threads;
 use crate::units::{ModelId, Nanos};
@@ -45,6 +46,8 @@ pub struct RunSummary {
     pub lost_lines: u64,
     /// Truncated lines of the history that the run is judged by.
     pub truncated_history_lines: u64,
+    /// The p99 of the error of its times to a first token; absent where it is not known.
+    pub ttft_error: Option<Nanos>,
     /// The stages of its load, if it has one.
     pub load: Option<LoadSummary>,
     /// End of the last attempt, since the start of the run.
@@ -57,7 +60,26 @@ pub struct RunSummary {
 /// an accident, and a p95 of the rest is that of another load.
 const BOTTLENECK_SHARE: f64 = 0.05;
 
+/// Share of a median TTFT above which the error of the instrument stands beside it.
+const NOTABLE_ERROR_SHARE: f64 = 0.01;
+
 impl RunSummary {
+    /// The variant whose TTFT the error of the instrument distorts most, and the share of its median; `None` if that is at most
+    /// 1 %.
+    pub fn notable_error(&self) -> Option<(&VariantSummary, f64)> {
+        let error = self.ttft_error?.0 as f64;
+        let shares = self.variants.iter().filter_map(|variant| {
+            let median = variant
+                .figures
+                .ttft_ns
+                .as_ref()?
+                .percentile(Percentile::P50)?;
+            Some((variant, error / median.value))
+        });
+        let worst = shares.max_by(|one, other| one.1.total_cmp(&other.1))?;
+        (worst.1 > NOTABLE_ERROR_SHARE).then_some(worst)
+    }
+
     /// The share of answers that this machine delayed, if it was the bottleneck of the run.
     pub fn client_bottleneck(&self) -> Option<f64> {
         let sum = |count: &dyn Fn(&SampleCounts) -> u64| -> u64 {
@@ -149,6 +171,7 @@ pub struct SummaryFold {
     hdr: HdrReader,
     unmatched_marks: u64,
     lost_lines: u64,
+    ttft_error: Option<Nanos>,
     load: Option<LoadFold>,
     /// One part for a run in one piece.
     parts: Vec<PartSpan>,
@@ -219,6 +242,7 @@ impl SummaryFold {
             variants: suite.variants.iter().map(variant_fold).collect(),
             hdr: HdrReader::default(),
             unmatched_marks: 0,
+            ttft_error: manifest.ttft_error.p99(manifest.clock),
             load: LoadFold::new(manifest),
             lost_lines: 0,
             parts,
@@ -306,6 +330,7 @@ impl SummaryFold {
             unmatched_marks: self.unmatched_marks,
             lost_lines: self.lost_lines,
             truncated_history_lines: 0,
+            ttft_error: self.ttft_error,
             end: ends.max().unwrap_or_default(),
             active: active(&self.parts),
             load: self.load.map(LoadFold::finish),

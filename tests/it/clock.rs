@@ -1,7 +1,7 @@
 //! The clock of what arrives, under both sources: what is bounded, and what our own pauses spoil.
 
 use bakeoff::gateway::{Authorities, Endpoint, OutgoingRequest, Transport, read, supported_clock};
-use bakeoff::record::Flag;
+use bakeoff::record::{Flag, Manifest};
 use bakeoff::suite::{ClockSource, Timeouts};
 use bakeoff::units::Nanos;
 
@@ -49,6 +49,7 @@ fn a_first_token_among_others_is_bounded() {
                     path: "/chat/completions",
                     request_id: "r".to_owned(),
                     body: b"{}".to_vec(),
+                    first_sent: None,
                 };
                 transport.exchange(request).await
             });
@@ -87,6 +88,49 @@ fn a_run_with_more_than_the_machine_carries_warns() {
         .says("streams  answers")
         .run();
     assert!(list("--concurrency 64"));
+}
+
+#[test]
+fn a_run_carries_the_error_of_the_machine() {
+    // Reports of a run are made elsewhere, too: what the calibration says of it is stored with it, by the clock of the run and
+    // for its own number of requests at once.
+    let suite = "name = \"error\"\nmodels = [\"sim/constant-5ms-1ms-2\"]\nconcurrency = 2\nwarmup = 0\n\
+                 [[prompts]]\nid = \"a\"\nuser = \"Hello?\"\n";
+    let home = Home::new().with("suite.toml", suite);
+    let (cache, elsewhere) = (home.path("cache"), home.path("elsewhere"));
+    std::fs::create_dir(&cache).unwrap();
+    let levels = r#"[{"streams":1,"answers":9,"failed":0,"error_p99_ns":1},{"streams":64,"answers":9,"failed":0,"error_p99_ns":10000000000}]"#;
+    let calibration = format!(
+        r#"{{"version":1,"tool":"t","measured_at":"2026-01-01T00:00:00Z","clock":"user","bound_ns":10000000,"levels":{levels}}}"#
+    );
+    std::fs::write(cache.join("calibration-user.json"), calibration).unwrap();
+    let run = |concurrency: u32| {
+        let call = home.bakeoff(&format!("run suite.toml --yes --concurrency {concurrency}"));
+        call.env("BAKEOFF_CACHE_DIR", &cache).run();
+        let manifest = home.read("reports/error/latest/manifest.json");
+        let manifest: Manifest = serde_json::from_str(&manifest).unwrap();
+        let calibrated = manifest.ttft_error.calibrated;
+        let report = home.bakeoff("report reports/error/latest");
+        let printed = report.env("BAKEOFF_CACHE_DIR", &elsewhere).run().out;
+        (
+            calibrated.map(|error| (error.requests, error.p99_ns)),
+            printed,
+        )
+    };
+    let (calibrated, printed) = run(2);
+    assert_eq!(calibrated, Some((2, Nanos::from_millis(10_000))));
+    assert!(
+        printed.contains("TTFT is up to 10.0 s too high"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("at 2 requests at once on this machine"),
+        "{printed}"
+    );
+    // More than were calibrated: nothing is known, and nothing is said.
+    let (calibrated, printed) = run(65);
+    assert_eq!(calibrated, None);
+    assert!(!printed.contains("requests at once"), "{printed}");
 }
 
 /// A client that is stopped while it reads.

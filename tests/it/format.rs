@@ -13,12 +13,13 @@ use std::path::Path;
 use bakeoff::plan::Shard;
 use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
-    ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
-    ConnectionSetUp, EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind,
-    Finding, Flag, Gaps, Grade, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant,
-    JudgeRepeats, Judging, Level, Manifest, ModelPrices, ModelRetirement, Outcome, PriceSource,
-    PriceTier, RequestEvent, RequestLine, RunPart, RunStanding, Sample, Splice, Status, ToolCall,
-    UntilDecided, Usage, Warming, Yielding,
+    ActualUsage, Amendment, AnswerMix, Attempt, CalibratedError, CliSelection, ClientDelay,
+    ClientSetting, Conditions, ConnectionSetUp, EndpointRecord, ErrorReport, EstimateRecord,
+    EstimatedVariant, FailureKind, Finding, Flag, Gaps, Grade, HistoryLine, HistoryPrompt,
+    HistoryRun, HistoryVariant, JudgeRepeats, Judging, Level, Manifest, ModelPrices,
+    ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunPart,
+    RunStanding, Sample, Splice, Status, ToolCall, TtftError, UntilDecided, Usage, Warming,
+    Yielding,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -407,6 +408,17 @@ fn manifest(status: Status) -> Manifest {
             tcp_ns: Nanos(1),
             tls_ns: Some(Nanos(1)),
         }),
+        ttft_error: TtftError {
+            calibrated: Some(CalibratedError {
+                requests: 1,
+                p99_ns: Nanos(1),
+                measured_at: jiff::Timestamp::UNIX_EPOCH,
+            }),
+            client_delay: Some(ClientDelay {
+                ticks: 100,
+                p99_ns: Nanos(1),
+            }),
+        },
         estimate: Some(EstimateRecord {
             expected_usd: Some(Usd(1)),
             bound_90_usd: Some(Usd(1)),

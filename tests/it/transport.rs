@@ -11,11 +11,12 @@ use crate::support::server;
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bakeoff::gateway::{
-    Authorities, Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Proxy, Reading,
-    Recording, Transport, read,
+    Authorities, Deadline, Endpoint, ExchangeEnd, FirstSent, OpenError, OutgoingRequest, Proxy,
+    Reading, Recording, Transport, read,
 };
 use bakeoff::record::{Flag, Outcome};
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
@@ -76,6 +77,7 @@ fn asking(model: &str, request_id: &str) -> OutgoingRequest {
         path: "/chat/completions",
         request_id: request_id.to_owned(),
         body: body.to_string().into_bytes(),
+        first_sent: None,
     }
 }
 
@@ -133,6 +135,28 @@ fn lanes_are_open_before_the_clock() {
     let questions = server.questions();
     assert_eq!(questions.len(), 8);
     assert!(questions.iter().all(|seen| seen.connection < 8));
+}
+
+#[test]
+fn requests_of_a_slot_note_the_first_instant() {
+    // What a request is late by, in a closed loop, is counted from it: it is the earliest `sent` of them all, to the nanosecond.
+    let server = answering();
+    block_on(async {
+        let endpoint = keyless(&server.base_url());
+        let opened = Transport::open(&endpoint, LONG, 8, ClockSource::User).await;
+        let (transport, _) = opened.unwrap();
+        let first_sent = Arc::new(FirstSent::default());
+        assert_eq!(first_sent.get(), None);
+        let exchanges = (0..8).map(|_| {
+            transport.exchange(OutgoingRequest {
+                first_sent: Some(Arc::clone(&first_sent)),
+                ..asking("m", "r")
+            })
+        });
+        let recordings = join_all(exchanges).await;
+        let earliest = recordings.iter().map(|recording| recording.sent).min();
+        assert_eq!(first_sent.get(), earliest);
+    });
 }
 
 #[test]

@@ -38,6 +38,7 @@ use crate::command::base::model_list::ModelListState;
 use crate::command::base::preflight::{self, Facts};
 use crate::command::base::runtime::TOOL;
 
+use super::calibrated::calibrated_error;
 use super::load::{apply_load, refuse_part_of_load};
 use super::shard::ShardChoice;
 use super::until_decided::looks;
@@ -419,9 +420,8 @@ impl Job {
 
     /// The most that earlier parts of the run cost.
     pub(super) fn spent_before(&self) -> Usd {
-        self.earlier
-            .as_ref()
-            .map_or(Usd::ZERO, |earlier| earlier.spent)
+        let earlier = self.earlier.as_ref();
+        earlier.map_or(Usd::ZERO, |earlier| earlier.spent)
     }
 
     /// Requests that can be in flight at once.
@@ -516,15 +516,15 @@ impl Job {
         run: String,
         started_at: jiff::Timestamp,
     ) -> Manifest {
-        let source = self.known.prices.source();
+        let (source, suite) = (self.known.prices.source(), &self.resolved.suite);
         Manifest {
             version: Manifest::VERSION,
             tool: TOOL.to_owned(),
             run,
             started_at,
             status: Status::Running,
-            suite_digest: digest_of_json(&self.resolved.suite).expect("a suite is always JSON"),
-            suite: self.resolved.suite.clone(),
+            suite_digest: digest_of_json(suite).expect("a suite is always JSON"),
+            suite: suite.clone(),
             selection: self.resolved.selection.clone(),
             endpoint: opened.record.clone(),
             prices: Some(PriceSource {
@@ -537,8 +537,7 @@ impl Job {
             clock: self.clock,
             client: {
                 let proxy = opened.endpoint.proxy.as_ref();
-                let timeouts = self.resolved.suite.timeouts;
-                let mut client = settings(timeouts, self.lanes(), proxy, self.clock);
+                let mut client = settings(suite.timeouts, self.lanes(), proxy, self.clock);
                 client.extend(request::settings(self.resolved.profile.wording));
                 client.extend(self.rates().limits().map(limit_setting));
                 client
@@ -550,6 +549,7 @@ impl Job {
             }),
             estimate: None,
             set_up: None,
+            ttft_error: calibrated_error(self.clock, self.lanes()),
             warming: Vec::new(),
             yielding: Vec::new(),
             judging: None,

@@ -6,6 +6,7 @@
 mod abandoned;
 pub(super) mod baseline;
 mod billing_lookup;
+mod calibrated;
 mod conformance;
 pub(super) mod cost_cap;
 pub(super) mod deferred;
@@ -31,20 +32,21 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use crate::record::ledger::Spending;
-use crate::record::{Calibration, Run, run_name, shard_run_name};
+use crate::record::{Run, run_name, shard_run_name};
 use crate::units::Nanos;
-use crate::verdict::{TYPICAL_NOISE, lint_capacity, power};
+use crate::verdict::{TYPICAL_NOISE, power};
 
 use super::base::endpoint::{self, OpenEndpoint, read_scenario};
 use super::base::exit;
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::model_list::{CachePolicy, ModelListState, cache_folder};
+use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::preflight::{self, Preflight};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
 pub use crate::suite::LoadSettings;
 use baseline::open_baseline;
+use calibrated::capacity_lint;
 use cost_cap::LedgerClaim;
 use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
@@ -114,8 +116,7 @@ fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
     if options.mode == Mode::Verify {
         preflight = preflight.without_verdicts();
     }
-    let calibration = cache_folder().and_then(|folder| Calibration::read(&folder, job.clock));
-    if let Some(lint) = calibration.and_then(|found| lint_capacity(job.lanes() as u64, &found)) {
+    if let Some(lint) = capacity_lint(job.clock, job.lanes()) {
         preflight.push(lint);
     }
     print_lines(&job.notes())?;

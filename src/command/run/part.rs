@@ -137,6 +137,7 @@ pub(super) fn carry_out(
         None => Ok(SessionEnd {
             ending: RunEnd::Complete,
             immediate: false,
+            client_delay: None,
         }),
     };
     let OpenPart {
@@ -327,6 +328,10 @@ fn send(
         Ok(going_on)
     });
     progress.end();
+    if let Ok(ended) = &ended {
+        let error = &mut part.manifest.ttft_error;
+        *error = error.with_delay(ended.client_delay);
+    }
     ended
 }
 

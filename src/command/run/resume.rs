@@ -19,6 +19,7 @@ use crate::suite::LoadProfile;
 use crate::units::{ModelId, Nanos, Usd, plural};
 
 use super::baseline::open_baseline;
+use super::calibrated::calibrated_error;
 use super::cost_cap::{self, LedgerClaim};
 use super::deferred::refuse_commands;
 use super::differences::differences;
@@ -376,6 +377,11 @@ fn open_part(
         differences,
     });
     manifest.version = Manifest::VERSION;
+    if remaining.count() > 0 {
+        manifest.ttft_error = manifest
+            .ttft_error
+            .combine(calibrated_error(job.clock, job.lanes()));
+    }
     let requests = Some(Arc::new(log.begin(reserved.filter(|_| job.cap.is_some()))?));
     Ok(OpenPart {
         planned: remaining.count(),

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::engine::{self, RequestWriter, RunEnd, RunEvent, StopRequest};
 use crate::gateway::Transport;
-use crate::record::{ConnectionSetUp, RequestLog};
+use crate::record::{ClientDelay, ConnectionSetUp, RequestLog};
 
 use super::job::Job;
 use crate::command::base::endpoint::OpenEndpoint;
@@ -36,6 +36,8 @@ pub(super) struct SessionEnd {
     pub(super) ending: RunEnd,
     /// True if a second signal came: then no reports are made.
     pub(super) immediate: bool,
+    /// The delay of the threads that read answers; absent for a run too short to tell.
+    pub(super) client_delay: Option<ClientDelay>,
 }
 
 impl Session {
@@ -84,7 +86,8 @@ impl Session {
         let (answer, go_on) = mpsc::channel(1);
         runtime.block_on(async {
             let mut signals = Signals::new();
-            let engine = tokio::spawn(engine::run(transport, orders, events, stopped, go_on));
+            let client = Arc::clone(&transport);
+            let engine = tokio::spawn(engine::run(client, orders, events, stopped, go_on));
             let stop_requests = async {
                 for request in [StopRequest::Orderly, StopRequest::Immediate] {
                     signals.next().await;
@@ -127,6 +130,7 @@ impl Session {
             Ok(SessionEnd {
                 ending: ended?,
                 immediate: *stop.borrow() == StopRequest::Immediate,
+                client_delay: transport.client_delay(),
             })
         })
     }

@@ -93,6 +93,8 @@ pub(super) struct Reply {
     /// The end of the exchange; `None`: never.
     end: Option<Nanos>,
     ending: ExchangeEnd,
+    /// The time that our client needs before it sends the request.
+    lag: Nanos,
 }
 
 const TOKEN: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
@@ -115,6 +117,7 @@ impl Reply {
             responds: true,
             end: Some(end),
             ending: ExchangeEnd::Complete,
+            lag: Nanos::ZERO,
         }
     }
 
@@ -184,6 +187,14 @@ impl Reply {
         }
         self.end = self.end.map(|end| Nanos(end.0 + by.0));
         self
+    }
+
+    /// The same to a request that our client sends so late.
+    pub(super) fn sent_late(self, by_ms: u64) -> Self {
+        Self {
+            lag: Nanos::from_millis(by_ms),
+            ..self
+        }
     }
 
     /// The same with a charge that is not reported.
@@ -266,8 +277,15 @@ impl FakeGateway {
 
 impl Client for FakeGateway {
     async fn send(&self, outgoing: OutgoingRequest) -> Recording {
-        let request = SentRequest::from_outgoing(&outgoing, self.now());
+        let mut request = SentRequest::from_outgoing(&outgoing, self.now());
         let reply = (self.script)(&request);
+        if reply.lag > Nanos::ZERO {
+            sleep(reply.lag.into()).await;
+            request.at = self.now();
+        }
+        if let Some(first_sent) = &outgoing.first_sent {
+            first_sent.note(request.at);
+        }
         {
             let mut seen = self.seen();
             seen.lines.push(format!("> {}", request.name()));

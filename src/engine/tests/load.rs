@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::{LoadPlan, fix_load};
+use crate::record::Flag;
 use crate::suite::{ArrivalProcess, LoadProfile, LoadStage};
 
 fn ms(millis: u64) -> Nanos {
@@ -64,6 +65,21 @@ fn requests_leave_at_their_instants() {
                 assert!(sample.lag() <= ms(1), "{:?}", sample.lag());
             }
         }
+    }
+}
+
+#[test]
+fn a_request_of_an_open_loop_is_late_by_its_instant() {
+    // Its users come when the plan says so: a client that sends all of them 30 ms late is no client of that plan. A closed
+    // loop of the same client begins when it sends.
+    let open = rate("10/s", ArrivalProcess::Constant, 1_000);
+    for (profile, expected) in [(open, 20), (sweep("concurrency=4", 10), 0)] {
+        let suite = with_load(suite(3, 2, 1), 100, profile);
+        let run = carry_out(context(suite), |_| Reply::answer(200).sent_late(30));
+        let samples = run.samples();
+        assert_eq!(samples.len(), 20);
+        let limited = samples.iter().filter(|one| one.has(Flag::ClientLimited));
+        assert_eq!(limited.count(), expected);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The order of requests and answers.
 
 use super::*;
+use crate::record::Flag;
 
 /// A run with the plan of seed 7, and the exact expected order of requests and answers.
 #[must_use = "nothing is checked before `run`"]
@@ -203,4 +204,25 @@ fn a_run_ends_without_a_listener() {
         run(fake, Arc::new(context), sender, stopped, continue_signal).await
     });
     assert_eq!(ending, RunEnd::Complete);
+}
+
+#[test]
+fn a_request_is_late_by_the_first_one_of_its_slot() {
+    // In a closed loop the slot begins when its first request is sent: a client that needs 30 ms for all of them delays
+    // none, and one that needs 30 ms more for one of them has asked that model at another moment. A TTFT of 200 ms bears 10.
+    let limited = |lags: [u64; 2], suite: Suite| {
+        let run = carry_out(context(suite), move |request| {
+            Reply::answer(200).sent_late(lags[request.variant])
+        });
+        let samples = run.samples().into_iter();
+        let limited = samples.filter(|sample| sample.has(Flag::ClientLimited));
+        let mut limited: Vec<String> = limited.map(|sample| sample.variant.clone()).collect();
+        limited.sort();
+        limited
+    };
+    let closed = || suite(1, 2, 1);
+    assert_eq!(limited([30, 30], closed()), [""; 0]);
+    assert_eq!(limited([0, 10], closed()), [""; 0]);
+    assert_eq!(limited([0, 12], closed()), ["v1"]);
+    assert_eq!(limited([45, 30], closed()), ["v0"]);
 }

@@ -4,7 +4,9 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::units::Usd;
+use crate::record::{CalibratedError, ClientDelay, TtftError};
+use crate::suite::ClockSource;
+use crate::units::{Nanos, Usd};
 
 use super::*;
 
@@ -66,6 +68,73 @@ fn screen(width: usize) -> String {
         colour: false,
         width,
     })
+}
+
+#[test]
+fn an_error_of_the_clock_is_printed_with_the_result() {
+    // A TTFT of 256 ms with an error of 5 ms is not one of 251.0: every format says so, in the words of one sentence. An error
+    // below 1 % of every TTFT changes nothing for a reader, and stands in the details alone.
+    let (mut run, samples) = five_models();
+    let with = |run: &mut Manifest, calibrated_ns: u64, delay_ns: u64| {
+        run.ttft_error = TtftError {
+            calibrated: Some(CalibratedError {
+                requests: 1_000,
+                p99_ns: Nanos(calibrated_ns),
+                measured_at: run.started_at,
+            }),
+            client_delay: Some(ClientDelay {
+                ticks: 2_100,
+                p99_ns: Nanos(delay_ns),
+            }),
+        };
+        let report = read(run, &samples);
+        let method = report.view().method.iter();
+        let evidence = method.filter(|(name, _)| *name == "error of TTFT");
+        let evidence: Vec<String> = evidence.map(|(_, value)| value.clone()).collect();
+        let formats = [
+            ReportFormat::Markdown,
+            ReportFormat::Html,
+            ReportFormat::Json,
+        ];
+        let mut documents = formats.map(|format| render(&report, format)).to_vec();
+        documents.push(report.terminal(Style {
+            colour: false,
+            width: 1_000,
+        }));
+        let alerts = report.view().screen.alerts.iter();
+        let alerts = alerts
+            .map(Alert::line)
+            .filter(|line| line.contains("too high"));
+        let csv = render(&report, ReportFormat::ComparisonCsv);
+        (evidence, alerts.collect::<Vec<_>>(), documents, csv)
+    };
+    let (evidence, alerts, documents, csv) = with(&mut run, 5_120_000, 0);
+    insta::assert_snapshot!(evidence[0], @"up to 5.12 ms (p99) at 1000 requests at once, calibrated on 2025-01-02; the program was not delayed");
+    insta::assert_snapshot!(alerts[0], @"TTFT is up to 5.12 ms too high (1.8 % of gpt-4.1-nano's) at 1000 requests at once on this machine; lower concurrency, or use a quieter machine");
+    for document in documents {
+        assert!(
+            document.contains("TTFT is up to 5.12 ms too high"),
+            "{document}"
+        );
+    }
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let place = lines.next().unwrap();
+    let place = place
+        .iter()
+        .position(|name| *name == "ttft_error_ms")
+        .unwrap();
+    assert!(lines.all(|line| line[place] == "5.120"));
+    let (_, alerts, ..) = with(&mut run, 5_120_000, 12_000_000);
+    insta::assert_snapshot!(alerts[0], @"TTFT is up to 12.0 ms too high (4.3 % of gpt-4.1-nano's): this machine was busy; lower concurrency, or use a quieter machine");
+    let (evidence, alerts, documents, _) = with(&mut run, 2_000_000, 800_000);
+    insta::assert_snapshot!(evidence[0], @"up to 2.00 ms (p99) at 1000 requests at once, calibrated on 2025-01-02; the program was delayed by up to 800 us (p99)");
+    assert!(alerts.is_empty());
+    assert!(!documents.concat().contains("too high"));
+    // By the kernel's clock a busy program is no error.
+    run.clock = ClockSource::Kernel;
+    let (evidence, alerts, ..) = with(&mut run, 2_000_000, 12_000_000);
+    insta::assert_snapshot!(evidence[0], @"up to 2.00 ms (p99) at 1000 requests at once, calibrated on 2025-01-02");
+    assert!(alerts.is_empty());
 }
 
 #[test]

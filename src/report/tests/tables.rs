@@ -187,6 +187,7 @@ fn comparison_csv_of_a_small_run() {
     first_unit_p99_ms:  |
     first_unit_min_ms: 430.000 | 231.000
     first_unit_max_ms: 472.000 | 241.000
+    ttft_error_ms:  |
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
