@@ -245,25 +245,25 @@ impl fmt::Display for Usd {
         let sign = if self.0 < 0 { "-" } else { "" };
         let magnitude = self.0.unsigned_abs();
         let pico = Self::PICO.unsigned_abs();
-        let (whole, mut fraction) = (magnitude / pico, magnitude % pico);
-        let mut digits = 12;
-        while fraction.is_multiple_of(10) && digits > 0 {
+        let whole = magnitude / pico;
+        let mut fraction = u64::try_from(magnitude % pico).expect("less than 10^12");
+        let mut decimals = *b".000000000000";
+        for digit in decimals[1..].iter_mut().rev() {
+            *digit += u8::try_from(fraction % 10).expect("a digit");
             fraction /= 10;
-            digits -= 1;
         }
+        let decimals = str::from_utf8(&decimals).expect("digits");
+        let decimals = decimals.trim_end_matches('0').trim_end_matches('.');
         if f.width().is_some() || f.precision().is_some() {
-            let dot = if digits == 0 { "" } else { "." };
-            let fraction = if digits == 0 {
-                String::new()
-            } else {
-                format!("{fraction:0digits$}")
-            };
-            return f.pad(&format!("{sign}{whole}{dot}{fraction}"));
+            return f.pad(&format!("{sign}{whole}{decimals}"));
         }
-        if digits == 0 {
-            return write!(f, "{sign}{whole}");
+        if magnitude < pico {
+            // Less than a dollar, as the cost of nearly every request.
+            f.write_str(sign)?;
+            f.write_str("0")?;
+            return f.write_str(decimals);
         }
-        write!(f, "{sign}{whole}.{fraction:0digits$}")
+        write!(f, "{sign}{whole}{decimals}")
     }
 }
 

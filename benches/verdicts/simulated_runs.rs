@@ -265,7 +265,7 @@ pub(crate) fn prompts(count: usize) -> Vec<PromptKey> {
 pub(crate) fn answer(round: usize, slot: u64, ttft_ns: f64) -> Observation {
     Observation {
         round: u32::try_from(round).expect("few rounds"),
-        slot,
+        slot: u32::try_from(slot).expect("few slots"),
         sent_ns: Nanos(slot * SLOT_NS),
         ttft_ns: Some(Nanos(ttft_ns.round() as u64)).into(),
         ..Observation::UNKNOWN

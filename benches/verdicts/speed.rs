@@ -70,7 +70,6 @@ fn full(round: usize, slot: u64, level: f64, noise: &mut NoiseSource) -> Observa
     let (rate, tokens, cost) = (draw(60.0), draw(300.0), draw(1e9));
     let mut one = answer(round, slot, ttft);
     one.ttfa_ns = one.ttft_ns;
-    one.experienced_ttft_ns = one.ttft_ns;
     one.latency_ns = Some(Nanos((ttft + rest) as u64)).into();
     one.mean_gap_ns = Some(Nanos(gap as u64)).into();
     one.output_rate = Some(rate).into();

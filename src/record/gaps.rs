@@ -48,6 +48,13 @@ const WINDOW_BITS: u8 = 15;
 /// Values below 2^11 microseconds have a counter each (3 digits); above, 2^10 counters per doubling.
 const COUNTERS_PER_DOUBLING_LOG2: u32 = 10;
 
+/// Counters of the values up to an hour.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "there are fewer than MAX_COUNTERS"
+)]
+const COUNTERS: usize = index_of(MAX_US) as usize + 1;
+
 /// An empty histogram of spans in microseconds.
 pub fn empty_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(MIN_US, MAX_US, DIGITS)
@@ -157,13 +164,51 @@ pub enum HdrError {
     Range,
 }
 
+/// The counters of a histogram of gaps that others are added to: those of the library's histogram of the same bounds. That
+/// finds the counter of each value anew; here a stored counter is added to the one at its place.
+#[derive(Debug, Clone)]
+pub struct GapCounters(Vec<u64>);
+
+impl Default for GapCounters {
+    fn default() -> Self {
+        Self(vec![0; COUNTERS])
+    }
+}
+
+impl GapCounters {
+    /// Adds the counters of another histogram.
+    pub fn absorb(&mut self, other: &Self) {
+        for (ours, theirs) in self.0.iter_mut().zip(&other.0) {
+            *ours += theirs;
+        }
+    }
+
+    /// The histogram.
+    pub fn to_histogram(&self) -> Histogram<u64> {
+        let mut histogram = empty_histogram();
+        for (index, &count) in self.0.iter().enumerate().filter(|(_, count)| **count > 0) {
+            histogram
+                .record_n(value_at(index as u64), count)
+                .expect("no counter is of a value above an hour");
+        }
+        histogram
+    }
+}
+
+/// The count of one counter of a stored histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct StoredCounter {
+    index: u32,
+    count: u32,
+}
+
 /// Adds stored histograms to others. Its buffers are reused from one string to the next: a run has as many
 /// strings as samples, and the library's own reader allocates the whole range each time.
 pub struct HdrReader {
     inflate: Inflate,
     packed: Vec<u8>,
     unpacked: Vec<u8>,
-    counters: Vec<(u64, u64)>,
+    counters: Vec<StoredCounter>,
 }
 
 impl Default for HdrReader {
@@ -178,29 +223,37 @@ impl Default for HdrReader {
 }
 
 impl HdrReader {
-    /// Adds the histogram in `hdr` to `sum` (which must have the bounds of [`empty_histogram`]) and returns the
-    /// number of values added. On an error `sum` is unchanged.
-    pub fn add(&mut self, hdr: &str, sum: &mut Histogram<u64>) -> Result<u64, HdrError> {
-        let counters = self.counters(hdr)?;
-        for &(value, count) in counters {
-            sum.record_n(value, count).map_err(|_| HdrError::Range)?;
+    /// Adds the histogram in `hdr` to `sum` and returns the number of values added. On an error `sum` is unchanged.
+    pub fn add(&mut self, hdr: &str, sum: &mut GapCounters) -> Result<u64, HdrError> {
+        let added = self.read(hdr)?;
+        for counter in &self.counters {
+            sum.0[counter.index as usize] += u64::from(counter.count);
         }
-        Ok(counters.iter().map(|&(_, count)| count).sum())
+        Ok(added)
     }
 
     /// Returns the values of the histogram in `hdr` in microseconds, each with its number.
-    pub fn counters(&mut self, hdr: &str) -> Result<&[(u64, u64)], HdrError> {
+    pub fn counters(
+        &mut self,
+        hdr: &str,
+    ) -> Result<impl ExactSizeIterator<Item = (u64, u32)>, HdrError> {
+        self.read(hdr)?;
+        let counters = self.counters.iter();
+        Ok(counters.map(|counter| (value_at(counter.index.into()), counter.count)))
+    }
+
+    /// Reads the counters of the histogram in `hdr`, and returns the number of its values.
+    fn read(&mut self, hdr: &str) -> Result<u64, HdrError> {
         let payload = self.unpack(hdr)?;
         read_counters(&self.unpacked[payload], &mut self.counters)?;
-        let in_range = |&(value, _): &(u64, u64)| value <= MAX_US;
-        if !self.counters.iter().all(in_range) {
+        // Counters ascend.
+        let last = self.counters.last();
+        if last.is_some_and(|last| last.index as usize >= COUNTERS) {
             return Err(HdrError::Range);
         }
-        let total: u64 = self.counters.iter().map(|&(_, count)| count).sum();
-        if total > MAX_GAPS {
-            return Err(HdrError::Range);
-        }
-        Ok(&self.counters)
+        let counts = self.counters.iter().map(|counter| u64::from(counter.count));
+        let total: u64 = counts.sum();
+        (total <= MAX_GAPS).then_some(total).ok_or(HdrError::Range)
     }
 
     /// Unpacks a text; the place of the counters in `unpacked`.
@@ -267,46 +320,64 @@ fn u64_at(bytes: &[u8], at: usize) -> Result<u64, HdrError> {
         .ok_or(HdrError::Format)
 }
 
-/// The (value in microseconds, count) pairs of the counters that are not 0. Counters are zigzag
-/// LEB128 of at most 9 bytes; a negative number skips that many counters of 0.
-fn read_counters(mut bytes: &[u8], counters: &mut Vec<(u64, u64)>) -> Result<(), HdrError> {
+/// Reads the counters that are not 0, in ascending order. Counters are zigzag LEB128 of at most 9 bytes; a negative number
+/// skips that many counters of 0.
+fn read_counters(mut bytes: &[u8], counters: &mut Vec<StoredCounter>) -> Result<(), HdrError> {
     counters.clear();
-    let mut index: usize = 0;
+    let mut index = 0_u32;
     while !bytes.is_empty() {
         let zigzag = read_varint(&mut bytes)?;
-        let half = zigzag >> 1;
-        let skipped = if zigzag & 1 == 1 {
-            half.checked_add(1).ok_or(HdrError::Range)?
-        } else {
-            if half > MAX_GAPS {
-                return Err(HdrError::Range);
-            }
-            if half > 0 {
-                counters.push((value_at(index), half));
-            }
-            1
-        };
-        index = usize::try_from(skipped)
-            .ok()
-            .and_then(|skipped| index.checked_add(skipped))
-            .filter(|&index| index <= MAX_COUNTERS)
+        let half = u32::try_from(zigzag >> 1).map_err(|_| HdrError::Range)?;
+        let is_skip = zigzag & 1 == 1;
+        if !is_skip && half > 0 {
+            let count = half;
+            counters.push(StoredCounter { index, count });
+        }
+        let skipped = if is_skip { half } else { 0 };
+        index = (index.checked_add(1))
+            .and_then(|next| next.checked_add(skipped))
+            .filter(|&next| next as usize <= MAX_COUNTERS)
             .ok_or(HdrError::Range)?;
     }
     Ok(())
 }
 
 /// The lowest value that a counter stands for, in microseconds.
-fn value_at(index: usize) -> u64 {
+const fn value_at(index: u64) -> u64 {
     let per_doubling = 1_u64 << COUNTERS_PER_DOUBLING_LOG2;
-    let index = index as u64;
     match (index >> COUNTERS_PER_DOUBLING_LOG2).checked_sub(1) {
         None | Some(0) => index,
         Some(doublings) => ((index & (per_doubling - 1)) + per_doubling) << doublings,
     }
 }
 
+/// The counter of a value in microseconds.
+const fn index_of(value: u64) -> u64 {
+    let digits = u64::BITS - value.leading_zeros();
+    match digits.checked_sub(COUNTERS_PER_DOUBLING_LOG2 + 1) {
+        None | Some(0) => value,
+        Some(doublings) => {
+            ((doublings as u64) << COUNTERS_PER_DOUBLING_LOG2) + (value >> doublings)
+        }
+    }
+}
+
 /// One number of 7 bits a byte, lowest first; the ninth byte counts whole.
+#[inline]
 fn read_varint(bytes: &mut &[u8]) -> Result<u64, HdrError> {
+    // Most numbers have one byte or two.
+    if let [low, rest @ ..] = *bytes
+        && *low < 0x80
+    {
+        *bytes = rest;
+        return Ok(u64::from(*low));
+    }
+    if let [low, high, rest @ ..] = *bytes
+        && *high < 0x80
+    {
+        *bytes = rest;
+        return Ok(u64::from(*high) << 7 | u64::from(*low & 0x7f));
+    }
     let mut value = 0;
     for place in 0..9 {
         let (&byte, rest) = bytes.split_first().ok_or(HdrError::Format)?;
@@ -376,9 +447,10 @@ mod tests {
             ],
             0,
         );
-        let mut sum = empty_histogram();
+        let mut sum = GapCounters::default();
         let recorded = HdrReader::default().add(&gaps.hdr.unwrap(), &mut sum);
         assert_eq!((gaps.count, recorded), (4, Ok(2)));
+        let sum = sum.to_histogram();
         assert_eq!(sum.max(), sum.highest_equivalent(MAX_US));
     }
 
@@ -400,7 +472,7 @@ mod tests {
         };
         let mut cut = STANDARD.decode(text(&crowded)).unwrap();
         cut.pop();
-        let mut sum = empty_histogram();
+        let mut sum = GapCounters::default();
         let mut reader = HdrReader::default();
         for (hdr, error) in [
             ("?".to_owned(), HdrError::Base64),
@@ -413,7 +485,7 @@ mod tests {
         ] {
             assert_eq!(reader.add(&hdr, &mut sum), Err(error), "{hdr:.40}");
         }
-        assert!(sum.is_empty());
+        assert!(sum.to_histogram().is_empty());
     }
 
     proptest! {
@@ -426,7 +498,7 @@ mod tests {
                 1..8,
             ),
         ) {
-            let (mut ours, mut theirs) = (empty_histogram(), empty_histogram());
+            let (mut ours, mut theirs) = (GapCounters::default(), empty_histogram());
             let mut reader = HdrReader::default();
             for sample in samples {
                 let list: Vec<Nanos> = sample.into_iter().map(Nanos).collect();
@@ -436,14 +508,14 @@ mod tests {
                 prop_assert_eq!(recorded, library.len());
                 let mut compressed = Vec::new();
                 V2DeflateSerializer::new().serialize(&library, &mut compressed).unwrap();
-                let counters = reader.counters(&STANDARD.encode(compressed)).unwrap().to_vec();
-                prop_assert_eq!(counters, reader.counters(&hdr).unwrap());
+                let counters: Vec<_> = reader.counters(&STANDARD.encode(compressed)).unwrap().collect();
+                prop_assert!(reader.counters(&hdr).unwrap().eq(counters));
                 for step in library.iter_recorded() {
                     let lowest = library.lowest_equivalent(step.value_iterated_to());
                     theirs.record_n(lowest, step.count_at_value()).unwrap();
                 }
             }
-            prop_assert_eq!(ours, theirs);
+            prop_assert_eq!(ours.to_histogram(), theirs);
         }
 
         // Arbitrary bytes behind a right cookie end in an error or a sum, never in a panic.
@@ -463,9 +535,9 @@ mod tests {
             let mut packed = COMPRESSED_COOKIE.to_be_bytes().to_vec();
             packed.extend(u32::try_from(stream.len()).unwrap().to_be_bytes());
             packed.extend(stream);
-            let mut sum = empty_histogram();
+            let mut sum = GapCounters::default();
             let added = HdrReader::default().add(&STANDARD.encode(packed), &mut sum);
-            prop_assert_eq!(added.unwrap_or(0), sum.len());
+            prop_assert_eq!(added.unwrap_or(0), sum.to_histogram().len());
         }
     }
 }

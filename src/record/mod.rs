@@ -28,6 +28,7 @@ mod retention;
 mod retirement;
 mod run;
 mod sample;
+mod sample_line;
 mod score_file;
 mod standing;
 mod stored_verdict;
@@ -41,7 +42,7 @@ pub use check::InvalidRecord;
 pub use estimate::{ActualUsage, EstimateRecord, EstimatedVariant};
 pub use flag::Flag;
 pub use folders::{RunProgress, StoredRun, StoredRuns, find_runs};
-pub use gaps::{HdrError, HdrReader, empty_histogram, recordable_us, summarize_gaps};
+pub use gaps::{GapCounters, HdrError, HdrReader, empty_histogram, recordable_us, summarize_gaps};
 pub use grade::{GRADES_MAX, Grade};
 pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,

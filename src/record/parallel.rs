@@ -13,10 +13,11 @@ use crate::threads::Threads;
 
 use super::journal::{JournalError, JournalReader, MAX_LINE_BYTES};
 use super::run::to_run_error;
+use super::sample_line::read_line;
 use super::{Amendments, Run, RunError, Sample, StandingSamples};
 
-/// Bytes of a piece of the journal: fifty samples or more, which stay in a processor's cache.
-const PIECE_BYTES: usize = 128 << 10;
+/// Bytes of a piece of the journal: a hundred samples or more, which stay in a processor's cache.
+const PIECE_BYTES: usize = 256 << 10;
 /// Pieces that one thread has been given, and that were not handed on.
 const PIECES_AHEAD: usize = 2;
 
@@ -25,7 +26,8 @@ pub trait SampleWorker: Send {
     /// Its output for one piece of the journal.
     type Output: Send;
 
-    /// Takes a sample that counts, with its amendments applied.
+    /// Takes a sample that counts, with its amendments applied and without the texts of its answer: content, reasoning and
+    /// tool calls, which no figure needs.
     fn add(&mut self, sample: &Sample);
 
     /// Takes note of a line that is no record.
@@ -45,13 +47,18 @@ pub struct ReadSamples<W> {
 
 /// Whole lines of a journal.
 struct Piece {
+    /// The lines, and room behind them.
     bytes: Vec<u8>,
+    /// Bytes of the lines.
+    length: usize,
     /// Number of lines before them.
     lines_before: u64,
 }
 
 /// The result of a piece.
 struct ReadPiece<O> {
+    /// The room of the piece, for another one.
+    bytes: Vec<u8>,
     output: O,
     problems: Vec<JournalError>,
     truncated_line: Option<u64>,
@@ -61,6 +68,13 @@ struct ReadPiece<O> {
 struct Selection {
     standing: Option<StandingSamples>,
     amendments: Amendments,
+}
+
+/// The work of a thread, and the sample whose memory its next line uses.
+struct LaneReader<'a, W> {
+    selection: &'a Selection,
+    worker: W,
+    sample: Option<Sample>,
 }
 
 /// A thread, the way to it, and the way back.
@@ -108,12 +122,15 @@ impl Run {
                 .map(|worker| ReadingLane::new(scope, worker, &selection))
                 .collect();
             let mut truncated_line = None;
-            let mut hand_on = |number: usize| {
+            let mut hand_on = |number: usize, pieces: Option<&mut Pieces<_>>| {
                 let lane = &lanes[number % lanes.len()];
                 // Without an output the thread panicked, which joining it passes on.
                 let Ok(read) = lane.read.recv() else {
                     return Ok(());
                 };
+                if let Some(pieces) = pieces {
+                    pieces.reuse(read.bytes);
+                }
                 truncated_line = truncated_line.or(read.truncated_line);
                 each(read.output, read.problems)
             };
@@ -121,14 +138,14 @@ impl Run {
             let mut count = 0;
             while let Some(piece) = (pieces.next_piece()).map_err(to_run_error("read", &path))? {
                 if count >= ahead {
-                    hand_on(count - ahead)?;
+                    hand_on(count - ahead, Some(&mut pieces))?;
                 }
                 // As above.
                 let _ = lanes[count % lanes.len()].pieces.send(piece);
                 count += 1;
             }
             for number in count.saturating_sub(ahead)..count {
-                hand_on(number)?;
+                hand_on(number, None)?;
             }
             let workers = lanes.into_iter().map(ReadingLane::end).collect();
             Ok(ReadSamples {
@@ -142,7 +159,7 @@ impl Run {
 impl<'scope, W: SampleWorker> ReadingLane<'scope, W> {
     fn new<'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
-        mut worker: W,
+        worker: W,
         selection: &'scope Selection,
     ) -> Self
     where
@@ -151,13 +168,17 @@ impl<'scope, W: SampleWorker> ReadingLane<'scope, W> {
         let (pieces, received) = sync_channel::<Piece>(PIECES_AHEAD);
         let (send, read) = sync_channel(PIECES_AHEAD);
         let thread = scope.spawn(move || {
+            let mut reader = LaneReader {
+                selection,
+                worker,
+                sample: None,
+            };
             for piece in received {
-                let read = selection.read(&piece, &mut worker);
-                if send.send(read).is_err() {
+                if send.send(reader.read(piece)).is_err() {
                     break;
                 }
             }
-            worker
+            reader.worker
         });
         Self {
             pieces,
@@ -174,40 +195,81 @@ impl<'scope, W: SampleWorker> ReadingLane<'scope, W> {
     }
 }
 
-impl Selection {
-    fn read<W: SampleWorker>(&self, piece: &Piece, worker: &mut W) -> ReadPiece<W::Output> {
-        let mut reader = JournalReader::<_, Sample>::new(piece.bytes.as_slice());
-        reader.skip_numbers(piece.lines_before);
+impl<W: SampleWorker> LaneReader<'_, W> {
+    fn read(&mut self, piece: Piece) -> ReadPiece<W::Output> {
         let mut problems = Vec::new();
-        while let Some(read) = reader.next() {
-            match read {
-                Ok(mut sample) => {
-                    let standing = self.standing.as_ref();
-                    if standing.is_none_or(|standing| standing.counts(reader.line())) {
-                        self.amendments.apply(&mut sample);
-                        worker.add(&sample);
+        let mut truncated_line = None;
+        let lines = &piece.bytes[..piece.length];
+        let (mut begin, mut number) = (0, piece.lines_before);
+        while begin < lines.len() {
+            let newline = memchr::memchr(b'\n', &lines[begin..]);
+            let length = newline.map_or(lines.len() - begin, |at| at + 1);
+            let line = &lines[begin..begin + length];
+            begin += length;
+            number += 1;
+            if !self.reads_common_line(line) {
+                let mut reader = JournalReader::<_, Sample>::new(line);
+                reader.skip_numbers(number - 1);
+                match reader.next() {
+                    Some(Ok(sample)) => self.sample = Some(without_texts(sample)),
+                    Some(Err(problem)) => {
+                        self.worker.add_lost_line();
+                        problems.push(problem);
+                        continue;
+                    }
+                    None => {
+                        truncated_line = reader.truncated_line();
+                        continue;
                     }
                 }
-                Err(problem) => {
-                    worker.add_lost_line();
-                    problems.push(problem);
-                }
             }
+            self.take_sample(number);
         }
         ReadPiece {
-            output: worker.output(),
+            bytes: piece.bytes,
+            output: self.worker.output(),
             problems,
-            truncated_line: reader.truncated_line(),
+            truncated_line,
         }
+    }
+
+    /// Reads a line into the sample that was read last, if that is all that it takes.
+    fn reads_common_line(&mut self, line: &[u8]) -> bool {
+        let read = |sample| read_line(line.strip_suffix(b"\n").unwrap_or(line), sample);
+        line.len() < MAX_LINE_BYTES && self.sample.as_mut().and_then(read).is_some()
+    }
+
+    /// Hands the sample that was read last, from the line of that number, to the worker if it counts.
+    fn take_sample(&mut self, number: u64) {
+        let standing = self.selection.standing.as_ref();
+        if !standing.is_none_or(|standing| standing.counts(number)) {
+            return;
+        }
+        if let Some(sample) = &mut self.sample {
+            self.selection.amendments.apply(sample);
+            self.worker.add(sample);
+        }
+    }
+}
+
+/// The sample as a worker is given it.
+fn without_texts(sample: Sample) -> Sample {
+    Sample {
+        answer: None,
+        reasoning: None,
+        tool_calls: Vec::new(),
+        ..sample
     }
 }
 
 /// A journal, piece by piece.
 struct Pieces<R> {
     source: R,
-    /// The begin of a line that was read with the piece before.
+    /// What was read with the piece before and is not in it.
     rest: Vec<u8>,
     lines: u64,
+    /// Memory of pieces that were read.
+    free: Vec<Vec<u8>>,
     /// [`PIECE_BYTES`] and [`MAX_LINE_BYTES`], but for tests.
     sizes: (usize, usize),
 }
@@ -218,7 +280,15 @@ impl<R: Read> Pieces<R> {
             source,
             rest: Vec::new(),
             lines: 0,
+            free: Vec::new(),
             sizes: (PIECE_BYTES, MAX_LINE_BYTES),
+        }
+    }
+
+    /// Takes memory back for another piece; that of a long line is freed.
+    fn reuse(&mut self, bytes: Vec<u8>) {
+        if bytes.len() <= 2 * self.sizes.0 {
+            self.free.push(bytes);
         }
     }
 
@@ -226,55 +296,82 @@ impl<R: Read> Pieces<R> {
     /// `None` at the end.
     fn next_piece(&mut self) -> io::Result<Option<Piece>> {
         let (piece_bytes, line_limit) = self.sizes;
-        let mut bytes = std::mem::take(&mut self.rest);
-        bytes.reserve(2 * piece_bytes);
+        let mut bytes = self.free.pop().unwrap_or_default();
+        let mut length = self.rest.len();
+        bytes.resize(bytes.len().max(length), 0);
+        bytes[..length].copy_from_slice(&self.rest);
+        self.rest.clear();
         // Behind a line that was too long, the rest may hold whole lines.
         let mut searched = 0;
         loop {
-            let read = self.read_more(piece_bytes, &mut bytes)?;
-            if let Some(end) = memchr::memrchr(b'\n', &bytes[searched..]) {
-                self.rest = bytes.split_off(searched + end + 1);
+            let read = read_more(&mut self.source, piece_bytes, &mut bytes, length)?;
+            length += read;
+            if let Some(end) = memchr::memrchr(b'\n', &bytes[searched..length]) {
+                let whole = searched + end + 1;
+                self.rest.extend_from_slice(&bytes[whole..length]);
+                length = whole;
                 break;
             }
-            searched = bytes.len();
+            searched = length;
             if read == 0 {
                 break;
             }
-            if bytes.len() > line_limit {
-                bytes.truncate(line_limit + 1);
+            if length > line_limit {
+                length = line_limit + 1;
                 self.skip_line()?;
                 break;
             }
         }
-        if bytes.is_empty() {
+        if length == 0 {
             return Ok(None);
         }
         let lines_before = self.lines;
-        let ends = memchr::memchr_iter(b'\n', &bytes).count() as u64;
-        let is_last_open = bytes.last() != Some(&b'\n');
-        self.lines += ends + u64::from(is_last_open);
+        let lines = &bytes[..length];
+        let is_last_open = lines.last() != Some(&b'\n');
+        self.lines += memchr::memchr_iter(b'\n', lines).count() as u64 + u64::from(is_last_open);
         Ok(Some(Piece {
             bytes,
+            length,
             lines_before,
         }))
-    }
-
-    fn read_more(&mut self, count: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        (&mut self.source).take(count as u64).read_to_end(bytes)
     }
 
     /// Reads on to the end of a line, and keeps what was read beyond it.
     fn skip_line(&mut self) -> io::Result<()> {
         let mut bytes = Vec::new();
-        while self.read_more(self.sizes.0, &mut bytes)? > 0 {
-            if let Some(end) = memchr::memchr(b'\n', &bytes) {
-                self.rest = bytes.split_off(end + 1);
+        loop {
+            let read = read_more(&mut self.source, self.sizes.0, &mut bytes, 0)?;
+            if let Some(end) = memchr::memchr(b'\n', &bytes[..read]) {
+                self.rest.extend_from_slice(&bytes[end + 1..read]);
                 return Ok(());
             }
-            bytes.clear();
+            if read == 0 {
+                return Ok(());
+            }
         }
-        Ok(())
     }
+}
+
+/// Reads up to `count` bytes to this place in `bytes`, fewer at the end alone, and returns their number. Bytes that are there
+/// are overwritten: memory that is used again need not be cleared.
+fn read_more(
+    source: &mut impl Read,
+    count: usize,
+    bytes: &mut Vec<u8>,
+    place: usize,
+) -> io::Result<usize> {
+    let end = place + count;
+    bytes.resize(bytes.len().max(end), 0);
+    let mut filled = place;
+    while filled < end {
+        match source.read(&mut bytes[filled..end]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled - place)
 }
 
 #[cfg(test)]

@@ -115,6 +115,10 @@ struct RowText(String);
 impl RowText {
     /// Adds text, in quotes where the format asks for them.
     fn words(&mut self, text: &str) {
+        if is_plain(text) {
+            self.0.push_str(text);
+            return;
+        }
         let text = text::csv(text);
         let ends_field = |byte: u8| matches!(byte, b',' | b'"' | b'\r' | b'\n');
         if !text.bytes().any(ends_field) {
@@ -141,10 +145,6 @@ impl RowText {
         }
     }
 
-    fn number(&mut self, number: impl Display) {
-        write!(self.0, "{number}").expect("a String can always grow");
-    }
-
     fn integer(&mut self, number: impl itoa::Integer) {
         self.0.push_str(itoa::Buffer::new().format(number));
     }
@@ -155,18 +155,31 @@ impl RowText {
         }
     }
 
-    fn optional_number(&mut self, number: Option<impl Display>) {
-        if let Some(number) = number {
-            self.number(number);
+    fn truth(&mut self, truth: bool) {
+        self.0.push_str(if truth { "true" } else { "false" });
+    }
+
+    fn optional_truth(&mut self, truth: Option<bool>) {
+        if let Some(truth) = truth {
+            self.truth(truth);
         }
     }
 
     /// Writes a number of a fractional column, as [`fraction`] does.
     fn fraction(&mut self, number: impl Display) {
         let begin = self.0.len();
-        self.number(number);
+        write!(self.0, "{number}").expect("a String can always grow");
         if !self.0[begin..].contains('.') {
             self.0.push_str(".0");
+        }
+    }
+
+    /// Writes a weight; most are 1.
+    fn weight(&mut self, weight: f64) {
+        if weight.to_bits() == 1.0_f64.to_bits() {
+            self.0.push_str("1.0");
+        } else {
+            self.fraction(weight);
         }
     }
 
@@ -181,8 +194,28 @@ impl RowText {
     }
 
     fn rate(&mut self, rate: Option<f64>) {
-        self.optional_number(rate.and_then(Thousandths::new).map(Thousandths::plain));
+        if let Some((whole, thousandths)) = rate.and_then(Thousandths::new).map(Thousandths::parts)
+        {
+            self.integer(whole);
+            self.0.push('.');
+            for digit in [thousandths / 100, thousandths / 10 % 10, thousandths % 10] {
+                self.integer(digit);
+            }
+        }
     }
+}
+
+/// Returns true for text that needs neither escapes nor quotes, as most do.
+fn is_plain(text: &str) -> bool {
+    let is_plain_byte = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b',' && byte != b'"';
+    // Every byte is looked at, so that many are at once.
+    let is_plain = text
+        .bytes()
+        .fold(true, |plain, byte| plain & is_plain_byte(byte));
+    is_plain
+        && !text
+            .trim_start_matches(' ')
+            .starts_with(['=', '+', '-', '@'])
 }
 
 /// Writes one field of a sample.
@@ -200,10 +233,10 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 61] = [
     ("repetition", |s, f| f.integer(s.repetition)),
     ("variant", |s, f| f.words(&s.variant)),
     ("model", |s, f| f.words(s.model.as_str())),
-    ("weight", |s, f| f.fraction(s.weight)),
+    ("weight", |s, f| f.weight(s.weight)),
     ("tags", |s, f| f.words(&s.tags.join(";"))),
     ("outcome", |s, f| f.words(s.outcome.word())),
-    ("answered", |s, f| f.number(s.outcome.answered())),
+    ("answered", |s, f| f.truth(s.outcome.answered())),
     ("failure", |s, f| f.words(s.outcome.failure().map_or("", FailureKind::word))),
     ("error_status", |s, f| f.optional_integer(error(s).and_then(|e| e.status))),
     ("error_type", |s, f| f.optional_words(error(s).and_then(|e| e.kind.as_ref()))),
@@ -249,7 +282,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 61] = [
     ("generation_id", |s, f| f.optional_words(s.generation_id.as_ref())),
     ("flags", |s, f| f.list(s.flags.iter().map(|flag| flag.word()))),
     ("attempts", |s, f| f.integer(s.attempts.len())),
-    ("passed", |s, f| f.optional_number(s.passed())),
+    ("passed", |s, f| f.optional_truth(s.passed())),
     ("score", |s, f| f.rate(s.score())),
     ("failed_checks", |s, f| f.words(&failed_checks(s))),
     ("metadata", |s, f| f.words(&metadata(s))),

@@ -101,9 +101,15 @@ impl Thousandths {
         self.0 as f64 / 1000.0
     }
 
+    /// The whole part, and the thousandths beyond it.
+    pub(super) const fn parts(self) -> (u64, u64) {
+        (self.0 / 1000, self.0 % 1000)
+    }
+
     /// Formats with three decimals.
     pub(super) fn plain(self) -> String {
-        format!("{}.{:03}", self.0 / 1000, self.0 % 1000)
+        let (whole, thousandths) = self.parts();
+        format!("{whole}.{thousandths:03}")
     }
 
     /// Formats with three significant figures, whole numbers in full: `1234`, `12.3`, `0.041`.

@@ -14,9 +14,9 @@ pub struct OptionalSpan([u16; 3]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionalCount(u32);
 
-/// An index, or none, in 4 bytes.
+/// An index of up to 65,534 (more than there are providers), or none, in 2 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OptionalIndex(u32);
+pub struct OptionalIndex(u16);
 
 /// The cost of one request, of up to 9.2 million USD, or none, in 8 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +65,11 @@ impl OptionalCount {
 
 impl OptionalIndex {
     /// No index.
-    pub const NONE: Self = Self(u32::MAX);
+    pub const NONE: Self = Self(u16::MAX);
 
     /// The index.
     pub fn get(self) -> Option<u32> {
-        (self != Self::NONE).then_some(self.0)
+        (self != Self::NONE).then(|| u32::from(self.0))
     }
 }
 
@@ -110,7 +110,8 @@ impl From<Option<u64>> for OptionalCount {
 
 impl From<Option<u32>> for OptionalIndex {
     fn from(index: Option<u32>) -> Self {
-        index.map_or(Self::NONE, |index| Self(index.min(u32::MAX - 1)))
+        let fitted = |index| u16::try_from(index).unwrap_or(u16::MAX).min(u16::MAX - 1);
+        index.map_or(Self::NONE, |index| Self(fitted(index)))
     }
 }
 
@@ -145,13 +146,14 @@ mod tests {
         fn values_in_range_come_back(
             span in prop::option::of(0..OptionalSpan::MAX + 1),
             count in prop::option::of(0..u32::MAX - 1),
+            index in prop::option::of(0..u32::from(u16::MAX - 1)),
             pico in prop::option::of(i64::MIN + 1..i64::MAX),
             rate in prop::option::of(any::<f64>()),
         ) {
             let span = span.map(Nanos);
             prop_assert_eq!(OptionalSpan::from(span).get(), span);
             prop_assert_eq!(OptionalCount::from(count.map(u64::from)).get(), count.map(u64::from));
-            prop_assert_eq!(OptionalIndex::from(count).get(), count);
+            prop_assert_eq!(OptionalIndex::from(index).get(), index);
             let amount = pico.map(|pico| Usd(i128::from(pico)));
             prop_assert_eq!(OptionalUsd::from(amount).get(), amount);
             let bits = |rate: Option<f64>| rate.map(f64::to_bits);

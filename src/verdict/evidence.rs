@@ -4,7 +4,7 @@
 //! samples are added, and by which thread, changes nothing.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::record::{Manifest, Sample};
 use crate::units::{ModelId, Nanos};
@@ -77,7 +77,7 @@ pub struct EvidenceFold {
     /// Observations that a cell is expected to have.
     rounds: usize,
     /// A digest per prompt, once there is one.
-    digests: Vec<Mutex<String>>,
+    digests: Vec<OnceLock<String>>,
     providers: Mutex<Providers>,
     limits: Mutex<LimitFold>,
     has_limits: bool,
@@ -110,7 +110,7 @@ impl EvidenceFold {
         Self {
             cells: cells.collect(),
             rounds: usize::try_from(manifest.rounds()).unwrap_or(0),
-            digests: suite.prompts.iter().map(|_| Mutex::default()).collect(),
+            digests: suite.prompts.iter().map(|_| OnceLock::new()).collect(),
             providers: Mutex::default(),
             has_limits: !limits.limited.is_empty(),
             limits: Mutex::new(limits),
@@ -160,11 +160,9 @@ impl EvidenceFold {
         }
         let provider = (sample.provider.as_deref()).map(|name| locked(&self.providers).index(name));
         let observation = Observation::new(sample, provider);
-        {
-            let mut digest = locked(&self.digests[place.prompt]);
-            if digest.is_empty() {
-                digest.clone_from(&sample.prompt_digest);
-            }
+        let digest = &self.digests[place.prompt];
+        if digest.get().is_none() && !sample.prompt_digest.is_empty() {
+            digest.get_or_init(|| sample.prompt_digest.clone());
         }
         {
             let mut cell = locked(&self.cells[self.index.cell(place)]);
@@ -181,9 +179,8 @@ impl EvidenceFold {
     /// The evidence so far, independent of the order of samples; more samples can be added afterwards.
     pub fn snapshot(&self) -> Evidence {
         let cells = self.cells.iter().map(|cell| locked(cell).clone());
-        let digests = self.digests.iter().map(|digest| locked(digest).clone());
         let parts = FoldParts {
-            digests: digests.collect(),
+            digests: self.digests.clone(),
             providers: locked(&self.providers).names.clone(),
             limited: locked(&self.limits).limited.clone(),
         };
@@ -194,7 +191,7 @@ impl EvidenceFold {
     pub fn finish(self) -> Evidence {
         let cells = self.cells.into_iter().map(unlocked);
         let parts = FoldParts {
-            digests: self.digests.into_iter().map(unlocked).collect(),
+            digests: self.digests,
             providers: unlocked(self.providers).names,
             limited: unlocked(self.limits).limited,
         };
@@ -220,7 +217,7 @@ impl Providers {
 
 /// The parts of a fold that are no observations.
 struct FoldParts {
-    digests: Vec<String>,
+    digests: Vec<OnceLock<String>>,
     providers: Vec<String>,
     limited: Vec<LimitedQuantity>,
 }
@@ -253,7 +250,7 @@ fn in_order(
         }
     }
     for (key, digest) in evidence.prompts.iter_mut().zip(parts.digests) {
-        key.digest = digest;
+        key.digest = digest.into_inner().unwrap_or_default();
     }
     evidence.providers = providers;
     evidence.limited = parts.limited;

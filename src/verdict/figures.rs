@@ -56,7 +56,7 @@ impl Figures {
             ttfa_ns: values.spans(|one| one.ttfa_ns.get().filter(|_| !one.excluded)),
             first_unit_ns: values.spans(|one| one.first_unit_ns.get().filter(|_| !one.excluded)),
             experienced_ttft_ns: values
-                .spans(|one| one.experienced_ttft_ns.get().filter(|_| !one.excluded)),
+                .spans(|one| one.experienced_ttft().filter(|_| !one.excluded)),
             latency_ns: values.spans(|one| one.latency_ns.get()),
             request_gap_ns: values.spans(|one| one.mean_gap_ns.get()),
             output_rate: values.rates(|one| one.output_rate.get()),

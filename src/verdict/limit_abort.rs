@@ -47,10 +47,9 @@ pub fn unreachable_limit(evidence: &Evidence, gate: &Gate, repetitions: u32) -> 
 /// The best answer that a trial can have.
 const BEST: Observation = Observation {
     round: u32::MAX,
-    slot: u64::MAX,
+    slot: u32::MAX,
     ttft_ns: AT_ONCE,
     ttfa_ns: AT_ONCE,
-    experienced_ttft_ns: AT_ONCE,
     latency_ns: AT_ONCE,
     mean_gap_ns: AT_ONCE,
     cost: OptionalUsd::ZERO,

@@ -148,7 +148,7 @@ fn gaps(statistic: Statistic, sample: &Sample, reader: &mut HdrReader) -> Option
     if sample.outcome.failure().is_some() {
         return None;
     }
-    let counters = reader.counters(gaps.hdr.as_deref()?).ok()?;
+    let mut counters = reader.counters(gaps.hdr.as_deref()?).ok()?;
     let longest = gaps.max_ns.unwrap_or_default();
     match statistic {
         Statistic::Mean => Some(LimitValue::Parts {
@@ -157,16 +157,13 @@ fn gaps(statistic: Statistic, sample: &Sample, reader: &mut HdrReader) -> Option
         }),
         Statistic::Max => Some(LimitValue::number(longest.0 as f64)),
         Statistic::Min => {
-            let smallest = counters.iter().map(|(us, _)| *us).min()?;
+            let (smallest, _) = counters.next()?;
             Some(LimitValue::number(smallest as f64 * 1e3))
         }
         _ => {
             let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-            let counters = counters.iter();
             Some(LimitValue::Gaps {
-                counters: counters
-                    .map(|&(us, count)| (narrow(us), narrow(count)))
-                    .collect(),
+                counters: counters.map(|(us, count)| (narrow(us), count)).collect(),
                 longest,
             })
         }

@@ -1,7 +1,8 @@
 //! One sample as figures and verdicts read it.
 //!
 //! Owns which fields of a sample matter, and how time-outs are entered. Must not know the comparisons. Invariant: all
-//! that is kept of a sample while a run is read, in at most 160 bytes.
+//! that is kept of a sample while a run is read, in at most 112 bytes; a trial that was retried, held back, connected anew or
+//! stalled takes 64 more.
 
 use crate::record::{FailureKind, Flag, Outcome, Sample};
 use crate::suite::Metric;
@@ -9,10 +10,10 @@ use crate::units::Nanos;
 
 use super::compact::{OptionalCount, OptionalIndex, OptionalRate, OptionalSpan, OptionalUsd};
 use super::tally::is_excluded_from_ttft;
-use super::time_parts::{TimePart, parts_us};
+use super::time_parts::{Marks, TimePart, parts_us};
 
 /// The fields of one sample that matter to figures and verdicts. Times are those of the sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own about one answer; none excludes another"
@@ -20,26 +21,22 @@ use super::time_parts::{TimePart, parts_us};
 pub struct Observation {
     /// Round, from 1.
     pub round: u32,
-    /// Slot: observations of one slot were sent at the same moment.
-    pub slot: u64,
+    /// Slot: observations of one slot were sent at the same moment. A run has far fewer than 4.29e9.
+    pub slot: u32,
     /// Send time of the answered (else the last) attempt, since the start of the run.
     pub sent_ns: Nanos,
     /// The moment at which its slot was due, since the start of the run.
     pub due_ns: Nanos,
-    /// The delay of its first request after that moment; never absent.
-    pub lag_ns: OptionalSpan,
-    /// The parts of its time in microseconds, in the order of [`TimePart::ALL`].
-    pub parts_us: [u32; TimePart::ALL.len()],
     /// The outcome of the trial.
     pub outcome: Outcome,
+    /// Time to the response's headers.
+    pub headers_ns: OptionalSpan,
     /// TTFT of the answered attempt; for failed trials only if a token arrived.
     pub ttft_ns: OptionalSpan,
     /// Time to the first token of the answer, without reasoning.
     pub ttfa_ns: OptionalSpan,
     /// Time to the first useful unit of the answer.
     pub first_unit_ns: OptionalSpan,
-    /// Time from the first attempt to the first token.
-    pub experienced_ttft_ns: OptionalSpan,
     /// Time to the end of the answer.
     pub latency_ns: OptionalSpan,
     /// Mean gap between token-bearing chunks.
@@ -56,12 +53,8 @@ pub struct Observation {
     pub reasoning_chars: OptionalCount,
     /// List price: the catalog's, else the gateway's own.
     pub cost: OptionalUsd,
-    /// Duration of the longest attempt that was not answered: the trial waited at least that long.
-    pub longest_failed_ns: OptionalSpan,
     /// Excluded from times to a first token: buffered, cold or client-limited.
     pub excluded: bool,
-    /// Number of attempts.
-    pub attempts: u16,
     /// More than one attempt.
     pub retried: bool,
     /// This process did not run for a while during the attempt.
@@ -80,6 +73,18 @@ pub struct Observation {
     pub provider: OptionalIndex,
     /// True if the answer passed its checks; absent where nothing was graded, and of failed trials.
     pub passed: Option<bool>,
+    /// The times that do not follow from the others; absent where all of them do, as of most trials.
+    pub unusual: Option<Box<UnusualTimes>>,
+}
+
+/// Times of a trial that follow from the others only if it had one attempt, on an open connection, without a stall.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnusualTimes {
+    lag_ns: OptionalSpan,
+    parts_us: [u32; TimePart::ALL.len()],
+    experienced_ttft_ns: OptionalSpan,
+    longest_failed_ns: OptionalSpan,
+    attempts: u16,
 }
 
 /// The value of a metric, as a comparison uses it.
@@ -98,13 +103,11 @@ impl Observation {
         slot: 0,
         sent_ns: Nanos::ZERO,
         due_ns: Nanos::ZERO,
-        lag_ns: OptionalSpan::new(Nanos::ZERO),
-        parts_us: [0; TimePart::ALL.len()],
         outcome: Outcome::Complete,
+        headers_ns: OptionalSpan::NONE,
         ttft_ns: OptionalSpan::NONE,
         ttfa_ns: OptionalSpan::NONE,
         first_unit_ns: OptionalSpan::NONE,
-        experienced_ttft_ns: OptionalSpan::NONE,
         latency_ns: OptionalSpan::NONE,
         mean_gap_ns: OptionalSpan::NONE,
         output_rate: OptionalRate::NONE,
@@ -113,9 +116,7 @@ impl Observation {
         answer_chars: OptionalCount::NONE,
         reasoning_chars: OptionalCount::NONE,
         cost: OptionalUsd::NONE,
-        longest_failed_ns: OptionalSpan::NONE,
         excluded: false,
-        attempts: 1,
         retried: false,
         paused: false,
         deferred: false,
@@ -125,27 +126,22 @@ impl Observation {
         hidden_reasoning: false,
         provider: OptionalIndex::NONE,
         passed: None,
+        unusual: None,
     };
 
     /// The fields of a sample, with the index of its provider in [`Evidence::providers`](super::Evidence::providers).
     pub fn new(sample: &Sample, provider: Option<u32>) -> Self {
-        let failed = sample.attempts.iter().rev().skip(1);
-        let longest_failed = failed
-            .map(|attempt| attempt.end_ns.since(attempt.sent_ns))
-            .max();
         let usage = sample.known_usage().unwrap_or_default();
-        Self {
+        let mut observation = Self {
             round: sample.round,
-            slot: sample.slot,
+            slot: u32::try_from(sample.slot).unwrap_or(u32::MAX),
             sent_ns: sample.sent_ns,
             due_ns: sample.scheduled_ns,
-            lag_ns: OptionalSpan::new(sample.lag()),
-            parts_us: parts_us(sample),
             outcome: sample.outcome,
+            headers_ns: sample.headers_ns.into(),
             ttft_ns: sample.ttft_ns.into(),
             ttfa_ns: sample.ttfa_ns.into(),
             first_unit_ns: sample.first_unit_ns.into(),
-            experienced_ttft_ns: sample.experienced_ttft_ns.into(),
             latency_ns: sample.latency_ns.into(),
             mean_gap_ns: sample.gaps.as_ref().and_then(|gaps| gaps.mean_ns).into(),
             output_rate: sample.output_rate().into(),
@@ -154,9 +150,7 @@ impl Observation {
             answer_chars: sample.answer_chars.into(),
             reasoning_chars: sample.reasoning_chars.into(),
             cost: sample.list_price().into(),
-            longest_failed_ns: longest_failed.into(),
             excluded: is_excluded_from_ttft(sample),
-            attempts: u16::try_from(sample.attempts.len()).unwrap_or(u16::MAX),
             retried: sample.attempts.len() > 1,
             paused: sample.has(Flag::ClientPaused),
             deferred: sample.has(Flag::Deferred),
@@ -168,7 +162,72 @@ impl Observation {
             hidden_reasoning: sample.has(Flag::HiddenReasoning),
             provider: provider.into(),
             passed: sample.passed(),
+            unusual: None,
+        };
+        let times = UnusualTimes::new(sample);
+        if times != observation.times() {
+            observation.unusual = Some(Box::new(times));
         }
+        observation
+    }
+
+    /// The times as they are where they follow from the others.
+    fn times(&self) -> UnusualTimes {
+        UnusualTimes {
+            lag_ns: self.usual_lag(),
+            parts_us: self.usual_parts(),
+            experienced_ttft_ns: self.ttft_ns,
+            longest_failed_ns: OptionalSpan::NONE,
+            attempts: 1,
+        }
+    }
+
+    fn usual_lag(&self) -> OptionalSpan {
+        OptionalSpan::new(self.sent_ns.since(self.due_ns))
+    }
+
+    fn usual_parts(&self) -> [u32; TimePart::ALL.len()] {
+        Marks {
+            own_delay: self.sent_ns.since(self.due_ns),
+            end: self.latency_ns.get().unwrap_or_default(),
+            headers: self.headers_ns.get(),
+            ttft: self.ttft_ns.get(),
+            ttfa: self.ttfa_ns.get(),
+            has_reasoning: self.visible_reasoning,
+            ..Marks::default()
+        }
+        .parts_us()
+    }
+
+    /// The delay of its first request after the moment at which its slot was due.
+    pub fn lag(&self) -> Nanos {
+        let unusual = self.unusual.as_ref().map(|times| times.lag_ns);
+        unusual
+            .unwrap_or_else(|| self.usual_lag())
+            .get()
+            .unwrap_or_default()
+    }
+
+    /// The parts of its time in microseconds, in the order of [`TimePart::ALL`].
+    pub fn parts_us(&self) -> [u32; TimePart::ALL.len()] {
+        let unusual = self.unusual.as_ref().map(|times| times.parts_us);
+        unusual.unwrap_or_else(|| self.usual_parts())
+    }
+
+    /// Time from the first attempt to the first token.
+    pub fn experienced_ttft(&self) -> Option<Nanos> {
+        let unusual = self.unusual.as_ref().map(|times| times.experienced_ttft_ns);
+        unusual.unwrap_or(self.ttft_ns).get()
+    }
+
+    /// Duration of the longest attempt that was not answered: the trial waited at least that long.
+    pub fn longest_failed(&self) -> Option<Nanos> {
+        self.unusual.as_ref()?.longest_failed_ns.get()
+    }
+
+    /// Number of attempts.
+    pub fn attempts(&self) -> u16 {
+        self.unusual.as_ref().map_or(1, |times| times.attempts)
     }
 
     /// Completion tokens a second over the whole latency.
@@ -209,7 +268,7 @@ impl Observation {
         match metric {
             Metric::Ttft | Metric::TtftTail => self.time(self.ttft_ns.get()),
             Metric::Ttfa => self.time(self.ttfa_ns.get()),
-            Metric::ExperiencedTtft => self.time(self.experienced_ttft_ns.get()),
+            Metric::ExperiencedTtft => self.time(self.experienced_ttft()),
             Metric::Latency => self.time(self.latency_ns.get()),
             Metric::InterTokenLatency if self.answered() => plain(self.mean_gap_ns.get()?.0 as f64),
             Metric::OutputRate if self.answered() => plain(self.output_rate.get()?),
@@ -225,7 +284,7 @@ impl Observation {
     /// entered as 1 us.
     fn time(&self, span: Option<Nanos>) -> Option<MetricValue> {
         const MIN_NS: u64 = 1_000;
-        let waited = self.longest_failed_ns.get().map_or(0, |span| span.0);
+        let waited = self.longest_failed().map_or(0, |span| span.0);
         let (ns, censored) = if self.answered() {
             let ns = span?.0;
             (ns.max(waited), waited > ns)
@@ -242,17 +301,65 @@ impl Observation {
     }
 }
 
+impl UnusualTimes {
+    fn new(sample: &Sample) -> Self {
+        let failed = sample.attempts.iter().rev().skip(1);
+        let longest_failed = failed
+            .map(|attempt| attempt.end_ns.since(attempt.sent_ns))
+            .max();
+        Self {
+            lag_ns: OptionalSpan::new(sample.lag()),
+            parts_us: parts_us(sample),
+            experienced_ttft_ns: sample.experienced_ttft_ns.into(),
+            longest_failed_ns: longest_failed.into(),
+            attempts: u16::try_from(sample.attempts.len()).unwrap_or(u16::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Observation {
+    /// Sets the time from the first attempt to the first token, and the duration of the longest attempt that failed.
+    pub(in crate::verdict) fn set_retry_times(
+        &mut self,
+        experienced_ttft: Option<Nanos>,
+        longest_failed: Option<Nanos>,
+    ) {
+        self.unusual = Some(Box::new(UnusualTimes {
+            experienced_ttft_ns: experienced_ttft.into(),
+            longest_failed_ns: longest_failed.into(),
+            ..self.times()
+        }));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::record::example;
 
     #[test]
     fn a_sample_takes_little_memory() {
         // Nothing else grows with the samples of a run: a million of them must fit into what a small CI job has.
-        assert!(
-            size_of::<Observation>() <= 160,
-            "{}",
-            size_of::<Observation>()
-        );
+        let sizes = (size_of::<Observation>(), size_of::<UnusualTimes>());
+        assert!(sizes.0 <= 112 && sizes.1 <= 56, "{sizes:?}");
+        let usual = example::plain_sample(3);
+        assert_eq!(Observation::new(&usual, None).unusual, None);
+    }
+
+    proptest! {
+        // Times that are not kept must be those of the sample, whatever it holds.
+        #[test]
+        fn times_are_those_of_the_sample(sample in example::sample()) {
+            let observation = Observation::new(&sample, None);
+            let times = UnusualTimes::new(&sample);
+            prop_assert_eq!(Some(observation.lag()), times.lag_ns.get());
+            prop_assert_eq!(observation.parts_us(), times.parts_us);
+            prop_assert_eq!(observation.experienced_ttft(), times.experienced_ttft_ns.get());
+            prop_assert_eq!(observation.longest_failed(), times.longest_failed_ns.get());
+            prop_assert_eq!(observation.attempts(), times.attempts);
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use hdrhistogram::Histogram;
 
 use crate::record::{
-    Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
+    Attempt, Flag, GapCounters, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram,
+    recordable_us,
 };
 use crate::stats::quantile::Percentile;
 use crate::suite::{Suite, Variant};
@@ -183,7 +184,7 @@ struct VariantFold {
     model: ModelId,
     is_reference: bool,
     caching: CacheFold,
-    gap_histogram: Histogram<u64>,
+    gap_counters: GapCounters,
     gaps: GapFigures,
     gap_sum_ns: u128,
     gap_longest_ns: u64,
@@ -360,7 +361,7 @@ impl VariantFold {
             model: model.clone(),
             is_reference: label == reference,
             caching: CacheFold::default(),
-            gap_histogram: empty_histogram(),
+            gap_counters: GapCounters::default(),
             gaps: GapFigures::default(),
             gap_sum_ns: 0,
             gap_longest_ns: 0,
@@ -377,8 +378,7 @@ impl VariantFold {
     /// Adds the samples of another fold of the same variant.
     fn absorb(&mut self, other: Self) {
         self.caching.absorb(&other.caching);
-        (self.gap_histogram.add(&other.gap_histogram))
-            .expect("both histograms have the same bounds");
+        self.gap_counters.absorb(&other.gap_counters);
         let (ours, theirs) = (&mut self.gaps, other.gaps);
         ours.coalesced = ours.coalesced.saturating_add(theirs.coalesced);
         ours.out_of_range = ours.out_of_range.saturating_add(theirs.out_of_range);
@@ -435,7 +435,7 @@ impl VariantFold {
             return;
         }
         let recorded = match &gaps.hdr {
-            Some(text) => hdr.add(text, &mut self.gap_histogram),
+            Some(text) => hdr.add(text, &mut self.gap_counters),
             None => Ok(0),
         };
         let Ok(recorded) = recorded else {
@@ -476,23 +476,20 @@ impl VariantFold {
         rank_bounds: &mut RankBounds,
     ) -> VariantSummary {
         let mut gaps = self.gaps;
-        let recorded = self.gap_histogram.len();
+        let gap_histogram = self.gap_counters.to_histogram();
+        let recorded = gap_histogram.len();
         if recorded > 0 {
             let measured = recorded.saturating_add(gaps.out_of_range);
             let mean = self.gap_sum_ns as f64 / measured as f64;
-            let ends = (
-                self.gap_histogram.min() as f64 * 1e3,
-                self.gap_longest_ns as f64,
-            );
+            let ends = (gap_histogram.min() as f64 * 1e3, self.gap_longest_ns as f64);
             // The upper end of a bucket may exceed the longest gap; no percentile may.
             let value_at = |q| {
-                let bucket_ns = self.gap_histogram.value_at_quantile(q) as f64 * 1e3;
+                let bucket_ns = gap_histogram.value_at_quantile(q) as f64 * 1e3;
                 Some(bucket_ns.min(self.gap_longest_ns as f64))
             };
             gaps.distribution = Some(Distribution::new(recorded, mean, ends, value_at));
         }
-        let lags = samples.all().filter_map(|one| one.lag_ns.get());
-        let mut lags: Vec<u64> = lags.map(|lag| lag.0).collect();
+        let mut lags: Vec<u64> = samples.all().map(|one| one.lag().0).collect();
         let first_tokens_of = |hit: bool| {
             let class = samples.answered().filter(|one| one.cache_read == Some(hit));
             class.filter_map(ttft_ns).collect()
@@ -507,7 +504,7 @@ impl VariantFold {
             caching: self.caching.finish(first_tokens_of, rank_bounds),
             lag: Distribution::from_integers(&mut lags, rank_bounds),
             delayed_ack_share: delayed_ack_share(samples),
-            histograms: Histograms::new(samples, self.gap_histogram, gaps.out_of_range),
+            histograms: Histograms::new(samples, gap_histogram, gaps.out_of_range),
             gaps,
             providers: self.providers,
             served_models: self.served_models,
@@ -554,8 +551,7 @@ impl Histograms {
             }
             (metric, histogram, out_of_range)
         };
-        let experienced =
-            |one: &Observation| one.experienced_ttft_ns.get().filter(|_| !one.excluded);
+        let experienced = |one: &Observation| one.experienced_ttft().filter(|_| !one.excluded);
         Self {
             metrics: [
                 histogram_of("ttft", |one| one.ttft_ns.get().filter(|_| !one.excluded)),

@@ -35,13 +35,13 @@ pub struct TailExplanation {
 
 impl MeanParts {
     /// The mean parts of these trials; all zero without trials.
-    pub fn of_trials(trials: impl IntoIterator<Item = TrialTiming>) -> Self {
+    pub fn of_trials<'a>(trials: impl IntoIterator<Item = TrialTiming<'a>>) -> Self {
         let (mut count, mut failed, mut sums) = (0, 0, [0_u64; TimePart::ALL.len()]);
         for trial in trials {
             count += 1;
             failed += u64::from(!trial.outcome.answered());
-            for (sum, part) in sums.iter_mut().zip(TimePart::ALL) {
-                *sum = sum.saturating_add(trial.part(part).0);
+            for (sum, part) in sums.iter_mut().zip(trial.parts()) {
+                *sum = sum.saturating_add(part.0);
             }
         }
         Self {

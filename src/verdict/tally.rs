@@ -92,8 +92,8 @@ impl SampleCounts {
         }
         self.done += 1;
         self.retried += u64::from(sample.attempts.len() > 1);
-        for flag in FLAGS {
-            self.flags[flag as usize] += u64::from(sample.has(flag));
+        for &flag in &sample.flags {
+            self.flags[flag as usize] += 1;
         }
         if sample.outcome.answered() {
             self.answered += 1;

@@ -48,44 +48,92 @@ pub(super) fn micros(span: Nanos) -> u32 {
 
 /// The parts of a sample's time in microseconds, in the order of [`TimePart::ALL`].
 pub(super) fn parts_us(sample: &Sample) -> [u32; TimePart::ALL.len()] {
-    parts(sample).map(micros)
+    Marks::new(sample).parts_us()
 }
 
-fn parts(sample: &Sample) -> [Nanos; TimePart::ALL.len()] {
-    let first_sent = sample
-        .attempts
-        .first()
-        .map_or(sample.sent_ns, |a| a.sent_ns);
-    let retries = sample.sent_ns.since(first_sent).0 + sample.lag().since(sample.own_delay()).0;
-    let last_end = sample.attempts.last().map(|attempt| attempt.end_ns);
-    let end = last_end.map_or(Nanos::ZERO, |end| end.since(sample.sent_ns));
-    let end = sample.latency_ns.unwrap_or(end);
-    // Each mark lies between the one before it and the end, whatever a damaged record says.
-    let connected = sample.connect_ns.unwrap_or_default().min(end);
-    let tls = sample.tls_ns.unwrap_or_default().min(connected);
-    let headers = sample.headers_ns.unwrap_or(end).clamp(connected, end);
-    let first = sample.ttft_ns.unwrap_or(end).clamp(headers, end);
-    let has_reasoning = sample.reasoning_chars.unwrap_or(0) > 0;
-    let answer_begin = match sample.ttfa_ns {
-        Some(span) => span.clamp(first, end),
-        None if has_reasoning => end,
-        None => first,
-    };
-    let (reasoning, answer) = (answer_begin.since(first), end.since(answer_begin));
-    // The stall lies in the answer; what does not fit there lies in the reasoning.
-    let stall = stall(sample, end).min(Nanos(reasoning.0 + answer.0));
-    let in_answer = stall.min(answer);
-    [
-        sample.own_delay(),
-        Nanos(retries),
-        connected.since(tls),
-        tls,
-        headers.since(connected),
-        first.since(headers),
-        reasoning.since(stall.since(in_answer)),
-        answer.since(in_answer),
-        stall,
-    ]
+/// The moments of a trial at which one part of its time ends and the next begins, since it was sent, and the spans that
+/// have no such moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks {
+    /// The delay of this program before the first request.
+    pub(super) own_delay: Nanos,
+    /// Rate limits, failed attempts, and the waits between them.
+    pub(super) retries: Nanos,
+    /// Opening a connection, with TLS.
+    pub(super) connect: Nanos,
+    /// The TLS handshake.
+    pub(super) tls: Nanos,
+    /// The stall.
+    pub(super) stall: Nanos,
+    /// The end of the trial.
+    pub(super) end: Nanos,
+    /// The headers of the response.
+    pub(super) headers: Option<Nanos>,
+    /// The first token.
+    pub(super) ttft: Option<Nanos>,
+    /// The first token of the answer.
+    pub(super) ttfa: Option<Nanos>,
+    /// Readable reasoning came before the answer.
+    pub(super) has_reasoning: bool,
+}
+
+impl Marks {
+    fn new(sample: &Sample) -> Self {
+        let first_sent = sample
+            .attempts
+            .first()
+            .map_or(sample.sent_ns, |a| a.sent_ns);
+        let retries = sample.sent_ns.since(first_sent).0 + sample.lag().since(sample.own_delay()).0;
+        let last_end = sample.attempts.last().map(|attempt| attempt.end_ns);
+        let end = last_end.map_or(Nanos::ZERO, |end| end.since(sample.sent_ns));
+        let end = sample.latency_ns.unwrap_or(end);
+        Self {
+            own_delay: sample.own_delay(),
+            retries: Nanos(retries),
+            connect: sample.connect_ns.unwrap_or_default(),
+            tls: sample.tls_ns.unwrap_or_default(),
+            stall: stall(sample, end),
+            end,
+            headers: sample.headers_ns,
+            ttft: sample.ttft_ns,
+            ttfa: sample.ttfa_ns,
+            has_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,
+        }
+    }
+
+    /// The parts in microseconds, in the order of [`TimePart::ALL`].
+    pub(super) fn parts_us(&self) -> [u32; TimePart::ALL.len()] {
+        self.parts().map(micros)
+    }
+
+    fn parts(&self) -> [Nanos; TimePart::ALL.len()] {
+        let end = self.end;
+        // Each mark lies between the one before it and the end, whatever a damaged record says.
+        let connected = self.connect.min(end);
+        let tls = self.tls.min(connected);
+        let headers = self.headers.unwrap_or(end).clamp(connected, end);
+        let first = self.ttft.unwrap_or(end).clamp(headers, end);
+        let answer_begin = match self.ttfa {
+            Some(span) => span.clamp(first, end),
+            None if self.has_reasoning => end,
+            None => first,
+        };
+        let (reasoning, answer) = (answer_begin.since(first), end.since(answer_begin));
+        // The stall lies in the answer; what does not fit there lies in the reasoning.
+        let stall = self.stall.min(Nanos(reasoning.0 + answer.0));
+        let in_answer = stall.min(answer);
+        [
+            self.own_delay,
+            self.retries,
+            connected.since(tls),
+            tls,
+            headers.since(connected),
+            first.since(headers),
+            reasoning.since(stall.since(in_answer)),
+            answer.since(in_answer),
+            stall,
+        ]
+    }
 }
 
 /// The stall of a sample; zero if it has none.

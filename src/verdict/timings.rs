@@ -4,7 +4,6 @@
 //! kept per trial but its place in the order; the order in which samples were added changes nothing.
 
 use std::cmp::Reverse;
-use std::num::NonZeroU32;
 
 use crate::record::Outcome;
 use crate::stats::drift;
@@ -18,8 +17,8 @@ use super::observation::Observation;
 use super::time_parts::{TimePart, micros};
 
 /// The times of one trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrialTiming {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrialTiming<'a> {
     /// Index of the prompt in the suite.
     pub prompt: u32,
     /// Round, from 1.
@@ -34,10 +33,7 @@ pub struct TrialTiming {
     pub excluded: bool,
     /// This process did not run for a while during the attempt.
     pub paused: bool,
-    /// The parts in microseconds, in the order of [`TimePart::ALL`].
-    parts_us: [u32; TimePart::ALL.len()],
-    ttft_us: Option<NonZeroU32>,
-    ttfa_us: Option<NonZeroU32>,
+    observation: &'a Observation,
 }
 
 /// The trials of one variant that ended, in the order in which they were due; abandoned ones are not among them.
@@ -94,7 +90,7 @@ fn order(prompts: &[Vec<Observation>]) -> Vec<TimingPlace> {
     let mut due: Vec<_> = (0..).zip(prompts).flat_map(of_prompt).collect();
     let within = |&(_, prompt, index): &(Nanos, u32, u32)| {
         let one = &prompts[prompt as usize][index as usize];
-        (one.round, one.parts_us)
+        (one.round, one.parts_us())
     };
     due.sort_unstable_by(|a, b| {
         let by_place = (a.0, a.1).cmp(&(b.0, b.1));
@@ -105,38 +101,38 @@ fn order(prompts: &[Vec<Observation>]) -> Vec<TimingPlace> {
         .collect()
 }
 
-impl TrialTiming {
-    fn new(one: &Observation, prompt: u32) -> Self {
-        let in_micros = |span: OptionalSpan| NonZeroU32::new(micros(span.get()?));
+impl<'a> TrialTiming<'a> {
+    fn new(one: &'a Observation, prompt: u32) -> Self {
         Self {
             prompt,
             round: one.round,
             due: one.due_ns,
             outcome: one.outcome,
-            attempts: one.attempts,
+            attempts: one.attempts(),
             excluded: one.excluded,
             paused: one.paused,
-            parts_us: one.parts_us,
-            ttft_us: in_micros(one.ttft_ns),
-            ttfa_us: in_micros(one.ttfa_ns),
+            observation: one,
         }
     }
 
-    /// One part of its time.
-    pub const fn part(&self, part: TimePart) -> Nanos {
-        Nanos(self.parts_us[part as usize] as u64 * 1_000)
+    /// The parts of its time, in the order of [`TimePart::ALL`].
+    pub fn parts(&self) -> [Nanos; TimePart::ALL.len()] {
+        let micros = self.observation.parts_us();
+        micros.map(|micros| Nanos(u64::from(micros) * 1_000))
     }
 
     /// The time from its due moment to its end.
     pub fn total(&self) -> Nanos {
-        let micros = self.parts_us.iter().map(|&part| u64::from(part));
-        Nanos(micros.sum::<u64>() * 1_000)
+        Nanos(self.parts().iter().map(|part| part.0).sum())
     }
 
     /// The time to its end from the moment at which its last attempt was sent.
     pub fn latency(&self) -> Nanos {
-        let before = [TimePart::Client, TimePart::Retries].map(|part| self.part(part).0);
-        Nanos(self.total().0 - before.iter().sum::<u64>())
+        let mut parts = self.parts();
+        for before in [TimePart::Client, TimePart::Retries] {
+            parts[before as usize] = Nanos::ZERO;
+        }
+        Nanos(parts.iter().map(|part| part.0).sum())
     }
 
     /// Returns true if it took more than one attempt.
@@ -147,13 +143,16 @@ impl TrialTiming {
     /// The value that counts in the figures of a speed metric (TTFT, TTFA or latency): of an answered trial,
     /// excluded ones left out of times to a first token.
     pub fn speed(&self, metric: Metric) -> Option<Nanos> {
-        let span = |micros: Option<NonZeroU32>| Some(Nanos(u64::from(micros?.get()) * 1_000));
+        let span = |span: OptionalSpan| {
+            let micros = micros(span.get()?);
+            (micros > 0).then(|| Nanos(u64::from(micros) * 1_000))
+        };
         if !self.outcome.answered() {
             return None;
         }
         match metric {
-            Metric::Ttfa if !self.excluded => span(self.ttfa_us),
-            Metric::Ttft if !self.excluded => span(self.ttft_us),
+            Metric::Ttfa if !self.excluded => span(self.observation.ttfa_ns),
+            Metric::Ttft if !self.excluded => span(self.observation.ttft_ns),
             Metric::Latency => Some(self.latency()),
             _ => None,
         }
@@ -162,7 +161,7 @@ impl TrialTiming {
 
 impl<'a> VariantTimings<'a> {
     /// The trials in the order in which they were due.
-    pub fn trials(&self) -> impl ExactSizeIterator<Item = TrialTiming> + use<'a> {
+    pub fn trials(&self) -> impl ExactSizeIterator<Item = TrialTiming<'a>> + use<'a> {
         let Self { prompts, order } = *self;
         order.iter().map(|&(prompt, index)| {
             let one = &prompts[prompt as usize][index as usize];
@@ -171,14 +170,14 @@ impl<'a> VariantTimings<'a> {
     }
 
     /// The trials of the prompt at an index in the suite, in no order.
-    pub fn of_prompt(&self, prompt: usize) -> impl Iterator<Item = TrialTiming> + use<'a> {
+    pub fn of_prompt(&self, prompt: usize) -> impl Iterator<Item = TrialTiming<'a>> + use<'a> {
         let index = u32::try_from(prompt).unwrap_or(u32::MAX);
         let observations = self.prompts.get(prompt).into_iter().flatten();
         observations.map(move |one| TrialTiming::new(one, index))
     }
 
     /// The trial at a place in the order in which they were due.
-    pub(super) fn trial(&self, place: usize) -> TrialTiming {
+    pub(super) fn trial(&self, place: usize) -> TrialTiming<'a> {
         let (prompt, index) = self.order[place];
         TrialTiming::new(&self.prompts[prompt as usize][index as usize], prompt)
     }
@@ -191,7 +190,7 @@ impl<'a> VariantTimings<'a> {
     }
 
     /// The slowest trials, at most `count`, the slowest first.
-    pub fn slowest(&self, count: usize) -> Vec<TrialTiming> {
+    pub fn slowest(&self, count: usize) -> Vec<TrialTiming<'a>> {
         let totals = self.trials().enumerate();
         let mut totals: Vec<(Reverse<Nanos>, usize)> = totals
             .map(|(place, trial)| (Reverse(trial.total()), place))
@@ -237,8 +236,9 @@ mod tests {
     }
 
     fn split(sample: &Sample) -> [u64; TimePart::ALL.len()] {
-        let timing = TrialTiming::new(&Observation::new(sample, None), 0);
-        TimePart::ALL.map(|part| timing.part(part).0 / 1_000_000)
+        let observation = Observation::new(sample, None);
+        let parts = TrialTiming::new(&observation, 0).parts();
+        parts.map(|part| part.0 / 1_000_000)
     }
 
     #[test]
@@ -309,7 +309,8 @@ mod tests {
         // Whatever a record holds, the parts add up to its time, and none is negative.
         #[test]
         fn parts_add_up(sample in example::sample()) {
-            let timing = TrialTiming::new(&Observation::new(&sample, None), 0);
+            let observation = Observation::new(&sample, None);
+            let timing = TrialTiming::new(&observation, 0);
             let sent = sample.sent_ns.since(sample.scheduled_ns);
             let end = sample.latency_ns;
             if let Some(end) = end.filter(|end| sent.0.max(end.0) < 1_000_000_000_000) {

@@ -125,8 +125,9 @@ proptest! {
         let mut lines = Vec::new();
         while let Some(piece) = pieces.next_piece().unwrap() {
             prop_assert_eq!(piece.lines_before, lines.len() as u64);
-            let text = String::from_utf8(piece.bytes).unwrap();
+            let text = str::from_utf8(&piece.bytes[..piece.length]).unwrap();
             lines.extend(text.lines().map(str::to_owned));
+            pieces.reuse(piece.bytes);
         }
         let whole: Vec<&str> = text.lines().collect();
         prop_assert_eq!(lines.len(), whole.len());

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::report::figure::{Figure, Thousandths};
 use crate::threads::Threads;
 use crate::units::{Nanos, one_line, plural};
-use crate::verdict::{LevelDrift, RunSummary, RunTimings, TimePart, TrialTiming};
+use crate::verdict::{LevelDrift, RunSummary, RunTimings, TrialTiming};
 
 use super::parts::{parts_bar, parts_cells, parts_headings, parts_key};
 use super::roster::{Roster, RosterEntry, shown_time, tick_time};
@@ -54,7 +54,10 @@ pub(super) fn sections(roster: &Roster, summary: &RunSummary, timings: &RunTimin
 }
 
 /// The slowest requests, model by model.
-fn slowest<'a>(roster: &'a Roster, timings: &RunTimings) -> Vec<(&'a RosterEntry, TrialTiming)> {
+fn slowest<'a>(
+    roster: &'a Roster,
+    timings: &'a RunTimings,
+) -> Vec<(&'a RosterEntry, TrialTiming<'a>)> {
     let count = if roster.models.len() > 1 { EACH } else { ALONE };
     let of_model = |model: &'a RosterEntry| {
         let trials = timings.variant(model.index).slowest(count);
@@ -64,7 +67,7 @@ fn slowest<'a>(roster: &'a Roster, timings: &RunTimings) -> Vec<(&'a RosterEntry
 }
 
 /// The words behind a bar: its length, its attempts, its failure.
-fn ending(trial: &TrialTiming) -> String {
+fn ending(trial: &TrialTiming<'_>) -> String {
     let mut text = shown_time(trial.total());
     if trial.is_retried() {
         push(&mut text, format_args!(", {} attempts", trial.attempts));
@@ -76,8 +79,8 @@ fn ending(trial: &TrialTiming) -> String {
     text
 }
 
-fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming)], summary: &RunSummary) -> Markup {
-    let prompt = |trial: &TrialTiming| {
+fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming<'_>)], summary: &RunSummary) -> Markup {
+    let prompt = |trial: &TrialTiming<'_>| {
         let prompt = summary.prompts.get(trial.prompt as usize);
         one_line(prompt.map_or("", |prompt| &prompt.prompt)).into_owned()
     };
@@ -95,7 +98,7 @@ fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming)], summary: &RunSummary)
         .map(|(model, trial)| {
             let mut row = vec![model.marked_name(), prompt(trial), trial.round.to_string()];
             row.push(trial.outcome.word().to_owned());
-            row.extend(parts_cells(&TimePart::ALL.map(|part| trial.part(part))));
+            row.extend(parts_cells(&trial.parts()));
             row
         })
         .collect();
@@ -116,7 +119,7 @@ fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming)], summary: &RunSummary)
 
 fn draw_timelines(
     canvas: &Canvas,
-    slowest: &[(&RosterEntry, TrialTiming)],
+    slowest: &[(&RosterEntry, TrialTiming<'_>)],
     names: &[String],
 ) -> Drawing {
     let (key, key_height) = parts_key(canvas);
@@ -148,7 +151,7 @@ fn draw_timelines(
         @for (index, ((model, trial), name)) in slowest.iter().zip(names).enumerate() {
             @let begin = top + row * index as f64;
             @let bar = if canvas.is_narrow { begin + 22.0 } else { begin + 5.0 };
-            @let parts = TimePart::ALL.map(|part| trial.part(part));
+            @let parts = trial.parts();
             @if canvas.is_narrow {
                 (mark(model, (6.0, begin + 11.0), 4.5))
                 (label(16.0, begin + 15.0, "name", Anchor::Start, &fitted(&format!("{name}: {}", ending(trial)), 334.0, 12.0)))
@@ -197,7 +200,7 @@ impl<'a> CourseBand<'a> {
     fn new(model: &'a RosterEntry, roster: &Roster, timings: &RunTimings) -> Self {
         let of_model = timings.variant(model.index);
         let trials = || of_model.trials();
-        let measured = |trial: TrialTiming| Some((trial.due, trial.speed(roster.speed)?));
+        let measured = |trial: TrialTiming<'_>| Some((trial.due, trial.speed(roster.speed)?));
         let values: Vec<(Nanos, Nanos)> = trials().filter_map(measured).collect();
         let retried = trials().filter(TrialTiming::is_retried);
         let retried: Vec<(Nanos, Nanos)> = retried.filter_map(measured).collect();

@@ -27,7 +27,7 @@ pub(in crate::verdict) fn run_notes(evidence: &Evidence) -> Vec<String> {
 
 /// Notes on a TTFT that drifted during the run, or during a part of it: between two parts anything may have changed.
 fn drift_notes(evidence: &Evidence, variant: &VariantEvidence) -> Vec<String> {
-    let mut timed: Vec<(Nanos, u64, usize, f64)> = Vec::new();
+    let mut timed: Vec<(Nanos, u32, usize, f64)> = Vec::new();
     for (prompt, observations) in variant.prompts.iter().enumerate() {
         for one in observations.iter().filter(|one| !one.excluded) {
             if let Some(value) = one.value(Metric::Ttft) {

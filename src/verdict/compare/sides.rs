@@ -112,7 +112,7 @@ enum PairedSlots {
     /// All of them, as in nearly every run.
     All,
     /// These, ascending.
-    Some(Vec<u64>),
+    Some(Vec<u32>),
 }
 
 impl PairedSlots {
@@ -125,7 +125,7 @@ impl PairedSlots {
         if reference.len() == candidate.len() && both.all(|(a, b)| is_same(a, b)) {
             return Self::All;
         }
-        let sent = |side: &[Observation]| -> BTreeSet<(u64, usize)> {
+        let sent = |side: &[Observation]| -> BTreeSet<(u32, usize)> {
             let in_time = side.iter().filter(|one| !one.deferred);
             in_time.map(moment).collect()
         };
@@ -134,7 +134,7 @@ impl PairedSlots {
         Self::Some(both.map(|(slot, _)| *slot).collect())
     }
 
-    fn contains(&self, slot: u64) -> bool {
+    fn contains(&self, slot: u32) -> bool {
         match self {
             Self::All => true,
             Self::Some(slots) => slots.binary_search(&slot).is_ok(),

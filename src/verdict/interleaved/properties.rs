@@ -44,7 +44,9 @@ fn any_observation(round: usize, slot: usize) -> impl Strategy<Value = Observati
             one.output_tokens = Some(ns % 400).into();
             one.excluded = aside && ns % 7 == 0;
             one.retried = retried;
-            one.longest_failed_ns = retried.then_some(Nanos(ns / 3)).into();
+            if retried {
+                one.set_retry_times(one.ttft_ns.get(), Some(Nanos(ns / 3)));
+            }
             one.visible_reasoning = reasons && ns % 5 == 0;
             one.cache_hit = hit;
             one.provider = provider.into();
@@ -237,7 +239,6 @@ proptest! {
                     let longer = |span: OptionalSpan| span.get().map(|span| Nanos(span.0 * 1_000));
                     one.ttft_ns = longer(one.ttft_ns).into();
                     one.ttfa_ns = longer(one.ttfa_ns).into();
-                    one.experienced_ttft_ns = longer(one.experienced_ttft_ns).into();
                     one.latency_ns = longer(one.latency_ns).into();
                     one.mean_gap_ns = longer(one.mean_gap_ns).into();
                 }

@@ -17,11 +17,10 @@ pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
     let ttft = Some(Nanos(ttft_ns)).into();
     Observation {
         round: u32::try_from(round).unwrap(),
-        slot: slot as u64,
+        slot: u32::try_from(slot).unwrap(),
         sent_ns: Nanos::from_millis(1_000 * slot as u64),
         ttft_ns: ttft,
         ttfa_ns: ttft,
-        experienced_ttft_ns: ttft,
         latency_ns: Some(Nanos(ttft_ns + 500_000_000)).into(),
         mean_gap_ns: Some(Nanos(10_000_000)).into(),
         output_rate: Some(100.0).into(),
@@ -40,7 +39,6 @@ pub(crate) fn failure(mut observed: Observation, outcome: Outcome) -> Observatio
     observed.outcome = outcome;
     observed.ttft_ns = None.into();
     observed.ttfa_ns = None.into();
-    observed.experienced_ttft_ns = None.into();
     observed.latency_ns = Some(Nanos::from_millis(30_000)).into();
     observed.mean_gap_ns = None.into();
     observed.output_rate = None.into();
@@ -105,7 +103,6 @@ pub(crate) fn slower(mut observed: Observation, factor: f64) -> Observation {
     let times = [
         &mut observed.ttft_ns,
         &mut observed.ttfa_ns,
-        &mut observed.experienced_ttft_ns,
         &mut observed.latency_ns,
     ];
     for time in times {
@@ -387,7 +384,7 @@ fn retries_make_the_experienced_ttft_primary_as_well() {
     let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         if variant == 1 && (prompt + repetition) % 10 == 0 {
             one.retried = true;
-            one.experienced_ttft_ns = Some(Nanos::from_millis(9_000)).into();
+            one.set_retry_times(Some(Nanos::from_millis(9_000)), None);
         }
         one
     });
