@@ -49,6 +49,7 @@ struct FieldReader<'a> {
 }
 
 impl<'a> FieldReader<'a> {
+    #[allow(clippy::too_many_lines, reason = "two lines for each field")]
     fn sample(&mut self, sample: &mut Sample) -> Option<()> {
         // Every field is named, so that a new one does not compile before it is read here.
         let Sample {
