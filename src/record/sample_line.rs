@@ -48,7 +48,7 @@ struct FieldReader<'a> {
     begins_object: bool,
 }
 
-impl<'a> FieldReader<'a> {
+impl FieldReader<'_> {
     #[allow(clippy::too_many_lines, reason = "two lines for each field")]
     fn sample(&mut self, sample: &mut Sample) -> Option<()> {
         // Every field is named, so that a new one does not compile before it is read here.
@@ -267,7 +267,7 @@ impl<'a> FieldReader<'a> {
 }
 
 /// Fields.
-impl<'a> FieldReader<'a> {
+impl FieldReader<'_> {
     fn begin(&mut self) -> Option<()> {
         self.literal("{")?;
         self.begins_object = true;
@@ -307,11 +307,20 @@ impl<'a> FieldReader<'a> {
     }
 
     #[inline(always)]
+    fn optional<T>(
+        &mut self,
+        field: &str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.has(field) {
+            return read(self).map(Some);
+        }
+        Some(None)
+    }
+
+    #[inline(always)]
     fn span(&mut self, field: &str, span: &mut Option<Nanos>) -> Option<()> {
-        *span = match self.has(field) {
-            true => Some(Nanos(self.integer()?)),
-            false => None,
-        };
+        *span = self.optional(field, |of| of.integer().map(Nanos))?;
         Some(())
     }
 
@@ -321,19 +330,13 @@ impl<'a> FieldReader<'a> {
         field: &str,
         number: &mut Option<N>,
     ) -> Option<()> {
-        *number = match self.has(field) {
-            true => Some(self.integer()?.try_into().ok()?),
-            false => None,
-        };
+        *number = self.optional(field, |of| of.integer()?.try_into().ok())?;
         Some(())
     }
 
     #[inline(always)]
     fn money(&mut self, field: &str, amount: &mut Option<Usd>) -> Option<()> {
-        *amount = match self.has(field) {
-            true => Some(self.plain_string()?.parse().ok()?),
-            false => None,
-        };
+        *amount = self.optional(field, |of| of.plain_string()?.parse().ok())?;
         Some(())
     }
 
@@ -351,10 +354,7 @@ impl<'a> FieldReader<'a> {
         field: &str,
         value: &mut Option<T>,
     ) -> Option<()> {
-        *value = match self.has(field) {
-            true => Some(self.value()?),
-            false => None,
-        };
+        *value = self.optional(field, Self::value)?;
         Some(())
     }
 
