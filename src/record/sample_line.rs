@@ -310,18 +310,19 @@ impl FieldReader<'_> {
     fn optional<T>(
         &mut self,
         field: &str,
+        value: &mut Option<T>,
         read: impl FnOnce(&mut Self) -> Option<T>,
-    ) -> Option<Option<T>> {
+    ) -> Option<()> {
+        *value = None;
         if self.has(field) {
-            return read(self).map(Some);
+            *value = Some(read(self)?);
         }
-        Some(None)
+        Some(())
     }
 
     #[inline(always)]
     fn span(&mut self, field: &str, span: &mut Option<Nanos>) -> Option<()> {
-        *span = self.optional(field, |of| of.integer().map(Nanos))?;
-        Some(())
+        self.optional(field, span, |of| of.integer().map(Nanos))
     }
 
     #[inline(always)]
@@ -330,14 +331,12 @@ impl FieldReader<'_> {
         field: &str,
         number: &mut Option<N>,
     ) -> Option<()> {
-        *number = self.optional(field, |of| of.integer()?.try_into().ok())?;
-        Some(())
+        self.optional(field, number, |of| of.integer()?.try_into().ok())
     }
 
     #[inline(always)]
     fn money(&mut self, field: &str, amount: &mut Option<Usd>) -> Option<()> {
-        *amount = self.optional(field, |of| of.plain_string()?.parse().ok())?;
-        Some(())
+        self.optional(field, amount, |of| of.plain_string()?.parse().ok())
     }
 
     #[inline(always)]
@@ -354,8 +353,7 @@ impl FieldReader<'_> {
         field: &str,
         value: &mut Option<T>,
     ) -> Option<()> {
-        *value = self.optional(field, Self::value)?;
-        Some(())
+        self.optional(field, value, Self::value)
     }
 
     /// Reads a list that few samples have.
