@@ -53,7 +53,8 @@ struct RunSource {
     suite: String,
     tool: String,
     provider: String,
-    server: Option<String>,
+    /// Address and port of the endpoint.
+    server: Option<(String, u16)>,
     is_simulated: bool,
     streams: bool,
     names: GenAiNames,
@@ -70,13 +71,13 @@ impl OtlpFold {
     pub fn new(manifest: &Manifest, names: GenAiNames) -> Self {
         let endpoint = &manifest.endpoint;
         let id = |of: &str| Sha256::digest(format!("{of} {}", manifest.run).as_bytes()).to_vec();
-        let host = endpoint.base_url.as_deref().and_then(host);
+        let server = endpoint.base_url.as_deref().and_then(server_of);
         let source = RunSource {
             run: manifest.run.clone(),
             suite: manifest.suite.name.clone(),
             tool: manifest.tool.clone(),
             provider: endpoint.name.clone(),
-            server: host.map(str::to_owned),
+            server: server.map(|(host, port)| (host.to_owned(), port)),
             is_simulated: endpoint.scenario.is_some(),
             streams: manifest.suite.stream,
             names,
@@ -182,8 +183,9 @@ impl RunSource {
             text(names::PROVIDER, &self.provider),
             text(names::REQUEST_MODEL, model),
         ];
-        if let Some(server) = &self.server {
-            attributes.push(text(names::SERVER_ADDRESS, server));
+        if let Some((host, port)) = &self.server {
+            attributes.push(text(names::SERVER_ADDRESS, host));
+            attributes.push(count(names::SERVER_PORT, u64::from(*port)));
         }
         attributes
     }
@@ -291,15 +293,19 @@ impl RunSource {
     }
 }
 
-/// The host of a URL.
-fn host(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
+/// The host and the port of a URL.
+fn server_of(url: &str) -> Option<(&str, u16)> {
+    let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
     let host = authority.rsplit('@').next()?;
-    let port = host
+    let colon = host
         .rfind(':')
         .filter(|colon| !host[*colon..].contains(']'));
-    Some(port.map_or(host, |colon| &host[..colon]))
+    let default = if scheme == "https" { 443 } else { 80 };
+    match colon {
+        Some(colon) => Some((&host[..colon], host[colon + 1..].parse().ok()?)),
+        None => Some((host, default)),
+    }
 }
 
 fn unix_nanos(at: jiff::Timestamp) -> u64 {
@@ -448,14 +454,19 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_an_endpoint_is_its_address() {
-        for (url, expected) in [
-            ("https://ai-gateway.vercel.sh/v1", "ai-gateway.vercel.sh"),
-            ("http://127.0.0.1:8787/v1", "127.0.0.1"),
-            ("http://[::1]:8787", "[::1]"),
-            ("http://[::1]", "[::1]"),
+    fn the_host_and_port_of_an_endpoint_are_its_address() {
+        // The conventions want a port wherever there is an address.
+        for (url, host, port) in [
+            (
+                "https://ai-gateway.vercel.sh/v1",
+                "ai-gateway.vercel.sh",
+                443,
+            ),
+            ("http://127.0.0.1:8787/v1", "127.0.0.1", 8787),
+            ("http://[::1]:8787", "[::1]", 8787),
+            ("http://[::1]", "[::1]", 80),
         ] {
-            assert_eq!(host(url), Some(expected));
+            assert_eq!(server_of(url), Some((host, port)));
         }
     }
 }

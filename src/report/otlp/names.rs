@@ -29,6 +29,7 @@ pub(super) const REASONING: &str = "gen_ai.usage.reasoning.output_tokens";
 pub(super) const TOKEN_TYPE: &str = "gen_ai.token.type";
 pub(super) const ERROR_TYPE: &str = "error.type";
 pub(super) const SERVER_ADDRESS: &str = "server.address";
+pub(super) const SERVER_PORT: &str = "server.port";
 pub(super) const STATUS_CODE: &str = "http.response.status_code";
 
 impl GenAiNames {
