@@ -113,6 +113,9 @@ pub enum UnboundedCost {
         /// The provider whose price is missing; absent for the list's own.
         provider: Option<String>,
     },
+    /// The number of requests has no limit.
+    #[error("a closed loop for a time has no number of requests")]
+    OpenEnded,
     /// The answer has no token limit.
     #[error("`{model}` has no max_tokens")]
     NoTokenLimit {
@@ -206,6 +209,7 @@ impl UnboundedCost {
             Self::NoTokenLimit { .. } | Self::TooLarge { .. } => {
                 "add max_tokens = 1000 to [parameters] of the suite".to_owned()
             }
+            Self::OpenEnded => "add --max-cost, or --requests".to_owned(),
             Self::IgnoredLimit { model } => {
                 format!("leave `{model}` out, or run it without a cap")
             }

@@ -118,6 +118,18 @@ impl CostEstimate {
         let known = self.graders.iter().filter_map(|grader| grader.expected);
         known.sum()
     }
+
+    /// Replaces every upper limit by the reason why there is none.
+    pub fn take_bounds_away(&mut self, reason: &UnboundedCost) {
+        let of_variants = self.variants.iter_mut().flat_map(|variant| {
+            let prompts = variant.prompts.iter_mut().map(|prompt| &mut prompt.sums);
+            prompts.chain([&mut variant.sums])
+        });
+        for sums in of_variants.chain([&mut self.total]) {
+            sums.worst = Err(reason.clone());
+            sums.bound_90 = None;
+        }
+    }
 }
 
 /// The estimated cost of one variant.

@@ -11,7 +11,8 @@ use crate::command::merge::Options;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff merge shards/*/quickstart/*-shard-* -o reports/quickstart/all\n  \
-    bakeoff merge shards/*/quickstart/*-shard-* -o merged --json\n\n\
+    bakeoff merge shards/*/quickstart/*-shard-* -o merged --json\n  \
+    bakeoff merge shards/*/quickstart/*-shard-* -o judged --history baselines/quickstart.jsonl\n\n\
     The shards are those of `bakeoff run --shard`. The merged run has every report and its gates are judged; \
     while shards are missing it is incomplete (exit code 4).")]
 pub(super) struct MergeArgs {
@@ -21,6 +22,10 @@ pub(super) struct MergeArgs {
     /// Folder of the merged run; must not exist
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
+    /// Compare the merged run with the accepted runs in this history, as `run --history` does; a flagged one is
+    /// recorded in it
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// Print only the result: no warnings
     #[arg(short, long)]
     quiet: bool,
@@ -37,6 +42,7 @@ impl From<MergeArgs> for Options {
         Self {
             runs: args.runs,
             output: args.output,
+            history: args.history,
             quiet: args.quiet,
             verbose: args.verbose,
             json: args.json,

@@ -44,7 +44,9 @@ impl ClockArg {
     bakeoff run suites/quickstart.toml --shard 3/8\n  \
     bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl\n  \
     bakeoff run suites/quickstart.toml --rate 5/s --arrivals poisson --duration 10s\n  \
-    bakeoff run suites/quickstart.toml --sweep concurrency=1,4,16 --slo 'ttft_p95 < 1.5s'")]
+    bakeoff run suites/quickstart.toml --sweep concurrency=1,4,16 --slo 'ttft_p95 < 1.5s'\n  \
+    bakeoff run suites/quickstart.toml --concurrency 8 --duration 10s\n  \
+    bakeoff run -m openai/gpt-5.6-luna --trace trace.jsonl --trace-rows 100")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -154,6 +156,7 @@ pub(super) fn run_options(args: RunArgs) -> command::run::Options {
         yes: args.yes,
         verbose: args.verbose,
         aside: false,
+        trace: args.load.trace(),
         load: args.load.into(),
         ..args.selection.into()
     }

@@ -13,7 +13,6 @@ use crate::command;
 #[derive(Debug, Args)]
 pub(super) struct SelectionArgs {
     /// Suite file (TOML); `-` is standard input. Without one, each --prompt is a text
-    #[arg(required_unless_present = "prompts")]
     suite: Option<PathBuf>,
     /// Endpoint: sim (default), vercel, openrouter, openai, anthropic, a profile in bakeoff.toml, or a base URL
     #[arg(short, long, value_name = "NAME|URL")]

@@ -37,6 +37,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let resolved = ResolvedRun::read(&options.run)?;
     let known = ModelListState::from_cache(&resolved.profile);
     let mut job = Job::new(resolved, known);
+    job.expect_requests(options.run.scenario.as_deref())?;
     let mut notes = job.notes();
     let named = options.run.endpoint.is_some();
     let (opened, unasked) = provider_prices::for_estimate(&job.resolved.profile, named)?;

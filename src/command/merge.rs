@@ -16,6 +16,7 @@ use super::base::reports::{
     Format, make_files, print, print_more, show, warn_of_incomparable, warn_of_inconclusive,
 };
 use super::base::stdio::{stderr, stdout};
+use super::run::baseline::Baseline;
 
 /// Lines that cannot be read which are printed one by one.
 const LOST_PRINTED: usize = 5;
@@ -27,6 +28,8 @@ pub struct Options {
     pub runs: Vec<PathBuf>,
     /// Folder of the merged run.
     pub output: PathBuf,
+    /// The history that the merged run is judged by.
+    pub history: Option<PathBuf>,
     /// Print only the result.
     pub quiet: bool,
     /// Print everything, not the result alone.
@@ -48,8 +51,15 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         runs.extend(shards_at(path)?);
     }
     let shares = Shares::new(runs).map_err(to_failure)?;
+    // A history that cannot be read or written is found before the merged run exists.
+    let history = options.history.as_deref();
+    let baseline = history.map(|path| Baseline::open(path, shares.suite_name()));
+    let baseline = baseline.transpose()?;
     let merged = shares.merge_into(&options.output).map_err(to_failure)?;
     let manifest = &merged.manifest;
+    if let Some(baseline) = &baseline {
+        baseline.store(&merged.run, manifest)?;
+    }
     if !options.quiet {
         let mut err = stderr();
         for line in merged.lost.iter().take(LOST_PRINTED) {
@@ -80,6 +90,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         warn_of_inconclusive(gate_status, on_inconclusive)?;
     }
     let is_sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
+    if let Some(baseline) = baseline.filter(|_| is_sound) {
+        baseline.learn(&merged.run, manifest, judged)?;
+    }
     Ok(RunResult {
         interrupted: false,
         incomplete: !is_sound,

@@ -2,13 +2,13 @@
 //!
 //! Owns when each request of a stage starts. Must not know the parts of a trial. Invariants: no model waits for
 //! another; a request that is due is sent at once, unless as many as `concurrency` are in flight to its model, and keeps the
-//! instant at which it was due; levels of a sweep never overlap.
+//! instant at which it was due; levels of a sweep never overlap; from the end of a timed loop on nothing is sent.
 
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::plan::{LoadPlan, Slot, Trial};
+use crate::plan::{LoadPlan, PlannedStage, Slot, Trial};
 use crate::suite::LoadStage;
 use crate::units::Nanos;
 
@@ -19,11 +19,14 @@ use super::slots::{EarlyEnd, SlotRunner};
 /// The trials of one variant that are to be sent, in order.
 struct TrialQueue {
     variant: usize,
+    /// Those of the whole plan: each has its instant.
     slots: Box<dyn Iterator<Item = Slot> + Send>,
     /// The instants of the stages under way, since the run of them began; empty for a closed loop.
     arrivals: Box<dyn Iterator<Item = Nanos> + Send>,
     /// Slots of the stages under way that were not taken.
     left: u64,
+    /// The instant at which the stage ends by time.
+    end: Option<Nanos>,
     next: Option<DueTrial>,
 }
 
@@ -133,19 +136,24 @@ impl TrialQueue {
     fn new(context: &RunContext, variant: usize) -> Self {
         Self {
             variant,
-            slots: Box::new(context.plan.slots()),
+            slots: Box::new(context.plan.share(None).slots_to_send()),
             arrivals: Box::new(std::iter::empty()),
             left: 0,
+            end: None,
             next: None,
         }
     }
 
     /// Begins these stages, at an instant on the clock of the run.
     fn start(&mut self, load: &LoadPlan, stages: Range<usize>, began: Nanos) {
-        self.left = load.stages()[stages.clone()]
-            .iter()
-            .map(|stage| stage.slots)
-            .sum();
+        let of_time = |stage: &PlannedStage| match &stage.stage {
+            LoadStage::Concurrency(stage) => stage.duration_ns,
+            LoadStage::Rate(_) | LoadStage::Trace(_) => None,
+        };
+        let planned = &load.stages()[stages.clone()];
+        self.left = planned.iter().map(PlannedStage::max_slots).sum();
+        let time = planned.iter().find_map(of_time);
+        self.end = time.map(|time| Nanos(began.0.saturating_add(time.0)));
         let mut start = began;
         let mut arrivals: Vec<Box<dyn Iterator<Item = Nanos> + Send>> = Vec::new();
         for index in stages {
@@ -163,10 +171,14 @@ impl TrialQueue {
 
     /// The next trial, without those that an earlier part of the run has sent.
     fn peek(&mut self, context: &RunContext) -> Option<DueTrial> {
+        let shard = context.plan.shard();
         while self.next.is_none() && self.left > 0 {
             let slot = self.slots.next()?;
             self.left -= 1;
             let due = self.arrivals.next();
+            if shard.is_some_and(|shard| !shard.has_slot(slot.number)) {
+                continue;
+            }
             let trials = context.finished.remaining(&slot);
             let trial = trials
                 .into_iter()
@@ -181,27 +193,45 @@ impl TrialQueue {
         &mut self,
         runner: &mut SlotRunner<'_, A>,
     ) -> Result<QueueTurn, EarlyEnd> {
+        let now = runner.client.now();
+        if self.end.is_some_and(|end| end <= now) {
+            return Ok(self.finish());
+        }
         let Some(DueTrial { trial, due }) = self.peek(runner.context) else {
             return Ok(QueueTurn::Empty);
         };
-        let now = runner.client.now();
         if let Some(due) = due.filter(|due| *due > now) {
             return Ok(QueueTurn::Wait(Some(due)));
         }
         let slot = match runner.context.pacer.choose_one(now, self.variant) {
-            SlotChoice::Wait(until) => return Ok(QueueTurn::Wait(until)),
+            SlotChoice::Wait(until) => {
+                let first = [until, self.end].into_iter().flatten().min();
+                return Ok(QueueTurn::Wait(first));
+            }
             SlotChoice::Nothing => {
                 runner.count_unsent(self.variant);
                 self.next = None;
-                return Ok(QueueTurn::Taken);
+                // The number of those that are left is not known.
+                return Ok(match self.end {
+                    Some(_) => self.finish(),
+                    None => QueueTurn::Taken,
+                });
             }
             SlotChoice::Start(slot) => slot,
         };
-        let sent = runner.launch_planned(&slot, trial, due).await?;
-        // Requests in flight held the money that it takes, or its model was dropped meanwhile: again.
-        if sent {
-            self.next = None;
+        match runner.launch_planned(&slot, trial, due, self.end).await {
+            Ok(true) => self.next = None,
+            // Requests in flight held the money that it takes, or its model was dropped meanwhile: again.
+            Ok(false) => {}
+            Err(EarlyEnd::TimeOver) => return Ok(self.finish()),
+            Err(end) => return Err(end),
         }
         Ok(QueueTurn::Taken)
+    }
+
+    /// Ends the stage for this variant.
+    fn finish(&mut self) -> QueueTurn {
+        (self.left, self.next) = (0, None);
+        QueueTurn::Empty
     }
 }

@@ -213,6 +213,8 @@ pub(super) struct SlotTrials {
     pub(super) is_deferred: bool,
     /// The instant that a load planned for them.
     pub(super) planned: Option<Nanos>,
+    /// The instant from which on they may not be sent.
+    pub(super) end: Option<Nanos>,
 }
 
 /// The trials of a slot in the order of sending, requests built. `reservations`: one for each if the run has a

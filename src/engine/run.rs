@@ -88,7 +88,7 @@ pub async fn run<A: Client>(
         None => slots.start_all().await,
     };
     let ending = match started {
-        Ok(()) => slots
+        Ok(()) | Err(EarlyEnd::TimeOver) => slots
             .dropped_message()
             .map_or(RunEnd::Complete, RunEnd::Partial),
         Err(EarlyEnd::Decided(round)) => RunEnd::Decided { round },

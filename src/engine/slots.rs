@@ -36,6 +36,8 @@ pub(super) enum EarlyEnd {
     Capped(String),
     /// Every further slot would fail, for this reason.
     Aborted(String),
+    /// A trial could only be sent after the end of its stage. It ends no run: the loop of loads ends the stage.
+    TimeOver,
 }
 
 /// The end of a slot.
@@ -107,6 +109,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     pub(super) fn dropped_message(&self) -> Option<String> {
         let suite = &self.context.suite;
         let planned = self.context.plan.slot_count();
+        let is_timed = suite.time_limit().is_some();
         let unsent = self
             .unsent
             .iter()
@@ -117,6 +120,11 @@ impl<'r, A: Client> SlotRunner<'r, A> {
                 let outcome = self.context.pacer.last_failure(variant);
                 let label = &suite.variants[variant].label;
                 let failure = outcome.map_or("", Outcome::word);
+                if is_timed {
+                    return format!(
+                        "`{label}` failed until it was dropped ({failure}), before the time was over"
+                    );
+                }
                 format!(
                     "`{label}` failed until it was dropped ({failure}): {} of {planned} not sent",
                     plural(unsent, "trial")
@@ -249,23 +257,26 @@ impl<'r, A: Client> SlotRunner<'r, A> {
             trials: chosen.copied().collect(),
             is_deferred,
             planned: None,
+            end: None,
         };
         self.launch_trials(slot, chosen).await
     }
 
-    /// Launches one trial of a load, which was due at this instant; an absent one: now. Returns `false` if it was not
-    /// sent.
+    /// Launches one trial of a load, which was due at this instant, an absent one: now; never from `end` on. Returns
+    /// `false` if it was not sent.
     pub(super) async fn launch_planned(
         &mut self,
         slot: &AdmittedSlot,
         trial: Trial,
         planned: Option<Nanos>,
+        end: Option<Nanos>,
     ) -> Result<bool, EarlyEnd> {
         let chosen = SlotTrials {
             key: slot.key,
             trials: vec![trial],
             is_deferred: false,
             planned,
+            end,
         };
         let sent = self.launch_trials(slot, chosen).await?;
         Ok(!sent.is_empty())
@@ -341,6 +352,9 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         // A slot is free: without a limit the next one would start now.
         let due = self.client.now();
         let wait = self.context.pacer.rate_wait(due, &loads);
+        if chosen.end.is_some_and(|end| wait >= end.since(due)) {
+            return Err(EarlyEnd::TimeOver);
+        }
         self.pause(wait).await?;
         Ok(Some((due, wait, prepared)))
     }

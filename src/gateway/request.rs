@@ -67,6 +67,7 @@ pub fn settings(wording: Wording) -> Vec<ClientSetting> {
         name: name.to_owned(),
         value: value.to_owned(),
         reason: "the endpoint's profile says so".to_owned(),
+        of_share: None,
     })
     .collect()
 }

@@ -24,6 +24,7 @@ pub fn settings(
         name: name.to_owned(),
         value,
         reason: reason.to_owned(),
+        of_share: None,
     };
     let rows: [(&str, &str, &str); 10] = [
         (

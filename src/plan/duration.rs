@@ -3,7 +3,7 @@
 //! Owns the estimate. Must not know the source of expectations about a model. Invariant: it is a sum of
 //! expectations, never a promise; only the minimum that rate limits impose is exact, as far as token counts are.
 
-use crate::suite::{LoadProfile, LoadStage, RateLimits, Suite};
+use crate::suite::{ConcurrencyStage, LoadProfile, LoadStage, RateLimits, Suite};
 use crate::units::Nanos;
 
 use super::load::{LoadPlan, PlannedStage};
@@ -68,17 +68,44 @@ impl RunDuration {
             .filter(|(min, _)| *min > self.answering)
     }
 
-    /// The duration of a share of the run, in proportion to its slots.
+    /// The duration of a share of the run: its answers take a time in proportion to its slots, unless a load says when they
+    /// are sent. Rate limits are divided as the slots are.
     #[must_use]
-    pub fn of_share(self, plan: &Plan) -> Self {
+    pub fn of_share(self, plan: &Plan, suite: &Suite) -> Self {
+        if suite.load.as_ref().is_some_and(LoadProfile::is_open_loop) {
+            return self;
+        }
         let (slots, whole) = (plan.slot_count(), plan.whole_slot_count().max(1));
-        let part =
-            |of: Nanos| saturating_nanos(u128::from(of.0) * u128::from(slots) / u128::from(whole));
+        let answering = u128::from(self.answering.0) * u128::from(slots) / u128::from(whole);
         Self {
-            answering: part(self.answering),
-            slowest_limit: (self.slowest_limit).map(|(span, limit)| (part(span), limit)),
+            answering: saturating_nanos(answering),
+            ..self
         }
     }
+}
+
+/// The number of requests to each model that a closed loop for a time sends, on average over the variants; `None` for
+/// any other run. `expected` as in [`run_duration`].
+pub fn expected_loop_requests(suite: &Suite, expected: &[ExpectedAnswer]) -> Option<u64> {
+    let stage = *suite.load.as_ref()?.closed_loop()?;
+    let busy = u128::from(stage.duration_ns?.0) * u128::from(stage.in_flight);
+    let prompts = suite.prompts.len().max(1) as u128;
+    let requests = suite
+        .variants
+        .iter()
+        .zip(expected)
+        .map(|(variant, answer)| {
+            let all: u128 = (suite.prompts.iter())
+                .map(|prompt| {
+                    let max = suite.parameter_of(prompt, variant, |p| p.max_tokens.as_ref());
+                    answer.latency_ns(max.copied())
+                })
+                .sum();
+            (busy * prompts).div_ceil(all.max(1))
+        });
+    let sum: u128 = requests.sum();
+    let mean = sum.div_ceil(suite.variants.len().max(1) as u128);
+    Some(u64::try_from(mean).unwrap_or(u64::MAX))
 }
 
 /// Estimates the duration of a run; `expected` has one entry per variant, in the suite's order. Retries are
@@ -130,6 +157,10 @@ fn stage_ns(planned: &PlannedStage, each: u128) -> u128 {
             let last = stage.instants_ns.last().copied().unwrap_or_default();
             u128::from(last.0) + each
         }
+        LoadStage::Concurrency(ConcurrencyStage {
+            duration_ns: Some(time),
+            ..
+        }) => u128::from(time.0) + each,
         LoadStage::Concurrency(stage) => {
             u128::from(planned.slots) * each / u128::from(stage.in_flight.max(1))
         }
@@ -139,6 +170,10 @@ fn stage_ns(planned: &PlannedStage, each: u128) -> u128 {
 /// Finds the longest-lasting limit: each is occupied by the run's requests one after the other, in any
 /// order.
 fn slowest_limit(suite: &Suite, limits: &RateLimits) -> Option<(Nanos, PacingLimit)> {
+    if suite.time_limit().is_some() {
+        // It sends fewer requests, and is no longer.
+        return None;
+    }
     let repetitions = u64::from(suite.repetitions);
     let loads = suite.variants.iter().enumerate().map(|(index, variant)| {
         let prompts = suite.prompts.iter();

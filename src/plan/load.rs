@@ -24,8 +24,25 @@ pub struct PlannedStage {
     pub stage: LoadStage,
     /// Number of its first slot.
     pub first_slot: u64,
-    /// Number of its slots: requests to each model.
+    /// Number of its slots: requests to each model. Of a timed loop: the expected number.
     pub slots: u64,
+}
+
+impl PlannedStage {
+    /// Returns true for a closed loop that ends by time: the number of its requests is not known before.
+    pub fn is_timed(&self) -> bool {
+        matches!(&self.stage, LoadStage::Concurrency(stage) if stage.duration_ns.is_some())
+    }
+
+    /// The most slots that may be sent.
+    pub fn max_slots(&self) -> u64 {
+        match &self.stage {
+            LoadStage::Concurrency(stage) if stage.duration_ns.is_some() => {
+                stage.requests.unwrap_or(u64::MAX)
+            }
+            _ => self.slots,
+        }
+    }
 }
 
 impl LoadPlan {
@@ -35,8 +52,8 @@ impl LoadPlan {
         let load = suite.load.as_ref()?;
         let planned = suite.prompts.len() as u64 * u64::from(suite.repetitions);
         let whole = [LoadStage::Concurrency(ConcurrencyStage {
-            in_flight: suite.concurrency,
             requests: Some(planned),
+            ..ConcurrencyStage::new(suite.concurrency)
         })];
         let stages = if load.stages.is_empty() {
             &whole[..]
@@ -50,7 +67,11 @@ impl LoadPlan {
                 LoadStage::Trace(trace) => trace.instants_ns.len() as u64,
                 LoadStage::Concurrency(stage) => {
                     let min_count = ConcurrencyStage::MIN_ROUNDS * u64::from(stage.in_flight);
-                    stage.requests.unwrap_or(planned.max(min_count))
+                    let count = match (stage.requests, stage.expected_requests) {
+                        (Some(max), Some(expected)) => Some(max.min(expected)),
+                        (max, expected) => max.or(expected),
+                    };
+                    count.unwrap_or(planned.max(min_count))
                 }
             };
             let stage = PlannedStage {
@@ -79,6 +100,10 @@ impl LoadPlan {
 
     /// Index of the stage of a slot; `None` after the last one.
     pub fn stage_of(&self, slot: u64) -> Option<usize> {
+        // It is the only one, and its last slot is not known.
+        if self.stages.first().is_some_and(PlannedStage::is_timed) {
+            return Some(0);
+        }
         let index = self
             .stages
             .partition_point(|stage| stage.first_slot + stage.slots <= slot);
@@ -114,8 +139,12 @@ pub fn fix_load(suite: &mut Suite) {
         return;
     };
     for (stage, planned) in load.stages.iter_mut().zip(&plan.stages) {
-        if let LoadStage::Concurrency(stage) = stage {
-            stage.requests = Some(planned.slots);
+        match stage {
+            LoadStage::Concurrency(stage) if planned.is_timed() => {
+                stage.expected_requests = Some(planned.slots);
+            }
+            LoadStage::Concurrency(stage) => stage.requests = Some(planned.slots),
+            LoadStage::Rate(_) | LoadStage::Trace(_) => {}
         }
     }
     suite.repetitions = plan.repetitions(prompts);

@@ -17,7 +17,7 @@ mod shard;
 mod tokens;
 
 pub use arrivals::{Arrivals, distance_to_plan};
-pub use duration::{Basis, ExpectedAnswer, RunDuration, run_duration};
+pub use duration::{Basis, ExpectedAnswer, RunDuration, expected_loop_requests, run_duration};
 pub use load::{LoadPlan, PlannedStage, fix_load};
 pub use order::{ORDER_VERSION, Plan, Slot, Trial, WarmUp, plan, warm_up_prompt};
 pub use pace::{LimitUnit, Load, PacingLimit, RatePacer};

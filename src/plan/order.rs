@@ -38,6 +38,8 @@ pub struct Plan {
     length: Option<u64>,
     /// True if prompts are sent in the order of the suite: that of a trace.
     is_in_order: bool,
+    /// True if time ends the plan, and not its last round.
+    is_timed: bool,
 }
 
 /// The trials of one prompt and repetition over all variants, started at the same moment.
@@ -95,6 +97,7 @@ pub fn plan(suite: &Suite) -> Plan {
         length: load.map(|load| load.slot_count()),
         is_in_order: (suite.load.as_ref().and_then(LoadProfile::trace))
             .is_some_and(|trace| trace.has_prompts),
+        is_timed: suite.time_limit().is_some(),
     }
 }
 
@@ -186,7 +189,16 @@ impl Plan {
         self.slot_count() * self.variants as u64
     }
 
-    /// Every slot that is sent, in starting order.
+    /// Every slot that may be sent, in starting order: of a plan that time ends, one round after the other without an end.
+    pub fn slots_to_send(&self) -> impl Iterator<Item = Slot> + Send + use<> {
+        let mut plan = *self;
+        if plan.is_timed {
+            (plan.repetitions, plan.length) = (u32::MAX, None);
+        }
+        plan.slots()
+    }
+
+    /// Every planned slot of the share, in starting order.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + Send + use<> {
         let plan = *self;
         (1..=plan.repetitions).flat_map(move |round| plan.round_slots(round))

@@ -1,13 +1,15 @@
 //! Shares of a plan: what each of several machines sends of one run.
 //!
-//! Owns which slots a share has, and how an amount of money is divided. Must not know where a share runs.
+//! Owns which slots a share has, and how money and rate limits are divided. Must not know where a share runs.
 //! Invariant: every slot is in exactly one share, and the divided amounts add up to the whole.
 
 use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::suite::{ModelLimit, PerMinute, RateLimits};
 use crate::units::Usd;
 
 /// The share of a plan that one machine sends: of `count` shares the slots `index - 1`, `index - 1 + count`, ...
@@ -63,10 +65,51 @@ impl Shard {
         slot % u64::from(self.count) == u64::from(self.index - 1)
     }
 
-    /// The number of its slots, of `slots` in the whole plan.
+    /// The number of its slots, among the first `slots` of the whole plan.
     pub fn slots_of(self, slots: u64) -> u64 {
         slots_before(self.index, self.count, slots)
             - slots_before(self.index - 1, self.count, slots)
+    }
+
+    /// Its part of rate limits that hold for all shares together: the parts of a limit add up to it.
+    ///
+    /// # Errors
+    /// If a limit is smaller than the number of shares, so that nothing of it is left for this one, as a sentence.
+    pub fn part_of_limits(self, whole: &RateLimits) -> Result<RateLimits, String> {
+        let part = |per_minute: PerMinute| {
+            let requests = per_minute
+                .requests
+                .map(|max| self.part_of_limit(max.get().into(), "requests"));
+            let tokens = per_minute
+                .tokens
+                .map(|max| self.part_of_limit(max.get(), "tokens"));
+            // A part is no larger than the whole.
+            let requests = requests
+                .transpose()?
+                .map(|max| NonZeroU32::try_from(max).unwrap_or(NonZeroU32::MAX));
+            Ok::<_, String>(PerMinute {
+                requests,
+                tokens: tokens.transpose()?,
+            })
+        };
+        let models = whole.models.iter().map(|limit| {
+            Ok::<_, String>(ModelLimit {
+                model: limit.model.clone(),
+                per_minute: part(limit.per_minute)?,
+            })
+        });
+        Ok(RateLimits {
+            whole: part(whole.whole)?,
+            models: models.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn part_of_limit(self, whole: u64, what: &str) -> Result<NonZeroU64, String> {
+        NonZeroU64::new(self.slots_of(whole)).ok_or_else(|| {
+            format!(
+                "the limit of {whole} {what} a minute leaves none for shard {self}: divide the run into at most {whole} shards"
+            )
+        })
     }
 
     /// The part of `whole` that its slots may cost, in proportion to their number; `slots`: those of the whole plan. The
@@ -181,6 +224,36 @@ mod tests {
                 .collect();
             prop_assert!(parts.iter().all(|part| *part >= 0));
             prop_assert_eq!(parts.iter().sum::<i128>(), whole);
+        }
+
+        // Machines that each keep their part keep the limit together, and use all of it.
+        #[test]
+        fn parts_of_limits_add_up(requests in 1_u32.., tokens in 1_u64.., of_model in 1_u32..5_000, count in 1_u32..200) {
+            let limit = |requests: u32, tokens: Option<u64>| PerMinute {
+                requests: NonZeroU32::new(requests),
+                tokens: tokens.and_then(NonZeroU64::new),
+            };
+            let whole = RateLimits {
+                whole: limit(requests, Some(tokens)),
+                models: vec![ModelLimit { model: "a/*".to_owned(), per_minute: limit(of_model, None) }],
+            };
+            let parts = (1..=count).map(|index| Shard::new(index, count).unwrap().part_of_limits(&whole));
+            let is_divisible = u64::from(requests.min(of_model)).min(tokens) >= u64::from(count);
+            match parts.collect::<Result<Vec<_>, _>>() {
+                Ok(parts) => {
+                    prop_assert!(is_divisible);
+                    let all = |of: &dyn Fn(&RateLimits) -> u64| parts.iter().map(|part| u128::from(of(part))).sum::<u128>();
+                    let requests_of = |per_minute: PerMinute| u64::from(per_minute.requests.unwrap().get());
+                    prop_assert_eq!(all(&|part| requests_of(part.whole)), u128::from(requests));
+                    prop_assert_eq!(all(&|part| part.whole.tokens.unwrap().get()), u128::from(tokens));
+                    prop_assert_eq!(all(&|part| requests_of(part.models[0].per_minute)), u128::from(of_model));
+                    prop_assert!(parts.iter().all(|part| part.models[0].per_minute.tokens.is_none()));
+                }
+                Err(message) => {
+                    prop_assert!(!is_divisible);
+                    prop_assert!(message.contains("a minute leaves none"), "{}", message);
+                }
+            }
         }
 
         // Shares of one size have parts of one size, but for a remainder.

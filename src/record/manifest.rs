@@ -424,4 +424,26 @@ pub struct ClientSetting {
     pub value: String,
     /// The reason for the value.
     pub reason: String,
+    /// The part of a rate limit that a share of a plan keeps; absent for all else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_share: Option<u64>,
+}
+
+impl ClientSetting {
+    /// The same, of a run that is no share.
+    #[must_use]
+    pub fn of_whole(&self) -> Self {
+        Self {
+            of_share: None,
+            ..self.clone()
+        }
+    }
+
+    /// Its value, with the part of a share: `480, of which this shard takes 60`.
+    pub fn words(&self) -> String {
+        let part = self
+            .of_share
+            .map(|part| format!(", of which this shard takes {part}"));
+        format!("{}{}", self.value, part.unwrap_or_default())
+    }
 }

@@ -12,8 +12,8 @@ use crate::units::{Nanos, digest, plural};
 
 use super::journal::{JournalError, JournalWriter};
 use super::{
-    Amendment, ConnectionSetUp, EstimateRecord, Judging, Manifest, Run, RunError, RunPart, Status,
-    TtftError, Warming, run_name,
+    Amendment, ClientSetting, ConnectionSetUp, EstimateRecord, Judging, Manifest, Run, RunError,
+    RunPart, Status, TtftError, Warming, run_name,
 };
 
 mod differences;
@@ -135,6 +135,11 @@ impl Shares {
             });
         }
         Ok(Self { shares })
+    }
+
+    /// Name of the suite that they are of.
+    pub fn suite_name(&self) -> &str {
+        &self.shares[0].manifest.suite.name
     }
 
     /// The shares that are not among them.
@@ -316,6 +321,7 @@ fn merged_manifest(
         embeddings: each().fold(None, |sum, one| Judging::sum(sum, one.embeddings.clone())),
         parts,
         platform: platforms.join(", "),
+        client: first.client.iter().map(ClientSetting::of_whole).collect(),
         ..first.clone()
     }
 }

@@ -130,7 +130,7 @@ struct RecommendationDocument<'a> {
     candidate: &'a str,
     /// Label of the reference.
     reference: &'a str,
-    /// `switch`, `trade_off`, `undecided` or `keep_reference`.
+    /// `switch`, `trade_off`, `undecided`, `keep_reference` or `no_result`.
     advice: &'static str,
     /// The recommendation in a sentence.
     sentence: &'a str,

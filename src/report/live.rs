@@ -6,7 +6,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::units::{Nanos, Usd};
+use crate::units::{Nanos, Usd, plural};
 
 use super::aligned::{Align, GUTTER, clip, padded};
 use super::figure::Figure;
@@ -20,6 +20,8 @@ pub const TREND_PARTS: usize = 12;
 
 /// Columns that the bar of the whole run takes.
 const BAR_WIDTH: usize = 16;
+/// Columns of a count of trials whose number is not known before.
+const UNPLANNED_WIDTH: usize = 7;
 /// Columns below which there is no table, only the line about the whole run.
 const TABLE_WIDTH_MIN: usize = 20;
 const NAME_WIDTH_MIN: usize = 10;
@@ -30,8 +32,10 @@ const NAME_WIDTH_MAX: usize = 32;
 pub struct LiveRun {
     /// Trials that have ended.
     pub done: u64,
-    /// All trials.
+    /// All trials; 0 if time ends the run and not their number.
     pub planned: u64,
+    /// The part of its time that is over, of a run that time ends.
+    pub time_share: Option<f64>,
     /// Attempts that failed and were followed by another.
     pub retries: u64,
     /// The time since the first request.
@@ -49,7 +53,7 @@ pub struct LiveModel {
     pub label: String,
     /// Trials that have ended.
     pub done: u64,
-    /// All its trials.
+    /// All its trials; 0 if time ends the run.
     pub planned: u64,
     /// Trials that failed.
     pub failed: u64,
@@ -65,6 +69,14 @@ pub struct LiveModel {
     pub cost: Option<Usd>,
     /// The reason why it is not sent to as planned.
     pub state: Option<String>,
+}
+
+/// `12/80`, or `12` where the number of all is not known.
+fn counts(done: u64, planned: u64) -> String {
+    match planned {
+        0 => done.to_string(),
+        planned => format!("{done}/{planned}"),
+    }
 }
 
 impl LiveRun {
@@ -98,12 +110,11 @@ impl LiveRun {
             0 => String::new(),
             failed => format!(", {failed} failed"),
         };
-        format!(
-            "{}/{} trials, {}{failed}",
-            self.done,
-            self.planned,
-            self.rest()
-        )
+        let counts = match self.planned {
+            0 => plural(self.done, "trial"),
+            planned => format!("{}/{planned} trials", self.done),
+        };
+        format!("{counts}, {}{failed}", self.rest())
     }
 
     /// The lines of the table for a terminal of this style and so many rows.
@@ -136,14 +147,16 @@ impl LiveRun {
 
     /// The line about the whole run.
     fn whole(&self, style: Style) -> String {
+        let share = self
+            .time_share
+            .unwrap_or_else(|| self.done.min(self.planned) as f64 / self.planned.max(1) as f64);
         #[allow(
             clippy::cast_possible_truncation,
-            reason = "at most the width of the bar"
+            clippy::cast_sign_loss,
+            reason = "from 0 to the width of the bar"
         )]
-        let filled = (self.done.min(self.planned) * BAR_WIDTH as u64)
-            .checked_div(self.planned)
-            .unwrap_or(0) as usize;
-        let (counts, rest) = (format!("{}/{}", self.done, self.planned), self.rest());
+        let filled = (share.clamp(0.0, 1.0) * BAR_WIDTH as f64) as usize;
+        let (counts, rest) = (counts(self.done, self.planned), self.rest());
         let words = format!("  {counts} in {}, {rest}", duration(self.elapsed));
         let room = style.width.saturating_sub(GUTTER + BAR_WIDTH);
         if room < NAME_WIDTH_MIN {
@@ -197,7 +210,10 @@ impl LiveColumn {
     fn width(self, run: &LiveRun) -> usize {
         let planned = run.models.iter().map(|model| model.planned).max();
         match self {
-            Self::Done => 2 * planned.unwrap_or(0).to_string().len() + 1,
+            Self::Done => match planned {
+                Some(0) | None => UNPLANNED_WIDTH,
+                Some(planned) => 2 * planned.to_string().len() + 1,
+            },
             Self::Ttft => 8,
             Self::Trend => TREND_PARTS,
             Self::OutputRate => 5,
@@ -208,7 +224,7 @@ impl LiveColumn {
 
     fn cell(self, model: &LiveModel) -> String {
         match self {
-            Self::Done => format!("{}/{}", model.done, model.planned),
+            Self::Done => counts(model.done, model.planned),
             Self::Ttft => (model.ttft_p50).map_or_else(absent, |ttft| ttft.to_string()),
             Self::Trend => sparkline(&model.trend),
             Self::OutputRate => Figure::from_option(model.output_rate, Figure::Mean).shown(),
@@ -390,6 +406,7 @@ mod tests {
         LiveRun {
             done: 302,
             planned: 720,
+            time_share: None,
             retries: 2,
             elapsed: Nanos::from_millis(61_400),
             left: Some(Nanos::from_millis(85_000)),

@@ -20,6 +20,9 @@ use super::table::{FigureRow, FigureTable};
 /// Lag (p99) from which a sentence says that requests were sent late.
 const LATE: Nanos = Nanos::from_millis(50);
 
+/// Seconds between the starts of shards from which on a sentence says so.
+const SHARES_APART_SECONDS: u64 = 5;
+
 /// The load section of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadSection {
@@ -41,8 +44,9 @@ pub(super) fn load_section(load: &LoadSummary, manifest: &Manifest) -> LoadSecti
     LoadSection {
         table: FigureTable::from_rows(rows),
         sentences: capacities
-            .flat_map(|(variant, capacity)| sentences(load, variant, capacity))
+            .flat_map(|(variant, capacity)| sentences(load, variant, capacity, manifest))
             .chain(manifest.yielding.iter().map(yielding_text))
+            .chain(shares_text(manifest))
             .collect(),
         legend: legend(load),
     }
@@ -62,7 +66,9 @@ fn row(
         "variant",
         Figure::Label(figures.label.clone(), figures.is_reference),
     );
-    row.put_figure("planned", count(stage.planned.slots));
+    // The number of a timed loop follows from the answers.
+    let planned = (!stage.planned.is_timed()).then(|| count(stage.planned.slots));
+    row.put_figure("planned", planned.unwrap_or(Figure::Absent));
     row.put_figure("requests", count(figures.requests));
     row.put_figure(
         "answered",
@@ -148,7 +154,12 @@ const fn word(status: AttainmentStatus) -> &'static str {
 }
 
 /// The sentences on one variant.
-fn sentences(load: &LoadSummary, variant: usize, capacity: &Capacity) -> Vec<String> {
+fn sentences(
+    load: &LoadSummary,
+    variant: usize,
+    capacity: &Capacity,
+    manifest: &Manifest,
+) -> Vec<String> {
     let label = &capacity.label;
     let mut sentences = Vec::new();
     if let Some(knee) = &capacity.knee {
@@ -160,7 +171,8 @@ fn sentences(load: &LoadSummary, variant: usize, capacity: &Capacity) -> Vec<Str
             objectives_text(load, variant, capacity)
         ));
     }
-    sentences.extend(late_text(load, variant).map(|text| format!("{label}: {text}.")));
+    let late = late_text(load, variant, manifest.suite.concurrency.into());
+    sentences.extend(late.map(|text| format!("{label}: {text}.")));
     sentences
 }
 
@@ -220,8 +232,31 @@ fn objectives_text(load: &LoadSummary, variant: usize, capacity: &Capacity) -> S
         };
         let (met, requests) = (attainment.met, attainment.requests);
         let _ = write!(text, "{verb} `{slo}`: {met} of {requests} requests within");
+        if let Some(needed) = attainment.needed {
+            let _ = write!(text, "; {needed} without a miss would meet it");
+        }
     }
     text
+}
+
+/// That the load was divided among machines, and whether they began together.
+fn shares_text(manifest: &Manifest) -> Option<String> {
+    if let Some(shard) = manifest.shard {
+        return Some(format!(
+            "This is shard {shard}: it sent one of {} requests of the load.",
+            shard.count()
+        ));
+    }
+    let of_shares = manifest.parts.iter().filter(|part| part.shard.is_some());
+    let starts: Vec<i64> = of_shares.map(|part| part.started_at.as_second()).collect();
+    let apart = starts.iter().max()? - starts.iter().min()?;
+    let apart = u64::try_from(apart).unwrap_or(0);
+    (apart >= SHARES_APART_SECONDS).then(|| {
+        format!(
+            "The shards began up to {apart} s apart, and the figures of the load are those of shards that begin together: the \
+             server had less to do."
+        )
+    })
 }
 
 /// That a variant yielded.
@@ -234,13 +269,15 @@ fn yielding_text(yielding: &Yielding) -> String {
 }
 
 /// That requests were sent late, where it counts.
-fn late_text(load: &LoadSummary, variant: usize) -> Option<String> {
+fn late_text(load: &LoadSummary, variant: usize, concurrency: u64) -> Option<String> {
     let late = |stage: &StageSummary| {
-        let lag = stage.variants[variant].lag.as_ref()?;
+        let figures = &stage.variants[variant];
+        let lag = figures.lag.as_ref()?;
         let p99 = lag
             .percentile(Percentile::P99)
             .map_or(lag.max, |estimate| estimate.value);
-        Some((p99, stage.planned.stage.to_string()))
+        let is_full = figures.in_flight_max >= concurrency;
+        Some((p99, stage.planned.stage.to_string(), is_full))
     };
     let worst = load
         .stages
@@ -249,9 +286,13 @@ fn late_text(load: &LoadSummary, variant: usize) -> Option<String> {
         .max_by(|a, b| a.0.total_cmp(&b.0))?;
     (worst.0 > LATE.0 as f64).then(|| {
         let lag = Figure::from_ns(worst.0).shown();
+        let cause = if worst.2 {
+            "as many as `--concurrency` were in flight"
+        } else {
+            "this machine was busy"
+        };
         format!(
-            "requests were sent late at {} (lag p99 {lag}), because as many as `--concurrency` were in flight; times \
-             include it",
+            "requests were sent late at {} (lag p99 {lag}), because {cause}; times include it",
             worst.1
         )
     })
@@ -297,10 +338,7 @@ mod tests {
 
     #[test]
     fn a_knee_is_a_sentence_that_says_what_to_do() {
-        let closed = load(vec![LoadStage::Concurrency(ConcurrencyStage {
-            in_flight: 4,
-            requests: None,
-        })]);
+        let closed = load(vec![LoadStage::Concurrency(ConcurrencyStage::new(4))]);
         let minute = Nanos::from_millis(60_000);
         let rate =
             RateStage::new((5.0, 5.0), crate::suite::ArrivalProcess::Poisson, minute).unwrap();

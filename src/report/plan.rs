@@ -140,6 +140,12 @@ impl fmt::Display for PlanListing<'_> {
         )?;
         let warmup = plural(u64::from(suite.warmup), "request");
         writeln!(f, "warm-up: {warmup} for each variant")?;
+        if let Some(time) = suite.time_limit() {
+            writeln!(
+                f,
+                "closed loop for {time}: rounds go on until then; the number of repetitions is an expectation"
+            )?;
+        }
         write_caches(f, suite, plan)?;
         let ids = suite.prompts.iter().map(|prompt| prompt.id.chars().count());
         let width = ids.max().unwrap_or(0);

@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 
 use crate::suite::Metric;
-use crate::verdict::{Advice, Recommendation, RecommendationComponent, RequiredSize, Verdict};
+use crate::units::plural;
+use crate::verdict::{
+    Advice, Recommendation, RecommendationComponent, RequiredSize, UnansweredSide, Verdict,
+};
 
 use super::figure::FigureCell;
 use super::wording;
@@ -46,6 +49,7 @@ pub(super) const fn symbol(advice: Advice) -> char {
         Advice::Switch => '+',
         Advice::TradeOff | Advice::Undecided => '~',
         Advice::KeepReference => '-',
+        Advice::NoResult => 'x',
     }
 }
 
@@ -56,6 +60,7 @@ pub(super) const fn advice_words(advice: Advice) -> &'static str {
         Advice::TradeOff => "trade-off",
         Advice::Undecided => "undecided",
         Advice::KeepReference => "keep reference",
+        Advice::NoResult => "no result",
     }
 }
 
@@ -83,9 +88,14 @@ impl RecommendationText {
     fn new(recommendation: &Recommendation, names: &ShortNames) -> Self {
         let components = sorted(&recommendation.components);
         let form = |numbers: Numbers| {
-            let parts: Vec<String> = components.iter().map(|one| phrase(one, numbers)).collect();
-            let advice = advice_words(recommendation.advice);
-            format!("{}: {advice}", parts.join(", "))
+            let reasons = match recommendation.unanswered {
+                Some(side) => unanswered_text(side),
+                None => {
+                    let parts = components.iter().map(|one| phrase(one, numbers));
+                    parts.collect::<Vec<String>>().join(", ")
+                }
+            };
+            format!("{reasons}: {}", advice_words(recommendation.advice))
         };
         let interleaved = crate::verdict::ComparisonDesign::Interleaved;
         let stored = recommendation.components.iter();
@@ -147,6 +157,19 @@ pub(super) fn recommendation_texts(
         .collect()
 }
 
+/// `answered none of 20 requests`, of the candidate that the sentence is about or of the reference.
+fn unanswered_text(side: UnansweredSide) -> String {
+    let who = if side.is_reference {
+        "the reference "
+    } else {
+        ""
+    };
+    match side.requests {
+        0 => format!("{who}has no request that ended"),
+        requests => format!("{who}answered none of {}", plural(requests, "request")),
+    }
+}
+
 /// The answer to "should we switch?" as a headline: the candidates of the best advice that any has.
 pub(super) fn headline(texts: &[RecommendationText]) -> Option<String> {
     let reference = &texts.first()?.reference;
@@ -161,8 +184,10 @@ pub(super) fn headline(texts: &[RecommendationText]) -> Option<String> {
         format!("trade-off with {names}")
     } else if let Some(names) = named(Advice::Undecided) {
         format!("undecided on {names}")
-    } else {
+    } else if named(Advice::KeepReference).is_some() {
         format!("keep {reference}")
+    } else {
+        "no result".to_owned()
     })
 }
 
@@ -219,8 +244,13 @@ pub(super) fn inconclusive(
     recommendations: &[Recommendation],
     names: &ShortNames,
 ) -> Option<String> {
+    // More prompts do not help where nothing is answered.
+    let answered = recommendations
+        .iter()
+        .filter(|one| one.unanswered.is_none());
+    let answered: Vec<&Recommendation> = answered.collect();
     let mut by_metric: BTreeMap<Metric, (Vec<String>, Option<RequiredSize>)> = BTreeMap::new();
-    for one in recommendations {
+    for one in &answered {
         let components = one.components.iter();
         for component in components.filter(|one| one.blocks()) {
             let (candidates, largest) = by_metric.entry(component.metric).or_default();
@@ -232,7 +262,7 @@ pub(super) fn inconclusive(
                 .max_by_key(requests);
         }
     }
-    let all = recommendations.len();
+    let all = answered.len();
     let parts = by_metric.iter().map(|(metric, (candidates, size))| {
         let [_, _, name] = metric_words(*metric);
         let candidates = if candidates.len() == all && all > 2 {

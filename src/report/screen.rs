@@ -5,7 +5,7 @@
 //! verdict says.
 
 use crate::record::Manifest;
-use crate::suite::Metric;
+use crate::suite::{LoadProfile, Metric};
 use crate::units::{Nanos, Usd, plural};
 use crate::verdict::{
     Comparison, ComparisonDesign, Evaluation, GateStatus, LimitCheck, LimitStatus, RunSummary,
@@ -84,7 +84,10 @@ impl ResultScreen {
         let within_run: Vec<_> = within_run
             .filter(|judgement| judgement.design == ComparisonDesign::Interleaved)
             .collect();
-        let recommended: Vec<_> = within_run.iter().flat_map(|one| recommend(one)).collect();
+        let recommended = within_run
+            .iter()
+            .flat_map(|one| recommend(one, &summary.variants));
+        let recommended: Vec<_> = recommended.collect();
         let mut recommendations = recommendation_texts(&recommended, &names);
         recommendations.sort_by_key(|text| text.advice);
         let specs = columns(summary, evaluation);
@@ -159,12 +162,19 @@ fn heading(manifest: &Manifest, summary: &RunSummary) -> String {
             share * 100.0
         )
     });
+    let models = suite.variants.len() as u64;
+    let prompts = plural(suite.prompts.len() as u64, "prompt");
+    let has_stages = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
+    let plan = match suite.time_limit() {
+        Some(time) => format!("{prompts} for {}", duration(time)),
+        // A load cycles its prompts, and may end within a round.
+        None if has_stages => plural(manifest.planned_trials / models.max(1), "request"),
+        None => format!("{prompts} x {}", manifest.rounds()),
+    };
     format!(
-        "{}: {} x {} x {}, {answered} of {} answered, {}{cost}{}",
+        "{}: {} x {plan}, {answered} of {} answered, {}{cost}{}",
         suite.name,
-        plural(suite.variants.len() as u64, "model"),
-        plural(suite.prompts.len() as u64, "prompt"),
-        manifest.rounds(),
+        plural(models, "model"),
         manifest.planned_trials,
         duration(summary.active),
         bottleneck.unwrap_or_default(),
@@ -332,6 +342,7 @@ fn table(comparison: &FigureTable, summary: &RunSummary, specs: &[ColumnSpec]) -
         let mut row = FigureRow::default();
         let mark = if variant.is_reference { " (ref)" } else { "" };
         let label = Figure::Text(format!("{}{mark}", variant.label));
+        row.put_figure("variant", Figure::Text(variant.label.clone()));
         row.put_figure("model", label);
         row.show("model", "model", 0);
         put_columns(&mut row, comparison, index, specs);

@@ -168,7 +168,7 @@ fn push_recommendations(screen: &mut String, texts: &[RecommendationText], style
         let colour = match text.advice {
             Advice::Switch => GREEN,
             Advice::TradeOff | Advice::Undecided => YELLOW,
-            Advice::KeepReference => RED,
+            Advice::KeepReference | Advice::NoResult => RED,
         };
         let pad = " ".repeat(widest - name.width());
         // The mark, a space, the name and two spaces.

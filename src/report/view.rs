@@ -261,10 +261,13 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
         (
             "plan",
             format!(
-                "{} prompts x {} variants x {} repetitions = {} trials, digest {}",
+                "{} prompts x {} variants x {} = {} trials, digest {}",
                 suite.prompts.len(),
                 suite.variants.len(),
-                manifest.rounds(),
+                suite.time_limit().map_or_else(
+                    || format!("{} repetitions", manifest.rounds()),
+                    |time| format!("as many rounds as {time} holds"),
+                ),
                 manifest.planned_trials,
                 manifest.plan_digest,
             ),

@@ -40,6 +40,7 @@ pub use parse::rows::{BadRow, Row, each_record};
 pub use parse::schema;
 pub use parse::sources::{FileKind, FileRef, LoadedFile, LoadedFiles};
 pub use parse::suite::{SuiteReading, parse_suite, read_suite};
+pub use parse::trace::{RequestTrace, TraceOptions, TraceUnit};
 pub use parse::{needs_toml_1_1, parse_load_time, parse_time};
 pub use value::answer_schema::AnswerSchema;
 pub use value::glob::{Glob, GlobStyle};

@@ -100,7 +100,9 @@ pub use power::{
 };
 pub use quality::QualityTally;
 pub use ratios::Ratios;
-pub use recommendation::{Advice, Recommendation, RecommendationComponent, recommend};
+pub use recommendation::{
+    Advice, Recommendation, RecommendationComponent, UnansweredSide, recommend,
+};
 pub use rule::{decide, decide_family};
 pub use sequential::{
     ComparisonState, InterimLooks, SequentialState, compare_sequential, sequential_state,

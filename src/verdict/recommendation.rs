@@ -1,12 +1,13 @@
 //! The recommendation on each candidate of a run: the answer to "should we switch?".
 //!
 //! Owns the rule that turns primary verdicts into advice. Must not know words nor formats. Invariant: a pure
-//! function of the verdicts: advice to switch goes with no worse metric, advice to keep the reference with no
-//! better one, and a trade-off has both.
+//! function of the verdicts and of who answered: advice to switch goes with no worse metric, advice to keep the reference
+//! with no better one, a trade-off has both, and a model without any answer gets no advice.
 
 use crate::suite::Metric;
 
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, RequiredSize, Verdict};
+use super::summary::VariantSummary;
 
 /// The advice on a candidate, the one that asks most for action first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
@@ -20,6 +21,8 @@ pub enum Advice {
     Undecided,
     /// Better in no primary metric, and worse in one or decided in all.
     KeepReference,
+    /// None: the candidate or the reference answered nothing.
+    NoResult,
 }
 
 /// The advice on a candidate, with the verdicts behind it.
@@ -33,6 +36,17 @@ pub struct Recommendation {
     pub advice: Advice,
     /// The primary verdicts and that on the pass rate, in the order of the metrics.
     pub components: Vec<RecommendationComponent>,
+    /// The side that answered nothing, which is why there is no advice.
+    pub unanswered: Option<UnansweredSide>,
+}
+
+/// A side of a comparison that answered nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnansweredSide {
+    /// True for the reference.
+    pub is_reference: bool,
+    /// Its requests that ended.
+    pub requests: u64,
 }
 
 /// One verdict behind a recommendation.
@@ -87,8 +101,8 @@ impl From<&Comparison> for RecommendationComponent {
 }
 
 /// One recommendation per candidate, in the order of the judgement; none for past runs, between which there is
-/// nothing to switch.
-pub fn recommend(judgement: &Judgement) -> Vec<Recommendation> {
+/// nothing to switch. `variants` are the figures of the run.
+pub fn recommend(judgement: &Judgement, variants: &[VariantSummary]) -> Vec<Recommendation> {
     let mut all: Vec<Recommendation> = Vec::new();
     if judgement.design != ComparisonDesign::Interleaved {
         return all;
@@ -105,15 +119,32 @@ pub fn recommend(judgement: &Judgement) -> Vec<Recommendation> {
             None => all.push(Recommendation {
                 candidate: comparison.candidate.clone(),
                 reference: comparison.reference.clone(),
-                advice: Advice::Undecided,
+                advice: Advice::NoResult,
                 components: vec![component],
+                unanswered: None,
             }),
         }
     }
     for one in &mut all {
-        one.advice = Advice::from_components(&one.components);
+        one.unanswered = unanswered(one, variants);
+        if one.unanswered.is_none() {
+            one.advice = Advice::from_components(&one.components);
+        }
     }
     all
+}
+
+/// The side that answered nothing: the candidate, or else the reference.
+fn unanswered(one: &Recommendation, variants: &[VariantSummary]) -> Option<UnansweredSide> {
+    let sides = [(&one.candidate, false), (&one.reference, true)];
+    sides.into_iter().find_map(|(label, is_reference)| {
+        let variant = variants.iter().find(|variant| variant.label == *label)?;
+        let counts = &variant.figures.counts;
+        (counts.answered == 0).then_some(UnansweredSide {
+            is_reference,
+            requests: counts.done,
+        })
+    })
 }
 
 #[cfg(test)]
@@ -171,12 +202,12 @@ mod tests {
     fn candidates_of_one_run_get_advice_and_past_runs_do_not() {
         // Exploratory verdicts have no say, and a model is not switched to its own past.
         let mut judgement = fixture::judgement();
-        let [one] = recommend(&judgement).try_into().unwrap();
+        let [one] = recommend(&judgement, &[]).try_into().unwrap();
         assert_eq!(one.advice, Advice::TradeOff);
         let metrics: Vec<Metric> = one.components.iter().map(|one| one.metric).collect();
         assert_eq!(metrics, [Metric::Ttft, Metric::Cost, Metric::Completed]);
         judgement.design = ComparisonDesign::History;
-        assert!(recommend(&judgement).is_empty());
+        assert!(recommend(&judgement, &[]).is_empty());
     }
 
     #[test]
@@ -187,7 +218,7 @@ mod tests {
         for one in &mut judgement.comparisons {
             one.verdict = Verdict::Improved;
         }
-        let advice = |judgement: &Judgement| recommend(judgement)[0].advice;
+        let advice = |judgement: &Judgement| recommend(judgement, &[])[0].advice;
         assert_eq!(advice(&judgement), Advice::Switch);
         let mut graded = judgement.comparisons[0].clone();
         (graded.metric, graded.primary) = (Metric::PassRate, false);
@@ -231,6 +262,7 @@ mod tests {
                 Advice::TradeOff => prop_assert!(better && worse),
                 Advice::Undecided => prop_assert!(!worse && any(Verdict::Inconclusive)),
                 Advice::KeepReference => prop_assert!(!better),
+                Advice::NoResult => prop_assert!(false, "verdicts alone give advice"),
             }
             let mut reversed = components;
             reversed.reverse();

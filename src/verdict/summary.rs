@@ -164,7 +164,11 @@ pub struct Histograms {
 }
 
 /// The sums of each variant and prompt of a run, to which several threads add at once.
-pub(super) struct CellTallies(Vec<Mutex<Tally>>);
+pub(super) struct CellTallies {
+    cells: Vec<Mutex<Tally>>,
+    /// True if the number of planned trials is that of those that were sent.
+    is_timed: bool,
+}
 
 /// The sums that one thread makes of samples, by variant.
 pub struct SummaryFold {
@@ -207,20 +211,28 @@ impl CellTallies {
             Mutex::new(cell)
         };
         let variants = manifest.suite.variants.iter();
-        Self(
-            variants
-                .flat_map(|_| repetitions.iter().map(new_cell))
-                .collect(),
-        )
+        let cells = variants.flat_map(|_| repetitions.iter().map(new_cell));
+        Self {
+            cells: cells.collect(),
+            is_timed: manifest.suite.time_limit().is_some(),
+        }
     }
 
     /// Adds a sample to the sums at this index.
     pub(super) fn add(&self, cell: usize, sample: &Sample) {
-        locked(&self.0[cell]).add(sample);
+        locked(&self.cells[cell]).add(sample);
     }
 
     fn into_tallies(self) -> impl Iterator<Item = Tally> {
-        self.0.into_iter().map(unlocked)
+        let is_timed = self.is_timed;
+        self.cells.into_iter().map(unlocked).map(move |mut tally| {
+            let counts = &mut tally.counts;
+            if is_timed {
+                // Time ends it: what was sent is all there was to send.
+                counts.planned = counts.done + counts.abandoned();
+            }
+            tally
+        })
     }
 }
 

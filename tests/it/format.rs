@@ -166,6 +166,8 @@ fn load_profile() -> LoadProfile {
             LoadStage::Concurrency(ConcurrencyStage {
                 in_flight: 1,
                 requests: Some(1),
+                duration_ns: Some(minute),
+                expected_requests: Some(1),
             }),
             LoadStage::Trace(TraceStage {
                 file: "t.jsonl".to_owned(),
@@ -396,6 +398,7 @@ fn manifest(status: Status) -> Manifest {
             name: "n".to_owned(),
             value: "v".to_owned(),
             reason: "r".to_owned(),
+            of_share: Some(1),
         }],
         environment: Some("e".to_owned()),
         until_decided: Some(UntilDecided {

@@ -82,6 +82,11 @@ fn folder() -> Home {
             "promptfooconfig.yaml",
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
         )
+        .with(
+            "trace.jsonl",
+            "{\"timestamp\": 0, \"input_length\": 40, \"output_length\": 9}\n\
+             {\"timestamp\": 300, \"input_length\": 60, \"output_length\": 5}\n",
+        )
         .with("traffic.csv", "prompt,share\ncapital,1\n")
         .with("graded.toml", GRADED)
         .with("judged.toml", JUDGED)

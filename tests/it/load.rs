@@ -217,17 +217,49 @@ fn a_suite_states_its_load_and_its_lengths() {
 
 #[test]
 fn what_makes_no_load_is_refused_before_anything_is_sent() {
-    let home = Home::new().with("load.toml", SUITE);
+    let home = Home::new()
+        .with("load.toml", SUITE)
+        .with("t.csv", "Timestamp,Request tokens,Response tokens\n1,9,9\n");
     for (flags, complaint) in [
         ("--rate 20", "`20` is not a rate such as"),
         (
             "--rate 20/s --requests 5",
-            "--requests: `requests` has an effect only with a sweep of concurrency",
+            "--requests: `requests` has an effect only with a fixed concurrency",
         ),
         ("--sweep concurrency=4,1", "must rise"),
         ("--sweep users=4", "is not a sweep such as"),
         ("--slo ttft<1s", "is not an objective such as"),
-        ("--duration 5s", "has an effect only with a rate"),
+        (
+            "--sweep concurrency=1,4 --duration 5s",
+            "--duration: `duration` has an effect only with a rate or a single concurrency",
+        ),
+        ("--trace none.csv", "`none.csv` could not be read"),
+        ("--trace load.toml", "--trace: load.toml:"),
+        ("--trace t.csv --rate 5/s", "cannot be used with"),
+        ("--trace t.csv --sweep rate=1/s,2/s", "cannot be used with"),
+        ("--trace-speed 2", "--trace <FILE>"),
+        (
+            "--trace t.csv --trace-speed 0",
+            "must be a number from 0.001 to 1000",
+        ),
+        (
+            "--trace t.csv --trace-rows 0",
+            "must be an integer from 1 to",
+        ),
+        ("--trace t.csv --trace-unit h", "must be `s`, `ms` or `us`"),
+        (
+            "--trace t.csv --duration 5s",
+            "--duration: `duration` has an effect only with",
+        ),
+        (
+            "--trace t.csv -r 3",
+            "--repetitions has no effect on this load",
+        ),
+        (
+            "--trace t.csv --arrivals poisson",
+            "--arrivals: `arrivals` has an effect only with a rate",
+        ),
+        ("--duration 5s --shard 1/2", "a closed loop is neither"),
     ] {
         home.bakeoff(&format!("run load.toml {flags}"))
             .exits(2)
@@ -260,5 +292,122 @@ fn a_load_is_not_resumed() {
     home.bakeoff("resume reports/load/latest")
         .exits(2)
         .complains("a load cannot be resumed")
+        .run();
+}
+
+#[test]
+fn a_trace_is_a_flag() {
+    // Without a suite the requests are those of the trace, lengths and all; with one, its prompts at the trace's instants.
+    let trace = "Timestamp,Request tokens,Response tokens\n10,40,3\n10.2,50,4\n10.4,60,5\n";
+    let home = Home::new()
+        .with("load.toml", SUITE)
+        .with("trace.csv", trace);
+    home.bakeoff("run -m sim/constant-5ms-1ms-40 --trace trace.csv --trace-speed 2")
+        .exits(0)
+        .says("trace, 3/s on average")
+        .run();
+    let mut samples = home.samples("trace");
+    samples.sort_by_key(|sample| sample["trial"].as_u64());
+    let at = |sample: &Value| sample["scheduled_ns"].as_u64().unwrap();
+    let due: Vec<u64> = samples
+        .iter()
+        .map(|sample| (at(sample) - at(&samples[0])) / 1_000_000)
+        .collect();
+    assert_eq!(due, [0, 100, 200]);
+    let tokens: Vec<u64> = samples
+        .iter()
+        .map(|s| s["usage"]["completion_tokens"].as_u64().unwrap())
+        .collect();
+    assert_eq!(tokens, [3, 4, 5]);
+    let manifest = home.read("reports/trace/latest/manifest.json");
+    assert!(manifest.contains("\"file\": \"trace.csv\""), "{manifest}");
+    home.bakeoff("run load.toml --trace trace.csv --trace-rows 2")
+        .exits(0)
+        .complains("the suite's prompts are sent at the instants of the trace")
+        .run();
+    assert_eq!(home.samples("load").len(), 2);
+    home.bakeoff("run --trace trace.csv")
+        .exits(2)
+        .complains("a trace without a suite needs models")
+        .run();
+    home.bakeoff("run")
+        .exits(2)
+        .complains("nothing to send")
+        .run();
+}
+
+#[test]
+fn a_closed_loop_goes_on_for_its_time() {
+    // Answers of 28 ms: the loop sends far more than a round, its report has no missing trials, and it is finished.
+    let home = Home::new().with("load.toml", SUITE);
+    let run = home
+        .bakeoff("run load.toml -c 2 --duration 2s --slo error_rate<50%")
+        .exits(0)
+        .says("for 2.0 s")
+        .says("2 in flight for 2s")
+        .run();
+    assert!(
+        !run.out.contains("missing") && !run.out.contains("without a sample"),
+        "{}",
+        run.out
+    );
+    let samples = home.samples("load");
+    assert!(samples.len() > 4, "{}", samples.len());
+    let first = samples
+        .iter()
+        .map(|sample| sample["sent_ns"].as_u64().unwrap())
+        .min()
+        .unwrap();
+    let last = samples
+        .iter()
+        .map(|sample| sample["sent_ns"].as_u64().unwrap())
+        .max()
+        .unwrap();
+    assert!(last - first <= 2_000_000_000);
+    let manifest: Value =
+        serde_json::from_str(&home.read("reports/load/latest/manifest.json")).unwrap();
+    assert_eq!(manifest["status"], "complete");
+    assert_eq!(
+        manifest["planned_trials"].as_u64(),
+        Some(samples.len() as u64)
+    );
+    let rows = load_rows(&home);
+    assert_eq!(
+        (&rows[0]["load"], &rows[0]["planned"]),
+        (&"2 in flight for 2s".into(), &"".into())
+    );
+    assert!((number(&rows[0], "requests") - samples.len() as f64).abs() < 1e-9);
+    home.bakeoff("resume reports/load/latest")
+        .exits(0)
+        .complains("is complete; nothing was sent")
+        .run();
+    // The same as a suite has it.
+    let suite = SUITE.replace(
+        "[[prompts]]\nid = \"a\"",
+        "[load]\nduration = \"1s\"\n[[prompts]]\nid = \"a\"",
+    );
+    let home = Home::new().with("load.toml", &suite);
+    home.bakeoff("run load.toml --quiet").exits(0).run();
+    home.bakeoff("run load.toml --list")
+        .exits(0)
+        .says("closed loop for 1.00 s")
+        .run();
+}
+
+#[test]
+fn a_closed_loop_for_a_time_needs_a_limit_of_its_cost() {
+    // A model that answers in no time would be asked without an end that a user has seen: with a real endpoint a cap or a
+    // number of requests is needed.
+    let home = Home::new().with(
+        "load.toml",
+        &SUITE.replace("sim/constant-20ms-1ms-8", "a/b"),
+    );
+    let flags = "--endpoint http://127.0.0.1:9/v1 --duration 5s";
+    home.bakeoff(&format!("run load.toml --list {flags}"))
+        .exits(0)
+        .complains("a run would be refused: a closed loop for a time")
+        .run();
+    home.bakeoff(&format!("run load.toml --list {flags} --requests 10"))
+        .exits(0)
         .run();
 }

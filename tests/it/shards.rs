@@ -538,3 +538,132 @@ fn the_shipped_manifests_send_and_merge_every_shard() {
     home.bakeoff(merge).run();
     assert_eq!(samples(&home, "runs/merged").len() as u64, TRIALS);
 }
+
+#[test]
+fn shards_of_a_rate_are_one_load_again() {
+    // Four machines at an eighth of 40/s: together the requests of the plan, and figures of all of them at once.
+    let home = Home::new().with("suite.toml", &suite("warmup = 0"));
+    for index in 1..=4 {
+        home.bakeoff(&format!(
+            "run suite.toml --quiet --scenario scenario.toml --sim-seed 3 --rate 40/s --duration 2s --shard {index}/4"
+        ))
+        .exits(0)
+        .says(&format!("This is shard {index}/4: it sent one of 4 requests of the load."))
+        .run();
+    }
+    home.bakeoff(&format!(
+        "merge {} -o all",
+        folders(&home, "reports").join(" ")
+    ))
+    .exits(0)
+    .run();
+    let slots: BTreeSet<u64> = samples(&home, "all")
+        .iter()
+        .map(|sample| sample["slot"].as_u64().unwrap())
+        .collect();
+    assert_eq!(slots, (0..80).collect());
+    let text = home.read("all/load.csv");
+    let rows = csv::Reader::from_reader(text.as_bytes())
+        .deserialize::<BTreeMap<String, String>>()
+        .map(|row| row.unwrap())
+        .collect::<Vec<_>>();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert_eq!(
+            (row["planned"].as_str(), row["requests"].as_str()),
+            ("80", "80")
+        );
+        let distance: f64 = row["arrival_distance"].parse().unwrap();
+        assert!(distance < 0.1, "{row:?}");
+    }
+}
+
+#[test]
+fn a_rate_limit_holds_for_all_shards_together() {
+    // Eight machines that each keep the whole limit break it eight times over; and the merged run has the whole one.
+    let project = "[endpoints.sim]\nrequests_per_minute = 50000\n[[endpoints.sim.limits]]\nmodel = \"openai/*\"\n\
+        requests_per_minute = 10001\n";
+    let home = Home::new()
+        .with("suite.toml", &suite("warmup = 0"))
+        .with("bakeoff.toml", project);
+    let mut parts = Vec::new();
+    for index in 1..=4 {
+        let run = home
+            .bakeoff(&format!(
+                "run suite.toml --scenario scenario.toml --sim-seed 3 --shard {index}/4"
+            ))
+            .run();
+        assert!(
+            run.err.contains(&format!(
+                "note: shard {index}/4 takes 12500 of 50000 requests per minute at `sim`"
+            )),
+            "{}",
+            run.err
+        );
+    }
+    let settings = |folder: &str| {
+        let client = manifest(&home, folder).client.into_iter();
+        client
+            .filter(|setting| setting.name.starts_with("requests_per_minute"))
+            .map(|setting| (setting.value, setting.of_share))
+            .collect::<Vec<_>>()
+    };
+    for folder in folders(&home, "reports") {
+        parts.push(settings(&folder));
+    }
+    let of_model: Vec<u64> = parts.iter().map(|part| part[1].1.unwrap()).collect();
+    assert_eq!((of_model.iter().sum::<u64>(), of_model[0]), (10_001, 2_501));
+    home.bakeoff(&format!(
+        "merge {} -o all --quiet",
+        folders(&home, "reports").join(" ")
+    ))
+    .run();
+    assert_eq!(
+        settings("all"),
+        [("50000".to_owned(), None), ("10001".to_owned(), None)]
+    );
+    let home = home.with("bakeoff.toml", "[endpoints.sim]\nrequests_per_minute = 3\n");
+    home.bakeoff("run suite.toml --shard 4/4")
+        .exits(2)
+        .complains("the limit of 3 requests a minute leaves none for shard 4/4")
+        .run();
+}
+
+#[test]
+fn a_merged_run_is_judged_by_a_history() {
+    // A baseline of merged runs is compared with merged runs, as those of one machine are.
+    let home = Home::new().with("suite.toml", &suite("warmup = 0"));
+    let merge = |out: &str, reports: &str| {
+        for index in 1..=2 {
+            home.bakeoff(&format!(
+                "run suite.toml --quiet --scenario scenario.toml --sim-seed 3 --shard {index}/2 --output {reports}"
+            ))
+            .run();
+        }
+        let shards = folders(&home, reports).join(" ");
+        home.bakeoff(&format!("merge {shards} -o {out} --history history.jsonl"))
+            .exits(0)
+            .run()
+    };
+    let first = merge("first", "a");
+    assert!(
+        first
+            .err
+            .contains("history.jsonl has no run to compare with yet"),
+        "{}",
+        first.err
+    );
+    home.bakeoff("accept first --history history.jsonl")
+        .exits(0)
+        .run();
+    merge("second", "b");
+    assert!(home.path("second/past.jsonl").exists());
+    let document = home.bakeoff("report second --format json").run();
+    let document: Value = serde_json::from_str(&document.out).unwrap();
+    let designs = document["verdicts"].as_array().unwrap().iter();
+    assert!(
+        designs
+            .map(|one| &one["design"])
+            .any(|design| design == "history")
+    );
+}

@@ -52,6 +52,11 @@ pub(in crate::command) fn suite_of_texts(
     texts: &[String],
     models: &[String],
 ) -> Result<Suite, Failure> {
+    if texts.is_empty() {
+        return Err(Failure::usage(
+            "nothing to send: name a suite file, or give a prompt with `-p` and models with `-m`",
+        ));
+    }
     if models.is_empty() {
         return Err(Failure::usage(
             "a prompt without a suite needs models: add `-m openai/gpt-5.6-luna`, or name a suite file",

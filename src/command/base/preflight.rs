@@ -128,6 +128,20 @@ pub(in crate::command) fn unplayed<'m>(
     lint_unplayed(missing)
 }
 
+/// The expected answer of each variant, in the order of the suite.
+pub(in crate::command) fn expected_answers(
+    suite: &Suite,
+    catalog: &Catalog,
+    scenario: Option<&Scenario>,
+) -> Vec<ExpectedAnswer> {
+    let variants = suite.variants.iter();
+    let expected = variants.map(|variant| {
+        let simulated = scenario.and_then(|scenario| simulated(scenario, &variant.model));
+        simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
+    });
+    expected.collect()
+}
+
 /// The expected duration of a run, as a line for standard error.
 pub(in crate::command) fn duration(
     (suite, plan): (&Suite, &Plan),
@@ -139,13 +153,8 @@ pub(in crate::command) fn duration(
         Some(_) => Basis::Simulated,
         None => Basis::Assumed,
     };
-    let variants = suite.variants.iter();
-    let expected = variants.map(|variant| {
-        let simulated = scenario.and_then(|scenario| simulated(scenario, &variant.model));
-        simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
-    });
-    let expected: Vec<ExpectedAnswer> = expected.collect();
-    let duration = run_duration(suite, &profile.limits, &expected).of_share(plan);
+    let expected = expected_answers(suite, catalog, scenario);
+    let duration = run_duration(suite, &profile.limits, &expected).of_share(plan, suite);
     duration_line(&duration, suite, profile, basis)
 }
 

@@ -72,14 +72,14 @@ impl<'a> Baseline<'a> {
 
     /// Stores the run's baseline in its folder. The history is read anew: other runs may have been accepted
     /// meanwhile.
-    pub(super) fn store(&self, run: &Run, manifest: &Manifest) -> Result<(), Failure> {
+    pub(in crate::command) fn store(&self, run: &Run, manifest: &Manifest) -> Result<(), Failure> {
         let history = open_for_suite(self.path, &self.suite)?;
         let past = past_of(&history, manifest);
         Ok(run.write_past(&past.lines())?)
     }
 
     /// Appends the marks of the verdicts to the history, and prints them; for the first run, how to begin.
-    pub(super) fn learn(
+    pub(in crate::command) fn learn(
         &self,
         run: &Run,
         manifest: &Manifest,

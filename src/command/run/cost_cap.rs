@@ -15,7 +15,7 @@ use crate::catalog::{UnboundedCost, WorstCase};
 use crate::engine::Cap;
 use crate::plan::{Plan, Shard};
 use crate::record::ledger::{self, Ledger, LockedLedger};
-use crate::suite::{ProjectBudget, Suite};
+use crate::suite::{LoadProfile, ProjectBudget, Suite};
 use crate::units::Usd;
 
 use super::job::{Job, Options, ResolvedRun};
@@ -133,7 +133,7 @@ fn flag(job: &Job, options: &Options) -> Option<FlagLimit> {
 /// [`claim_ledger`] decides.
 ///
 /// # Errors
-/// As [`spent_today`].
+/// As [`spent_today`]; and if neither a limit nor a number of requests bounds what a real endpoint bills.
 pub(in crate::command) fn limit_before_run(
     job: &Job,
     options: &Options,
@@ -145,12 +145,25 @@ pub(in crate::command) fn limit_before_run(
         plan,
         ..
     } = &job.resolved;
-    smallest(suite, plan, flag(job, options), budget, || {
+    let limit = smallest(suite, plan, flag(job, options), budget, || {
         closing::close_ended(&options.output, options.quiet)?;
         let ledger = ledger::read(&options.output)?;
         let say = !options.quiet;
         spent_today(job, &ledger, options, (simulated, Timestamp::now()), say)
-    })
+    })?;
+    if limit.is_none() && !simulated && has_unknown_length(suite) {
+        return Err(Failure::usage(
+            "a closed loop for a time sends as many requests as the models answer, so that nothing limits its cost\n  add \
+             --max-cost, or --requests",
+        ));
+    }
+    Ok(limit)
+}
+
+/// Returns true if the number of the suite's requests has no limit: a closed loop for a time.
+pub(super) fn has_unknown_length(suite: &Suite) -> bool {
+    let closed_loop = suite.load.as_ref().and_then(LoadProfile::closed_loop);
+    closed_loop.is_some_and(|stage| stage.duration_ns.is_some() && stage.requests.is_none())
 }
 
 /// A run that is about to begin, and the ledger that must have its line before another process decides.

@@ -7,7 +7,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use crate::catalog::{
-    CostEstimate, CostHistory, CountedPrompts, EstimateInputs, PastAnswer, Sums, Vocabularies,
+    CostEstimate, CostHistory, CountedPrompts, EstimateInputs, PastAnswer, Sums, UnboundedCost,
+    Vocabularies,
 };
 use crate::input::Walk;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
@@ -188,6 +189,9 @@ pub(in crate::command) fn estimate(
     let own = profile.prices_of(models.chain(&suite.embedding_model));
     let prices = job.prices().clone().with_own_prices(&own);
     estimate.graders = graders(suite, &prices, &estimate);
+    if cost_cap::has_unknown_length(suite) {
+        estimate.take_bounds_away(&UnboundedCost::OpenEnded);
+    }
     estimate
 }
 

@@ -5,7 +5,7 @@
 //! depends on nothing that happens during the run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
@@ -14,19 +14,18 @@ use crate::engine::{
 };
 use crate::gateway::{request, settings, supported_clock};
 use crate::grade::Grader;
-use crate::plan::{PacingLimit, Plan, RatePacer, plan};
+use crate::plan::{Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    CliSelection, ClientSetting, Manifest, ModelPrices, ModelRetirement, PriceSource, Status,
-    UntilDecided,
+    CliSelection, Manifest, ModelPrices, ModelRetirement, PriceSource, Status, UntilDecided,
 };
 use crate::report::model_sentence;
 use crate::sim::Scenario;
 use crate::suite::{
-    CacheMode, ClockSource, LoadSettings, Profile, ProjectBudget, Prompt, Suite, Variant, Wording,
+    CacheMode, ClockSource, Profile, ProjectBudget, Prompt, RateLimits, Suite, Variant, Wording,
     prompt_canonical, select,
 };
-use crate::units::{ModelId, Nanos, Usd, digest, digest_of_json};
+use crate::units::{ModelId, Usd, digest, digest_of_json};
 use crate::verdict::lint_unlisted;
 
 use crate::command::base::boundary::Reach;
@@ -39,76 +38,25 @@ use crate::command::base::preflight::{self, Facts};
 use crate::command::base::runtime::TOOL;
 
 use super::calibrated::calibrated_error;
-use super::load::{apply_load, refuse_part_of_load};
-use super::shard::ShardChoice;
+use super::load::{
+    LoadFlags, TraceFlag, apply_load, expect_requests, refuse_part_of_load, suite_of_trace,
+    token_lengths_note,
+};
+pub(in crate::command) use super::options::{Mode, Options};
+use super::rate_limits::{divided_limits, limit_settings, limits_of};
 use super::until_decided::looks;
 
 /// Printed where the kernel's clock is asked for in vain.
 const NO_KERNEL_CLOCK: &str =
     "note: this system has no receive timestamps of the kernel: the clock is `user`";
 
-/// The options of `bakeoff run`.
-#[derive(Debug, Clone, Default)]
-// Each field is the flag of the same name, documented by `--help`.
-#[allow(missing_docs, clippy::struct_excessive_bools)]
-pub struct Options {
-    /// Absent: a suite of `models`, and of `prompts` as texts.
-    pub suite: Option<PathBuf>,
-    /// The suite of that file, if it was read already; no flag.
-    pub read_suite: Option<Box<Suite>>,
-    pub endpoint: Option<String>,
-    pub models: Vec<String>,
-    pub prompts: Vec<String>,
-    pub tags: Vec<String>,
-    pub repetitions: Option<u32>,
-    pub concurrency: Option<u32>,
-    pub seed: Option<u64>,
-    /// The share of the plan to send, as given on the command line.
-    pub shard: Option<ShardChoice>,
-    pub scenario: Option<PathBuf>,
-    pub sim_seed: Option<u64>,
-    pub output: PathBuf,
-    /// PEM file of further certificate authorities.
-    pub ca_file: Option<PathBuf>,
-    pub project: Option<PathBuf>,
-    pub allow_outside: bool,
-    pub history: Option<PathBuf>,
-    pub environment: Option<String>,
-    /// Absent: the default.
-    pub clock: Option<ClockSource>,
-    pub until_decided: bool,
-    pub patience: Option<Nanos>,
-    /// True to decide by the switch gate, also where the suite has none.
-    pub switch_gate: bool,
-    pub max_cost: Option<Usd>,
-    pub mode: Mode,
-    pub allow_exec: bool,
-    pub quiet: bool,
-    pub json: bool,
-    pub yes: bool,
-    pub verbose: bool,
-    /// Print the comparison to standard error, next to another result; no flag.
-    pub aside: bool,
-    pub load: LoadSettings,
-}
-
-/// The mode of a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Print the plan.
-    List,
-    /// One trial per prompt and variant, no records.
-    Verify,
-    /// All of it.
-    #[default]
-    Measure,
-}
-
 /// A run as resolved from suite, flags and project, before any look-up of models.
 pub(in crate::command) struct ResolvedRun {
     pub(in crate::command) suite: Suite,
     pub(in crate::command) plan: Plan,
     pub(in crate::command) profile: Profile,
+    /// The rate limits that this process keeps: the endpoint's, or the part of a share.
+    limits: RateLimits,
     /// Expected cost above which the run requires a confirmation.
     pub(in crate::command) confirm_above: Option<Usd>,
     /// The budget of the project.
@@ -171,7 +119,10 @@ impl ResolvedRun {
             };
             (suite, selection)
         } else {
-            let suite = files::suite_of_texts(&options.prompts, &options.models)?;
+            let suite = match &options.trace {
+                Some(_) if options.prompts.is_empty() => suite_of_trace(&options.models)?,
+                _ => files::suite_of_texts(&options.prompts, &options.models)?,
+            };
             (suite, CliSelection::default())
         };
         let project = files::project(options.project.as_deref())?;
@@ -198,7 +149,7 @@ impl ResolvedRun {
             }
             suite.load = None;
         }
-        apply_load(&mut suite, &options.load, options.concurrency)?;
+        apply_load(&mut suite, &load_flags(options)?)?;
         refuse_part_of_load(&suite, options.until_decided, options.shard.is_some())?;
         let profile = endpoint::resolve(&project, &suite.endpoint, options.ca_file.as_deref())?;
         exposed::refuse(&suite, Some(&profile))?;
@@ -210,6 +161,7 @@ impl ResolvedRun {
             Some(choice) => plan.share(Some(choice.resolve(&plan)?)),
             None => plan,
         };
+        let limits = limits_of(&profile, &suite, &plan)?;
         if options.switch_gate {
             let gate = suite.gate.get_or_insert_default();
             gate.switch.get_or_insert_default();
@@ -228,11 +180,23 @@ impl ResolvedRun {
             suite,
             plan,
             profile,
+            limits,
             confirm_above: project.confirm_above,
             budget: project.budget,
             selection,
         })
     }
+}
+
+/// The flags about the load, with the trace read.
+fn load_flags(options: &Options) -> Result<LoadFlags<'_>, Failure> {
+    Ok(LoadFlags {
+        settings: &options.load,
+        trace: options.trace.as_ref().map(TraceFlag::read).transpose()?,
+        is_made_of_trace: options.suite.is_none() && options.prompts.is_empty(),
+        concurrency: options.concurrency,
+        has_repetitions: options.repetitions.is_some(),
+    })
 }
 
 /// Refuses a switch gate that has nothing to decide, or no plan of looks for a run that may end early.
@@ -269,9 +233,12 @@ impl ResolvedRun {
         let project = files::project(project)?;
         let suite = manifest.suite.clone();
         let looks = manifest.until_decided.as_ref();
+        let profile = endpoint::resolve(&project, &suite.endpoint, ca_file)?;
+        let plan = manifest.plan();
         Ok(Self {
-            profile: endpoint::resolve(&project, &suite.endpoint, ca_file)?,
-            plan: manifest.plan(),
+            limits: limits_of(&profile, &suite, &plan)?,
+            profile,
+            plan,
             looks: looks.map_or_else(Vec::new, |planned| planned.looks.clone()),
             environment: manifest.environment.clone(),
             clock: Some(manifest.clock),
@@ -318,6 +285,7 @@ impl Job {
         let resolved = ResolvedRun {
             plan: plan(&suite),
             suite,
+            limits: self.resolved.limits.clone(),
             profile: profile.clone(),
             confirm_above: None,
             budget: *budget,
@@ -330,6 +298,29 @@ impl Job {
         Self::new(resolved, self.known.clone())
     }
 
+    /// Sets the number of requests that a closed loop for a time is expected to send. `scenario`: the file of the
+    /// simulated gateway's.
+    ///
+    /// # Errors
+    /// If the scenario cannot be read.
+    pub(in crate::command) fn expect_requests(
+        &mut self,
+        scenario: Option<&Path>,
+    ) -> Result<(), Failure> {
+        let ResolvedRun { suite, profile, .. } = &self.resolved;
+        if suite.time_limit().is_none() {
+            return Ok(());
+        }
+        let scenario = match profile.base_url {
+            Some(_) => None,
+            None => Some(endpoint::read_scenario(scenario)?.0),
+        };
+        let expected = preflight::expected_answers(suite, self.catalog(), scenario.as_ref());
+        expect_requests(&mut self.resolved.suite, &expected);
+        self.resolved.plan = plan(&self.resolved.suite);
+        Ok(())
+    }
+
     /// Notes before a clock starts, as lines for standard error: the source of prices, a clock that
     /// the system lacks, and the ids that the endpoint does not list. Those are requested all the same: a list may be old, or leave out models that
     /// the endpoint serves.
@@ -338,7 +329,16 @@ impl Job {
         let notes = notes.map(|note| format!("note: {note}"));
         let requested = self.resolved.clock.unwrap_or(self.clock);
         let clock = (requested != self.clock).then(|| NO_KERNEL_CLOCK.to_owned());
-        notes.chain(clock).collect()
+        let ResolvedRun {
+            suite,
+            profile,
+            limits,
+            plan,
+            ..
+        } = &self.resolved;
+        let lengths = token_lengths_note(suite);
+        let limits = divided_limits(suite, (profile, limits), plan);
+        notes.chain(clock).chain(lengths).chain(limits).collect()
     }
 
     /// The facts that the suite is checked against before anything is sent.
@@ -501,7 +501,7 @@ impl Job {
     }
 
     fn rates(&self) -> RatePacer {
-        RatePacer::new(&self.resolved.suite, &self.resolved.profile.limits)
+        RatePacer::new(&self.resolved.suite, &self.resolved.limits)
     }
 
     pub(in crate::command) fn prompt_digests(&self) -> Vec<String> {
@@ -516,7 +516,14 @@ impl Job {
         run: String,
         started_at: jiff::Timestamp,
     ) -> Manifest {
-        let (source, suite) = (self.known.prices.source(), &self.resolved.suite);
+        let source = self.known.prices.source();
+        let ResolvedRun {
+            suite,
+            profile,
+            limits,
+            plan,
+            ..
+        } = &self.resolved;
         Manifest {
             version: Manifest::VERSION,
             tool: TOOL.to_owned(),
@@ -538,8 +545,8 @@ impl Job {
             client: {
                 let proxy = opened.endpoint.proxy.as_ref();
                 let mut client = settings(suite.timeouts, self.lanes(), proxy, self.clock);
-                client.extend(request::settings(self.resolved.profile.wording));
-                client.extend(self.rates().limits().map(limit_setting));
+                client.extend(request::settings(profile.wording));
+                client.extend(limit_settings(suite, (profile, limits), plan));
                 client
             },
             environment: self.resolved.environment.clone(),
@@ -582,18 +589,5 @@ impl Job {
             })
         });
         known.collect()
-    }
-}
-
-/// A rate limit as stored in the manifest: `requests_per_minute`, for one model with its id appended.
-fn limit_setting(limit: PacingLimit) -> ClientSetting {
-    let key = limit.unit.key();
-    ClientSetting {
-        name: match limit.model {
-            Some(model) => format!("{key} {model}"),
-            None => key.to_owned(),
-        },
-        value: limit.per_minute.to_string(),
-        reason: "the endpoint's profile says so".to_owned(),
     }
 }

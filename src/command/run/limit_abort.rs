@@ -26,8 +26,8 @@ pub(super) struct LimitAbort {
 impl LimitAbort {
     /// The early end of a run with a limit that asks for it; `None` for any other.
     pub(super) fn from_manifest(manifest: &Manifest) -> Option<Self> {
-        if manifest.shard.is_some() {
-            // The limit is on the whole run, which this process does not see.
+        if manifest.shard.is_some() || manifest.suite.time_limit().is_some() {
+            // The limit is on the whole run, which this process does not see, or whose number of requests is not known.
             return None;
         }
         let gate = manifest.suite.gate.as_ref()?;

@@ -16,10 +16,12 @@ mod failure_hints;
 pub(super) mod job;
 mod limit_abort;
 mod load;
+mod options;
 mod part;
 mod probes;
 mod progress;
 pub(super) mod provider_prices;
+mod rate_limits;
 mod remaining;
 pub mod resume;
 mod sample_store;
@@ -49,7 +51,8 @@ use baseline::open_baseline;
 use calibrated::capacity_lint;
 use cost_cap::LedgerClaim;
 use job::{Job, ResolvedRun};
-pub use job::{Mode, Options};
+pub use load::TraceFlag;
+pub use options::{Mode, Options};
 use part::{OpenPart, RunTally};
 use sample_store::SampleStore;
 use session::Session;
@@ -64,8 +67,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     if options.mode == Mode::List {
         // Nothing is sent: the cached or compiled-in list is enough.
         let known = ModelListState::from_cache(&resolved.profile);
-        let job = Job::new(resolved, known);
+        let mut job = Job::new(resolved, known);
         job.check_added_models(scenario)?;
+        job.expect_requests(scenario)?;
         if !options.quiet {
             print_preflight(&job, options)?;
             print_lines(&[estimate::line(&job, &options.output)])?;
@@ -76,6 +80,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let opened = endpoint::open(&resolved.profile, scenario, options.sim_seed)?;
     let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
     job.check_added_models(scenario)?;
+    job.expect_requests(scenario)?;
     let simulated = opened.record.scenario.is_some();
     let limit = cost_cap::limit_before_run(&job, options, simulated)?;
     // Without a cap, too: the most that a run can cost is the same number here as in an estimate.
@@ -197,6 +202,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
         tally: RunTally::new(&manifest),
         start: Nanos::ZERO,
         planned: manifest.planned_trials,
+        ended_trials: 0,
         run,
         manifest,
         samples,

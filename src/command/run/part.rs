@@ -50,6 +50,8 @@ pub(super) struct OpenPart {
     pub(super) start: Nanos,
     /// Trials that it is to send.
     pub(super) planned: u64,
+    /// Trials of it that have a sample.
+    pub(super) ended_trials: u64,
 }
 
 /// The counts of a run that its events change.
@@ -146,6 +148,7 @@ pub(super) fn carry_out(
         mut samples,
         requests,
         mut tally,
+        ended_trials,
         ..
     } = part;
     let immediate = matches!(&ended, Ok(ended) if ended.immediate);
@@ -153,7 +156,7 @@ pub(super) fn carry_out(
     let broken_limit = broken_limit.as_deref();
     let ending = ended.map(|ended| limit_abort::end(ended.ending, broken_limit));
     // Even after a failure finished trials are stored, and the manifest has the status.
-    settle(&mut manifest, &ending);
+    settle(&mut manifest, &ending, ended_trials);
     manifest.estimate = tally.estimated;
     let amended = match &ending {
         // A user who stopped a run does not want to wait.
@@ -290,6 +293,7 @@ fn send(
                 is_broken = true;
                 return Err(failure);
             }
+            part.ended_trials += 1;
             panics::provoke("sample");
             tally.missing.note(sample);
             going_on = tally.add(sample);
@@ -335,8 +339,12 @@ fn send(
     ended
 }
 
-/// Writes the end of the run into the manifest.
-fn settle(manifest: &mut Manifest, ending: &Result<RunEnd, Failure>) {
+/// Writes the end of the run into the manifest. `ended`: trials of this part that have a sample.
+fn settle(manifest: &mut Manifest, ending: &Result<RunEnd, Failure>, ended: u64) {
+    if manifest.suite.time_limit().is_some() {
+        // Such a run has one part, and the trials that its time held are its plan.
+        manifest.planned_trials = ended;
+    }
     manifest.status = match ending {
         Ok(RunEnd::Complete | RunEnd::Decided { .. }) => Status::Complete,
         Ok(RunEnd::Interrupted) => Status::Interrupted,

@@ -185,7 +185,11 @@ fn report_truncated_line(line: &TruncatedLine) -> std::io::Result<()> {
 
 /// The sentence about a run that is finished; `None` if there is something to do.
 fn nothing_to_do(stored: &StoredParts, options: &Options) -> Option<String> {
-    if stored.remaining.count() > 0 {
+    // The plan of a timed loop has more rounds than its time held.
+    let is_over = stored.manifest.suite.time_limit().is_some()
+        && stored.manifest.status == Status::Complete
+        && !options.retry_failed;
+    if stored.remaining.count() > 0 && !is_over {
         return None;
     }
     let folder = options.run.display();
@@ -385,6 +389,7 @@ fn open_part(
     let requests = Some(Arc::new(log.begin(reserved.filter(|_| job.cap.is_some()))?));
     Ok(OpenPart {
         planned: remaining.count(),
+        ended_trials: 0,
         run,
         manifest,
         samples,

@@ -1,9 +1,9 @@
 //! Loads: when each request leaves, what a stalled server does to its times, and which request waits.
 
 use super::*;
-use crate::plan::{LoadPlan, fix_load};
+use crate::plan::{LoadPlan, Shard, fix_load};
 use crate::record::Flag;
-use crate::suite::{ArrivalProcess, LoadProfile, LoadStage};
+use crate::suite::{ArrivalProcess, ConcurrencyStage, LoadProfile, LoadStage};
 
 fn ms(millis: u64) -> Nanos {
     Nanos::from_millis(millis)
@@ -29,6 +29,19 @@ fn sweep(text: &str, requests: u64) -> LoadProfile {
     LoadProfile {
         stages: stages.unwrap(),
         is_sweep: true,
+        ..LoadProfile::default()
+    }
+}
+
+/// A closed loop for a time, expected to send ten requests to each model.
+fn timed(in_flight: u32, millis: u64, requests: Option<u64>) -> LoadProfile {
+    LoadProfile {
+        stages: vec![LoadStage::Concurrency(ConcurrencyStage {
+            requests,
+            duration_ns: Some(ms(millis)),
+            expected_requests: Some(10),
+            ..ConcurrencyStage::new(in_flight)
+        })],
         ..LoadProfile::default()
     }
 }
@@ -284,4 +297,110 @@ fn a_level_yields_on_429() {
     let greedy = run_with(sweep("concurrency=16", 600));
     assert!(answered(&greedy) <= 200, "{}", answered(&greedy));
     assert_eq!(yielding.samples().len(), 600);
+}
+
+#[test]
+fn a_closed_loop_ends_by_time() {
+    // Each model goes on with the rounds of the plan at its own pace, far beyond what was expected; at the end nothing more is
+    // sent, and what is in flight is finished.
+    let suite = with_load(suite(3, 2, 1), 2, timed(2, 2_000, None));
+    assert_eq!((suite.repetitions, plan(&suite).slot_count()), (4, 10));
+    let order: Vec<String> = plan(&suite)
+        .slots_to_send()
+        .take(200)
+        .map(|slot| format!("p{}", slot.prompt))
+        .collect();
+    let run = carry_out(context(suite), |request| {
+        Reply::answer(if request.variant == 0 { 30 } else { 290 })
+    });
+    assert_eq!(run.ending, RunEnd::Complete);
+    for (label, each, max_ms) in [("v0", 40, 41), ("v1", 300, 301)] {
+        let samples = of_variant(&run, label);
+        let count = samples.len() as u64;
+        assert!(
+            (2 * 2_000 / max_ms..=2 * 2_000 / each + 2).contains(&count),
+            "{label}: {count}"
+        );
+        let sent: Vec<&str> = samples
+            .iter()
+            .map(|sample| sample.prompt.as_str())
+            .collect();
+        assert_eq!(sent, order[..samples.len()]);
+        assert!(samples.iter().all(|sample| sample.sent_ns < ms(2_000)));
+        assert!(samples.iter().all(|sample| sample.outcome.answered()));
+        let end = samples.iter().map(|sample| sample.end()).max().unwrap();
+        assert!(end >= ms(2_000), "{end}");
+    }
+    assert_eq!(run.fake.max_in_flight(), 2);
+}
+
+#[test]
+fn a_rate_limit_sends_nothing_after_the_end() {
+    // A request that waits for its turn under a limit of one a second would leave up to a second after the time was over.
+    let suite = with_load(suite(3, 1, 1), 4, timed(4, 2_500, None));
+    let run = carry_out(under_requests(60, suite), |_| Reply::answer(10));
+    assert_eq!(run.ending, RunEnd::Complete);
+    let sent: Vec<u64> = run
+        .fake
+        .requests()
+        .iter()
+        .map(|one| one.at.0 / 1_000_000)
+        .collect();
+    assert_eq!(sent, [0, 1_000, 2_000]);
+}
+
+#[test]
+fn a_closed_loop_ends_by_its_requests_or_with_its_model() {
+    // Whichever comes first; a model whose key is wrong is dropped, and the others go on to the end.
+    let first = with_load(suite(3, 1, 1), 2, timed(2, 60_000, Some(7)));
+    let run = carry_out(context(first), |_| Reply::answer(20));
+    assert_eq!(
+        (run.ending, run.fake.requests().len()),
+        (RunEnd::Complete, 7)
+    );
+    let second = with_load(suite(3, 2, 1), 2, timed(2, 2_000, None));
+    let run = carry_out(context(second), |request| match request.variant {
+        0 => Reply::answer(90),
+        _ => Reply::refusal(401),
+    });
+    let RunEnd::Partial(message) = &run.ending else {
+        panic!("{:?}", run.ending);
+    };
+    assert!(
+        message.contains("`v1` failed until it was dropped")
+            && message.contains("before the time was over"),
+        "{message}"
+    );
+    assert!(of_variant(&run, "v0").len() >= 2 * 2_000 / 101);
+}
+
+#[test]
+fn shards_divide_an_open_loop() {
+    // Eight machines at an eighth of the rate each send together what one would send, each request at its own instant.
+    let suite = with_load(
+        suite(3, 1, 1),
+        1_000,
+        rate("40/s,60/s", ArrivalProcess::Poisson, 2_000),
+    );
+    let load = LoadPlan::new(&suite).unwrap();
+    let steps = [Nanos::ZERO, ms(2_000)];
+    let instants = steps.into_iter().enumerate().flat_map(|(stage, start)| {
+        let arrivals = load.arrivals(stage).unwrap();
+        arrivals.map(move |at| Nanos(start.0 + at.0))
+    });
+    let instants: Vec<Nanos> = instants.collect();
+    let mut sent: Vec<(u64, Nanos)> = Vec::new();
+    for index in 1..=8 {
+        let shard = Shard::new(index, 8).unwrap();
+        let own = RunContext {
+            plan: plan(&suite).share(Some(shard)),
+            ..context(suite.clone())
+        };
+        let run = carry_out(own, |_| Reply::answer(20));
+        assert_eq!(run.ending, RunEnd::Complete);
+        let samples = run.samples().into_iter();
+        sent.extend(samples.map(|sample| (sample.slot, sample.scheduled_ns)));
+    }
+    sent.sort_unstable();
+    assert_eq!(sent, (0..).zip(instants).collect::<Vec<_>>());
 }

@@ -11,10 +11,11 @@ use crate::report::view::View;
 use crate::units::one_line;
 use crate::verdict::{STALL_GAPS, STALL_MIN};
 
+use super::roster::Roster;
 use super::tables::{figure_table, plain_table, prose};
 
 /// Renders the sections.
-pub(super) fn sections(view: &View, manifest: &Manifest) -> Markup {
+pub(super) fn sections(roster: &Roster, view: &View, manifest: &Manifest) -> Markup {
     html! {
         section aria-labelledby="problems" {
             h2 id="problems" { "Problems" }
@@ -23,7 +24,7 @@ pub(super) fn sections(view: &View, manifest: &Manifest) -> Markup {
             } @else {
                 p { "What changes how the figures are read, and what to do about it." }
                 (problem_list(&view.problems))
-                @if !view.errors.rows.is_empty() { (figure_table("Failures by kind", &view.errors, false)) }
+                @if !view.errors.rows.is_empty() { (figure_table("Failures by kind", &roster.sorted(&view.errors), false)) }
             }
             @if !view.remarks.is_empty() { details { summary { "Remarks" } (problem_list(&view.remarks)) } }
         }
@@ -33,7 +34,7 @@ pub(super) fn sections(view: &View, manifest: &Manifest) -> Markup {
             dl { @for (name, value) in &view.method { dt { (name) } dd { (one_line(value)) } } }
             @if !manifest.client.is_empty() {
                 @let rows: Vec<Vec<String>> = manifest.client.iter()
-                    .map(|one| vec![one.name.clone(), one.value.clone(), one.reason.clone()]).collect();
+                    .map(|one| vec![one.name.clone(), one.words(), one.reason.clone()]).collect();
                 details {
                     summary { "Settings of the HTTP client" }
                     (plain_table("Settings of the HTTP client", &["setting", "value", "reason"], &rows))

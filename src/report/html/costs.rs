@@ -69,7 +69,7 @@ pub(super) fn section(roster: &Roster, view: &View, summary: &RunSummary) -> Mar
             @if let Some(caching) = &view.caching {
                 h3 { "Prompt caches" }
                 (sentences(&caching.sentences))
-                (figure_table("Cache hits against misses", &caching.table, true))
+                (figure_table("Cache hits against misses", &roster.sorted(&caching.table), true))
                 (sentences(&caching.legend))
             } @else { p.note { "No server reported prompt-cache tokens." } }
         }

@@ -53,7 +53,7 @@ fn judgement_section(roster: &Roster, judgement: &Judgement, section: &Section) 
                 (forest_chart(roster, judgement.design, &panels, section))
             } @else {
                 p.note { "No comparison has an effect to draw." }
-                (figure_table("Verdicts", &section.primary, true))
+                (figure_table("Verdicts", &roster.sorted(&section.primary), true))
             }
             (sentences(&section.remarks))
         }
@@ -100,9 +100,10 @@ fn forest_chart(
         has_marks: true,
     };
     let table = html! {
-        (figure_table("Primary comparisons", &section.primary, true))
+        (figure_table("Primary comparisons", &roster.sorted(&section.primary), true))
         @if !section.exploratory_shown.rows.is_empty() {
-            (figure_table("Exploratory comparisons, which decide nothing", &section.exploratory_shown, true))
+            @let exploratory = roster.sorted(&section.exploratory_shown);
+            (figure_table("Exploratory comparisons, which decide nothing", &exploratory, true))
         }
         (sentences(&section.legend))
     };

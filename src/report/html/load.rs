@@ -41,7 +41,7 @@ pub(super) fn section(roster: &Roster, view: &View, summary: &RunSummary) -> Mar
             h2 id="load" { "Load" }
             (sentences(&section.sentences))
             @if load.stages.len() > 1 && !marks.is_empty() { (load_chart(load, &marks)) }
-            (figure_table("Stages of the load", &section.table, true))
+            (figure_table("Stages of the load", &roster.sorted(&section.table), true))
             (sentences(&section.legend))
         }
     }

@@ -113,7 +113,7 @@ pub(super) fn run_page(run: &RunPage<'_>) -> String {
         (
             "problems",
             "Problems, method, definitions",
-            closing::sections(view, manifest),
+            closing::sections(&roster, view, manifest),
         ),
     ];
     let is_there = |section: &&(&str, &str, Markup)| {

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::report::recommendations::{RecommendationText, advice_words};
 use crate::report::view::View;
 use crate::units::one_line;
-use crate::verdict::{Advice, RunSummary};
+use crate::verdict::{Advice, RunSummary, VariantSummary};
 
 use super::decision::single;
 use super::roster::Roster;
@@ -50,23 +50,38 @@ pub(super) fn section(roster: &Roster, view: &View, summary: &RunSummary) -> Mar
             } @else if let [model] = roster.models.as_slice() {
                 p { (one_line(&single(model, summary, roster))) }
             }
-            @for variant in summary.variants.iter().filter(|one| one.figures.counts.answered == 0) {
+            @for variant in unanswered(view, summary) {
                 p.alert { "No answer from " (one_line(&variant.label)) "; see Problems." }
             }
             @for line in &screen.gate { p.note { (prose(&line.text)) } }
             @for alert in &screen.alerts { p.note { strong { "! " } (prose(&alert.line())) } }
             (sentences(&screen.notes))
-            (figure_table("Main figures of each model", &screen.table, false))
+            (figure_table("Main figures of each model", &roster.sorted(&screen.table), false))
             details {
                 summary { "All figures, with 95 % intervals" }
-                (figure_table("All figures of each model", &view.comparison, true))
+                (figure_table("All figures of each model", &roster.sorted(&view.comparison), true))
                 (sentences(&view.notes))
             }
             @if !view.verdicts.limits.rows.is_empty() {
-                details { summary { "Limits" } (figure_table("Limits", &view.verdicts.limits, true)) }
+                details {
+                    summary { "Limits" }
+                    (figure_table("Limits", &roster.sorted(&view.verdicts.limits), true))
+                }
             }
         }
     }
+}
+
+/// The models that answered nothing, but for candidates: their recommendation says so.
+fn unanswered<'a>(
+    view: &'a View,
+    summary: &'a RunSummary,
+) -> impl Iterator<Item = &'a VariantSummary> {
+    let texts = &view.screen.recommendations;
+    let variants = summary.variants.iter();
+    variants.filter(|one| {
+        one.figures.counts.answered == 0 && texts.iter().all(|text| text.candidate != one.label)
+    })
 }
 
 fn title(view: &View, answered: bool) -> &'static str {
@@ -85,6 +100,7 @@ fn recommendation(text: &RecommendationText) -> Markup {
         Advice::TradeOff => ("~", "a-trade"),
         Advice::Undecided => ("?", "a-undecided"),
         Advice::KeepReference => ("−", "a-keep"),
+        Advice::NoResult => ("✕", "a-none"),
     };
     // The longest form of the sentence; its last words are the advice, which stands in front of it here.
     let words = text.forms()[0]

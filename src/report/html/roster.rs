@@ -1,7 +1,12 @@
-//! The models of a run in the order and with the marks that every chart uses.
+//! The models of a run in the order and with the marks that the whole page uses.
 //!
-//! Owns order, colour and shape. Must not know charts. Invariant: a model has the same mark in every chart, the
-//! reference is first, and no two of the marked models share a mark.
+//! Owns order, colour and shape. Must not know charts. Invariant: a model has the same mark in every chart and the same
+//! place in every chart and table: the reference is first, the others go by speed. No two of the marked models share a
+//! mark.
+//!
+//! Text formats keep the order of the suite instead, as hyperfine's tables keep that of its commands: their rows are
+//! compared from run to run, and models that are about as fast would change places by chance. A page is read by itself,
+//! and there a table is looked up from the chart above it.
 
 use crate::stats::quantile::Percentile;
 use crate::suite::Metric;
@@ -10,8 +15,9 @@ use crate::verdict::{
     Distribution, Figures, Frontier, FrontierStanding, RunSummary, VariantSummary,
 };
 
-use crate::report::figure::Figure;
+use crate::report::figure::{Figure, FigureCell};
 use crate::report::recommendations::{RecommendationText, ShortNames};
+use crate::report::table::FigureTable;
 
 /// Number of distinct marks; more are hard to distinguish.
 const MARKS: usize = 5;
@@ -103,6 +109,31 @@ impl Roster {
         });
         give_marks(&mut models, recommendations, frontier);
         Self { models, speed }
+    }
+
+    /// A table with its rows in this order, within each stage of a load; rows of one model keep theirs.
+    pub(super) fn sorted(&self, table: &FigureTable) -> FigureTable {
+        let column = |name: &str| {
+            let mut columns = table.columns.iter();
+            columns.position(|column| column.name == name)
+        };
+        let (label, stage) = (
+            column("variant").or_else(|| column("candidate")),
+            column("stage"),
+        );
+        let place = |row: &Vec<FigureCell>| {
+            let stage = stage.map(|index| match row[index].figure {
+                Figure::Count(number) => number,
+                _ => u128::MAX,
+            });
+            let label = label.map(|index| row[index].figure.plain());
+            let mut models = self.models.iter();
+            let model = models.position(|model| label.as_ref() == Some(&model.label));
+            (stage, model.unwrap_or(usize::MAX))
+        };
+        let mut sorted = table.clone();
+        sorted.rows.sort_by_cached_key(place);
+        sorted
     }
 
     /// The entry of a label.

@@ -312,8 +312,34 @@ fn a_run_of_failures_has_no_figures() {
     }
     let page = self::page(&run, &samples);
     assert_sound(&page);
-    assert!(page.contains("No answer from creator/model-01"));
+    assert!(page.contains("answered none of 24 requests.") && page.contains("No result"));
+    assert!(!page.contains("No answer from"));
     assert!(charts(&page).contains(&"distribution"));
+}
+
+#[test]
+fn every_chart_and_table_has_the_models_in_one_order() {
+    // A reader goes from a mark of a chart to the row of a table by its place: the second one is the second one.
+    let (run, samples) = plain_run(3, 6, 4);
+    let faster = |sample: Sample| {
+        let mut sample = sample;
+        if sample.variant.ends_with("02") {
+            sample.ttft_ns = sample.ttft_ns.map(|ttft| crate::units::Nanos(ttft.0 / 2));
+        }
+        sample
+    };
+    let samples: Vec<Sample> = samples.into_iter().map(faster).collect();
+    let page = page(&run, &samples);
+    let mut compared = 0;
+    for table in elements(&page, "<table>", "</table>") {
+        let heads: Vec<&str> = elements(table, "<th scope=\"row\">", "</th>");
+        let place = |name: &str| heads.iter().position(|head| head.contains(name));
+        if let (Some(second), Some(third)) = (place("model-02"), place("model-01")) {
+            assert!(second < third, "{table}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 6, "{compared}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
 use crate::units::Usd;
+use crate::verdict::fixture::plain_run;
 
 use super::*;
 
@@ -133,4 +134,51 @@ fn recommendations_of_simulated_runs_contradict_no_verdict() {
     }
     let all = ["keep_reference", "switch", "trade_off", "undecided"];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn a_side_without_an_answer_has_no_result() {
+    // "Undecided" asks for more prompts where an id or a key is wrong, which no prompt mends.
+    let (run, samples) = plain_run(3, 6, 4);
+    let without = |label: &str| {
+        let samples = samples.iter().cloned().map(|sample| {
+            if sample.variant.ends_with(label) {
+                failed(sample, Outcome::ModelNotFound, 404, "no such model")
+            } else {
+                sample
+            }
+        });
+        samples.collect::<Vec<Sample>>()
+    };
+    let (of_candidate, of_reference) = (without("01"), without("00"));
+    for (samples, candidate, sentence) in [
+        (&of_candidate, "model-01", "answered none of 24 requests"),
+        (
+            &of_reference,
+            "model-02",
+            "the reference answered none of 24 requests",
+        ),
+    ] {
+        let report = read(&run, samples);
+        let screen = report.terminal(Style {
+            colour: false,
+            width: usize::MAX,
+        });
+        let line = format!("x {candidate}  {sentence}: no result\n");
+        assert!(screen.contains(&line), "{screen}");
+        assert!(!screen.contains("undecided"), "{screen}");
+        let page = render(&report, ReportFormat::Markdown);
+        assert!(
+            page.contains(&format!("x no result: {sentence} |")),
+            "{page}"
+        );
+        let html = render(&report, ReportFormat::Html);
+        assert!(html.contains("No result") && html.contains(&format!("{sentence}.")));
+        let document: Value = serde_json::from_str(&render(&report, ReportFormat::Json)).unwrap();
+        let all = document["recommendations"].as_array().unwrap();
+        let is_it = |one: &&Value| one["candidate"].as_str().unwrap().ends_with(candidate);
+        assert_eq!(all.iter().find(is_it).unwrap()["advice"], "no_result");
+    }
+    let summary = github::summary(&read(&run, &of_reference).job_summary());
+    assert!(summary.contains("x no result"), "{summary}");
 }

@@ -79,15 +79,31 @@ pub struct RateStage {
 pub struct ConcurrencyStage {
     /// Requests in flight to each model.
     pub in_flight: u32,
-    /// Requests to each model; absent: the trials of the plan, or [`ConcurrencyStage::MIN_ROUNDS`] times `in_flight`
-    /// if that is more.
+    /// The most requests to each model; absent, without a duration: the trials of the plan, or
+    /// [`ConcurrencyStage::MIN_ROUNDS`] times `in_flight` if that is more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
+    /// The time after which no request is sent; absent: as long as its requests take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ns: Option<Nanos>,
+    /// The number of requests to each model that is expected within the duration; a run may send more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_requests: Option<u64>,
 }
 
 impl ConcurrencyStage {
     /// The fewest requests of a level, as a multiple of its concurrency: enough for a steady state after the first.
     pub const MIN_ROUNDS: u64 = 20;
+
+    /// A closed loop of so many requests in flight, whose length follows from the plan.
+    pub const fn new(in_flight: u32) -> Self {
+        Self {
+            in_flight,
+            requests: None,
+            duration_ns: None,
+            expected_requests: None,
+        }
+    }
 }
 
 /// The process of arrivals.
@@ -209,8 +225,12 @@ impl fmt::Display for Slo {
     }
 }
 
-/// A duration in the largest unit in which it has at most three decimals: `1.5s`, `250ms`.
+/// A duration in whole minutes, or in the largest unit in which it has at most three decimals: `5m`, `1.5s`, `250ms`.
 fn duration_text(time: Nanos) -> String {
+    const MINUTE_NS: u64 = 60_000_000_000;
+    if time.0 > 0 && time.0.is_multiple_of(MINUTE_NS) {
+        return format!("{}m", time.0 / MINUTE_NS);
+    }
     let units = [("s", 1_000_000_000_u64), ("ms", 1_000_000), ("us", 1_000)];
     let fits =
         |(_, scale): &(&str, u64)| time.0 >= *scale && (time.0 * 1_000).is_multiple_of(*scale);
@@ -261,8 +281,8 @@ impl LoadProfile {
                         return Err(format!("a concurrency is 1 to {max}, not {in_flight}"));
                     }
                     Ok(LoadStage::Concurrency(ConcurrencyStage {
-                        in_flight,
                         requests,
+                        ..ConcurrencyStage::new(in_flight)
                     }))
                 };
                 levels.map(level).collect()
@@ -315,6 +335,27 @@ impl LoadProfile {
         self.stages
             .iter()
             .any(|stage| !matches!(stage, LoadStage::Concurrency(_)))
+    }
+
+    /// The closed loop of this load, if it is one and no sweep of several.
+    pub fn closed_loop(&self) -> Option<&ConcurrencyStage> {
+        match self.stages.as_slice() {
+            [LoadStage::Concurrency(stage)] if !self.is_sweep => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn closed_loop_mut(&mut self) -> Option<&mut ConcurrencyStage> {
+        match self.stages.as_mut_slice() {
+            [LoadStage::Concurrency(stage)] if !self.is_sweep => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// The time after which its closed loop ends; `None` where the number of its requests is known before.
+    pub fn time_limit(&self) -> Option<Nanos> {
+        self.closed_loop()?.duration_ns
     }
 
     /// The trace that it replays, if it does.
@@ -392,7 +433,11 @@ impl LoadStage {
 impl fmt::Display for LoadStage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Concurrency(stage) => write!(out, "{} in flight", stage.in_flight),
+            Self::Concurrency(stage) => {
+                write!(out, "{} in flight", stage.in_flight)?;
+                let time = stage.duration_ns.map(duration_text);
+                time.map_or(Ok(()), |time| write!(out, " for {time}"))
+            }
             Self::Trace(stage) => write!(out, "trace, {} on average", rate_text(stage.mean_rate())),
             Self::Rate(stage) => {
                 let (from, to) = (

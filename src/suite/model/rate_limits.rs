@@ -37,6 +37,19 @@ pub struct ModelLimit {
 }
 
 impl RateLimits {
+    /// The limits that apply to one of these models, or to all together.
+    #[must_use]
+    pub fn of_models<'m>(&self, models: impl IntoIterator<Item = &'m ModelId> + Clone) -> Self {
+        let applies = |limit: &&ModelLimit| {
+            let mut models = models.clone().into_iter();
+            models.any(|model| fits(&limit.model, model))
+        };
+        Self {
+            whole: self.whole,
+            models: self.models.iter().filter(applies).cloned().collect(),
+        }
+    }
+
     /// Returns true if any of them limits tokens.
     pub fn count_tokens(&self) -> bool {
         let models = self.models.iter().map(|limit| limit.per_minute);

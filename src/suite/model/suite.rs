@@ -410,6 +410,11 @@ impl Serialize for PromptList {
 }
 
 impl Suite {
+    /// The time after which its closed loop ends; `None` where the number of its requests is known before.
+    pub fn time_limit(&self) -> Option<Nanos> {
+        self.load.as_ref()?.time_limit()
+    }
+
     /// The suite of requests that the program sends for itself, once each, to the same endpoint under the same deadlines: no
     /// warm-up, load, gate, cap, grading, system text or parameter of this suite applies to them. The first variant is the reference.
     #[must_use]

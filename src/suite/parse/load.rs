@@ -6,27 +6,33 @@ use super::fields::span_of_time;
 use super::problem::Code;
 use super::reader::{Table, Value};
 use super::sources::FileResolver;
-use super::trace::{TraceOptions, TraceRequest, TraceUnit, trace};
-use crate::suite::model::load::{
-    ArrivalProcess, LoadProfile, LoadStage, SLO_FORM, Slo, TraceStage,
-};
+use super::trace::{RequestTrace, TraceOptions, TraceUnit, trace};
+use crate::suite::model::load::{ArrivalProcess, LoadProfile, SLO_FORM, Slo};
 use crate::suite::model::load_settings::LoadSettings;
 use crate::suite::value::limits;
 
 /// A load as it was read.
 pub(super) struct LoadReading {
     pub(super) profile: LoadProfile,
-    /// The requests of its trace, if it replays one.
-    pub(super) trace: Vec<TraceRequest>,
+    /// Its trace, if it replays one.
+    pub(super) trace: Option<RequestTrace>,
 }
 
-/// Reads `[load]`; `None` if the suite has none, or one that is wrong.
-pub(super) fn load(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<LoadReading> {
+/// Reads `[load]`; `None` if the suite has none, or one that is wrong. `concurrency`: requests in flight of a closed loop.
+pub(super) fn load(
+    table: &mut Table<'_>,
+    files: &FileResolver<'_>,
+    concurrency: u32,
+) -> Option<LoadReading> {
     let value = table.field("load")?;
-    value.table("`load`", |table| load_of(table, files))?
+    value.table("`load`", |table| load_of(table, files, concurrency))?
 }
 
-fn load_of(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<LoadReading> {
+fn load_of(
+    table: &mut Table<'_>,
+    files: &FileResolver<'_>,
+    concurrency: u32,
+) -> Option<LoadReading> {
     let text = |table: &mut Table<'_>, key| {
         let value = table.field(key)?;
         value.string().map(str::to_owned)
@@ -46,33 +52,23 @@ fn load_of(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<LoadReadin
     let settings = LoadSettings {
         rate,
         sweep,
+        trace: trace.as_ref().map(RequestTrace::stage),
         arrivals,
         duration,
         requests,
         slos: slos.flatten().unwrap_or_default(),
         yields_on_429: yields.unwrap_or(false),
     };
-    if let (Some(_), true) = (&trace, settings.has_shape()) {
-        let value = table.peek("trace")?;
-        let message =
-            "`trace` says when requests are sent, and so does `rate` or `sweep`".to_owned();
-        value.report(Code::Conflict, message, Some("keep one of them".to_owned()));
-        return None;
-    }
-    match settings.profile() {
-        Ok(mut profile) => {
-            let (stage, requests) = trace.map_or((None, Vec::new()), |(stage, requests)| {
-                (Some(stage), requests)
-            });
-            profile.stages.extend(stage.map(LoadStage::Trace));
-            Some(LoadReading {
-                profile,
-                trace: requests,
-            })
-        }
+    match settings.profile(concurrency) {
+        Ok(profile) => Some(LoadReading { profile, trace }),
         Err((key, message)) => {
             if let Some(value) = table.peek(key) {
-                value.report(Code::BadValue, message, None);
+                let code = if key == "trace" {
+                    Code::Conflict
+                } else {
+                    Code::BadValue
+                };
+                value.report(code, message, None);
             }
             None
         }
@@ -80,19 +76,12 @@ fn load_of(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<LoadReadin
 }
 
 /// The trace of a load, if it has one that is valid.
-fn trace_of(
-    table: &mut Table<'_>,
-    files: &FileResolver<'_>,
-) -> Option<(TraceStage, Vec<TraceRequest>)> {
+fn trace_of(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<RequestTrace> {
     let value = table.field("trace");
     let unit = table.field("trace_unit");
     let unit = unit.and_then(|value| value.word(&TraceUnit::WORDS));
     let speed = table.field("trace_speed");
-    let speed = speed.map(|value| {
-        value.number("a number from 0.001 to 1000", |n| {
-            (0.001..=1_000.0).contains(&n)
-        })
-    });
+    let speed = speed.map(|value| value.number(TraceOptions::SPEED_FORM, TraceOptions::is_speed));
     let rows = table.field("trace_rows");
     let rows = rows.map(|value| value.integer(1..=limits::PROMPTS));
     let options = TraceOptions {
@@ -115,13 +104,7 @@ fn trace_of(
         }
         return None;
     };
-    let requests = trace(&value, files, options)?;
-    let stage = TraceStage {
-        file: value.string()?.to_owned(),
-        instants_ns: requests.iter().map(|request| request.at).collect(),
-        has_prompts: false,
-    };
-    Some((stage, requests))
+    trace(&value, files, options)
 }
 
 fn slos(value: &Value<'_>) -> Option<Vec<Slo>> {

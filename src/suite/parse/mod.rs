@@ -27,7 +27,7 @@ mod surcharge;
 mod syntax;
 mod synthetic;
 mod toml_version;
-mod trace;
+pub(super) mod trace;
 
 pub use fields::{parse_load_time, parse_time};
 pub use toml_version::needs_toml_1_1;

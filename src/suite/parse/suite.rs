@@ -17,7 +17,7 @@ use super::reader::{self, File, FirstLines, Table, Value};
 use super::schema;
 use super::sources::{FileRef, FileResolver, LoadedFiles};
 use super::synthetic::synthetic_prompts;
-use super::trace::{TraceRequest, trace_prompts};
+use super::trace::RequestTrace;
 use crate::suite::model::assert::{Assert, Check};
 use crate::suite::model::load::LoadProfile;
 use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant, default_patience};
@@ -104,7 +104,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
         .field("max_attempts")
         .and_then(|value| value.integer(1..=limits::ATTEMPTS));
     let patience = table.field("patience").and_then(|value| timeout(&value));
-    let load = load(table, files);
+    let load = load(table, files, concurrency.unwrap_or(defaults::CONCURRENCY));
     let max_cost = table
         .field("max_cost")
         .and_then(|value| dollars(&value, limits::SUM_USD));
@@ -122,9 +122,8 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
     let defaults = grading(table, files, true);
-    let (mut load, trace) =
-        load.map_or((None, Vec::new()), |load| (Some(load.profile), load.trace));
-    let mut sources = PromptSources::new(files, seed, defaults.as_ref(), &trace);
+    let (mut load, trace) = load.map_or((None, None), |load| (Some(load.profile), load.trace));
+    let mut sources = PromptSources::new(files, seed, defaults.as_ref(), trace.as_ref());
     let prompts = sources.all_prompts(table, load.as_mut());
     if let (Some(variants), Some(prompts)) = (&variants, &prompts)
         && reuse.prefix.is_none()
@@ -420,7 +419,7 @@ struct PromptSources<'s, 'a, 'f> {
     files: &'s FileResolver<'f>,
     seed: u64,
     defaults: Option<&'s GradingSource<'a>>,
-    trace: &'s [TraceRequest],
+    trace: Option<&'s RequestTrace>,
 }
 
 impl<'s, 'a, 'f> PromptSources<'s, 'a, 'f> {
@@ -428,7 +427,7 @@ impl<'s, 'a, 'f> PromptSources<'s, 'a, 'f> {
         files: &'s FileResolver<'f>,
         seed: u64,
         defaults: Option<&'s GradingSource<'a>>,
-        trace: &'s [TraceRequest],
+        trace: Option<&'s RequestTrace>,
     ) -> Self {
         Self {
             files,
@@ -452,7 +451,7 @@ impl<'s, 'a, 'f> PromptSources<'s, 'a, 'f> {
         let is_traced = load.as_ref().is_some_and(|load| load.trace().is_some());
         if own.is_none() && from_files.is_none() && synthetic.is_none() {
             if is_traced {
-                return self.traced_prompts(table, &mut registry, load);
+                return self.traced_prompts(table, load);
             }
             let help = "add a `[[prompts]]` with an `id` and a `user` text";
             table.missing(&["prompts", "prompt_files", "synthetic"], help);
@@ -483,22 +482,15 @@ impl<'s, 'a, 'f> PromptSources<'s, 'a, 'f> {
     fn traced_prompts(
         &self,
         table: &Table<'a>,
-        registry: &mut IdRegistry,
         load: Option<&mut LoadProfile>,
     ) -> Option<Vec<Prompt>> {
         if let Some(trace) = load.and_then(LoadProfile::trace_mut) {
             trace.has_prompts = true;
         }
         let value = table.peek("load")?.inside("trace")?;
-        let mut made = Vec::with_capacity(self.trace.len());
-        for prompt in trace_prompts(self.trace, self.seed) {
-            if let Err(message) = registry.admit(&prompt) {
-                let help = "read fewer requests of the trace by `trace_rows`".to_owned();
-                value.report(Code::TooLarge, message, Some(help));
-                return None;
-            }
-            made.push(prompt);
-        }
-        Some(made)
+        let made = self.trace?.prompts(self.seed);
+        let help = "read fewer requests of the trace by `trace_rows`";
+        made.map_err(|message| value.report(Code::TooLarge, message, Some(help.to_owned())))
+            .ok()
     }
 }

@@ -10,10 +10,12 @@
 //! | Azure LLM inference (CSV) | `TIMESTAMP`, `ContextTokens`, `GeneratedTokens` | date and time |
 
 use super::problem::Code;
+use super::prompts::IdRegistry;
 use super::reader::Value;
 use super::rows::{Row, RowFormat, each_row};
 use super::sources::{FileKind, FileResolver};
 use crate::suite::model::assert::Asserts;
+use crate::suite::model::load::TraceStage;
 use crate::suite::model::suite::{Message, Parameters, Prompt, Role};
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::filler::{REQUEST, REQUEST_TOKENS, filler};
@@ -29,11 +31,19 @@ const OWN_GROUP: u64 = u64::MAX - 2;
 /// Mean rate per second above which a unit is wrong.
 const RATE_MAX: f64 = 10_000.0;
 
+/// A trace that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTrace {
+    /// The file, as the user names it.
+    file: String,
+    requests: Vec<TraceRequest>,
+}
+
 /// One request of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TraceRequest {
+struct TraceRequest {
     /// Since the first one.
-    pub(super) at: Nanos,
+    at: Nanos,
     input_tokens: u32,
     output_tokens: u64,
     /// The blocks that it begins with; equal ones are equal texts.
@@ -42,31 +52,102 @@ pub(super) struct TraceRequest {
 
 /// The unit of numeric times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TraceUnit {
+pub enum TraceUnit {
+    /// Seconds.
     Seconds,
+    /// Milliseconds.
     Milliseconds,
+    /// Microseconds.
+    Microseconds,
 }
 
 impl TraceUnit {
-    pub(super) const WORDS: [(&'static str, Self); 2] =
-        [("s", Self::Seconds), ("ms", Self::Milliseconds)];
+    /// Every unit by its word.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("s", Self::Seconds),
+        ("ms", Self::Milliseconds),
+        ("us", Self::Microseconds),
+    ];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
+            Self::Microseconds => "us",
         }
     }
 }
 
-/// The keys of a suite about its trace.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TraceOptions {
-    pub(super) unit: Option<TraceUnit>,
+/// How a trace is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TraceOptions {
+    /// Unit of its times; absent: that of its shape.
+    pub unit: Option<TraceUnit>,
     /// Factor by which it is replayed faster.
-    pub(super) speed: f64,
+    pub speed: f64,
     /// The most requests that are read.
-    pub(super) rows: usize,
+    pub rows: usize,
+}
+
+impl TraceOptions {
+    /// The form of a speed, for messages.
+    pub const SPEED_FORM: &'static str = "a number from 0.001 to 1000";
+
+    /// Returns true if a trace may be replayed so many times faster.
+    pub fn is_speed(speed: f64) -> bool {
+        (0.001..=1_000.0).contains(&speed)
+    }
+}
+
+impl Default for TraceOptions {
+    fn default() -> Self {
+        Self {
+            unit: None,
+            speed: 1.0,
+            rows: limits::PROMPTS,
+        }
+    }
+}
+
+impl RequestTrace {
+    /// Reads a trace: CSV or JSON lines, by the extension of the file or, without one of these, by its first character.
+    ///
+    /// # Errors
+    /// If it has no known shape, an invalid row, or an implausible length, as `FILE:LINE: MESSAGE`.
+    pub fn read(file: &str, bytes: &[u8], options: TraceOptions) -> Result<Self, String> {
+        let named = RowFormat::from_name(file).filter(|format| *format != RowFormat::Text);
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        let format = named.unwrap_or(match first {
+            Some(b'{') => RowFormat::Jsonl,
+            _ => RowFormat::Csv,
+        });
+        let requests = requests(bytes, format, options)
+            .map_err(|TraceProblem { line, message }| format!("{file}:{line}: {message}"))?;
+        Ok(Self {
+            file: file.to_owned(),
+            requests,
+        })
+    }
+
+    /// Its instants, as the stage of a load.
+    pub fn stage(&self) -> TraceStage {
+        TraceStage {
+            file: self.file.clone(),
+            instants_ns: self.requests.iter().map(|request| request.at).collect(),
+            has_prompts: false,
+        }
+    }
+
+    /// The prompts that stand for its requests, in order, drawn by the seed of a suite.
+    ///
+    /// # Errors
+    /// If they are more than a suite can hold.
+    pub fn prompts(&self, seed: u64) -> Result<Vec<Prompt>, String> {
+        let mut registry = IdRegistry::default();
+        let prompts = trace_prompts(&self.requests, seed);
+        let admitted = prompts.map(|prompt| registry.admit(&prompt).map(|()| prompt));
+        admitted.collect()
+    }
 }
 
 /// The columns and the unit of a shape.
@@ -99,30 +180,34 @@ const SHAPES: [TraceShape; 3] = [
     },
 ];
 
-/// The requests of the trace file that a value names. Of a file that is not loaded yet: none.
+/// The trace that a value names. Of a file that is not loaded yet: an empty one.
 pub(super) fn trace(
     value: &Value<'_>,
     files: &FileResolver<'_>,
     options: TraceOptions,
-) -> Option<Vec<TraceRequest>> {
+) -> Option<RequestTrace> {
     let path = value.bounded_string(limits::PATH_CHARS)?;
     let wrong = |message: String| {
         value.report(Code::File, message, None);
         None
     };
     let file = match files.look_up(path, FileKind::Trace) {
-        None => return Some(Vec::new()),
+        None => {
+            return Some(RequestTrace {
+                file: path.to_owned(),
+                requests: Vec::new(),
+            });
+        }
         Some(Ok([file])) => file,
         Some(Ok(_)) => return wrong(format!("{} does not name a single file", quoted(path))),
         Some(Err(problem)) => return wrong(problem.to_owned()),
     };
-    let format = RowFormat::from_name(&file.name).filter(|format| *format != RowFormat::Text);
-    let Some(format) = format else {
-        return wrong(format!("`{}` is a trace only as .jsonl or .csv", file.name));
-    };
-    match requests(&file.bytes, format, options) {
-        Ok(requests) => Some(requests),
-        Err(TraceProblem { line, message }) => wrong(format!("{}:{line}: {message}", file.name)),
+    match RequestTrace::read(&file.name, &file.bytes, options) {
+        Ok(trace) => Some(RequestTrace {
+            file: path.to_owned(),
+            ..trace
+        }),
+        Err(message) => wrong(message),
     }
 }
 
@@ -160,18 +245,15 @@ fn requests(
                 Some(shape) => shape,
                 None => *shape.insert(shape_of(&row).ok_or_else(|| fault(unknown_shape()))?),
             };
-            request(&row, shape, options, &mut first).map_err(fault)
+            let request = request(&row, shape, options, &mut first).map_err(fault)?;
+            Ok(request.map(|request| (row.line, request)))
         });
         match taken {
-            Ok(Some(request)) => {
-                let is_earlier = read.last().is_some_and(|last| last.at > request.at);
-                if is_earlier {
+            Ok(Some((line, request))) => {
+                if read.last().is_some_and(|last| last.at > request.at) {
                     let message =
                         "earlier than the request before it: sort the trace by time".to_owned();
-                    problem = Some(TraceProblem {
-                        line: read.len() + 1,
-                        message,
-                    });
+                    problem = Some(TraceProblem { line, message });
                 }
                 read.push(request);
             }
@@ -239,7 +321,7 @@ fn request(
             .map_err(|_| "`hash_ids` is not an array of integers".to_owned())?,
     };
     let since = at.0.checked_sub(first.get_or_insert(at).0);
-    let since = since.ok_or("earlier than the first request: sort the trace by time")?;
+    let since = since.ok_or("earlier than the request before it: sort the trace by time")?;
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -286,8 +368,7 @@ fn instant(text: &str, shape: &TraceShape, stated: Option<TraceUnit>) -> Result<
         .is_some_and(|(_, fraction)| fraction.contains(|c| c != '0'));
     if stated.is_none() && unit == TraceUnit::Milliseconds && is_fraction {
         return Err(format!(
-            "`{column}` is {}: this shape counts whole milliseconds. If these are seconds, add `trace_unit = \"s\"`, else \
-             `trace_unit = \"ms\"`",
+            "`{column}` is {}: this shape counts whole milliseconds. State the unit: `trace_unit` is \"s\", \"ms\" or \"us\"",
             quoted(text)
         ));
     }
@@ -321,7 +402,7 @@ fn check_span(requests: Vec<TraceRequest>) -> Result<Vec<TraceRequest>, TracePro
 }
 
 /// The prompts that stand for the requests, in order.
-pub(super) fn trace_prompts(requests: &[TraceRequest], seed: u64) -> impl Iterator<Item = Prompt> {
+fn trace_prompts(requests: &[TraceRequest], seed: u64) -> impl Iterator<Item = Prompt> {
     let numbered = (1_u64..).zip(requests);
     numbered.map(move |(number, request)| Prompt {
         id: format!("trace-{number:06}"),
@@ -361,151 +442,4 @@ fn request_text(request: &TraceRequest, seed: u64, number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLAIN: TraceOptions = TraceOptions {
-        unit: None,
-        speed: 1.0,
-        rows: 1_000,
-    };
-
-    fn read(text: &str, options: TraceOptions) -> Result<Vec<(u64, u32, u64)>, String> {
-        let format = if text.starts_with('{') {
-            RowFormat::Jsonl
-        } else {
-            RowFormat::Csv
-        };
-        let read = requests(text.as_bytes(), format, options);
-        let read = read.map_err(|problem| format!("{}: {}", problem.line, problem.message))?;
-        let rows = read
-            .iter()
-            .map(|one| (one.at.0 / 1_000, one.input_tokens, one.output_tokens));
-        Ok(rows.collect())
-    }
-
-    #[test]
-    fn the_common_shapes_have_their_own_units() {
-        // The same three requests, two seconds apart, in milliseconds, seconds and dates.
-        let expected = Ok(vec![(0, 655, 52), (2_000_000, 672, 26), (4_500_000, 40, 9)]);
-        let mooncake = "{\"timestamp\": 10000, \"input_length\": 655, \"output_length\": 52, \"hash_ids\": [46, 47]}\n\
-            {\"timestamp\": 12000, \"input_length\": 672, \"output_length\": 26, \"hash_ids\": [46, 48]}\n\
-            {\"timestamp\": 14500, \"input_length\": 40, \"output_length\": 9, \"hash_ids\": []}\n";
-        let burst = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
-            5,ChatGPT,655,52,707,Conversation log\n6,GPT-4,0,0,0,API log\n7,ChatGPT,672,26,698,Conversation log\n\
-            9.5,ChatGPT,40,9,49,Conversation log\n";
-        let azure = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.5000000,655,52\n\
-            2023-11-16 18:15:48.5000000,672,26\n2023-11-16 18:15:51.0,40,9\n";
-        let zoned = azure
-            .replace(",655", "+00:00,655")
-            .replace(",672", "+00:00,672")
-            .replace(",40", "+00:00,40");
-        for text in [mooncake, burst, azure, &zoned] {
-            assert_eq!(read(text, PLAIN), expected, "{text}");
-        }
-        let faster = TraceOptions {
-            speed: 2.0,
-            rows: 2,
-            ..PLAIN
-        };
-        assert_eq!(
-            read(mooncake, faster),
-            Ok(vec![(0, 655, 52), (1_000_000, 672, 26)])
-        );
-    }
-
-    #[test]
-    fn a_unit_is_checked() {
-        // Seconds where the shape has milliseconds would send an hour of traffic within four seconds.
-        let line = |at: f64| {
-            format!("{{\"timestamp\": {at}, \"input_length\": 5, \"output_length\": 5}}\n")
-        };
-        let fractions = [0.25, 1.5].map(line).concat();
-        let error = read(&fractions, PLAIN).unwrap_err();
-        assert!(
-            error.starts_with("1: ") && error.contains("trace_unit = \"s\""),
-            "{error}"
-        );
-        let seconds = TraceOptions {
-            unit: Some(TraceUnit::Seconds),
-            ..PLAIN
-        };
-        assert_eq!(read(&fractions, seconds).unwrap()[1].0, 1_250_000);
-        let dense: String = (0..500_u32).map(|at| line(f64::from(at / 100))).collect();
-        assert!(
-            read(&dense, PLAIN)
-                .unwrap_err()
-                .contains("`trace_unit` may be wrong")
-        );
-        let days = [0.0, 2e9].map(line).concat();
-        assert!(read(&days, PLAIN).unwrap_err().contains("555.6 hours"));
-    }
-
-    #[test]
-    fn a_trace_with_a_fault_names_its_line() {
-        let good = "{\"timestamp\": 5, \"input_length\": 5, \"output_length\": 5}\n";
-        for (bad, complaint) in [
-            (
-                "{\"timestamp\": 1, \"input_length\": 5, \"output_length\": 5}",
-                "2: earlier",
-            ),
-            (
-                "{\"timestamp\": -1, \"input_length\": 5, \"output_length\": 5}",
-                "2: `timestamp` is `-1`",
-            ),
-            (
-                "{\"timestamp\": 9, \"input_length\": 5.5, \"output_length\": 5}",
-                "2: `input_length` is `5.5`",
-            ),
-            (
-                "{\"timestamp\": 9, \"input_length\": 5}",
-                "2: `output_length` is missing",
-            ),
-            (
-                "{\"timestamp\": 9, \"input_length\": 5, \"output_length\": 5, \"hash_ids\": [\"a\"]}",
-                "2: `hash_ids`",
-            ),
-            ("nonsense", "2: "),
-        ] {
-            let error = read(&format!("{good}{bad}"), PLAIN).unwrap_err();
-            assert!(error.starts_with(complaint), "{error}");
-        }
-        assert!(
-            read("{\"t\": 1}", PLAIN)
-                .unwrap_err()
-                .contains("no known trace")
-        );
-        assert!(
-            read("a,b\n1,2\n", PLAIN)
-                .unwrap_err()
-                .contains("no known trace")
-        );
-        assert!(read("a,b\n", PLAIN).unwrap_err().contains("no request"));
-    }
-
-    #[test]
-    fn equal_blocks_are_equal_prefixes() {
-        // What a prompt cache could reuse in the traced system it can reuse here: one block of 512 tokens, not two.
-        let trace = "{\"timestamp\": 0, \"input_length\": 700, \"output_length\": 52, \"hash_ids\": [46, 47]}\n\
-            {\"timestamp\": 1, \"input_length\": 1200, \"output_length\": 26, \"hash_ids\": [46, 48, 49]}\n";
-        let read = requests(trace.as_bytes(), RowFormat::Jsonl, PLAIN).unwrap();
-        let prompts: Vec<Prompt> = trace_prompts(&read, 7).collect();
-        let words = |prompt: &Prompt| -> Vec<String> {
-            prompt.messages[0]
-                .content
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect()
-        };
-        let (first, second) = (words(&prompts[0]), words(&prompts[1]));
-        // The request has 11 words and 12 tokens.
-        assert_eq!((first.len(), second.len()), (699, 1_199));
-        let common = first
-            .iter()
-            .zip(&second)
-            .take_while(|(a, b)| a == b)
-            .count();
-        assert!((512..520).contains(&common), "{common}");
-        assert_eq!(prompts[1].parameters.max_tokens, Some(26));
-    }
-}
+mod tests;

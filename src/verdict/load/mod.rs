@@ -4,6 +4,7 @@
 //! the scheduled instant, a request without an answer misses every objective, and an abandoned one counts nowhere.
 
 mod knees;
+mod shares;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::suite::{Slo, SloMetric};
 use crate::units::Nanos;
 
 use super::distribution::{Distribution, RankBounds};
+use shares::RunShares;
 use stage::{LoadPoint, StageWindow};
 
 /// The figures of a load.
@@ -90,6 +92,8 @@ pub struct Attainment {
     pub interval: Interval,
     /// The status of the required share.
     pub status: AttainmentStatus,
+    /// The fewest requests that meet the objective if none misses it; where none missed it, and there were fewer.
+    pub needed: Option<u64>,
 }
 
 /// The status of an objective.
@@ -128,6 +132,7 @@ pub struct LoadFold {
     slos: Vec<Slo>,
     is_sweep: bool,
     labels: Vec<(String, bool)>,
+    shares: RunShares,
     indices: HashMap<String, usize>,
     /// Requests by stage, then by variant.
     stages: Vec<Vec<Vec<LoadPoint>>>,
@@ -150,6 +155,7 @@ impl LoadFold {
         Some(Self {
             indices: indices.collect(),
             stages: vec![vec![Vec::new(); labels.len()]; plan.stages().len()],
+            shares: RunShares::new(manifest),
             slos: load.slos.clone(),
             is_sweep: load.is_sweep,
             labels,
@@ -185,12 +191,11 @@ impl LoadFold {
         let mut levels: Vec<Vec<_>> = vec![Vec::new(); self.labels.len()];
         let stages_of_plan = self.plan.stages().iter().enumerate();
         for ((number, planned), variants) in stages_of_plan.zip(self.stages) {
-            let first = self
-                .plan
-                .arrivals(number)
-                .and_then(|mut arrivals| arrivals.next());
+            let planned = &self.shares.of_stage(planned);
+            let first = self.shares.first_arrival(&self.plan, number);
             let mut figures = Vec::with_capacity(variants.len());
             for (variant, mut points) in variants.into_iter().enumerate() {
+                self.shares.align(&self.plan, number, &mut points);
                 // Sums of floats depend on the order, and threads add points in any.
                 points.sort_unstable_by_key(LoadPoint::order);
                 let window = StageWindow::new(planned, &points);

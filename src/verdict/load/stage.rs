@@ -66,6 +66,11 @@ impl LoadPoint {
         }
     }
 
+    /// The instant at which it was due, ns since the run began.
+    pub(super) fn scheduled(&self) -> u64 {
+        self.sent.saturating_sub(u64::from(self.lag_us) * 1_000)
+    }
+
     /// The instant of its end, ns since the run began.
     pub(super) fn end(&self) -> u64 {
         self.sent.saturating_add(u64::from(self.span_us) * 1_000)
@@ -198,8 +203,8 @@ pub(super) fn arrival_distance(
     let LoadStage::Rate(stage) = &planned.stage else {
         return None;
     };
-    let scheduled = |point: &LoadPoint| point.sent.saturating_sub(u64::from(point.lag_us) * 1_000);
-    let began = points.iter().map(scheduled).min()?.saturating_sub(first?.0);
+    let scheduled = points.iter().map(LoadPoint::scheduled);
+    let began = scheduled.min()?.saturating_sub(first?.0);
     let mut sent: Vec<Nanos> = points
         .iter()
         .map(|point| Nanos(point.sent.saturating_sub(began)))
@@ -215,12 +220,37 @@ fn attainment(met: u64, requests: u64, share: f64) -> Attainment {
         (_, Some(upper)) if upper < share => AttainmentStatus::Missed,
         _ => AttainmentStatus::Inconclusive,
     };
+    let is_short = status == AttainmentStatus::Inconclusive && met == requests;
     Attainment {
         met,
         requests,
         interval,
         status,
+        needed: is_short.then(|| requests_without_a_miss(share)),
     }
+}
+
+/// The fewest requests, all of which meet an objective, that show that the share does.
+fn requests_without_a_miss(share: f64) -> u64 {
+    let shows = |requests: u64| {
+        let all = requests as f64;
+        let lower = wilson(all, all, Alpha::FIVE_PERCENT).lower;
+        lower.is_some_and(|lower| lower >= share)
+    };
+    let mut enough = 1_u64;
+    while !shows(enough) && enough < 1 << 40 {
+        enough *= 2;
+    }
+    let mut too_few = enough / 2;
+    while enough - too_few > 1 {
+        let middle = u64::midpoint(too_few, enough);
+        if shows(middle) {
+            enough = middle;
+        } else {
+            too_few = middle;
+        }
+    }
+    enough
 }
 
 /// The largest number of requests in flight at once; one that begins as another ends comes after it.

@@ -249,3 +249,62 @@ fn a_failure_is_no_goodput() {
     assert_eq!(figures.attainments[0].met, 200);
     assert!(figures.goodput.unwrap() <= figures.throughput.unwrap());
 }
+
+#[test]
+fn too_few_requests_name_the_number_that_is_enough() {
+    // "Inconclusive" beside 20 of 20 asks what more is wanted: Wilson's interval of n of n ends at n / (n + 3.84).
+    for (slo, slots, needed) in [
+        ("ttft_p95 < 60s", 20, Some(73)),
+        ("error_rate < 2%", 20, Some(189)),
+        ("ttft_p95 < 60s", 80, None),
+    ] {
+        let load = sweep("concurrency=4", &[slo]);
+        let summary = summary(load, |plan| {
+            let all = closed_sweep(plan, 16, 3).into_iter();
+            all.take(slots).collect()
+        });
+        let attainment = &summary.stages[0].variants[0].attainments[0];
+        assert_eq!(attainment.needed, needed, "{slo} {slots}");
+    }
+}
+
+#[test]
+fn shares_of_a_load_are_figures_of_one() {
+    // Four machines, whose clocks have nothing in common, sent a quarter each: rates, requests in flight and the distance
+    // to the plan are those of all of them together.
+    let load = || LoadProfile {
+        stages: LoadProfile::rate_stages("20/s", ArrivalProcess::Poisson, Nanos(60_000_000_000))
+            .unwrap(),
+        ..LoadProfile::default()
+    };
+    let mut run = manifest(load());
+    let plan = LoadPlan::new(&run.suite).unwrap();
+    let samples = open_sweep(&plan, 100, 7);
+    let figures = |run: &Manifest, samples: &[Sample]| {
+        let mut fold = LoadFold::new(run).unwrap();
+        samples.iter().for_each(|sample| fold.add(sample));
+        fold.finish().stages.remove(0).variants.remove(0)
+    };
+    let whole = figures(&run, &samples);
+    let shards = (1..=4).map(|index| crate::plan::Shard::new(index, 4).unwrap());
+    let later = |index: u32| Nanos::from_millis(1_000_000 * u64::from(index));
+    run.parts = shards
+        .clone()
+        .map(|shard| crate::record::RunPart {
+            shard: Some(shard),
+            start_ns: later(shard.index()),
+            ..run.only_part()
+        })
+        .collect();
+    let mut moved = Vec::new();
+    for shard in shards {
+        let own = samples.iter().filter(|one| shard.has_slot(one.slot));
+        moved.extend(own.cloned().map(|mut sample| {
+            sample.move_by(later(shard.index()));
+            sample
+        }));
+    }
+    let merged = figures(&run, &moved);
+    assert_eq!(merged, whole);
+    assert!(merged.in_flight_max > 5, "{merged:?}");
+}

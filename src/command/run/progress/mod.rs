@@ -55,6 +55,8 @@ pub(super) enum Progress {
 pub(super) struct PlainLines {
     tally: TrialTally,
     trials_per_line: u64,
+    /// The time after which a run that time ends prints its next line.
+    next_line: Nanos,
 }
 
 impl Progress {
@@ -71,6 +73,7 @@ impl Progress {
                 Self::Lines(PlainLines {
                     tally,
                     trials_per_line: slot * slots_per_line,
+                    next_line: Nanos::ZERO,
                 })
             }
             ProgressMode::Nothing => Self::Nothing,
@@ -141,9 +144,20 @@ impl Drop for Progress {
 
 impl PlainLines {
     /// Prints the state of the run if a line is due.
-    fn print(&self, err: &mut dyn Write) {
+    fn print(&mut self, err: &mut dyn Write) {
         let (done, planned) = (self.tally.done, self.tally.planned);
-        if done > 0 && (done.is_multiple_of(self.trials_per_line) || done == planned) {
+        let is_due = match self.tally.time_limit {
+            None => done.is_multiple_of(self.trials_per_line) || done == planned,
+            Some(limit) => {
+                let active = self.tally.active();
+                let is_due = active >= self.next_line;
+                if is_due {
+                    self.next_line = Nanos(active.0.saturating_add(limit.0 / PLAIN_LINES_MAX));
+                }
+                is_due
+            }
+        };
+        if done > 0 && is_due {
             // A closed standard error is no reason to end a run.
             let _ = writeln!(err, "{}", self.tally.state(Nanos::ZERO).line());
         }

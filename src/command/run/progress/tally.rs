@@ -22,6 +22,10 @@ pub(super) struct TrialTally {
     pub(super) start: Nanos,
     /// The end of the last sample, since that start.
     last_end: Nanos,
+    /// The instant at which the first sample was sent, since that start.
+    first_sent: Option<Nanos>,
+    /// The time after which the run ends, where that is known and the number of trials is not.
+    pub(super) time_limit: Option<Nanos>,
 }
 
 struct VariantTally {
@@ -70,6 +74,8 @@ impl TrialTally {
             retries: 0,
             start: Nanos::ZERO,
             last_end: Nanos::ZERO,
+            first_sent: None,
+            time_limit: suite.time_limit(),
         }
     }
 
@@ -82,6 +88,8 @@ impl TrialTally {
         self.done += 1;
         let end = sample.sent_ns.0 + sample.latency_ns.map_or(0, |latency| latency.0);
         self.last_end = self.last_end.max(Nanos(end).since(self.start));
+        let sent = sample.sent_ns.since(self.start);
+        self.first_sent = Some(self.first_sent.map_or(sent, |first| first.min(sent)));
         let variant = self.variants.iter_mut().find(|v| v.label == sample.variant);
         if let Some(variant) = variant {
             variant.add(sample);
@@ -123,15 +131,41 @@ impl TrialTally {
 
     /// The state of the run after so much time.
     pub(super) fn state(&self, elapsed: Nanos) -> LiveRun {
+        if let Some(limit) = self.time_limit.filter(|_| self.done > 0) {
+            return self.state_in_time(elapsed, limit);
+        }
         let to_do = self.planned.saturating_sub(self.done);
         let left = self.last_end.0.checked_div(self.done);
         LiveRun {
             done: self.done,
             planned: self.planned,
+            time_share: None,
             retries: self.retries,
             elapsed,
             left: left.map(|each| Nanos(each.saturating_mul(to_do))),
             models: self.variants.iter().map(VariantTally::state).collect(),
+        }
+    }
+
+    /// The time since the first request, up to the last end.
+    pub(super) fn active(&self) -> Nanos {
+        self.last_end.since(self.first_sent.unwrap_or_default())
+    }
+
+    /// The state of a run that ends after `limit`.
+    fn state_in_time(&self, elapsed: Nanos, limit: Nanos) -> LiveRun {
+        let models = self.variants.iter().map(|variant| LiveModel {
+            planned: 0,
+            ..variant.state()
+        });
+        LiveRun {
+            done: self.done,
+            planned: 0,
+            time_share: Some(self.active().as_secs_f64() / limit.as_secs_f64()),
+            retries: self.retries,
+            elapsed,
+            left: Some(limit.since(self.active())),
+            models: models.collect(),
         }
     }
 }

@@ -21,11 +21,11 @@ pub struct LoadTable {
     pub sweep: Option<String>,
     /// Process of the arrivals at a rate. Default: `constant`.
     pub arrivals: Option<ArrivalProcess>,
-    /// Length of each step, ramp or level of a rate.
-    #[schemars(extend("default" = defaults::LOAD_DURATION))]
+    /// Length of each step, ramp or level of a rate, by default 1 minute. Without `rate`, `sweep` and `trace`: a closed loop
+    /// for that time, in which `concurrency` requests are in flight to each model.
     pub duration: Option<String>,
-    /// Requests to each model of each level of a concurrency. Default: the trials of the plan, or 20 times the
-    /// concurrency if that is more.
+    /// Requests to each model of each level of a concurrency, or the most of a closed loop. Default: the trials of the
+    /// plan, or 20 times the concurrency if that is more; with a `duration`, as many as it takes.
     #[schemars(range(min = 1, max = limits::LOAD_REQUESTS))]
     pub requests: Option<u64>,
     /// Trace to replay, relative to the suite: JSON lines of Mooncake (`timestamp` in milliseconds, `input_length`,
@@ -58,6 +58,8 @@ pub enum TraceUnitWord {
     S,
     /// Milliseconds.
     Ms,
+    /// Microseconds.
+    Us,
 }
 
 /// A group of prompts of one length.
