@@ -19,7 +19,7 @@ pub(super) struct LoadArgs {
     /// or steps `10/s,20/s`
     #[arg(long, value_name = "RATE", conflicts_with_all = ["sweep", "trace", "verify", "until_decided"])]
     rate: Option<String>,
-    /// Open loop: the arrival times of a trace in the shape of Mooncake (JSON lines), BurstGPT or Azure (CSV);
+    /// Open loop: the arrival times of a trace in the shape of Mooncake (JSON lines), `BurstGPT` or Azure (CSV);
     /// without a suite also its numbers of tokens
     #[arg(long, value_name = "FILE", conflicts_with_all = ["sweep", "verify", "until_decided"])]
     trace: Option<PathBuf>,

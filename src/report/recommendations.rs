@@ -88,12 +88,11 @@ impl RecommendationText {
     fn new(recommendation: &Recommendation, names: &ShortNames) -> Self {
         let components = sorted(&recommendation.components);
         let form = |numbers: Numbers| {
-            let reasons = match recommendation.unanswered {
-                Some(side) => unanswered_text(side),
-                None => {
-                    let parts = components.iter().map(|one| phrase(one, numbers));
-                    parts.collect::<Vec<String>>().join(", ")
-                }
+            let reasons = if let Some(side) = recommendation.unanswered {
+                unanswered_text(side)
+            } else {
+                let parts = components.iter().map(|one| phrase(one, numbers));
+                parts.collect::<Vec<String>>().join(", ")
             };
             format!("{reasons}: {}", advice_words(recommendation.advice))
         };

@@ -302,7 +302,7 @@ fn a_trace_is_a_flag() {
     let home = Home::new()
         .with("load.toml", SUITE)
         .with("trace.csv", trace);
-    home.bakeoff("run -m sim/constant-5ms-1ms-40 --trace trace.csv --trace-speed 2")
+    home.bakeoff("run -m sim/constant-5ms-1ms-40 --trace ./trace.csv --trace-speed 2")
         .exits(0)
         .says("trace, 3/s on average")
         .run();

@@ -3,7 +3,7 @@
 //! Owns which flag replaces what, and what a load excludes. Must not know instants. Invariant: a load of stages sends
 //! every request once, and no request that is not of its plan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::plan::{ExpectedAnswer, expected_loop_requests, fix_load};
 use crate::suite::{
@@ -39,20 +39,6 @@ pub(super) struct LoadFlags<'a> {
     pub(super) concurrency: Option<u32>,
     /// True with `--repetitions`.
     pub(super) has_repetitions: bool,
-}
-
-impl<'a> LoadFlags<'a> {
-    /// Flags without a trace.
-    #[cfg(test)]
-    fn of(settings: &'a LoadSettings) -> Self {
-        Self {
-            settings,
-            trace: None,
-            is_made_of_trace: false,
-            concurrency: None,
-            has_repetitions: false,
-        }
-    }
 }
 
 impl TraceFlag {
@@ -148,9 +134,14 @@ fn replayed(
         })?;
         suite.prompts = prompts.into();
     }
+    let stage = trace.stage();
+    // A record holds no path of a machine.
+    let name = Path::new(&stage.file).file_name();
+    let name = name.map(|name| name.to_string_lossy().into_owned());
     Ok(TraceStage {
         has_prompts,
-        ..trace.stage()
+        file: name.unwrap_or_default(),
+        ..stage
     })
 }
 
@@ -230,6 +221,19 @@ pub(super) fn refuse_part_of_load(
 mod tests {
     use super::*;
     use crate::plan::example;
+
+    impl<'a> LoadFlags<'a> {
+        /// Flags without a trace.
+        fn of(settings: &'a LoadSettings) -> Self {
+            Self {
+                settings,
+                trace: None,
+                is_made_of_trace: false,
+                concurrency: None,
+                has_repetitions: false,
+            }
+        }
+    }
 
     fn rate(rate: &str) -> LoadSettings {
         LoadSettings {

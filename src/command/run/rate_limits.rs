@@ -17,8 +17,8 @@ pub(super) fn limits_of(
     suite: &Suite,
     plan: &Plan,
 ) -> Result<RateLimits, Failure> {
-    let models = suite.variants.iter().map(|variant| &variant.model);
-    let whole = profile.limits.of_models(models);
+    let models: Vec<_> = suite.models().collect();
+    let whole = profile.limits.of_models(&models);
     match plan.shard() {
         Some(shard) => (shard.part_of_limits(&whole))
             .map_err(|message| Failure::usage(format!("--shard: {message}"))),

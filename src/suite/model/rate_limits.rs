@@ -39,11 +39,8 @@ pub struct ModelLimit {
 impl RateLimits {
     /// The limits that apply to one of these models, or to all together.
     #[must_use]
-    pub fn of_models<'m>(&self, models: impl IntoIterator<Item = &'m ModelId> + Clone) -> Self {
-        let applies = |limit: &&ModelLimit| {
-            let mut models = models.clone().into_iter();
-            models.any(|model| fits(&limit.model, model))
-        };
+    pub fn of_models(&self, models: &[&ModelId]) -> Self {
+        let applies = |limit: &&ModelLimit| models.iter().any(|model| fits(&limit.model, model));
         Self {
             whole: self.whole,
             models: self.models.iter().filter(applies).cloned().collect(),

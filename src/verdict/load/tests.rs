@@ -282,7 +282,9 @@ fn shares_of_a_load_are_figures_of_one() {
     let samples = open_sweep(&plan, 100, 7);
     let figures = |run: &Manifest, samples: &[Sample]| {
         let mut fold = LoadFold::new(run).unwrap();
-        samples.iter().for_each(|sample| fold.add(sample));
+        for sample in samples {
+            fold.add(sample);
+        }
         fold.finish().stages.remove(0).variants.remove(0)
     };
     let whole = figures(&run, &samples);

@@ -131,7 +131,7 @@ impl TrialTally {
 
     /// The state of the run after so much time.
     pub(super) fn state(&self, elapsed: Nanos) -> LiveRun {
-        if let Some(limit) = self.time_limit.filter(|_| self.done > 0) {
+        if let Some(limit) = self.time_limit {
             return self.state_in_time(elapsed, limit);
         }
         let to_do = self.planned.saturating_sub(self.done);
@@ -164,7 +164,7 @@ impl TrialTally {
             time_share: Some(self.active().as_secs_f64() / limit.as_secs_f64()),
             retries: self.retries,
             elapsed,
-            left: Some(limit.since(self.active())),
+            left: (self.done > 0).then(|| limit.since(self.active())),
             models: models.collect(),
         }
     }
@@ -244,6 +244,7 @@ mod tests {
     use super::*;
     use crate::plan::example;
     use crate::record::example::plain_sample;
+    use crate::suite::{ConcurrencyStage, LoadProfile, LoadStage};
 
     #[test]
     fn an_unknown_cost_is_not_shown_as_zero() {
@@ -277,5 +278,34 @@ mod tests {
         let model = &tally.state(Nanos::ZERO).models[0];
         assert!((model.trend[11].unwrap() - model.trend[0].unwrap() - 2_f64.ln()).abs() < 1e-9);
         assert_eq!((model.done, model.planned), (24, 24));
+    }
+
+    #[test]
+    fn a_timed_run_counts_down_and_promises_no_number() {
+        // The time counts from the first request, after the warm-up; how many trials it holds is not known.
+        let mut suite = example::suite(1, 1, 1);
+        suite.load = Some(LoadProfile {
+            stages: vec![LoadStage::Concurrency(ConcurrencyStage {
+                duration_ns: Some(Nanos::from_millis(10_000)),
+                ..ConcurrencyStage::new(1)
+            })],
+            ..LoadProfile::default()
+        });
+        let mut tally = TrialTally::new(&suite, 20);
+        let before = tally.state(Nanos::ZERO);
+        assert_eq!((before.planned, before.left), (0, None));
+        let mut sample = plain_sample(0);
+        sample.sent_ns = Nanos::from_millis(3_000);
+        sample.latency_ns = Some(Nanos::from_millis(2_500));
+        tally.add(&sample);
+        let state = tally.state(Nanos::from_millis(5_500));
+        assert_eq!((state.done, state.planned), (1, 0));
+        assert_eq!(state.left, Some(Nanos::from_millis(7_500)));
+        assert_eq!(state.time_share, Some(0.25));
+        assert!(
+            state.line().starts_with("1 trial, about 7.5 s left"),
+            "{}",
+            state.line()
+        );
     }
 }
