@@ -266,9 +266,9 @@ impl EstimateInputs<'_> {
             let count = is_counted
                 .then(|| counter.prompt_tokens(&variant.model, system, &prompt.messages, tools));
             own_vocabulary &= count.is_none_or(|count| count.own_vocabulary);
-            let requests = u64::from(self.repetitions[number]);
-            let counted = count.map(|count| count.tokens * requests);
-            counted_prompt_tokens = sum_if_counted(counted_prompt_tokens, counted);
+            counted_prompt_tokens = counted_prompt_tokens
+                .zip(count)
+                .map(|(sum, count)| sum + count.tokens * u64::from(self.repetitions[number]));
             let (completion, basis) = self.answer(number, prompt, variant, medians);
             let corrected = count.map(|count| scaled(count.tokens, correction));
             let sums = self.prompt_sums((number, index), (corrected, completion), prices);
@@ -367,7 +367,7 @@ impl Sums {
         };
         for one in all {
             sums.requests += one.requests;
-            sums.prompt_tokens = sum_if_counted(sums.prompt_tokens, one.prompt_tokens);
+            sums.prompt_tokens = (sums.prompt_tokens.zip(one.prompt_tokens)).map(|(a, b)| a + b);
             sums.completion_tokens += one.completion_tokens;
             sums.list = sums.list.zip(one.list).and_then(|(a, b)| a.plus(b));
             sums.worst = match (sums.worst, &one.worst) {
@@ -397,10 +397,6 @@ impl Sums {
         let product = times(self.list?, factor)?;
         Some((self.worst.as_ref()).map_or(product, |worst| product.min(*worst)))
     }
-}
-
-fn sum_if_counted(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    Some(one? + other?)
 }
 
 fn median(ratios: &[f64]) -> Option<f64> {

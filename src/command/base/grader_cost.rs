@@ -74,9 +74,12 @@ fn judge_estimate(
     let mut sums = GraderSums::new(&judge.model, catalog);
     // Without a price no count is used.
     let has_price = sums.prices.is_some();
-    let shown = |message| match has_price {
-        true => prompt_tokens(&vocabularies, &judge.model, &[message], &[]).tokens,
-        false => 0,
+    let shown = |message| {
+        if has_price {
+            prompt_tokens(&vocabularies, &judge.model, &[message], &[]).tokens
+        } else {
+            0
+        }
     };
     for (index, prompt) in suite.prompts.iter().enumerate() {
         for rubric in rubrics(prompt) {

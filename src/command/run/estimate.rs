@@ -4,7 +4,9 @@
 //! Invariant: no request is sent to a model, and damaged past runs never fail an estimate.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use crate::catalog::{
     CostEstimate, CostHistory, CountedPrompts, EstimateInputs, PastAnswer, Sums, UnboundedCost,
@@ -173,18 +175,25 @@ pub(in crate::command) fn estimate(
         plan,
         ..
     } = &job.resolved;
-    let mut estimate = EstimateInputs {
-        suite,
-        // Freed before the first request.
-        vocabularies: &Vocabularies::default(),
-        counted,
-        prompt_digests: &job.prompt_digests(),
-        repetitions: &plan.prompt_repetitions(suite.repetitions),
-        catalog: job.prices(),
-        past: &past(job, reports),
-        worst: &cost_cap::worst_case(job),
-    }
-    .estimate();
+    // glibc keeps what a thread has freed for later threads: those of the run reuse the memory of a vocabulary, which
+    // would otherwise stay unused beside theirs.
+    let mut estimate = thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            EstimateInputs {
+                suite,
+                // Freed before the first request.
+                vocabularies: &Vocabularies::default(),
+                counted,
+                prompt_digests: &job.prompt_digests(),
+                repetitions: &plan.prompt_repetitions(suite.repetitions),
+                catalog: job.prices(),
+                past: &past(job, reports),
+                worst: &cost_cap::worst_case(job),
+            }
+            .estimate()
+        });
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    });
     let models = suite.judge.iter().map(|judge| &judge.model);
     let own = profile.prices_of(models.chain(&suite.embedding_model));
     let prices = job.prices().clone().with_own_prices(&own);
