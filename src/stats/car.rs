@@ -12,12 +12,16 @@
 //! the variance taken between prompts: without a difference, exchanging a prompt's labels only
 //! changes the sign of its T, so that t is a self-normalised sum of symmetric terms whatever the noise.
 
+mod aligned;
+mod nearby;
 mod ranking;
+mod slice;
 
 use std::borrow::Borrow;
 use std::cell::OnceCell;
 
-use self::ranking::{LEFT_OUT_AT_ONCE, Ranking, TIES_WITHIN};
+use self::aligned::TIES_WITHIN;
+use self::ranking::{LEFT_OUT_AT_ONCE, Ranking};
 use super::interval::{Alpha, Interval};
 use super::mean::{Mean, Weights};
 use super::paired::{Paired, Sides};
@@ -28,6 +32,15 @@ const REACH: f64 = 3.0;
 
 /// The precision of the search for an end: a step of h below the distance of ties changes no rank.
 const SEARCH_WITHIN: f64 = 0.1 * TIES_WITHIN;
+
+/// The number of values from which on some of them show where to search.
+const MANY_VALUES: usize = 16_384;
+/// The precision of the search with some of the values: that of what it finds is less.
+const THINNED_WITHIN: f64 = 1e-7;
+/// The distance over which t(h) is nearly a line.
+const SLOPE_WITHIN: f64 = 1e-3;
+/// The number of steps from what some values show to what all do: nearly always two.
+const STEPS_MAX: usize = 6;
 
 /// A comparison of two sides by aligned ranks. Ratios are of b to a, as natural logarithms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,8 +53,6 @@ pub struct CarComparison {
     pub estimate: f64,
     /// The log ratios that the test does not reject; no bounds for a single prompt.
     pub interval: Interval,
-    /// The scores at a log ratio of 0: t, p and degrees of freedom of "no difference".
-    pub level: Mean,
 }
 
 impl CarComparison {
@@ -58,7 +69,7 @@ impl CarComparison {
 
 /// The scores T at log ratio `h`, one a prompt. `h` must be finite.
 pub fn scores(paired: &Paired, h: f64) -> Vec<f64> {
-    Ranking::new(paired).scores(h)
+    Ranking::new(paired).scores(paired, h)
 }
 
 /// The test at log ratio `h`: b is slower than a by more than the factor exp(h) where
@@ -72,7 +83,8 @@ pub fn test(paired: &Paired, h: f64) -> Mean {
 ///
 /// With t > q on the left and t < -q on the right: lower = sup{t > q}, upper = sup{t >= -q}, estimate =
 /// the middle of sup{t > 0} and sup{t >= 0}. About 40 evaluations of t(h), at most 150; the first ones
-/// O(N) for N values, at worst O(N log N), the later ones of the few values whose order can still change.
+/// O(N) for N values, at worst O(N log N), the later ones of the few values whose order can still change. Where values
+/// are many, those of some of them lead to the few h that all of them are ranked at, six as a rule.
 pub fn compare(paired: &Paired, alpha: Alpha) -> CarComparison {
     Curve::new(paired).compare(alpha)
 }
@@ -82,7 +94,7 @@ pub fn compare(paired: &Paired, alpha: Alpha) -> CarComparison {
 #[derive(Debug, Clone)]
 pub struct Curve<P> {
     paired: P,
-    known: Vec<(f64, Mean)>,
+    evaluations: Evaluations,
     log_ratios: OnceCell<Vec<f64>>,
 }
 
@@ -90,8 +102,8 @@ impl<P: Borrow<Paired>> Curve<P> {
     /// Creates the curve of these sides.
     pub fn new(paired: P) -> Self {
         Self {
+            evaluations: Evaluations::new(Ranking::new(paired.borrow())),
             paired,
-            known: Vec::new(),
             log_ratios: OnceCell::new(),
         }
     }
@@ -109,21 +121,22 @@ impl<P: Borrow<Paired>> Curve<P> {
 
     /// [`test()`] of these sides.
     pub fn test(&mut self, h: f64) -> Mean {
-        self.search().at(h)
+        self.evaluations.at(self.paired.borrow(), h)
     }
 
     /// [`compare()`] of these sides.
     pub fn compare(&mut self, alpha: Alpha) -> CarComparison {
         let centre = to_mean(self.log_ratios(), self.paired()).estimate;
-        self.search().compare(centre, alpha)
-    }
-
-    fn search(&mut self) -> Search<'_> {
-        Search {
-            paired: self.paired.borrow(),
-            known: &mut self.known,
-            ranking: None,
-        }
+        let paired = self.paired.borrow();
+        let search = Search {
+            paired,
+            range: (centre - REACH, centre + REACH),
+            few: thinning(paired, &self.evaluations.ranking)
+                .map(|stride| Evaluations::new(Ranking::thinned(paired, stride))),
+            all: &mut self.evaluations,
+            last: None,
+        };
+        search.compare(centre, alpha)
     }
 }
 
@@ -136,12 +149,12 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
         return Vec::new();
     }
     let mut ranking = Ranking::new(paired);
-    let scores = ranking.scores(h);
+    let scores = ranking.scores(paired, h);
     let shares = paired.weights().shares();
     let mut without = Vec::with_capacity(count);
     for first in (0..count).step_by(LEFT_OUT_AT_ONCE) {
         let left_out = first..count.min(first + LEFT_OUT_AT_ONCE);
-        let parts = ranking.parts(h, left_out.clone());
+        let parts = ranking.parts(paired, h, left_out.clone());
         without.extend(left_out.clone().map(|absent| {
             let others = (0..count).filter(|&prompt| prompt != absent);
             let (values, shares): (Vec<f64>, Vec<f64>) = others
@@ -158,77 +171,100 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
     without
 }
 
+/// The number of values that one stands for in a search, where all are many and few are equal: about a quarter of the
+/// square root of those of a side.
+fn thinning(paired: &Paired, all: &Ranking) -> Option<usize> {
+    let ranked = all.len(paired);
+    let of_a_side = ranked / (2 * paired.prompts().len());
+    let stride = of_a_side.isqrt() / 4;
+    (ranked >= MANY_VALUES && stride > 1).then_some(stride)
+}
+
 fn to_mean(values: &[f64], paired: &Paired) -> Mean {
     Mean::weighted(values, paired.weights())
         .expect("there is a prompt, one weight each, and scores and ratios are finite")
 }
 
-/// A search along h that evaluates no h twice.
-struct Search<'a> {
-    paired: &'a Paired,
-    known: &'a mut Vec<(f64, Mean)>,
-    /// Created for the first h that is not known.
-    ranking: Option<Ranking<'a>>,
+/// Evaluations of t(h), none twice.
+#[derive(Debug, Clone)]
+struct Evaluations {
+    ranking: Ranking,
+    known: Vec<(f64, Mean)>,
 }
 
-impl Search<'_> {
-    /// Searches around `centre`.
-    fn compare(mut self, centre: f64, alpha: Alpha) -> CarComparison {
-        let range = (centre - REACH, centre + REACH);
-        let level = self.at(0.0);
-        let above = self.supremum(range, |scores| scores.estimate, |mean| mean > 0.0);
-        let not_below = self.supremum(range, |scores| scores.estimate, |mean| mean >= 0.0);
-        let estimate = match (above, not_below) {
-            (Some(above), Some(not_below)) => 0.5 * (above + not_below),
-            // All sides apart by more than the reach: the simple estimate.
-            (one, other) => one.or(other).unwrap_or(centre),
-        };
-        let interval = match alpha.critical_t(level.df) {
-            Some(q) => {
-                // Without a standard error there is no q either: a single prompt has no degree of freedom.
-                let t = |scores: &Mean| scores.t(0.0).unwrap_or_default();
-                Interval {
-                    lower: self.supremum(range, |scores| t(scores) - q, |excess| excess > 0.0),
-                    upper: self.supremum(range, |scores| t(scores) + q, |excess| excess >= 0.0),
-                }
-            }
-            None => Interval::NONE,
-        };
-        CarComparison {
-            prompts: self.paired.prompts().len(),
-            values: self.paired.prompts().iter().map(Sides::len).sum(),
-            estimate,
-            interval,
-            level,
+/// A level that t(h) crosses.
+#[derive(Debug, Clone, Copy)]
+struct Crossing {
+    /// The level.
+    t: f64,
+    /// True if the crossing is where t falls below the level, false if where it no longer exceeds it.
+    reaches: bool,
+}
+
+/// A search along h.
+struct Search<'a> {
+    paired: &'a Paired,
+    /// The ends of the search.
+    range: (f64, f64),
+    /// Of all values.
+    all: &'a mut Evaluations,
+    /// Of some values, where all are many: they show where to look.
+    few: Option<Evaluations>,
+    /// The last range that they led to.
+    last: Option<(f64, f64)>,
+}
+
+impl Evaluations {
+    const fn new(ranking: Ranking) -> Self {
+        Self {
+            ranking,
+            known: Vec::new(),
         }
     }
 
-    /// sup{h : holds(excess at h)}, for an excess that falls as h rises; `None` where `holds` does not
-    /// change between the ends of the search.
+    fn at(&mut self, paired: &Paired, h: f64) -> Mean {
+        self.at_between(paired, h, (h, f64::INFINITY))
+    }
+
+    /// The test at `h`, where a search has come between two numbers.
+    fn at_between(&mut self, paired: &Paired, h: f64, between: (f64, f64)) -> Mean {
+        let known = self.known.iter();
+        if let Some((_, mean)) = known.rev().find(|(at, _)| at.to_bits() == h.to_bits()) {
+            return *mean;
+        }
+        let mean = to_mean(&self.ranking.scores_between(paired, h, between), paired);
+        self.known.push((h, mean));
+        mean
+    }
+
+    /// Where t(h), which falls as h rises, crosses a level, within `precision`; `None` where it does not between the
+    /// ends of `range`.
     ///
     /// Bisection that leans towards where the line between the ends crosses 0 and needs at most one step
     /// more than plain bisection: ITP (Oliveira and Takahashi, ACM TOMS 47, 2020) with its usual constants.
-    fn supremum(
+    fn crossing(
         &mut self,
+        paired: &Paired,
+        crossing: Crossing,
         (mut low, mut high): (f64, f64),
-        excess: impl Fn(&Mean) -> f64,
-        holds: impl Fn(f64) -> bool,
+        precision: f64,
     ) -> Option<f64> {
-        let (mut at_low, mut at_high) = (excess(&self.at(low)), excess(&self.at(high)));
-        if !holds(at_low) || holds(at_high) {
+        let mut at_low = crossing.excess(&self.at(paired, low));
+        let mut at_high = crossing.excess(&self.at(paired, high));
+        if !crossing.is_above(at_low) || crossing.is_above(at_high) {
             return None;
         }
         let width = high - low;
-        let mut allowed = SEARCH_WITHIN;
+        let mut allowed = precision;
         while allowed < width {
             allowed *= 2.0;
         }
-        while high - low > SEARCH_WITHIN {
+        while high - low > precision {
             let middle = low.midpoint(high);
-            let crossing = (low * at_high - high * at_low) / (at_high - at_low);
+            let meeting = (low * at_high - high * at_low) / (at_high - at_low);
             let trust = 0.2 / width * (high - low).powi(2);
             let spare = allowed - 0.5 * (high - low);
-            let away = middle - crossing;
+            let away = middle - meeting;
             // An infinite excess has no line: `away` is not finite, and the middle it is.
             let lean = (away.abs() - trust).clamp(0.0, spare.max(0.0));
             let next = if away.is_finite() {
@@ -240,8 +276,8 @@ impl Search<'_> {
             if next <= low || next >= high {
                 break;
             }
-            let at_next = excess(&self.at_between(next, (low, high)));
-            if holds(at_next) {
+            let at_next = crossing.excess(&self.at_between(paired, next, (low, high)));
+            if crossing.is_above(at_next) {
                 (low, at_low) = (next, at_next);
             } else {
                 (high, at_high) = (next, at_next);
@@ -249,25 +285,108 @@ impl Search<'_> {
         }
         Some(low.midpoint(high))
     }
+}
 
-    fn at(&mut self, h: f64) -> Mean {
-        self.at_between(h, (h, f64::INFINITY))
+impl Crossing {
+    /// The excess over the level: in t, or for 0 in the scores, which have a sign where they have no t.
+    fn excess(self, scores: &Mean) -> f64 {
+        if self.t.abs() > 0.0 {
+            // Without a standard error there is no level either: a single prompt has no degree of freedom.
+            scores.t(0.0).unwrap_or_default() - self.t
+        } else {
+            scores.estimate
+        }
     }
 
-    /// The test at `h`, where the search has come between two numbers.
-    fn at_between(&mut self, h: f64, between: (f64, f64)) -> Mean {
-        let known = self
-            .known
-            .iter()
-            .find(|(at, _)| at.to_bits() == h.to_bits());
-        if let Some((_, mean)) = known {
-            return *mean;
+    fn is_above(self, excess: f64) -> bool {
+        excess > 0.0 || self.reaches && excess >= 0.0
+    }
+}
+
+impl Search<'_> {
+    /// Searches around `centre`.
+    fn compare(mut self, centre: f64, alpha: Alpha) -> CarComparison {
+        let prompts = self.paired.prompts();
+        let above = self.crossing(Crossing {
+            t: 0.0,
+            reaches: false,
+        });
+        let not_below = self.crossing(Crossing {
+            t: 0.0,
+            reaches: true,
+        });
+        let estimate = match (above, not_below) {
+            (Some(above), Some(not_below)) => 0.5 * (above + not_below),
+            // All sides apart by more than the reach: the simple estimate.
+            (one, other) => one.or(other).unwrap_or(centre),
+        };
+        let df = self.paired.weights().effective_count() - 1.0;
+        let interval = match alpha.critical_t(df) {
+            Some(q) => Interval {
+                lower: self.crossing(Crossing {
+                    t: q,
+                    reaches: false,
+                }),
+                upper: self.crossing(Crossing {
+                    t: -q,
+                    reaches: true,
+                }),
+            },
+            None => Interval::NONE,
+        };
+        CarComparison {
+            prompts: prompts.len(),
+            values: prompts.iter().map(Sides::len).sum(),
+            estimate,
+            interval,
         }
-        let paired = self.paired;
-        let ranking = self.ranking.get_or_insert_with(|| Ranking::new(paired));
-        let mean = to_mean(&ranking.scores_between(h, between), paired);
-        self.known.push((h, mean));
-        mean
+    }
+
+    fn crossing(&mut self, crossing: Crossing) -> Option<f64> {
+        if !self.last.is_some_and(|range| self.is_in(crossing, range)) {
+            self.last = self.close_range(crossing);
+        }
+        let range = self.last.unwrap_or(self.range);
+        self.all
+            .crossing(self.paired, crossing, range, SEARCH_WITHIN)
+    }
+
+    /// Returns true if t crosses the level between two numbers.
+    fn is_in(&mut self, crossing: Crossing, (low, high): (f64, f64)) -> bool {
+        let [low, high] = [low, high].map(|h| crossing.excess(&self.all.at(self.paired, h)));
+        crossing.is_above(low) && !crossing.is_above(high)
+    }
+
+    /// Two close numbers that t crosses the level between, found by way of some of the values.
+    fn close_range(&mut self, crossing: Crossing) -> Option<(f64, f64)> {
+        let (paired, few) = (self.paired, self.few.as_mut()?);
+        let near = few.crossing(paired, crossing, self.range, THINNED_WITHIN)?;
+        // Some values lead to nearly the same t as all: if it is this far from the level at the ends, so is that of all.
+        let is_far = |mean: Mean| (mean.t(0.0).unwrap_or_default() - crossing.t).abs() >= 1.0;
+        if !is_far(few.at(paired, self.range.0)) || !is_far(few.at(paired, self.range.1)) {
+            return None;
+        }
+        let t = |mean: Mean| mean.t(0.0).unwrap_or_default();
+        let rise = t(few.at(paired, near + SLOPE_WITHIN)) - t(few.at(paired, near - SLOPE_WITHIN));
+        let slope = rise / (2.0 * SLOPE_WITHIN);
+        let mut h = near;
+        for _ in 0..STEPS_MAX {
+            let at_h = self.all.at(paired, h);
+            let (low, high) = self.all.ranking.near(h)?;
+            let range = if crossing.is_above(crossing.excess(&at_h)) {
+                (h, high)
+            } else {
+                (low, h)
+            };
+            if self.is_in(crossing, range) {
+                return Some(range);
+            }
+            h -= (t(at_h) - crossing.t) / slope;
+            if !h.is_finite() {
+                return None;
+            }
+        }
+        None
     }
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use super::ranking::rounded;
+use super::aligned::rounded;
 use super::*;
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
@@ -96,6 +96,16 @@ fn scores_by_sorting(prompts: &[PromptValues], h: f64) -> Vec<f64> {
         .collect()
 }
 
+/// Numbers from 0 to 1.
+fn generator(mut state: u64) -> impl FnMut() -> f64 {
+    move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
 fn near(a: Option<f64>, b: Option<f64>, within: f64) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => (a - b).abs() <= within,
@@ -126,7 +136,7 @@ fn one_prompt_has_an_estimate_and_no_interval() {
     let found = compare(&paired, ALPHA);
     assert!((found.estimate - 2.0_f64.ln()).abs() < 0.1, "{found:?}");
     assert_eq!(found.interval, Interval::NONE);
-    assert_eq!(found.level.p_two_sided(0.0), None);
+    assert_eq!(test(&paired, 0.0).p_two_sided(0.0), None);
     assert!(without_each(&paired, 0.0).is_empty());
 }
 
@@ -136,7 +146,8 @@ fn sides_without_noise_have_an_interval_without_width() {
     let prompts: Vec<PromptValues> = (1..9)
         .map(|i| (vec![f64::from(i) * 37.0; 3], vec![f64::from(i) * 74.0; 3]))
         .collect();
-    let found = compare(&Paired::new(&prompts).unwrap(), ALPHA);
+    let paired = Paired::new(&prompts).unwrap();
+    let found = compare(&paired, ALPHA);
     for log in [
         Some(found.estimate),
         found.interval.lower,
@@ -144,8 +155,9 @@ fn sides_without_noise_have_an_interval_without_width() {
     ] {
         assert!(near(log, Some(2.0_f64.ln()), 1e-11), "{found:?}");
     }
-    assert_eq!(found.level.t(0.0), Some(f64::INFINITY));
-    assert_eq!(found.level.p_two_sided(0.0), Some(0.0));
+    let level = test(&paired, 0.0);
+    assert_eq!(level.t(0.0), Some(f64::INFINITY));
+    assert_eq!(level.p_two_sided(0.0), Some(0.0));
 }
 
 #[test]
@@ -222,7 +234,12 @@ proptest! {
             let mut range = (low, low + 10.0_f64.powf(-digits));
             for _ in 0..4 {
                 let h = (range.0 + share * (range.1 - range.0)).min(range.1);
-                prop_assert_eq!(ranking.scores_between(h, range), scores(&paired, h));
+                prop_assert_eq!(ranking.scores_between(&paired, h, range), scores(&paired, h));
+                // Also where the range is longer than the one in which they are settled.
+                let (low, high) = ranking.near(h).unwrap();
+                for end in [low, high] {
+                    prop_assert_eq!(ranking.scores_between(&paired, end, range), scores(&paired, end));
+                }
                 range = if share < 0.5 { (range.0, h) } else { (h, range.1) };
             }
         }
@@ -238,16 +255,12 @@ proptest! {
         (step, spread, outlier) in (0..4_i32, 0..3_i32, 0..4_i32),
         h in -0.5..0.5_f64,
     ) {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            f64::from((state >> 40) as u32)
-        };
+        let mut next = generator(seed);
         let step = 10.0_f64.powi(-2 * step);
         let mut side = |prompt: usize| -> Vec<f64> {
             let base = 1.0 + (prompt as f64) * 10.0_f64.powi(spread);
             let mut values: Vec<f64> =
-                (0..values).map(|_| base + (next() / 1.0e7 / step).round() * step).collect();
+                (0..values).map(|_| base + (1.7 * next() / step).round() * step).collect();
             if outlier > 0 {
                 values[0] *= 10.0_f64.powi(40 * outlier);
             }
@@ -258,6 +271,44 @@ proptest! {
             scores(&Paired::new(&prompts).unwrap(), h),
             scores_by_sorting(&prompts, h)
         );
+    }
+
+    // Where values are many, some of them show where to search, and what is found is what the search without them finds:
+    // with ties, with prompts that differ in level, number of values and effect, and with sides that are far apart.
+    #[test]
+    fn some_values_lead_to_the_ends_of_all(
+        seed in any::<u64>(),
+        (step, effect) in (prop_oneof![Just(1e-7), Just(1e-3), Just(0.05)], -1.0..1.0_f64),
+        values in prop::collection::vec(200..2_000_usize, 10),
+    ) {
+        let mut next = generator(seed);
+        let mut side = |values: usize, level: f64| -> Vec<f64> {
+            (0..values).map(|_| level + ((next() + next()) / step).round() * step).collect()
+        };
+        let sides: Vec<PromptValues> = values
+            .iter()
+            .zip(0_u8..)
+            .map(|(&values, prompt)| {
+                let level = f64::from(prompt % 3);
+                (side(values, level), side(2_200 - values, level + effect + 0.05 * f64::from(prompt % 4)))
+            })
+            .collect();
+        let paired = Paired::from_logs(&sides).unwrap();
+        prop_assert!(thinning(&paired, &Ranking::new(&paired)).is_some() || step > 1e-3);
+        let found = compare(&paired, ALPHA);
+        let mut all = Evaluations::new(Ranking::new(&paired));
+        let centre = paired.mean_log_ratio().estimate;
+        let mut crossing = |t, reaches| {
+            let range = (centre - REACH, centre + REACH);
+            all.crossing(&paired, Crossing { t, reaches }, range, SEARCH_WITHIN)
+        };
+        // Steps of t are about this far apart: where it rises between two of them, it crosses a level more than once.
+        let apart = 1e-6;
+        let q = ALPHA.critical_t(9.0).unwrap();
+        prop_assert!(near(found.interval.lower, crossing(q, false), apart));
+        prop_assert!(near(found.interval.upper, crossing(-q, true), apart));
+        let (above, not_below) = (crossing(0.0, false).unwrap(), crossing(0.0, true).unwrap());
+        prop_assert!((found.estimate - 0.5 * (above + not_below)).abs() <= apart);
     }
 
     // Exchanging the sides changes the sign of t, of the estimate and of the interval, nothing else.
@@ -390,9 +441,10 @@ proptest! {
             1..5,
         ),
     ) {
-        let found = compare(&Paired::new(&prompts).unwrap(), ALPHA);
-        prop_assert!(found.estimate.is_finite() && !found.level.estimate.is_nan());
-        prop_assert!(found.level.t(0.0).is_none_or(|t| !t.is_nan()));
+        let paired = Paired::new(&prompts).unwrap();
+        let level = test(&paired, 0.0);
+        prop_assert!(compare(&paired, ALPHA).estimate.is_finite() && !level.estimate.is_nan());
+        prop_assert!(level.t(0.0).is_none_or(|t| !t.is_nan()));
     }
 }
 
@@ -407,7 +459,7 @@ fn the_interval_inverts_the_test() {
         let prompts = prompts(8..14).new_tree(&mut runner).unwrap().current();
         let paired = Paired::new(&prompts).unwrap();
         let found = compare(&paired, ALPHA);
-        let q = ALPHA.critical_t(found.level.df).unwrap();
+        let q = ALPHA.critical_t(test(&paired, 0.0).df).unwrap();
         let t = |h: f64| test(&paired, h).t(0.0).unwrap();
         let lower = found.interval.lower;
         let lower = lower.is_none_or(|end| t(end - 1e-9) > q && t(end + 1e-9) <= q);

@@ -2,12 +2,27 @@
 //! location based on rank tests", Annals of Mathematical Statistics 34, 1963).
 //!
 //! Owns their computation without enumerating all pairs: by counting the pairs up to a limit, until those
-//! between two limits are few enough to be sorted. Usually about ten passes of O(n + m), at most some 200 (for
-//! many pairs that are nearly but not quite equal). Must not know logarithms. Invariant: the result is exactly
-//! the median of the floating-point sums or differences.
+//! between two limits are few enough to be sorted. Usually about ten passes of O(n + m), three where some values of
+//! many show where to count, at most some 200 (for many pairs that are nearly but not quite equal). Must not know
+//! logarithms. Invariant: the result is exactly the median of the floating-point sums or differences.
 
 /// The median of all b - a; `None` if a side is empty. Both sides in rising order, finite.
 pub fn shift(a: &[f64], b: &[f64]) -> Option<f64> {
+    // Of many values one in `stride` shows where to count all pairs.
+    let stride = a.len().min(b.len()).isqrt() / 8;
+    let mut limits = None;
+    if stride > 1 {
+        let some = |side: &[f64]| -> Vec<f64> {
+            let some = side.iter().skip(stride / 2).step_by(stride);
+            some.copied().collect()
+        };
+        limits = middle_difference(&some(a), &some(b), None).map(MiddleValues::limits);
+    }
+    Some(middle_difference(a, b, limits)?.median())
+}
+
+/// The middle of all b - a; `limits` are tried first.
+fn middle_difference(a: &[f64], b: &[f64], limits: Option<[f64; 4]>) -> Option<MiddleValues> {
     let (low, high) = (b.first()? - a.last()?, b.last()? - a.first()?);
     // As b rises, more of `a` is needed to stay at or below the limit: one walk along both sides.
     let count_at_most = |limit: f64| {
@@ -45,7 +60,7 @@ pub fn shift(a: &[f64], b: &[f64]) -> Option<f64> {
         count_at_most,
         between,
     };
-    pairs.median(low, high)
+    pairs.middle(low, high, limits)
 }
 
 /// The median of all averages of two values, each value also with itself (Walsh averages); `None` of
@@ -89,11 +104,14 @@ pub fn level(sorted: &[f64]) -> Option<f64> {
         count_at_most,
         between,
     };
-    pairs.median(low, high)
+    Some(pairs.middle(low, high, None)?.median())
 }
 
 /// The number of values that are enumerated in any case: counting twice takes as long.
 const FEW: usize = 128;
+
+/// The distance, in numbers, of values that are equal but for rounding.
+const ROUNDING: u64 = 8;
 
 /// A multiset of values that are not enumerated.
 struct PairwiseValues<C, B> {
@@ -106,9 +124,45 @@ struct PairwiseValues<C, B> {
     between: B,
 }
 
+/// Values that hold the middle of more.
+struct MiddleValues {
+    values: Vec<f64>,
+    /// The ranks of the two in the middle, which count from 1 and are equal or neighbours.
+    ranks: (usize, usize),
+}
+
+impl MiddleValues {
+    /// The median: the middle of the two.
+    fn median(mut self) -> f64 {
+        let (lower, upper) = middle_two(&mut self.values, self.ranks);
+        // -0 is 0.
+        let (lower, upper) = (lower + 0.0, upper + 0.0);
+        lower + 0.5 * (upper - lower)
+    }
+
+    /// Limits that probably surround the middle of more values, which these stand for: two some ranks away from
+    /// theirs, and two next to it, which equal values have in common but for rounding.
+    fn limits(mut self) -> [f64; 4] {
+        let away = self.values.len().isqrt();
+        let mut value = |index: usize| {
+            let index = index.min(self.values.len() - 1);
+            *self.values.select_nth_unstable_by(index, f64::total_cmp).1
+        };
+        let middle = self.ranks.0 - 1;
+        let (low, high) = (value(middle.saturating_sub(away)), value(middle + away));
+        let middle = place(value(middle));
+        [
+            low,
+            high,
+            number(middle - ROUNDING),
+            number(middle + ROUNDING),
+        ]
+    }
+}
+
 impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
-    /// The median of the values from `low` to `high`; of an even number, the middle of the two in the middle.
-    fn median(&self, low: f64, high: f64) -> Option<f64> {
+    /// The middle of the values from `low` to `high`; `limits` are tried first.
+    fn middle(&self, low: f64, high: f64, limits: Option<[f64; 4]>) -> Option<MiddleValues> {
         if !low.is_finite() || !high.is_finite() {
             return None;
         }
@@ -119,14 +173,17 @@ impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
         let (mut count_below, mut count_top) = (0, self.total);
         let mut step = 0_u32;
         let mut is_stuck = false;
+        let mut limits = limits.into_iter().flatten();
         let (lower, upper) = loop {
             let left = count_top - count_below;
             if place(top) - place(below) == 1 {
                 break (top, top);
             }
             if left <= self.few.max(FEW) {
-                let mut values = (self.between)(below, top);
-                break middle_two(&mut values, first - count_below, second - count_below);
+                return Some(MiddleValues {
+                    values: (self.between)(below, top),
+                    ranks: (first - count_below, second - count_below),
+                });
             }
             let share = (first - count_below) as f64 / left as f64;
             let guess = match step % 3 {
@@ -136,11 +193,9 @@ impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
                 _ => f64::NAN,
             };
             // Bisection by rank ends, whatever the numbers.
-            let limit = if below < guess && guess < top {
-                guess
-            } else {
-                number(place(below).midpoint(place(top)))
-            };
+            let is_inside = |limit: &f64| below < *limit && *limit < top;
+            let limit = (limits.next().or(Some(guess)).filter(is_inside))
+                .unwrap_or_else(|| number(place(below).midpoint(place(top))));
             let count = (self.count_at_most)(limit);
             if count >= second {
                 (top, count_top) = (limit, count);
@@ -153,14 +208,15 @@ impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
             is_stuck = count_top - count_below == left;
             step += 1;
         };
-        // -0 is 0.
-        let (lower, upper) = (lower + 0.0, upper + 0.0);
-        Some(lower + 0.5 * (upper - lower))
+        Some(MiddleValues {
+            values: vec![lower, upper],
+            ranks: (1, 2),
+        })
     }
 }
 
 /// The numbers at two ranks, which count from 1 and are equal or neighbours.
-fn middle_two(values: &mut [f64], first: usize, second: usize) -> (f64, f64) {
+fn middle_two(values: &mut [f64], (first, second): (usize, usize)) -> (f64, f64) {
     let (_, lower, above) = values.select_nth_unstable_by(first - 1, f64::total_cmp);
     let lower = *lower;
     if second == first {
@@ -245,6 +301,28 @@ mod tests {
         .prop_map(sorted)
     }
 
+    /// As above, and so many that some of them show where to count.
+    fn many_values() -> impl Strategy<Value = Vec<f64>> {
+        let repeated = |values: Vec<f64>| {
+            let rounds = 0..300_u32.div_ceil(u32::try_from(values.len()).unwrap_or(1));
+            let spread = values.iter().any(|value| value.fract() != 0.0);
+            let moved = |value: &f64, round: u32| {
+                value
+                    + if spread {
+                        1e-3 * f64::from(round * round)
+                    } else {
+                        0.0
+                    }
+            };
+            let all = rounds.flat_map(|round| {
+                let moved = values.iter().map(move |value| moved(value, round));
+                moved.collect::<Vec<f64>>()
+            });
+            sorted(all.collect())
+        };
+        values().prop_map(repeated)
+    }
+
     #[test]
     fn empty_sides_have_no_median() {
         // An empty side is absence, not zero.
@@ -269,6 +347,17 @@ mod tests {
                 .map(|(j, k)| 0.5 * a[j] + 0.5 * a[k])
                 .collect();
             prop_assert_eq!(level(&a), Some(plain_median(averages)));
+        }
+
+        // The limits that some of many values lead to are limits: the result is that of enumeration.
+        #[test]
+        fn some_of_many_values_change_nothing(
+            (a, b) in (many_values(), many_values()),
+            shifted in prop_oneof![Just(0.0), -30.0..30.0_f64],
+        ) {
+            let b: Vec<f64> = b.iter().map(|value| value + shifted).collect();
+            let differences = b.iter().flat_map(|y| a.iter().map(move |x| y - x)).collect();
+            prop_assert_eq!(shift(&a, &b), Some(plain_median(differences)));
         }
 
         // Exchanging the sides changes the sign and nothing else.

@@ -120,6 +120,22 @@ impl Paired {
         Ok(Self { weights, ..self })
     }
 
+    /// The same sides without one prompt, the others with the same weights relative to each other; `None` if it is the
+    /// only one.
+    pub fn without(&self, absent: usize) -> Option<Self> {
+        let others = |index: &usize| *index != absent;
+        let indices: Vec<usize> = (0..self.prompts.len()).filter(others).collect();
+        let shares: Vec<f64> = (indices.iter())
+            .map(|&index| self.weights.shares()[index])
+            .collect();
+        Some(Self {
+            weights: Weights::new(&shares)?,
+            prompts: (indices.iter())
+                .map(|&index| self.prompts[index].clone())
+                .collect(),
+        })
+    }
+
     /// The same comparison with the sides exchanged.
     #[must_use]
     pub fn swapped(self) -> Self {
@@ -189,5 +205,25 @@ mod tests {
         let one = Paired::new(&[([f64::MIN_POSITIVE], [f64::MAX])]).unwrap();
         let two = one.with_weights(Weights::equal(2)).unwrap_err();
         assert_eq!(two.to_string(), "there are 2 weights for 1 prompts");
+    }
+
+    #[test]
+    fn a_prompt_can_be_left_out() {
+        // The rest is what it would be if the prompt had never been there, weights included.
+        let prompts = [
+            ([3.0, 1.0], [2.0]),
+            ([5.0, 4.0], [6.0]),
+            ([9.0, 7.0], [8.0]),
+        ];
+        let weighted = |prompts: &[([f64; 2], [f64; 1])], shares: &[f64]| {
+            let weights = Weights::new(shares).unwrap();
+            Paired::new(prompts).unwrap().with_weights(weights).unwrap()
+        };
+        let all = weighted(&prompts, &[1.0, 2.0, 3.0]);
+        let shares = all.weights().shares().to_vec();
+        let others = weighted(&[prompts[0], prompts[2]], &[shares[0], shares[2]]);
+        assert_eq!(all.without(1), Some(others));
+        let one = Paired::new(&prompts[..1]).unwrap();
+        assert_eq!(one.without(0), None);
     }
 }

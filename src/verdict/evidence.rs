@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::record::{Manifest, Sample};
+use crate::threads::Threads;
 use crate::units::{ModelId, Nanos};
 
 use super::limit_values::{LimitFold, LimitedQuantity};
@@ -184,7 +185,8 @@ impl EvidenceFold {
             providers: locked(&self.providers).names.clone(),
             limited: locked(&self.limits).limited.clone(),
         };
-        in_order(self.evidence.clone(), cells, parts)
+        // Other threads would disturb the requests that are timed meanwhile.
+        in_order(self.evidence.clone(), cells, parts, Threads::ONE)
     }
 
     /// The evidence of everything that was added, independent of the order of samples.
@@ -195,7 +197,7 @@ impl EvidenceFold {
             providers: unlocked(self.providers).names,
             limited: unlocked(self.limits).limited,
         };
-        in_order(self.evidence, cells, parts)
+        in_order(self.evidence, cells, parts, Threads::for_processors())
     }
 }
 
@@ -227,6 +229,7 @@ fn in_order(
     mut evidence: Evidence,
     mut cells: impl Iterator<Item = Vec<Observation>>,
     parts: FoldParts,
+    threads: Threads,
 ) -> Evidence {
     let mut providers = parts.providers;
     let mut sorted: Vec<usize> = (0..providers.len()).collect();
@@ -236,9 +239,12 @@ fn in_order(
         rank[old] = new;
     }
     providers.sort_unstable();
-    for variant in &mut evidence.variants {
-        variant.prompts = cells.by_ref().take(evidence.prompts.len()).collect();
-        for observations in &mut variant.prompts {
+    let prompt_count = evidence.prompts.len();
+    let per_variant: Vec<Vec<Vec<Observation>>> = (evidence.variants.iter())
+        .map(|_| cells.by_ref().take(prompt_count).collect())
+        .collect();
+    let per_variant = threads.map(per_variant, |mut prompts| {
+        for observations in &mut prompts {
             observations.sort_by_key(|observed| {
                 let times = (observed.due_ns, observed.latency_ns.get());
                 (observed.slot, observed.sent_ns, times)
@@ -248,6 +254,10 @@ fn in_order(
                 observed.provider = rank.into();
             }
         }
+        prompts
+    });
+    for (variant, prompts) in evidence.variants.iter_mut().zip(per_variant) {
+        variant.prompts = prompts;
     }
     for (key, digest) in evidence.prompts.iter_mut().zip(parts.digests) {
         key.digest = digest.into_inner().unwrap_or_default();

@@ -49,6 +49,7 @@ impl Figures {
             ends,
             integers: Vec::new(),
             floats: Vec::new(),
+            last: (Vec::new(), None),
         };
         Self {
             counts: tally.counts.clone(),
@@ -130,6 +131,8 @@ struct MeasureValues<'a> {
     ends: &'a mut RankBounds,
     integers: Vec<u64>,
     floats: Vec<f64>,
+    /// The last spans and their distribution: without reasoning and retries, all times to a first token are equal.
+    last: (Vec<u64>, Option<Distribution>),
 }
 
 impl MeasureValues<'_> {
@@ -137,7 +140,11 @@ impl MeasureValues<'_> {
         self.integers.clear();
         let spans = self.samples.answered().filter_map(value);
         self.integers.extend(spans.map(|span| span.0));
-        Distribution::from_integers(&mut self.integers, self.ends)
+        if self.integers != self.last.0 {
+            self.last.0.clone_from(&self.integers);
+            self.last.1 = Distribution::from_integers(&mut self.integers, self.ends);
+        }
+        self.last.1.clone()
     }
 
     fn rates(&mut self, value: impl Fn(&Observation) -> Option<f64>) -> Option<Distribution> {

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use crate::record::Outcome;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
+use crate::threads::Threads;
 use crate::units::ModelId;
 
 use super::evidence::{Evidence, VariantEvidence};
@@ -161,26 +162,25 @@ pub fn output_changes_within_run(evidence: &Evidence, reference: &str) -> Vec<Ou
         .variants
         .iter()
         .filter(|one| one.label != reference);
-    others
-        .map(|candidate| {
-            let keys = evidence.prompts.iter();
-            let both = base.prompts.iter().zip(&candidate.prompts);
-            let pairs = keys
-                .zip(both)
-                .map(|(key, (reference, candidate))| PromptPair {
-                    id: &key.id,
-                    weight: key.weight,
-                    reference,
-                    candidate,
-                });
-            output_change(
-                ComparisonDesign::Interleaved,
-                base,
+    let others: Vec<&VariantEvidence> = others.collect();
+    Threads::for_processors().map(others, |candidate| {
+        let keys = evidence.prompts.iter();
+        let both = base.prompts.iter().zip(&candidate.prompts);
+        let pairs = keys
+            .zip(both)
+            .map(|(key, (reference, candidate))| PromptPair {
+                id: &key.id,
+                weight: key.weight,
+                reference,
                 candidate,
-                &pairs.collect::<Vec<_>>(),
-            )
-        })
-        .collect()
+            });
+        output_change(
+            ComparisonDesign::Interleaved,
+            base,
+            candidate,
+            &pairs.collect::<Vec<_>>(),
+        )
+    })
 }
 
 /// Compares every variant of a run with its counterpart in an earlier run.

@@ -3,6 +3,8 @@
 //! Owns that shape, and the steps that procedures share. Must not know verdicts. Invariant: with every procedure, a p value belongs to
 //! one claim about the candidate, in the same direction.
 
+use std::rc::Rc;
+
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
 use crate::suite::{Bounds, Metric};
@@ -17,6 +19,11 @@ pub(in crate::verdict) trait Approach {
 
     /// The p values with each prompt left out in turn; empty where that is not possible.
     fn p_without_each(&self, line: Line) -> Vec<f64>;
+
+    /// The same without one prompt, where that takes less than its values; else `None`.
+    fn without(&self, _absent: usize) -> Option<Rc<dyn Approach>> {
+        None
+    }
 
     /// The effect and its interval: a ratio or a difference of shares; `None` where there is none.
     fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)>;

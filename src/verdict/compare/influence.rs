@@ -4,6 +4,8 @@
 //! inconclusive verdict, some test most certain. Must not know reports. Invariant: only verdicts that depend on
 //! tests alone have an influential prompt.
 
+use std::rc::Rc;
+
 use crate::stats::MIN_PROMPTS;
 use crate::verdict::judgement::{Influence, Tests, Verdict};
 
@@ -41,9 +43,11 @@ pub(in crate::verdict) fn influence(
             .filter_map(|&claim| extreme(&p(claim), f64::lt))
             .reduce(|one, other| if other.1 < one.1 { other } else { one }),
     }?;
-    let rest = part.sides.without(absent)?;
-    let approach = approach(spec.metric, &rest)?;
-    let without = verdict_of(tests(approach.as_ref(), spec.metric, spec.bounds)?);
+    let rest = part.approach.without(absent).or_else(|| {
+        let rest = part.sides.without(absent)?;
+        Some(Rc::from(approach(spec.metric, &rest)?))
+    })?;
+    let without = verdict_of(tests(rest.as_ref(), spec.metric, spec.bounds)?);
     let prompt = finding
         .pair
         .evidence

@@ -1,0 +1,206 @@
+//! The values of both sides, aligned at a hypothetical log ratio h.
+//!
+//! Owns which values of a side are ranked, and when two are tied. Must not know ranks. Invariant: equal keys are tied, and
+//! keys rise as the values of a side do.
+
+use crate::stats::paired::{Paired, Sides};
+
+/// The distance below which aligned values are equal: subtracting medians must not separate equal values.
+pub(super) const TIES_WITHIN: f64 = 1e-12;
+const TIES_PER_UNIT: f64 = 1.0 / TIES_WITHIN;
+/// More than the rounding errors of two keys together.
+const ROUNDING_KEYS: u64 = 16;
+
+/// Equal values of one side.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RankedValue {
+    /// The aligned value in units of [`TIES_WITHIN`].
+    pub(super) key: i64,
+    /// The value itself, not aligned.
+    pub(super) log: f64,
+    /// Twice the number of its prompt, and 1 more for a value of b.
+    pub(super) side: u32,
+    /// The number of values.
+    pub(super) count: u32,
+}
+
+/// What is ranked of one side of a prompt.
+#[derive(Debug, Clone)]
+pub(super) enum SideValues {
+    /// All of its values, one by one.
+    All,
+    /// Each value once, with their number.
+    Distinct(Vec<f64>, Vec<u32>),
+    /// Some of its values.
+    Some(Vec<f64>),
+}
+
+/// A side of a prompt, aligned at one h.
+pub(super) struct AlignedSide<'a> {
+    /// The values above the slices so far, ...
+    pub(super) logs: &'a [f64],
+    /// ... and the number of each; empty where that is 1.
+    pub(super) counts: &'a [u32],
+    shift: f64,
+    centre: f64,
+}
+
+/// All sides, two a prompt, aligned at `h` on the prompt's common median.
+pub(super) fn aligned_sides<'a>(
+    values: &'a [SideValues],
+    paired: &'a Paired,
+    h: f64,
+) -> Vec<AlignedSide<'a>> {
+    let prompts = paired.prompts().iter().zip(values.chunks_exact(2));
+    let both = prompts.flat_map(|(sides, values)| {
+        let centre = common_median(sides, h);
+        let aligned = |values: &'a SideValues, logs, shift| AlignedSide {
+            logs: values.ranked(logs),
+            counts: values.counts(),
+            shift,
+            centre,
+        };
+        [
+            aligned(&values[0], sides.a(), 0.0),
+            aligned(&values[1], sides.b(), h),
+        ]
+    });
+    both.collect()
+}
+
+impl SideValues {
+    /// All values of a side.
+    pub(super) fn all(logs: &[f64]) -> Self {
+        let equal = |one: &f64, next: &f64| one.to_bits() == next.to_bits();
+        let distinct = 1 + logs
+            .windows(2)
+            .filter(|two| !equal(&two[0], &two[1]))
+            .count();
+        // Their numbers take memory and time: only where equal values are many.
+        if 2 * distinct > logs.len() {
+            return Self::All;
+        }
+        let groups = logs.chunk_by(equal);
+        let groups = groups.map(|equal| {
+            let count = u32::try_from(equal.len()).expect("memory holds fewer values");
+            (equal[0], count)
+        });
+        let (distinct, counts) = groups.unzip();
+        Self::Distinct(distinct, counts)
+    }
+
+    /// One value in `stride`, in the middle of those that it stands for.
+    pub(super) fn thinned(logs: &[f64], stride: usize) -> Self {
+        let first = (logs.len().min(stride) - 1) / 2;
+        Self::Some(logs.iter().skip(first).step_by(stride).copied().collect())
+    }
+
+    /// The values that are ranked, of all `logs`.
+    pub(super) fn ranked<'a>(&'a self, logs: &'a [f64]) -> &'a [f64] {
+        match self {
+            Self::All => logs,
+            Self::Distinct(values, _) | Self::Some(values) => values,
+        }
+    }
+
+    /// The number of each; empty where that is 1.
+    pub(super) fn counts(&self) -> &[u32] {
+        match self {
+            Self::Distinct(_, counts) => counts,
+            Self::All | Self::Some(_) => &[],
+        }
+    }
+
+    /// The number of values, with equal ones.
+    pub(super) fn count(&self, logs: &[f64]) -> usize {
+        match self {
+            Self::Some(values) => values.len(),
+            Self::All | Self::Distinct(..) => logs.len(),
+        }
+    }
+}
+
+impl AlignedSide<'_> {
+    /// The aligned value in units of [`TIES_WITHIN`].
+    pub(super) fn key(&self, log: f64) -> i64 {
+        rounded((log - self.shift - self.centre) * TIES_PER_UNIT)
+    }
+
+    /// The number of the values equal to the one at this index.
+    pub(super) fn count(&self, index: usize) -> u32 {
+        self.counts.get(index).copied().unwrap_or(1)
+    }
+
+    /// Leaves out the first values.
+    pub(super) fn advance(&mut self, values: usize) {
+        self.logs = &self.logs[values..];
+        self.counts = self.counts.get(values..).unwrap_or_default();
+    }
+}
+
+/// The distance of two keys, in rising order at some h of a range, beyond which they keep that order in all of it: a
+/// value moves by no more than h does.
+pub(super) fn reach((low, high): (f64, f64)) -> u64 {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "ranges that are settled are short, and a cast of anything else saturates"
+    )]
+    let keys = (2.0 * (high - low) * TIES_PER_UNIT).ceil() as u64;
+    keys.saturating_add(ROUNDING_KEYS)
+}
+
+/// The numbers around h that have at most this reach from it.
+pub(super) fn within_reach(h: f64, keys: u64) -> (f64, f64) {
+    let distance = 0.5 * TIES_WITHIN * keys.saturating_sub(ROUNDING_KEYS) as f64;
+    (h - distance, h + distance)
+}
+
+/// The nearest whole number, the even one of two. Where a number is small enough, an addition rounds it:
+/// the ulp of what is between 2^52 and 2^53 is 1. Before processors round by themselves (SSE 4.1) it is a call
+/// a value.
+pub(super) fn rounded(number: f64) -> i64 {
+    const REACH: f64 = (1_u64 << 51) as f64;
+    const SHIFT: f64 = 3.0 * REACH;
+    if number.abs() < REACH {
+        (number + SHIFT).to_bits().cast_signed() - SHIFT.to_bits().cast_signed()
+    } else {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "logarithms are below 750, and a cast of anything else saturates"
+        )]
+        let whole = number.round_ties_even() as i64;
+        whole
+    }
+}
+
+/// The median of a prompt's values of both sides, b's less `h`: looks for how many of each side make up the
+/// lower half.
+fn common_median(sides: &Sides, h: f64) -> f64 {
+    let (a, b) = (sides.a(), sides.b());
+    let half = sides.len().div_ceil(2);
+    let (mut of_a, mut max) = (half.saturating_sub(b.len()), half.min(a.len()));
+    while of_a < max {
+        let middle = of_a.midpoint(max);
+        if a[middle] < b[half - middle - 1] - h {
+            of_a = middle + 1;
+        } else {
+            max = middle;
+        }
+    }
+    let of_b = half - of_a;
+    let from_a = |place: usize| a.get(place).copied();
+    let from_b = |place: usize| b.get(place).map(|log| log - h);
+    let of_either = |one: Option<f64>, other: Option<f64>, pick: fn(f64, f64) -> f64| {
+        let both = one.zip(other).map(|(one, other)| pick(one, other));
+        both.or(one).or(other).unwrap_or_default()
+    };
+    let before = |count: usize| count.checked_sub(1);
+    let (last_a, last_b) = (before(of_a).and_then(from_a), before(of_b).and_then(from_b));
+    let last = of_either(last_a, last_b, f64::max);
+    if sides.len().is_multiple_of(2) {
+        0.5 * (last + of_either(from_a(of_a), from_b(of_b), f64::min))
+    } else {
+        last
+    }
+}
