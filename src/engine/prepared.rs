@@ -298,8 +298,7 @@ async fn read_answer(
     model: ModelId,
     streamed: bool,
 ) -> (Recording, Redacted<Reading>) {
-    let response = recording.response.as_ref();
-    let length = response.map_or(0, |response| response.body.bytes().len());
+    let length = recording.body_length();
     let reading = move || {
         let reading = read(&recording, &model, streamed);
         (recording, reading)

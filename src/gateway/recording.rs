@@ -56,6 +56,12 @@ impl Recording {
             redactor: Redactor::default(),
         }
     }
+
+    /// Bytes of its body.
+    pub fn body_length(&self) -> usize {
+        let response = self.response.as_ref();
+        response.map_or(0, |response| response.body.bytes().len())
+    }
 }
 
 /// The instant of a read.
