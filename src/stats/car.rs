@@ -237,7 +237,7 @@ impl Evaluations {
         mean
     }
 
-    /// Where t(h), which falls as h rises, crosses a level, within `precision`; `None` where it does not between the
+    /// The h where t(h), which falls as h rises, crosses a level, within `precision`; `None` if it does not between the
     /// ends of `range`.
     ///
     /// Bisection that leans towards where the line between the ends crosses 0 and needs at most one step

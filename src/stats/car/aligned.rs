@@ -24,7 +24,7 @@ pub(super) struct RankedValue {
     pub(super) count: u32,
 }
 
-/// What is ranked of one side of a prompt.
+/// The ranked values of one side of a prompt.
 #[derive(Debug, Clone)]
 pub(super) enum SideValues {
     /// All of its values, one by one.

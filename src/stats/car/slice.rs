@@ -29,7 +29,7 @@ pub(super) struct Slice {
     /// The number of its buckets.
     bucket_count: usize,
     /// Between an end of the slice and its neighbour there is a word for what may lie beyond.
-    words: Vec<Word>,
+    words: Vec<BucketWord>,
     /// The buckets of its values, side by side, ...
     buckets: Vec<u32>,
     /// ... and where those of each side end.
@@ -40,7 +40,7 @@ pub(super) struct Slice {
 
 /// 64 buckets.
 #[derive(Debug, Clone, Copy, Default)]
-struct Word {
+struct BucketWord {
     /// One bit for each bucket that has a value.
     bits: u64,
     /// One bit for each of those that has more than one.
@@ -98,7 +98,7 @@ impl Slice {
     fn take(&mut self, sides: &[AlignedSide<'_>]) -> bool {
         let words = self.bucket_count / 64;
         self.words.clear();
-        self.words.resize(words + 2, Word::default());
+        self.words.resize(words + 2, BucketWord::default());
         // Whether a value at an end is alone is not known.
         self.words[0].bits = 1 << 63;
         self.words[words + 1].bits = 1;
@@ -196,7 +196,7 @@ impl Slice {
         for &bucket in &self.buckets {
             self.words[bucket as usize / 64].values += 1;
         }
-        let is_full = |word: &Word| word.shared != 0 && word.values as usize > INSERT_MAX;
+        let is_full = |word: &BucketWord| word.shared != 0 && word.values as usize > INSERT_MAX;
         let any_full = self.words.iter().any(is_full);
         self.count_below();
         sorted.clear();
@@ -239,7 +239,7 @@ impl Slice {
         let mut below = self.words[0].bits;
         for index in 1..self.words.len() - 1 {
             let above = self.words[index + 1].bits;
-            let Word { bits, shared, .. } = self.words[index];
+            let BucketWord { bits, shared, .. } = self.words[index];
             let neighbours = bits << 1 | below >> 63 | bits >> 1 | above << 63;
             self.words[index].alone = if shared == 0 { bits & !neighbours } else { 0 };
             below = bits;
@@ -247,7 +247,7 @@ impl Slice {
     }
 }
 
-impl Word {
+impl BucketWord {
     /// The number of values of the slice below a bucket of this word, if none of its buckets is shared.
     const fn below(self, bucket: u32) -> u32 {
         self.values + (self.bits & ((1 << (bucket % 64)) - 1)).count_ones()
