@@ -7,8 +7,8 @@ use crate::record::{FailureKind, Flag};
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::verdict::{
-    Distribution, Estimate, Figures, Frontier, FrontierStanding, MeanIntervals, Ratios, RunSummary,
-    TokenKind, Total, VariantSummary,
+    Distribution, Estimate, Figures, Frontier, FrontierStanding, MeanIntervals, PromptSummaries,
+    PromptSummary, Ratios, RunSummary, TokenKind, Total, VariantSummary,
 };
 
 use super::caching;
@@ -75,16 +75,24 @@ pub(super) fn comparison(
     }))
 }
 
-/// One row per prompt and variant.
-pub(super) fn prompts(summary: &RunSummary) -> FigureTable {
-    let sides = || summary.variants.iter();
-    let rows = summary.prompts.iter().flat_map(|prompt| {
-        let cells = sides().zip(&prompt.variants);
-        cells.map(|(side, (figures, ratios))| {
-            prompt_row(summary, &prompt.prompt, side, figures, ratios)
-        })
-    });
-    FigureTable::from_rows(rows)
+/// One row per prompt and variant, of which the first `max` are kept.
+pub(super) fn prompts(
+    summary: &RunSummary,
+    prompts: PromptSummaries<'_>,
+    max: usize,
+) -> FigureTable {
+    let rows = prompts
+        .of(0..prompts.len())
+        .flat_map(|prompt| prompt_rows(summary, &prompt));
+    FigureTable::from_first_rows(rows, max)
+}
+
+/// One row per variant.
+pub(super) fn prompt_rows(summary: &RunSummary, prompt: &PromptSummary<'_>) -> Vec<FigureRow> {
+    let cells = summary.variants.iter().zip(&prompt.variants);
+    let rows = cells
+        .map(|(side, (figures, ratios))| prompt_row(summary, prompt.prompt, side, figures, ratios));
+    rows.collect()
 }
 
 /// One row per kind of error and variant.

@@ -5,13 +5,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write as _};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use crate::record::Manifest;
+use crate::verdict::{PromptSummaries, RunSummary};
 
+use super::columns::prompt_rows;
 use super::figure::Figure;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
@@ -67,7 +70,8 @@ pub struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<OutputsDocument<'a>>,
     /// One row for each prompt and variant.
-    prompts: RowsDocument<'a>,
+    #[schemars(with = "RowsDocument<'_>")]
+    prompts: PromptRowsDocument<'a>,
     /// One row for each kind of error and variant.
     errors: RowsDocument<'a>,
     /// Problems of the run: what is wrong with it.
@@ -79,8 +83,13 @@ pub struct Document<'a> {
     method: MethodDocument<'a>,
 }
 
-/// Renders the document, pretty-printed, with a line break at its end.
-pub(super) fn document(manifest: &Manifest, view: &View) -> String {
+/// Writes the document, pretty-printed, with a line break at its end.
+pub(super) fn write_document(
+    manifest: &Manifest,
+    view: &View,
+    (summary, prompts): (&RunSummary, PromptSummaries<'_>),
+    out: impl io::Write,
+) -> io::Result<()> {
     let document = Document {
         version: VERSION,
         tool: &manifest.tool,
@@ -105,13 +114,16 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
             finding: &load.sentences,
         }),
         output_tokens: OutputsDocument::from_outputs(&view.verdicts.outputs),
-        prompts: RowsDocument(vec![&view.prompts]),
+        prompts: PromptRowsDocument { summary, prompts },
         errors: RowsDocument(vec![&view.errors]),
         problems: &view.problems,
         remarks: &view.remarks,
         method: MethodDocument(&view.method),
     };
-    pretty(&document)
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, &document)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// The stages of a load.
@@ -364,6 +376,27 @@ impl Serialize for RowsDocument<'_> {
         for table in &self.0 {
             for row in 0..table.rows.len() {
                 rows.serialize_element(&FigureRowDocument(table, row))?;
+            }
+        }
+        rows.end()
+    }
+}
+
+/// The rows of all prompts, each made when it is written.
+struct PromptRowsDocument<'a> {
+    summary: &'a RunSummary,
+    prompts: PromptSummaries<'a>,
+}
+
+impl Serialize for PromptRowsDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { summary, prompts } = *self;
+        let count = prompts.len() * summary.variants.len();
+        let mut rows = serializer.serialize_seq(Some(count))?;
+        for prompt in prompts.of(0..prompts.len()) {
+            let table = FigureTable::from_rows(prompt_rows(summary, &prompt));
+            for row in 0..table.rows.len() {
+                rows.serialize_element(&FigureRowDocument(&table, row))?;
             }
         }
         rows.end()

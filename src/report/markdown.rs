@@ -11,11 +11,7 @@ use super::screen::ResultScreen;
 use super::table::FigureTable;
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
-use super::view::View;
-
-/// Maximum rows of the per-prompt table: more would not fit a pull request. The comparison as JSON
-/// has them all.
-const MAX_PROMPT_ROWS: usize = 200;
+use super::view::{MAX_PROMPT_ROWS, View};
 /// Maximum rows of the table of errors; the rest is counted.
 const MAX_ERROR_ROWS: usize = 20;
 
@@ -320,7 +316,7 @@ fn push_table(page: &mut String, table: &FigureTable, max_rows: usize) {
         let cells: Vec<String> = cells.collect();
         push(page, format_args!("| {} |\n", cells.join(" | ")));
     }
-    let left_out = table.rows.len().saturating_sub(max_rows);
+    let left_out = table.row_count().saturating_sub(max_rows);
     if left_out > 0 {
         push(
             page,

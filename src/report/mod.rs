@@ -63,7 +63,7 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary, RunTimings};
+use crate::verdict::{Evaluation, FoldedRun, PastRuns, PromptSummaries, RunSummary, RunTimings};
 
 pub use agreement::agreement_table;
 pub use alerts::Alert;
@@ -208,7 +208,8 @@ impl<'a> Report<'a> {
         evaluation: Evaluation,
         timings: RunTimings,
     ) -> Self {
-        let view = View::new(manifest, &summary, &evaluation);
+        let prompts = PromptSummaries::new(&summary.prompts, &timings);
+        let view = View::new(manifest, &summary, &evaluation, prompts);
         Self {
             manifest,
             summary,
@@ -271,17 +272,24 @@ impl<'a> Report<'a> {
         terminal::details(&self.view, style)
     }
 
-    /// Renders the page with charts.
-    fn html(&self) -> String {
-        html::run_page(&html::RunPage {
+    /// The figures of each prompt.
+    pub const fn prompts(&self) -> PromptSummaries<'_> {
+        PromptSummaries::new(&self.summary.prompts, &self.timings)
+    }
+
+    /// Writes the page with charts.
+    fn write_html(&self, out: impl io::Write) -> io::Result<()> {
+        let page = html::RunPage {
             manifest: self.manifest,
             view: &self.view,
             summary: &self.summary,
+            prompts: self.prompts(),
             evaluation: &self.evaluation,
             timings: &self.timings,
             answers: self.answers.as_ref(),
             speed: screen::speed_metric(&self.summary, &self.evaluation),
-        })
+        };
+        page.write(out)
     }
 
     /// Writes one format.
@@ -289,7 +297,7 @@ impl<'a> Report<'a> {
         match format {
             ReportFormat::ComparisonCsv => csv::write_table(&self.view.comparison, out),
             ReportFormat::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
-            ReportFormat::Html => out.write_all(self.html().as_bytes()),
+            ReportFormat::Html => self.write_html(out),
             ReportFormat::LoadCsv => match &self.view.load {
                 Some(load) => csv::write_table(&load.table, out),
                 None => Ok(()),
@@ -308,8 +316,8 @@ impl<'a> Report<'a> {
                 out.write_all(cases.as_bytes())
             }
             ReportFormat::Json => {
-                let document = json::document(self.manifest, &self.view);
-                out.write_all(document.as_bytes())
+                let figures = (&self.summary, self.prompts());
+                json::write_document(self.manifest, &self.view, figures, out)
             }
         }
     }

@@ -1,7 +1,8 @@
 //! A table of figures: the one source of rows for every format.
 //!
 //! Owns which columns people see and which may be dropped first. Must not know how a table is
-//! rendered. Invariant: every row has one cell per column.
+//! rendered. Invariants: every row has one cell per column; what is known of a column is of all rows, those that are not kept
+//! included.
 
 use std::borrow::Cow;
 
@@ -32,8 +33,22 @@ pub struct ColumnDisplay {
 pub struct FigureTable {
     /// Its columns.
     pub columns: Vec<Column>,
-    /// Its rows.
+    /// Its rows, or the first of them.
     pub rows: Vec<Vec<FigureCell>>,
+    /// Number of further rows, which are not kept.
+    pub further_rows: usize,
+    contents: Vec<ColumnContent>,
+}
+
+/// What the cells of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ColumnContent {
+    /// True if any cell has a figure.
+    has_figure: bool,
+    /// True if all cells are text.
+    is_words: bool,
+    /// True if n is too low for an interval with two ends in any cell.
+    has_low_n: bool,
 }
 
 /// A row under construction, with its columns.
@@ -111,23 +126,46 @@ impl FigureRow {
 impl FigureTable {
     /// Builds a table from rows with the same columns; those of intervals come last.
     pub(super) fn from_rows(rows: impl IntoIterator<Item = FigureRow>) -> Self {
+        Self::from_first_rows(rows, usize::MAX)
+    }
+
+    /// The same, of which the first `max` rows are kept.
+    pub(super) fn from_first_rows(rows: impl IntoIterator<Item = FigureRow>, max: usize) -> Self {
         let mut table = Self::default();
         for mut row in rows {
             row.put_intervals();
             let (columns, cells): (Vec<_>, Vec<_>) = row.0.into_iter().unzip();
-            debug_assert!(table.rows.is_empty() || table.columns == columns);
-            table.columns = columns;
-            table.rows.push(cells);
+            debug_assert!(table.columns.is_empty() || table.columns == columns);
+            if table.columns.is_empty() {
+                table.columns = columns;
+                table.contents = vec![ColumnContent::NOTHING; cells.len()];
+            }
+            for (content, cell) in table.contents.iter_mut().zip(&cells) {
+                content.add(cell);
+            }
+            if table.rows.len() < max {
+                table.rows.push(cells);
+            } else {
+                table.further_rows += 1;
+            }
         }
         table
     }
 
+    /// Number of all rows.
+    pub fn row_count(&self) -> usize {
+        self.rows.len() + self.further_rows
+    }
+
+    /// Returns true if n is too low for an interval with two ends in any cell that people see.
+    pub fn has_low_n(&self) -> bool {
+        let mut shown = self.shown().into_iter();
+        shown.any(|(index, _)| self.contents[index].has_low_n)
+    }
+
     /// The indices of the columns that people see: displayed ones with at least one figure.
     pub fn shown(&self) -> Vec<(usize, ColumnDisplay)> {
-        let any_figure = |&(index, _): &(usize, ColumnDisplay)| {
-            let mut cells = self.rows.iter().map(|row| &row[index]);
-            cells.any(|cell| cell.figure != Figure::Absent)
-        };
+        let any_figure = |&(index, _): &(usize, ColumnDisplay)| self.contents[index].has_figure;
         let columns = self.columns.iter().enumerate();
         columns
             .filter_map(|(index, column)| column.shown.map(|shown| (index, shown)))
@@ -137,18 +175,31 @@ impl FigureTable {
 
     /// Returns true if the cells of a column are text, which is left-aligned.
     pub fn is_words(&self, index: usize) -> bool {
-        let words = |cell: &FigureCell| {
-            matches!(
-                cell.figure,
-                Figure::Text(_) | Figure::Label(..) | Figure::Verdict(..) | Figure::Absent
-            )
-        };
-        self.rows.iter().all(|row| words(&row[index]))
+        let content = self.contents.get(index);
+        content.is_none_or(|content| content.is_words)
     }
 
     /// The cell of a row in the column of this name.
     pub fn cell(&self, row: usize, name: &str) -> Option<&FigureCell> {
         let index = self.columns.iter().position(|column| column.name == name)?;
         self.rows.get(row)?.get(index)
+    }
+}
+
+impl ColumnContent {
+    /// The content of no cell.
+    const NOTHING: Self = Self {
+        has_figure: false,
+        is_words: true,
+        has_low_n: false,
+    };
+
+    fn add(&mut self, cell: &FigureCell) {
+        self.has_figure |= cell.figure != Figure::Absent;
+        self.is_words &= matches!(
+            cell.figure,
+            Figure::Text(_) | Figure::Label(..) | Figure::Verdict(..) | Figure::Absent
+        );
+        self.has_low_n |= cell.low_n;
     }
 }

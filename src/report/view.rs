@@ -9,7 +9,7 @@ use crate::stats::kappa::agreement;
 use crate::stats::quantile::Percentile;
 use crate::suite::{CacheMode, Suite};
 use crate::units::plural;
-use crate::verdict::{ComparisonDesign, Evaluation, RunSummary, frontier};
+use crate::verdict::{ComparisonDesign, Evaluation, PromptSummaries, RunSummary, frontier};
 
 use super::alerts::Alert;
 use super::caching::{CachingSection, caching};
@@ -23,6 +23,10 @@ use super::screen::{ResultScreen, speed_metric};
 use super::table::FigureTable;
 use super::text::push;
 use super::verdicts::{Section, Verdicts};
+
+/// Maximum rows of the per-prompt table: more would not fit a pull request. The comparison as JSON
+/// has them all.
+pub(super) const MAX_PROMPT_ROWS: usize = 200;
 
 /// The content of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +55,7 @@ pub struct View {
     pub caching: Option<CachingSection>,
     /// The load section; absent for a run without a load.
     pub load: Option<LoadSection>,
-    /// One row per prompt and variant.
+    /// One row per prompt and variant; those that the page shows are kept.
     pub prompts: FigureTable,
     /// Problems of the run: what is wrong with it.
     pub problems: Vec<RunProblem>,
@@ -65,7 +69,12 @@ pub struct View {
 
 impl View {
     /// Builds the view of a run.
-    pub fn new(manifest: &Manifest, summary: &RunSummary, evaluation: &Evaluation) -> Self {
+    pub fn new(
+        manifest: &Manifest,
+        summary: &RunSummary,
+        evaluation: &Evaluation,
+        prompts: PromptSummaries<'_>,
+    ) -> Self {
         let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
         let (status, mut warning) = status(manifest, done);
         let of_variants = summary.variants.iter();
@@ -83,7 +92,7 @@ impl View {
         let frontier = frontier(summary, speed);
         let run = (status, simulated);
         let comparison = columns::comparison(summary, &frontier, prices_date.as_deref(), run);
-        let prompts = columns::prompts(summary);
+        let prompts = columns::prompts(summary, prompts, MAX_PROMPT_ROWS);
         let notes = notes([&comparison, &prompts], &price_source(manifest));
         let verdicts = Verdicts::new(evaluation);
         let of_past = |section: &&Section| section.design != ComparisonDesign::Interleaved;
@@ -181,13 +190,7 @@ fn notes(tables: [&FigureTable; 2], price_source: &str) -> Vec<String> {
         "In brackets: 95 % intervals, percentiles (quantiles of type 8) for these prompts, means and shares for prompts like these."
             .to_owned(),
     ];
-    let low_n = tables.iter().any(|table| {
-        let shown = table.shown();
-        let rows = table.rows.iter();
-        rows.flat_map(|row| shown.iter().map(move |&(index, _)| &row[index]))
-            .any(|cell| cell.low_n)
-    });
-    if low_n {
+    if tables.iter().any(|table| table.has_low_n()) {
         let bounds = per_percentile(Percentile::min_for_bounds);
         notes.push(format!(
             "An interval that is open, such as 407–, or missing: n too small for its end (both ends need: {bounds}; means two \

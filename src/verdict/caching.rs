@@ -12,6 +12,7 @@ use crate::stats::quantile::Percentile;
 use crate::stats::rates::Passes;
 use crate::units::Usd;
 
+use super::cell_tally::{CachedAnswer, CellTally};
 use super::distribution::{Distribution, Estimate, RankBounds};
 use super::means::{sample_mean_interval, share};
 
@@ -110,8 +111,6 @@ impl CacheFigures {
 #[derive(Debug, Default)]
 pub(super) struct CacheFold {
     prices: Option<TokenPrices>,
-    /// By the prompt's index in the suite.
-    prompts: Vec<PromptCaching>,
     contradicting: u64,
     prompt_tokens: u128,
     /// Tokens read by samples with a plausible count of prompt tokens.
@@ -120,16 +119,6 @@ pub(super) struct CacheFold {
     written: Option<u128>,
     writes: CacheTerms,
     reads: CacheTerms,
-}
-
-/// The sums of one prompt.
-#[derive(Debug, Clone, Default)]
-struct PromptCaching {
-    reporting: u32,
-    hits: u32,
-    priced: u64,
-    cost: i128,
-    uncached_cost: i128,
 }
 
 /// The premium and discount of the price list for tokens that were written, or that were read.
@@ -141,6 +130,34 @@ struct CacheTerms {
     premium: i128,
     /// Discount for reading them, relative to the input price, pico-dollars.
     discount: i128,
+}
+
+/// The share of hits with prompts as units: the cache of one prompt predicts little about another's.
+fn hit_share(prompts: &[CellTally]) -> Option<Estimate> {
+    let passes: Vec<Passes> = (prompts.iter())
+        .filter_map(|one| Passes::new(one.cache_hits, one.cache_reporting))
+        .collect();
+    share(&passes)
+}
+
+fn saving(prompts: &[CellTally]) -> Option<CacheSaving> {
+    let priced = || prompts.iter().filter(|one| one.cache_priced > 0);
+    let n: u64 = priced().map(|one| u64::from(one.cache_priced)).sum();
+    if n == 0 {
+        return None;
+    }
+    let savings = priced().map(|one| {
+        let (cost, uncached_cost) = one.cache_costs();
+        let saved = Usd(uncached_cost.0.saturating_sub(cost.0));
+        let n = u64::from(one.cache_priced);
+        (saved.as_f64() / n as f64, n)
+    });
+    Some(CacheSaving {
+        n,
+        cost: priced().map(|one| one.cache_costs().0).sum(),
+        uncached_cost: priced().map(|one| one.cache_costs().1).sum(),
+        per_request: sample_mean_interval(savings),
+    })
 }
 
 /// The cost of these tokens, and their cost without caches; `None` where either is not known.
@@ -157,26 +174,18 @@ pub(super) fn uncached_cost(prices: &TokenPrices, usage: &Usage) -> Option<(Usd,
 }
 
 impl CacheFold {
-    /// An empty fold for a variant with these list prices and number of prompts.
-    pub(super) fn new(prices: Option<TokenPrices>, prompts: usize) -> Self {
+    /// An empty fold for a variant with these list prices.
+    pub(super) fn new(prices: Option<TokenPrices>) -> Self {
         Self {
             prices,
-            prompts: vec![PromptCaching::default(); prompts],
             ..Self::default()
         }
     }
 
-    /// Adds a sample, whatever its outcome.
-    pub(super) fn add(&mut self, sample: &Sample, prompt: usize) {
-        let Some(usage) = sample.cache_usage() else {
-            return;
-        };
-        let Some(read) = usage.cached_tokens else {
-            return;
-        };
-        let sums = &mut self.prompts[prompt];
-        sums.reporting += 1;
-        sums.hits += u32::from(read > 0);
+    /// Adds a sample, whatever its outcome; returns what the sums of its prompt need, which are not kept here.
+    pub(super) fn add(&mut self, sample: &Sample) -> Option<CachedAnswer> {
+        let usage = sample.cache_usage()?;
+        let read = usage.cached_tokens?;
         self.contradicting += u64::from(usage.contradicts_itself());
         self.read += u128::from(read);
         if let Some(written) = usage.cache_write_tokens {
@@ -188,18 +197,14 @@ impl CacheFold {
             self.prompt_tokens += u128::from(prompt_tokens);
             self.plausible_read += u128::from(read);
         }
-        self.add_money(&usage, prompt);
+        Some(CachedAnswer {
+            is_hit: read > 0,
+            costs: self.add_money(&usage),
+        })
     }
 
     /// Adds the samples of another fold of the same variant.
     pub(super) fn absorb(&mut self, other: &Self) {
-        for (ours, theirs) in self.prompts.iter_mut().zip(&other.prompts) {
-            ours.reporting += theirs.reporting;
-            ours.hits += theirs.hits;
-            ours.priced += theirs.priced;
-            ours.cost = ours.cost.saturating_add(theirs.cost);
-            ours.uncached_cost = ours.uncached_cost.saturating_add(theirs.uncached_cost);
-        }
         self.contradicting += other.contradicting;
         self.prompt_tokens += other.prompt_tokens;
         self.plausible_read += other.plausible_read;
@@ -211,35 +216,29 @@ impl CacheFold {
         self.reads.absorb(&other.reads);
     }
 
-    /// Adds the cost of the sample, and its cost without caches, where both are known.
-    fn add_money(&mut self, usage: &Usage, prompt: usize) {
-        let Some(prices) = &self.prices else { return };
-        let Some((cost, uncached_cost)) = uncached_cost(prices, usage) else {
-            return;
-        };
-        let sums = &mut self.prompts[prompt];
-        sums.priced += 1;
-        sums.cost = sums.cost.saturating_add(cost.0);
-        sums.uncached_cost = sums.uncached_cost.saturating_add(uncached_cost.0);
-        let Some(counts) = usage.counts() else {
-            return;
-        };
-        let rates = prices.rates(counts.prompt);
-        self.writes.add(counts.cache_write, rates);
-        self.reads.add(counts.cached, rates);
+    /// The cost of a sample, and its cost without caches, where both are known.
+    fn add_money(&mut self, usage: &Usage) -> Option<(Usd, Usd)> {
+        let prices = self.prices.as_ref()?;
+        let costs = uncached_cost(prices, usage)?;
+        if let Some(counts) = usage.counts() {
+            let rates = prices.rates(counts.prompt);
+            self.writes.add(counts.cache_write, rates);
+            self.reads.add(counts.cached, rates);
+        }
+        Some(costs)
     }
 
-    /// The figures of everything that was added; `None` where no server reported cache tokens. `first_tokens` gives the
-    /// TTFT of each hit (true) or of each miss (false), ns.
+    /// The figures of everything that was added; `None` where no server reported cache tokens. `prompts` has the sums of each
+    /// prompt, and `first_tokens` gives the TTFT of each hit (true) or of each miss (false), ns.
     pub(super) fn finish(
         self,
+        prompts: &[CellTally],
         first_tokens: impl Fn(bool) -> Vec<u64>,
         ends: &mut RankBounds,
     ) -> Option<CacheFigures> {
-        let reporting = self
-            .prompts
+        let reporting = prompts
             .iter()
-            .map(|one| u64::from(one.reporting))
+            .map(|one| u64::from(one.cache_reporting))
             .sum();
         if reporting == 0 {
             return None;
@@ -248,46 +247,15 @@ impl CacheFold {
         Some(CacheFigures {
             reporting,
             contradicting: self.contradicting,
-            hits: self.prompts.iter().map(|one| u64::from(one.hits)).sum(),
-            hit_share: self.hit_share(),
+            hits: prompts.iter().map(|one| u64::from(one.cache_hits)).sum(),
+            hit_share: hit_share(prompts),
             read_share: (self.prompt_tokens > 0).then_some(share),
             tokens_read: Some(self.read),
             tokens_written: self.written,
-            saving: self.saving(),
+            saving: saving(prompts),
             hit_ttft_ns: Distribution::from_integers(&mut first_tokens(true), ends),
             miss_ttft_ns: Distribution::from_integers(&mut first_tokens(false), ends),
             break_even: self.break_even(),
-        })
-    }
-
-    /// The share of hits with prompts as units: the cache of one prompt predicts little about another's.
-    fn hit_share(&self) -> Option<Estimate> {
-        let prompts = self.prompts.iter();
-        let passes: Vec<Passes> = prompts
-            .filter_map(|one| Passes::new(one.hits, one.reporting))
-            .collect();
-        share(&passes)
-    }
-
-    fn saving(&self) -> Option<CacheSaving> {
-        let priced = || self.prompts.iter().filter(|one| one.priced > 0);
-        let sum = |amount: fn(&PromptCaching) -> i128| {
-            let amounts = priced().map(|one| Usd(amount(one)));
-            amounts.sum::<Usd>()
-        };
-        let n: u64 = priced().map(|one| one.priced).sum();
-        if n == 0 {
-            return None;
-        }
-        let savings = priced().map(|one| {
-            let saved = Usd(one.uncached_cost.saturating_sub(one.cost));
-            (saved.as_f64() / one.priced as f64, one.priced)
-        });
-        Some(CacheSaving {
-            n,
-            cost: sum(|one| one.cost),
-            uncached_cost: sum(|one| one.uncached_cost),
-            per_request: sample_mean_interval(savings),
         })
     }
 

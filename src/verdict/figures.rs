@@ -3,11 +3,13 @@
 //! Owns which figures there are. Must not know whose samples they are of. Invariant: times are of answered
 //! samples only.
 
+use super::cell_tally::CellTally;
 use super::distribution::{Distribution, RankBounds};
 use super::money::{Money, Total};
 use super::observation::Observation;
 use super::quality::QualityTally;
 use super::tally::{SampleCounts, Tally, TokenKind, TokenTotal};
+use crate::suite::Metric;
 use crate::units::Nanos;
 
 /// The figures of some samples. Times are in ns, of answered samples only.
@@ -44,21 +46,15 @@ pub struct Figures {
 impl Figures {
     /// Computes the figures of some samples from their sums and their observations.
     pub(super) fn new(tally: &Tally, samples: &CellSamples<'_>, ends: &mut RankBounds) -> Self {
-        let mut values = MeasureValues {
-            samples,
-            ends,
-            integers: Vec::new(),
-            floats: Vec::new(),
-            last: (Vec::new(), None),
-        };
+        let mut values = MeasureValues::new(samples, ends);
         Self {
             counts: tally.counts.clone(),
-            ttft_ns: values.spans(|one| one.ttft_ns.get().filter(|_| !one.excluded)),
-            ttfa_ns: values.spans(|one| one.ttfa_ns.get().filter(|_| !one.excluded)),
+            ttft_ns: values.spans(ttft),
+            ttfa_ns: values.spans(ttfa),
             first_unit_ns: values.spans(|one| one.first_unit_ns.get().filter(|_| !one.excluded)),
             experienced_ttft_ns: values
                 .spans(|one| one.experienced_ttft().filter(|_| !one.excluded)),
-            latency_ns: values.spans(|one| one.latency_ns.get()),
+            latency_ns: values.spans(latency),
             request_gap_ns: values.spans(|one| one.mean_gap_ns.get()),
             output_rate: values.rates(|one| one.output_rate.get()),
             end_to_end_rate: values.rates(Observation::end_to_end_rate),
@@ -66,6 +62,35 @@ impl Figures {
             tokens: tally.tokens,
             money: tally.money,
             quality: tally.quality,
+        }
+    }
+
+    /// The figures that reports have of one prompt, from its sums and its observations; the others are absent.
+    pub(super) fn of_prompt(
+        cell: &CellTally,
+        samples: &CellSamples<'_>,
+        ends: &mut RankBounds,
+    ) -> Self {
+        let mut values = MeasureValues::new(samples, ends);
+        Self {
+            counts: cell.counts(),
+            ttft_ns: values.spans(ttft),
+            ttfa_ns: values.spans(ttfa),
+            first_unit_ns: None,
+            experienced_ttft_ns: None,
+            latency_ns: values.spans(latency),
+            request_gap_ns: None,
+            output_rate: values.rates(|one| one.output_rate.get()),
+            end_to_end_rate: None,
+            chars_per_second: None,
+            tokens: TokenKind::ALL.map(|kind| cell.tokens(kind)),
+            money: Money {
+                list: cell.list(),
+                billed: cell.billed(),
+                market: cell.market(),
+                ..Money::default()
+            },
+            quality: cell.quality(),
         }
     }
 
@@ -123,6 +148,27 @@ impl CellSamples<'_> {
     pub(super) fn answered(&self) -> impl Iterator<Item = &Observation> {
         self.all().filter(|one| one.answered())
     }
+
+    /// The distribution of a speed metric (TTFT, TTFA or latency), ns.
+    pub(super) fn speed(&self, metric: Metric, ends: &mut RankBounds) -> Option<Distribution> {
+        MeasureValues::new(self, ends).spans(match metric {
+            Metric::Ttft => ttft,
+            Metric::Ttfa => ttfa,
+            _ => latency,
+        })
+    }
+}
+
+fn ttft(one: &Observation) -> Option<Nanos> {
+    one.ttft_ns.get().filter(|_| !one.excluded)
+}
+
+fn ttfa(one: &Observation) -> Option<Nanos> {
+    one.ttfa_ns.get().filter(|_| !one.excluded)
+}
+
+fn latency(one: &Observation) -> Option<Nanos> {
+    one.latency_ns.get()
 }
 
 /// The values of one measure after the other, in memory that is used again.
@@ -135,7 +181,17 @@ struct MeasureValues<'a> {
     last: (Vec<u64>, Option<Distribution>),
 }
 
-impl MeasureValues<'_> {
+impl<'a> MeasureValues<'a> {
+    const fn new(samples: &'a CellSamples<'a>, ends: &'a mut RankBounds) -> Self {
+        Self {
+            samples,
+            ends,
+            integers: Vec::new(),
+            floats: Vec::new(),
+            last: (Vec::new(), None),
+        }
+    }
+
     fn spans(&mut self, value: impl Fn(&Observation) -> Option<Nanos>) -> Option<Distribution> {
         self.integers.clear();
         let spans = self.samples.answered().filter_map(value);

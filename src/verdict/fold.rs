@@ -6,7 +6,8 @@
 use crate::record::{Manifest, Sample};
 
 use super::evidence::{Evidence, EvidenceFold};
-use super::summary::{CellTallies, RunSummary, SummaryFold};
+use super::prompt_summary::SharedPromptSums;
+use super::summary::{RunSummary, SummaryFold};
 
 /// The basis of verdicts, reports and exit codes.
 pub struct FoldedRun {
@@ -21,7 +22,7 @@ pub struct FoldedRun {
 pub struct RunFold<'m> {
     manifest: &'m Manifest,
     evidence: EvidenceFold,
-    cells: CellTallies,
+    prompt_sums: SharedPromptSums,
 }
 
 /// The part of a [`RunFold`] that one thread feeds.
@@ -36,7 +37,7 @@ impl<'m> RunFold<'m> {
         Self {
             manifest,
             evidence: EvidenceFold::new(manifest),
-            cells: CellTallies::new(manifest),
+            prompt_sums: SharedPromptSums::new(manifest),
         }
     }
 
@@ -55,7 +56,7 @@ impl<'m> RunFold<'m> {
         for part in sums {
             all.absorb(part);
         }
-        let summary = all.finish(&self.manifest.suite, self.cells, &evidence);
+        let summary = all.finish(self.prompt_sums, &evidence);
         FoldedRun { evidence, summary }
     }
 }
@@ -69,9 +70,10 @@ impl SampleFold<'_> {
             self.sums.add_unmatched();
             return;
         };
-        self.run.cells.add(index.cell(place), sample);
+        let cached = self.sums.add(place, sample);
+        let cell = index.cell(place);
+        self.run.prompt_sums.add(cell, sample, cached);
         self.run.evidence.add_at(place, sample);
-        self.sums.add(place, sample);
     }
 
     /// Counts a line of the journal that could not be read.

@@ -3,16 +3,15 @@
 //! Owns the intervals of mean cost, mean tokens, and the shares of completed trials and of answers that passed. Must not know how they are
 //! shown. Invariant: an interval belongs to the mean that reports show, which counts every sample once.
 
-use crate::record::FailureKind;
 use crate::stats::cost::mean_cost;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
 use crate::stats::rates::{Passes, rate};
 
+use super::cell_tally::CellTally;
 use super::distribution::Estimate;
-use super::figures::Figures;
 use super::money::Total;
-use super::quality::{QualityTally, agreement};
+use super::quality::agreement;
 use super::tally::TokenKind;
 
 /// 95 % intervals for prompts like these; without ends for fewer than two prompts.
@@ -34,41 +33,37 @@ pub struct MeanIntervals {
 }
 
 impl MeanIntervals {
-    /// Computes the intervals from the figures of each prompt.
-    pub(super) fn from_prompts(prompts: &[Figures]) -> Self {
+    /// Computes the intervals from the sums of each prompt.
+    pub(super) fn from_prompts(prompts: &[CellTally]) -> Self {
         Self {
             completed: completed(prompts),
             pass_rate: pass_rate(prompts),
             consistency: consistency(prompts),
             completion_tokens: completion_tokens(prompts),
-            list_usd: cost(prompts, |figures| figures.money.list),
-            market_usd: cost(prompts, |figures| figures.money.market),
+            list_usd: cost(prompts, CellTally::list),
+            market_usd: cost(prompts, CellTally::market),
         }
     }
 }
 
-fn completed(prompts: &[Figures]) -> Option<Estimate> {
-    let passes = prompts.iter().filter_map(|figures| {
-        let counts = &figures.counts;
-        let counted = counts.done - counts.failure(FailureKind::RateLimit);
-        let counted = u32::try_from(counted).ok()?;
-        Passes::new(u32::try_from(counts.answered).ok()?, counted)
-    });
+fn completed(prompts: &[CellTally]) -> Option<Estimate> {
+    let passes = prompts
+        .iter()
+        .filter_map(|one| Passes::new(one.answered, one.done - one.rate_limited));
     share(&passes.collect::<Vec<_>>())
 }
 
-fn pass_rate(prompts: &[Figures]) -> Option<Estimate> {
-    let passes = prompts.iter().filter_map(|figures| {
-        let QualityTally { graded, passed, .. } = figures.quality;
-        Passes::new(u32::try_from(passed).ok()?, u32::try_from(graded).ok()?)
-    });
+fn pass_rate(prompts: &[CellTally]) -> Option<Estimate> {
+    let passes = prompts
+        .iter()
+        .filter_map(|one| Passes::new(one.passed, one.graded));
     share(&passes.collect::<Vec<_>>())
 }
 
-fn consistency(prompts: &[Figures]) -> Option<f64> {
+fn consistency(prompts: &[CellTally]) -> Option<f64> {
     let agreements = prompts
         .iter()
-        .filter_map(|figures| agreement(figures.quality.graded, figures.quality.passed));
+        .filter_map(|one| agreement(one.graded.into(), one.passed.into()));
     let (count, sum) = agreements.fold((0_u32, 0.0), |(n, sum), one| (n + 1, sum + one));
     (count > 0).then(|| sum / f64::from(count))
 }
@@ -91,9 +86,9 @@ fn weighted(prompts: impl Iterator<Item = (f64, u64)>) -> (Vec<f64>, Option<Weig
     (means, weights)
 }
 
-fn completion_tokens(prompts: &[Figures]) -> Interval {
-    let means = prompts.iter().filter_map(|figures| {
-        let tokens = figures.tokens(TokenKind::Completion);
+fn completion_tokens(prompts: &[CellTally]) -> Interval {
+    let means = prompts.iter().filter_map(|one| {
+        let tokens = one.tokens(TokenKind::Completion);
         Some((tokens.mean()?, tokens.n))
     });
     // A number of tokens cannot be negative.
@@ -107,9 +102,9 @@ pub(super) fn sample_mean_interval(prompts: impl Iterator<Item = (f64, u64)>) ->
     mean.map_or(Interval::NONE, |mean| mean.interval(Alpha::FIVE_PERCENT))
 }
 
-fn cost(prompts: &[Figures], total: impl Fn(&Figures) -> Total) -> Interval {
-    let means = prompts.iter().filter_map(|figures| {
-        let total = total(figures);
+fn cost(prompts: &[CellTally], total: impl Fn(&CellTally) -> Total) -> Interval {
+    let means = prompts.iter().filter_map(|one| {
+        let total = total(one);
         Some((total.mean()?.as_f64(), total.n))
     });
     let (means, weights) = weighted(means);

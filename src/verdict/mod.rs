@@ -5,6 +5,7 @@
 //! the order of samples changes nothing.
 
 mod caching;
+mod cell_tally;
 mod compact;
 mod compare;
 mod conditions;
@@ -37,6 +38,7 @@ mod part_span;
 mod past;
 mod planning;
 mod power;
+mod prompt_summary;
 mod quality;
 mod ratios;
 mod recommendation;
@@ -98,6 +100,7 @@ pub use power::{
     COMPLETED_NEAR, DetectableChanges, PASS_RATE_NEAR, PAST_RUNS, Power, TYPICAL_NOISE,
     effective_prompts, history_power, power, shared_alpha,
 };
+pub use prompt_summary::{PromptSpeed, PromptSummaries, PromptSummary, PromptSums};
 pub use quality::QualityTally;
 pub use ratios::Ratios;
 pub use recommendation::{
@@ -107,7 +110,7 @@ pub use rule::{decide, decide_family};
 pub use sequential::{
     ComparisonState, InterimLooks, SequentialState, compare_sequential, sequential_state,
 };
-pub use summary::{GapFigures, Histograms, PromptSummary, RunSummary, SummaryFold, VariantSummary};
+pub use summary::{GapFigures, Histograms, RunSummary, SummaryFold, VariantSummary};
 pub use switch::{
     ConditionStatus, SwitchCondition, SwitchDecision, SwitchOutcome, decide_switches,
 };

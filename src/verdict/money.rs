@@ -94,8 +94,7 @@ impl Money {
         self.list.add(sample.cost_usd);
         self.billed.add(sample.billed_usd);
         let is_usage_unknown = sample.has_unknown_usage();
-        self.market
-            .add(sample.market_usd.filter(|_| !is_usage_unknown));
+        self.market.add(market_price(sample));
         self.surcharges.add(sample.surcharge_usd);
         let surcharge = sample.surcharge_usd.unwrap_or(Usd::ZERO);
         let inference = sample.billed_usd.map(|billed| Usd(billed.0 - surcharge.0));
@@ -134,6 +133,11 @@ impl Money {
         self.contradicting += other.contradicting;
         self.uncounted += other.uncounted;
     }
+}
+
+/// The gateway's own list price of a sample whose token counts have one reading.
+pub(super) fn market_price(sample: &Sample) -> Option<Usd> {
+    sample.market_usd.filter(|_| !sample.has_unknown_usage())
 }
 
 /// Saturates at the ends of 128 bits, 1e26 USD: only a forged record gets there.

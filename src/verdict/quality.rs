@@ -26,18 +26,22 @@ impl QualityTally {
     /// Adds a trial that was not abandoned.
     pub(super) fn add(&mut self, sample: &Sample) {
         self.spent_ns += u128::from(time_spent(sample).0);
-        let (Some(passed), Some(score)) = (sample.passed(), sample.score()) else {
+        let Some((passed, units)) = graded_score(sample) else {
             return;
         };
         self.graded += 1;
         self.passed += u64::from(passed);
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a score lies within 0 and 1"
-        )]
-        let units = (score * SCORE_UNITS).round() as u128;
-        self.score_units += units;
+        self.score_units += u128::from(units);
+    }
+
+    /// Graded answers, without the time of trials; the score is in billionths.
+    pub(super) const fn of_grades(graded: u64, passed: u64, score_units: u128) -> Self {
+        Self {
+            graded,
+            passed,
+            score_units,
+            spent_ns: 0,
+        }
     }
 
     /// Adds the trials of another tally.
@@ -62,6 +66,18 @@ impl QualityTally {
     pub fn pass_rate(&self) -> Option<f64> {
         (self.graded > 0).then(|| self.passed as f64 / self.graded as f64)
     }
+}
+
+/// Whether a graded answer passed, and its score in billionths; `None` of one that was not graded.
+pub(super) fn graded_score(sample: &Sample) -> Option<(bool, u64)> {
+    let (passed, score) = (sample.passed()?, sample.score()?);
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a score lies within 0 and 1"
+    )]
+    let units = (score * SCORE_UNITS).round() as u64;
+    Some((passed, units))
 }
 
 /// The time of a trial, from its first attempt to the end of the last.

@@ -57,6 +57,6 @@ impl Ratios {
 }
 
 /// The quotient; `None` if the divisor is 0.
-fn quotient(dividend: f64, divisor: f64) -> Option<f64> {
+pub(super) fn quotient(dividend: f64, divisor: f64) -> Option<f64> {
     (divisor > 0.0).then(|| dividend / divisor)
 }

@@ -4,7 +4,6 @@
 //! changes nothing; beside the observations it stores nothing per sample, messages of failures not counted.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use hdrhistogram::Histogram;
 
@@ -13,20 +12,22 @@ use crate::record::{
     recordable_us,
 };
 use crate::stats::quantile::Percentile;
-use crate::suite::{Suite, Variant};
+use crate::suite::Variant;
 use crate::threads::Threads;
 use crate::units::{ModelId, Nanos};
 
 use super::caching::{CacheFigures, CacheFold};
+use super::cell_tally::{CachedAnswer, CellTally};
 use super::delayed_ack::{delayed_ack_share, ttft_ns};
 use super::distribution::{Distribution, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
-use super::evidence::{Evidence, VariantEvidence, locked, unlocked};
+use super::evidence::{Evidence, VariantEvidence};
 use super::figures::{CellSamples, Figures};
 use super::load::{LoadFold, LoadSummary};
 use super::means::MeanIntervals;
 use super::observation::Observation;
 use super::part_span::{PartSpan, active};
+use super::prompt_summary::{PromptSums, SharedPromptSums};
 use super::ratios::Ratios;
 use super::run_index::SamplePlace;
 use super::tally::{SampleCounts, Tally};
@@ -39,8 +40,8 @@ const NAME_CHARS: usize = 100;
 pub struct RunSummary {
     /// Variants in the order of the suite.
     pub variants: Vec<VariantSummary>,
-    /// Prompts in the order of the suite.
-    pub prompts: Vec<PromptSummary>,
+    /// The sums of each prompt, of which its figures are computed.
+    pub prompts: PromptSums,
     /// Samples of a variant or prompt that the manifest does not name; in no other figure.
     pub unmatched_marks: u64,
     /// Lines of the journal that could not be read; in no figure.
@@ -134,15 +135,6 @@ pub struct VariantSummary {
     pub delayed_ack_share: Option<f64>,
 }
 
-/// The figures of one prompt.
-#[derive(Debug)]
-pub struct PromptSummary {
-    /// Id of the prompt.
-    pub prompt: String,
-    /// Per variant, in the order of the suite: its figures, and their ratios to the reference's.
-    pub variants: Vec<(Figures, Ratios)>,
-}
-
 /// The gaps of all answers of a variant.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GapFigures {
@@ -163,13 +155,6 @@ pub struct Histograms {
     pub metrics: [(&'static str, Histogram<u64>, u64); 5],
 }
 
-/// The sums of each variant and prompt of a run, to which several threads add at once.
-pub(super) struct CellTallies {
-    cells: Vec<Mutex<Tally>>,
-    /// True if the number of planned trials is that of those that were sent.
-    is_timed: bool,
-}
-
 /// The sums that one thread makes of samples, by variant.
 pub struct SummaryFold {
     variants: Vec<VariantFold>,
@@ -187,6 +172,7 @@ struct VariantFold {
     label: String,
     model: ModelId,
     is_reference: bool,
+    tally: Tally,
     caching: CacheFold,
     gap_counters: GapCounters,
     gaps: GapFigures,
@@ -201,41 +187,6 @@ struct VariantFold {
     errors: ErrorGroups,
 }
 
-impl CellTallies {
-    /// Empty sums for the variants and prompts of this run.
-    pub(super) fn new(manifest: &Manifest) -> Self {
-        let repetitions = manifest.plan().prompt_repetitions(manifest.rounds());
-        let new_cell = |&repetitions: &u32| {
-            let mut cell = Tally::default();
-            cell.counts.planned = u64::from(repetitions);
-            Mutex::new(cell)
-        };
-        let variants = manifest.suite.variants.iter();
-        let cells = variants.flat_map(|_| repetitions.iter().map(new_cell));
-        Self {
-            cells: cells.collect(),
-            is_timed: manifest.suite.time_limit().is_some(),
-        }
-    }
-
-    /// Adds a sample to the sums at this index.
-    pub(super) fn add(&self, cell: usize, sample: &Sample) {
-        locked(&self.cells[cell]).add(sample);
-    }
-
-    fn into_tallies(self) -> impl Iterator<Item = Tally> {
-        let is_timed = self.is_timed;
-        self.cells.into_iter().map(unlocked).map(move |mut tally| {
-            let counts = &mut tally.counts;
-            if is_timed {
-                // Time ends it: what was sent is all there was to send.
-                counts.planned = counts.done + counts.abandoned();
-            }
-            tally
-        })
-    }
-}
-
 impl SummaryFold {
     /// An empty fold for the variants and prompts of this run.
     pub(super) fn new(manifest: &Manifest) -> Self {
@@ -247,7 +198,7 @@ impl SummaryFold {
         let variant_fold = |variant: &Variant| {
             let prices = manifest.prices_of(&variant.model);
             VariantFold {
-                caching: CacheFold::new(prices, suite.prompts.len()),
+                caching: CacheFold::new(prices),
                 ..VariantFold::new(&variant.label, &variant.model, &suite.reference)
             }
         };
@@ -269,15 +220,15 @@ impl SummaryFold {
         }
     }
 
-    /// Adds a sample of the variant and prompt at `place`.
-    pub(super) fn add(&mut self, place: SamplePlace, sample: &Sample) {
+    /// Adds a sample of the variant and prompt at `place`; returns its use of a cache, which the sums of its prompt need.
+    pub(super) fn add(&mut self, place: SamplePlace, sample: &Sample) -> Option<CachedAnswer> {
         let end = sample.end();
         let begun = self.parts.partition_point(|part| part.start <= end);
         let part = &mut self.parts[begun.saturating_sub(1)];
         part.end = end.max(part.end);
         let variant_fold = &mut self.variants[place.variant];
-        variant_fold.caching.add(sample, place.prompt);
         variant_fold.add(sample, &mut self.hdr);
+        variant_fold.caching.add(sample)
     }
 
     /// Counts a sample of a variant or prompt that the manifest does not name.
@@ -305,37 +256,22 @@ impl SummaryFold {
         }
     }
 
-    /// The figures of everything that was added, to this fold and to `cells`; `evidence` is of the same samples.
-    pub(super) fn finish(
-        self,
-        suite: &Suite,
-        cells: CellTallies,
-        evidence: &Evidence,
-    ) -> RunSummary {
-        let prompt_count = suite.prompts.len();
-        let mut cells = cells.into_tallies();
+    /// The figures of everything that was added, to this fold and to `sums`; `evidence` is of the same samples.
+    pub(super) fn finish(self, sums: SharedPromptSums, evidence: &Evidence) -> RunSummary {
+        let mut variants = self.variants.iter();
+        let reference = variants.position(|variant| variant.is_reference);
+        let prompts = sums.finish(evidence.prompts.len(), reference);
         let folds = self.variants.into_iter().zip(&evidence.variants);
-        let folds: Vec<_> = folds
-            .map(|fold| (fold, cells.by_ref().take(prompt_count).collect()))
-            .collect();
-        let finished = Threads::for_processors().map(folds, |((variant_fold, observed), cells)| {
-            variant_fold.finish_with_prompts(cells, observed)
+        let folds = folds.enumerate().collect::<Vec<_>>();
+        let mut variants = Threads::for_processors().map(folds, |(index, (fold, observed))| {
+            fold.finish(prompts.of_variant(index), observed)
         });
-        let (mut variants, per_variant): (Vec<VariantSummary>, Vec<Vec<Figures>>) =
-            finished.into_iter().unzip();
-        let reference = variants.iter().position(|variant| variant.is_reference);
         if let Some(reference) = reference {
             let figures = variants[reference].figures.clone();
             for variant in &mut variants {
                 variant.ratios = Ratios::new(&variant.figures, &figures);
             }
         }
-        let mut per_variant: Vec<_> = per_variant.into_iter().map(Vec::into_iter).collect();
-        let prompts = suite.prompts.iter().map(|prompt| {
-            let figures = per_variant.iter_mut().filter_map(Iterator::next);
-            PromptSummary::new(prompt.id.clone(), figures.collect(), reference)
-        });
-        let prompts = prompts.collect();
         let ends = self.parts.iter().map(|part| part.end);
         RunSummary {
             variants,
@@ -351,27 +287,13 @@ impl SummaryFold {
     }
 }
 
-impl PromptSummary {
-    fn new(prompt: String, figures: Vec<Figures>, reference: Option<usize>) -> Self {
-        let reference = reference.map(|reference| &figures[reference]);
-        let ratios = figures.iter().map(|figures| {
-            let ratios = reference.map(|reference| Ratios::new(figures, reference));
-            ratios.unwrap_or_default()
-        });
-        let ratios: Vec<Ratios> = ratios.collect();
-        Self {
-            prompt,
-            variants: figures.into_iter().zip(ratios).collect(),
-        }
-    }
-}
-
 impl VariantFold {
     fn new(label: &str, model: &ModelId, reference: &str) -> Self {
         Self {
             label: label.to_owned(),
             model: model.clone(),
             is_reference: label == reference,
+            tally: Tally::default(),
             caching: CacheFold::default(),
             gap_counters: GapCounters::default(),
             gaps: GapFigures::default(),
@@ -389,6 +311,7 @@ impl VariantFold {
 
     /// Adds the samples of another fold of the same variant.
     fn absorb(&mut self, other: Self) {
+        self.tally.absorb(&other.tally);
         self.caching.absorb(&other.caching);
         self.gap_counters.absorb(&other.gap_counters);
         let (ours, theirs) = (&mut self.gaps, other.gaps);
@@ -423,6 +346,7 @@ impl VariantFold {
                     .or_insert(0) += 1;
             }
         };
+        self.tally.add(sample);
         if sample.outcome == Outcome::UnknownFinish {
             count(&mut self.unknown_finishes, sample.finish_reason.as_ref());
         }
@@ -462,31 +386,11 @@ impl VariantFold {
         self.gap_longest_ns = self.gap_longest_ns.max(gaps.max_ns.map_or(0, |max| max.0));
     }
 
-    /// The figures of the variant, and those of each of its prompts.
-    fn finish_with_prompts(
-        self,
-        cells: Vec<Tally>,
-        observed: &VariantEvidence,
-    ) -> (VariantSummary, Vec<Figures>) {
-        let mut ends = RankBounds::default();
-        let mut whole = Tally::default();
-        let mut per_prompt = Vec::with_capacity(cells.len());
-        for (index, tally) in cells.into_iter().enumerate() {
-            let samples = CellSamples(&observed.prompts[index..=index]);
-            per_prompt.push(Figures::new(&tally, &samples, &mut ends));
-            whole.absorb(&tally);
-        }
-        let mut variant = self.finish(&whole, &CellSamples(&observed.prompts), &mut ends);
-        variant.means = MeanIntervals::from_prompts(&per_prompt);
-        (variant, per_prompt)
-    }
-
-    fn finish(
-        self,
-        whole: &Tally,
-        samples: &CellSamples<'_>,
-        rank_bounds: &mut RankBounds,
-    ) -> VariantSummary {
+    /// The figures of the variant, with the sums of its prompts.
+    fn finish(mut self, prompts: &[CellTally], observed: &VariantEvidence) -> VariantSummary {
+        self.tally.counts.planned = prompts.iter().map(|one| u64::from(one.planned)).sum();
+        let samples = &CellSamples(&observed.prompts);
+        let mut rank_bounds = RankBounds::default();
         let mut gaps = self.gaps;
         let gap_histogram = self.gap_counters.to_histogram();
         let recorded = gap_histogram.len();
@@ -510,11 +414,11 @@ impl VariantFold {
             label: self.label,
             model: self.model,
             is_reference: self.is_reference,
-            figures: Figures::new(whole, samples, rank_bounds),
+            figures: Figures::new(&self.tally, samples, &mut rank_bounds),
             ratios: Ratios::default(),
-            means: MeanIntervals::default(),
-            caching: self.caching.finish(first_tokens_of, rank_bounds),
-            lag: Distribution::from_integers(&mut lags, rank_bounds),
+            means: MeanIntervals::from_prompts(prompts),
+            caching: (self.caching).finish(prompts, first_tokens_of, &mut rank_bounds),
+            lag: Distribution::from_integers(&mut lags, &mut rank_bounds),
             delayed_ack_share: delayed_ack_share(samples),
             histograms: Histograms::new(samples, gap_histogram, gaps.out_of_range),
             gaps,

@@ -1,4 +1,4 @@
-//! The fold over the samples of one (prompt, variant).
+//! The fold over the samples of one variant.
 //!
 //! Owns which sample counts for which sum. Must not know the figures themselves. Invariant: a sample takes no memory
 //! here, whatever it contains; adding is commutative.
@@ -58,6 +58,16 @@ const FLAGS: [Flag; 22] = [
 ];
 
 impl SampleCounts {
+    /// The counts of trials alone: those of flags, retries and kinds of failure are 0.
+    pub(super) fn of_trials(planned: u64, done: u64, answered: u64) -> Self {
+        Self {
+            planned,
+            done,
+            answered,
+            ..Self::default()
+        }
+    }
+
     /// Trials that failed.
     pub const fn failed(&self) -> u64 {
         self.done - self.answered
@@ -175,6 +185,18 @@ impl TokenTotal {
     }
 }
 
+/// The tokens of a sample by kind, in the order of [`TokenKind::ALL`]; absent where the server did not count them.
+pub(super) fn token_counts(sample: &Sample) -> [Option<u64>; TokenKind::ALL.len()] {
+    let usage = sample.known_usage().unwrap_or_default();
+    TokenKind::ALL.map(|kind| match kind {
+        TokenKind::Prompt => usage.prompt_tokens,
+        TokenKind::Completion => usage.completion_tokens,
+        TokenKind::Reasoning => usage.reasoning_tokens,
+        TokenKind::Cached => usage.cached_tokens,
+        TokenKind::CacheWrite => usage.cache_write_tokens,
+    })
+}
+
 /// Counts, tokens and costs of some samples.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
@@ -197,17 +219,7 @@ impl Tally {
     }
 
     fn add_tokens(&mut self, sample: &Sample) {
-        let Some(usage) = sample.known_usage() else {
-            return;
-        };
-        for (kind, total) in TokenKind::ALL.into_iter().zip(&mut self.tokens) {
-            let count = match kind {
-                TokenKind::Prompt => usage.prompt_tokens,
-                TokenKind::Completion => usage.completion_tokens,
-                TokenKind::Reasoning => usage.reasoning_tokens,
-                TokenKind::Cached => usage.cached_tokens,
-                TokenKind::CacheWrite => usage.cache_write_tokens,
-            };
+        for (count, total) in token_counts(sample).into_iter().zip(&mut self.tokens) {
             if let Some(count) = count {
                 total.sum += u128::from(count);
                 total.n += 1;

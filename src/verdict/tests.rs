@@ -13,13 +13,20 @@ fn summarised<'a>(
     run: &crate::record::Manifest,
     samples: impl IntoIterator<Item = &'a Sample>,
 ) -> RunSummary {
+    folded(run, samples).summary
+}
+
+fn folded<'a>(
+    run: &crate::record::Manifest,
+    samples: impl IntoIterator<Item = &'a Sample>,
+) -> FoldedRun {
     let run = RunFold::new(run);
     let mut summaries = run.samples();
     for sample in samples {
         summaries.add(sample);
     }
     let sums = summaries.end();
-    run.finish([sums]).summary
+    run.finish([sums])
 }
 
 #[test]
@@ -83,15 +90,19 @@ fn ratios_are_over_the_reference_and_absent_without_it() {
     for candidate in samples.iter_mut().skip(1).step_by(2) {
         candidate.cost_usd = Some(Usd(125_000_000));
     }
-    let summary = summarised(&run, &samples);
+    let FoldedRun { evidence, summary } = folded(&run, &samples);
     let ratio = |index: usize| summary.variants[index].ratios.ttft_p50.unwrap().value;
     assert_eq!(
         [ratio(0), ratio(1)].map(f64::to_bits),
         [1.0, 0.5].map(f64::to_bits)
     );
     assert_eq!(summary.variants[1].ratios.cost_mean, Some(0.25));
-    let (_, per_prompt) = &summary.prompts[0].variants[1];
-    assert_eq!(per_prompt.ttft_p50, summary.variants[1].ratios.ttft_p50);
+    let timings = RunTimings::new(evidence);
+    let prompts = PromptSummaries::new(&summary.prompts, &timings);
+    let prompt = prompts.of([0]).next().unwrap();
+    let (figures, ratios) = &prompt.variants[1];
+    assert_eq!(ratios, &summary.variants[1].ratios);
+    assert_eq!(figures.ttft_ns, summary.variants[1].figures.ttft_ns);
     let candidates = samples.iter().skip(1).step_by(2);
     let without = summarised(&run, candidates);
     assert_eq!(without.variants[1].ratios, Ratios::default());
@@ -222,7 +233,10 @@ proptest! {
     #[test]
     fn counts_add_up(samples in eventful_samples()) {
         let run = manifest(&["a/x", "b/y"], &["p", "q"], 10);
-        let summary = summarised(&run, &samples);
+        let FoldedRun { evidence, summary } = folded(&run, &samples);
+        let timings = RunTimings::new(evidence);
+        let prompts = PromptSummaries::new(&summary.prompts, &timings);
+        let prompts: Vec<PromptSummary<'_>> = prompts.of(0..prompts.len()).collect();
         let mut done = 0;
         for (index, variant) in summary.variants.iter().enumerate() {
             let counts = &variant.figures.counts;
@@ -230,7 +244,7 @@ proptest! {
             prop_assert_eq!(failures, counts.failed());
             prop_assert_eq!(counts.done, counts.answered + counts.failed());
             let by_prompt = |count: fn(&SampleCounts) -> u64| -> u64 {
-                let cells = summary.prompts.iter().map(|prompt| &prompt.variants[index]);
+                let cells = prompts.iter().map(|prompt| &prompt.variants[index]);
                 cells.map(|(figures, _)| count(&figures.counts)).sum()
             };
             prop_assert_eq!(by_prompt(|counts| counts.done), counts.done);

@@ -71,6 +71,11 @@ impl RunTimings {
         Self { evidence, orders }
     }
 
+    /// The evidence that they are made of.
+    pub(super) const fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// The times of the variant at an index in the suite.
     pub fn variant(&self, index: usize) -> VariantTimings<'_> {
         VariantTimings {

@@ -11,11 +11,11 @@ use crate::stats::quantile::Percentile;
 use crate::suite::Metric;
 use crate::units::{Nanos, Usd, one_line, plural};
 use crate::verdict::{
-    Figures, MeanParts, PromptSummary, Ratios, RunSummary, RunTimings, TimePart, TokenKind,
+    Figures, MeanParts, PromptSpeed, PromptSummaries, RunTimings, TimePart, TokenKind,
 };
 
 use super::answers::PageAnswers;
-use super::roster::{Roster, shown_ns, speed_distribution, speed_median};
+use super::roster::{Roster, RosterEntry, shown_ns, speed_distribution};
 use super::tables::scroll_box;
 
 /// Maximum prompts of the map; more are in a folded table.
@@ -53,21 +53,34 @@ struct PromptDetail {
     answers: Vec<(String, String)>,
 }
 
+/// The speeds of all models on all prompts.
+struct HeatMap<'a> {
+    roster: &'a Roster,
+    prompts: PromptSummaries<'a>,
+    /// By model, in the order of the columns.
+    speeds: Vec<Vec<PromptSpeed>>,
+    /// The column of the reference, if its models are compared.
+    reference: Option<usize>,
+    /// The largest median, ns.
+    slowest: f64,
+}
+
 /// Renders the section.
 pub(super) fn section(
     roster: &Roster,
-    summary: &RunSummary,
+    prompts: PromptSummaries<'_>,
     timings: &RunTimings,
     answers: Option<&PageAnswers>,
 ) -> Markup {
     let speed = roster.speed_name();
-    let all: Vec<usize> = (0..summary.prompts.len()).collect();
+    let map = HeatMap::new(roster, prompts);
+    let all: Vec<usize> = (0..prompts.len()).collect();
     let shown = if all.len() > MAX_SHOWN {
-        most_notable(roster, summary)
+        map.most_notable()
     } else {
         all.clone()
     };
-    let has_reference = reference_index(roster).is_some() && roster.models.len() > 1;
+    let has_reference = map.reference.is_some();
     html! {
         section aria-labelledby="prompts" {
             h2 id="prompts" { "Prompts" }
@@ -86,71 +99,75 @@ pub(super) fn section(
                      below."
                 }
             }
-            (heat_table(roster, summary, &shown, "heat"))
+            (map.table(&shown, "heat"))
             (legend(has_reference))
-            (details_data(roster, summary, timings, &shown, answers))
+            (details_data(roster, prompts, timings, &shown, answers))
             @if shown.len() < all.len() {
                 details {
                     summary { "All " (plural(all.len() as u64, "prompt")) }
-                    (heat_table(roster, summary, &all, "heat-all"))
+                    (map.table(&all, "heat-all"))
                 }
             }
         }
     }
 }
 
-fn reference_index(roster: &Roster) -> Option<usize> {
-    roster
-        .models
-        .iter()
-        .find(|model| model.is_reference)
-        .map(|model| model.index)
-}
-
-fn failures(prompt: &PromptSummary) -> u64 {
-    prompt
-        .variants
-        .iter()
-        .map(|(figures, _)| figures.counts.failed())
-        .sum()
-}
-
-/// The prompts with failures, then those whose ratios spread most, in the order of the suite.
-fn most_notable(roster: &Roster, summary: &RunSummary) -> Vec<usize> {
-    let spread = |prompt: &PromptSummary| {
-        let ratios = prompt.variants.iter().filter_map(|(figures, ratios)| {
-            ratio(ratios, roster.speed).or_else(|| speed_median(figures, roster.speed))
-        });
-        let (low, high) = ratios.fold((f64::INFINITY, 0.0), |(low, high), value| {
-            (f64::min(low, value), f64::max(high, value))
-        });
-        if low > 0.0 && high > 0.0 {
-            high / low
-        } else {
-            1.0
+impl<'a> HeatMap<'a> {
+    fn new(roster: &'a Roster, prompts: PromptSummaries<'a>) -> Self {
+        let of_model = |model: &RosterEntry| prompts.speeds(model.index, roster.speed);
+        let speeds: Vec<_> = roster.models.iter().map(of_model).collect();
+        let medians = speeds.iter().flatten().filter_map(|one| one.median_ns);
+        let reference = roster.models.iter().position(|model| model.is_reference);
+        Self {
+            roster,
+            prompts,
+            reference: reference.filter(|_| roster.models.len() > 1),
+            slowest: medians.fold(0.0, f64::max),
+            speeds,
         }
-    };
-    let mut order: Vec<usize> = (0..summary.prompts.len()).collect();
-    order.sort_by(|&a, &b| {
-        let (a, b) = (&summary.prompts[a], &summary.prompts[b]);
-        failures(b)
-            .cmp(&failures(a))
-            .then(spread(b).total_cmp(&spread(a)))
-    });
-    order.truncate(FEW_SHOWN);
-    order.sort_unstable();
-    order
-}
+    }
 
-const fn ratio(ratios: &Ratios, speed: Metric) -> Option<f64> {
-    let estimate = match speed {
-        Metric::Ttft => ratios.ttft_p50,
-        Metric::Ttfa => ratios.ttfa_p50,
-        _ => ratios.latency_p50,
-    };
-    match estimate {
-        Some(estimate) => Some(estimate.value),
-        None => None,
+    /// The speed of a model (by its column) on a prompt, and its ratio to the reference's.
+    fn cell(&self, model: usize, prompt: usize) -> (PromptSpeed, Option<f64>) {
+        let speed = self.speeds[model][prompt];
+        let ratio = self
+            .reference
+            .and_then(|reference| speed.ratio(&self.speeds[reference][prompt]));
+        (speed, ratio)
+    }
+
+    /// The prompts with failures, then those whose ratios spread most, in the order of the suite.
+    fn most_notable(&self) -> Vec<usize> {
+        let models = 0..self.roster.models.len();
+        let failures = |prompt: usize| -> u64 {
+            let failed = models
+                .clone()
+                .map(|model| u64::from(self.speeds[model][prompt].failed));
+            failed.sum()
+        };
+        let spread = |prompt: usize| {
+            let ratios = models.clone().filter_map(|model| {
+                let (speed, ratio) = self.cell(model, prompt);
+                ratio.or(speed.median_ns)
+            });
+            let (low, high) = ratios.fold((f64::INFINITY, 0.0), |(low, high), value| {
+                (f64::min(low, value), f64::max(high, value))
+            });
+            if low > 0.0 && high > 0.0 {
+                high / low
+            } else {
+                1.0
+            }
+        };
+        let mut order: Vec<usize> = (0..self.prompts.len()).collect();
+        order.sort_by(|&a, &b| {
+            failures(b)
+                .cmp(&failures(a))
+                .then(spread(b).total_cmp(&spread(a)))
+        });
+        order.truncate(FEW_SHOWN);
+        order.sort_unstable();
+        order
     }
 }
 
@@ -162,42 +179,72 @@ struct HeatCell {
     failed: u64,
 }
 
-impl HeatCell {
-    fn new(
-        (figures, ratios): &(Figures, Ratios),
-        is_reference: bool,
-        speed: Metric,
-        slowest: f64,
-        is_alone: bool,
-    ) -> Self {
-        let failed = figures.counts.failed();
-        let time = speed_median(figures, speed);
-        if is_reference || is_alone {
+impl HeatMap<'_> {
+    fn heat_cell(&self, model: usize, prompt: usize) -> HeatCell {
+        let (speed, ratio) = self.cell(model, prompt);
+        let failed = u64::from(speed.failed);
+        let time = speed.median_ns;
+        let is_alone = self.reference.is_none();
+        if is_alone || self.reference == Some(model) {
             let class = time
                 .filter(|_| is_alone)
-                .map(|time| one_hue(time / slowest));
-            return Self {
+                .map(|time| one_hue(time / self.slowest));
+            return HeatCell {
                 text: time.map_or_else(|| "–".to_owned(), shown_ns),
                 sort: time,
                 class,
                 failed,
             };
         }
-        match ratio(ratios, speed) {
-            Some(ratio) => Self {
+        match ratio {
+            Some(ratio) => HeatCell {
                 text: Figure::from_option(Some(ratio), Figure::Ratio).shown(),
                 sort: Some(ratio),
                 class: Some(heat_class(ratio)),
                 failed,
             },
             // The reference has no value here: a time is all there is.
-            None => Self {
+            None => HeatCell {
                 text: time.map_or_else(|| "–".to_owned(), shown_ns),
                 sort: None,
                 class: None,
                 failed,
             },
         }
+    }
+
+    fn table(&self, shown: &[usize], id: &str) -> Markup {
+        let speed = self.roster.speed_name();
+        let has_details = id == "heat";
+        let content = html! {
+            table.heat id=(id) {
+                caption.vh { (speed) " p50 per prompt and model" }
+                thead {
+                    tr {
+                        th scope="col" class="l" { (sort_button("prompt")) }
+                        @for model in &self.roster.models { th scope="col" { (sort_button(&model.marked_name())) } }
+                    }
+                }
+                tbody {
+                    @for (place, &index) in shown.iter().enumerate() {
+                        @let prompt = one_line(self.prompts.id(index));
+                        tr.pr {
+                            th scope="row" data-v=(place) {
+                                @if has_details { span.op { (prompt) } } @else { (prompt) }
+                            }
+                            @for model in 0..self.roster.models.len() {
+                                @let cell = self.heat_cell(model, index);
+                                td class=[cell.class] data-v=[cell.sort.map(|value| format!("{value:.4e}"))] {
+                                    (cell.text)
+                                    @if cell.failed > 0 { span.fl { " ✕" (cell.failed) span.vh { " failed" } } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        scroll_box(&format!("{speed} per prompt and model"), &content)
     }
 }
 
@@ -219,47 +266,6 @@ fn one_hue(share: f64) -> &'static str {
         share if share > 0.2 => "h1",
         _ => "h0",
     }
-}
-
-fn heat_table(roster: &Roster, summary: &RunSummary, shown: &[usize], id: &str) -> Markup {
-    let speed = roster.speed_name();
-    let has_reference = reference_index(roster).is_some();
-    let is_alone = roster.models.len() < 2 || !has_reference;
-    let times = summary.prompts.iter().flat_map(|prompt| &prompt.variants);
-    let slowest = times
-        .filter_map(|(figures, _)| speed_median(figures, roster.speed))
-        .fold(0.0, f64::max);
-    let has_details = id == "heat";
-    let content = html! {
-        table.heat id=(id) {
-            caption.vh { (speed) " p50 per prompt and model" }
-            thead {
-                tr {
-                    th scope="col" class="l" { (sort_button("prompt")) }
-                    @for model in &roster.models { th scope="col" { (sort_button(&model.marked_name())) } }
-                }
-            }
-            tbody {
-                @for (place, &index) in shown.iter().enumerate() {
-                    @let prompt = &summary.prompts[index];
-                    tr.pr {
-                        th scope="row" data-v=(place) {
-                            @if has_details { span.op { (one_line(&prompt.prompt)) } } @else { (one_line(&prompt.prompt)) }
-                        }
-                        @for model in &roster.models {
-                            @let cell = HeatCell::new(&prompt.variants[model.index], model.is_reference, roster.speed,
-                                slowest, is_alone);
-                            td class=[cell.class] data-v=[cell.sort.map(|value| format!("{value:.4e}"))] {
-                                (cell.text)
-                                @if cell.failed > 0 { span.fl { " ✕" (cell.failed) span.vh { " failed" } } }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    };
-    scroll_box(&format!("{speed} per prompt and model"), &content)
 }
 
 /// A heading; the script makes a button of it.
@@ -285,24 +291,23 @@ fn legend(has_reference: bool) -> Markup {
 /// The details of the shown prompts as one block of data.
 fn details_data(
     roster: &Roster,
-    summary: &RunSummary,
+    prompts: PromptSummaries<'_>,
     timings: &RunTimings,
     shown: &[usize],
     answers: Option<&PageAnswers>,
 ) -> Markup {
-    let mean_parts = parts_by_prompt(roster, timings, summary.prompts.len());
-    let prompts = shown.iter().map(|&index| PromptDetail {
+    let summaries = shown.iter().zip(prompts.of(shown.iter().copied()));
+    let prompts = summaries.map(|(&index, prompt)| PromptDetail {
         figures: roster
             .models
             .iter()
-            .map(|model| {
-                detail_figures(
-                    &summary.prompts[index].variants[model.index].0,
-                    roster.speed,
-                )
-            })
+            .map(|model| detail_figures(&prompt.variants[model.index].0, roster.speed))
             .collect(),
-        parts: mean_parts.iter().map(|of_model| of_model[index]).collect(),
+        parts: roster
+            .models
+            .iter()
+            .map(|model| mean_parts(timings, model.index, index))
+            .collect(),
         text: answers.and_then(|answers| answers.prompt_text(index)),
         answers: answers.map_or_else(Vec::new, |answers| answers.of_prompt(index, roster)),
     });
@@ -336,28 +341,11 @@ fn data_block(value: &impl Serialize) -> String {
         .replace('&', "\\u0026")
 }
 
-/// The mean parts of the requests of each model (in the order of the charts) on each prompt, in ms.
-fn parts_by_prompt(
-    roster: &Roster,
-    timings: &RunTimings,
-    prompts: usize,
-) -> Vec<Vec<[u64; TimePart::ALL.len()]>> {
-    let of_model = |index: usize| {
-        let trials = timings.variant(index);
-        let millis = |span: Nanos| (span.0 + 500_000) / 1_000_000;
-        (0..prompts)
-            .map(|prompt| {
-                MeanParts::of_trials(trials.of_prompt(prompt))
-                    .parts
-                    .map(millis)
-            })
-            .collect()
-    };
-    roster
-        .models
-        .iter()
-        .map(|model| of_model(model.index))
-        .collect()
+/// The mean parts of the requests of a variant on a prompt, by their indices in the suite, in ms.
+fn mean_parts(timings: &RunTimings, variant: usize, prompt: usize) -> [u64; TimePart::ALL.len()] {
+    let millis = |span: Nanos| (span.0 + 500_000) / 1_000_000;
+    let trials = timings.variant(variant).of_prompt(prompt);
+    MeanParts::of_trials(trials).parts.map(millis)
 }
 
 /// The figures of one model on one prompt, as shown.

@@ -26,12 +26,14 @@ mod svg;
 mod tables;
 mod timelines;
 
+use std::io::{self, Write};
+
 use maud::{Markup, html};
 
 use crate::record::Manifest;
 use crate::suite::Metric;
 use crate::units::one_line;
-use crate::verdict::{Evaluation, RunSummary, RunTimings, frontier};
+use crate::verdict::{Evaluation, PromptSummaries, RunSummary, RunTimings, frontier};
 
 use super::view::View;
 
@@ -39,6 +41,7 @@ pub use answers::PageAnswers;
 pub(super) use forecast::{ForecastBar, ForecastPage, forecast_page};
 pub use history::history_page;
 pub use index::{IndexEntry, index_page};
+use page::PageFrame;
 use roster::Roster;
 
 /// Everything that the page of a run is made from.
@@ -49,6 +52,8 @@ pub(super) struct RunPage<'a> {
     pub(super) view: &'a View,
     /// The figures.
     pub(super) summary: &'a RunSummary,
+    /// The figures of each prompt.
+    pub(super) prompts: PromptSummaries<'a>,
     /// The judgements.
     pub(super) evaluation: &'a Evaluation,
     /// The times of every trial.
@@ -59,86 +64,103 @@ pub(super) struct RunPage<'a> {
     pub(super) speed: Metric,
 }
 
-/// Renders the page of a run.
-pub(super) fn run_page(run: &RunPage<'_>) -> String {
-    let RunPage {
-        manifest,
-        view,
-        summary,
-        evaluation,
-        timings,
-        answers,
-        speed,
-    } = run;
-    let frontier = frontier(summary, *speed);
-    let roster = Roster::new(summary, &view.screen.recommendations, &frontier, *speed);
-    let sections = [
-        ("result", "Result", result::section(&roster, view, summary)),
-        (
-            "decision",
-            "Cost and speed",
-            decision::section(&roster, summary, &frontier),
-        ),
-        ("load", "Load", load::section(&roster, view, summary)),
-        (
-            "distribution",
-            "Distribution",
-            distributions::section(&roster, summary, timings),
-        ),
-        (
-            "against-interleaved",
-            "Against the reference",
-            forest::sections(&roster, view, evaluation),
-        ),
-        (
-            "prompts",
-            "Prompts",
-            heat::section(&roster, summary, timings, *answers),
-        ),
-        (
-            "timelines",
-            "Timelines",
-            timelines::sections(&roster, summary, timings),
-        ),
-        (
-            "slowest",
-            "Slowest requests",
-            slowest::section(&roster, timings),
-        ),
-        (
-            "costs",
-            "Tokens and cost",
-            costs::section(&roster, view, summary),
-        ),
-        (
-            "problems",
-            "Problems, method, definitions",
-            closing::sections(&roster, view, manifest),
-        ),
-    ];
-    let is_there = |section: &&(&str, &str, Markup)| {
-        let id = format!("id=\"{}\"", section.0);
-        section.2.0.contains(&id)
-    };
-    let links: Vec<(&str, String)> = sections
-        .iter()
-        .filter(is_there)
-        .map(|(id, title, _)| (*id, (*title).to_owned()))
-        .collect();
-    let started = manifest
-        .started_at
-        .strftime("%Y-%m-%d %H:%M UTC")
-        .to_string();
-    let header = result::header(view, &started, &links);
-    let main = html! { @for (_, _, section) in &sections { (section) } };
-    let texts = if answers.is_some() {
-        "It holds prompts and answers."
-    } else {
-        "It holds no prompt and no answer."
-    };
-    let footer = html! {
-        p { (one_line(&manifest.tool)) ". This page is one file, requests nothing from any host, and works offline. " (texts) }
-    };
-    let title = format!("{}: bakeoff report", one_line(&view.suite));
-    page::document(&title, &header, &main, &footer)
+/// A section of the page: its id, its title, its content, which is empty where the run has nothing to show there.
+type PageSection = (&'static str, &'static str, Markup);
+
+impl RunPage<'_> {
+    /// Writes the page, section by section: those of a run of many prompts are large.
+    pub(super) fn write(&self, mut out: impl Write) -> io::Result<()> {
+        let sections = self.sections();
+        let frame = self.frame(&sections);
+        out.write_all(frame.before.as_bytes())?;
+        for (_, _, section) in &sections {
+            out.write_all(section.0.as_bytes())?;
+        }
+        out.write_all(frame.after.as_bytes())
+    }
+
+    fn sections(&self) -> [PageSection; 10] {
+        let Self {
+            manifest,
+            view,
+            summary,
+            prompts,
+            evaluation,
+            timings,
+            answers,
+            speed,
+        } = *self;
+        let frontier = frontier(summary, speed);
+        let roster = Roster::new(summary, &view.screen.recommendations, &frontier, speed);
+        [
+            ("result", "Result", result::section(&roster, view, summary)),
+            (
+                "decision",
+                "Cost and speed",
+                decision::section(&roster, summary, &frontier),
+            ),
+            ("load", "Load", load::section(&roster, view, summary)),
+            (
+                "distribution",
+                "Distribution",
+                distributions::section(&roster, summary, timings),
+            ),
+            (
+                "against-interleaved",
+                "Against the reference",
+                forest::sections(&roster, view, evaluation),
+            ),
+            (
+                "prompts",
+                "Prompts",
+                heat::section(&roster, prompts, timings, answers),
+            ),
+            (
+                "timelines",
+                "Timelines",
+                timelines::sections(&roster, prompts, timings),
+            ),
+            (
+                "slowest",
+                "Slowest requests",
+                slowest::section(&roster, timings),
+            ),
+            (
+                "costs",
+                "Tokens and cost",
+                costs::section(&roster, view, summary),
+            ),
+            (
+                "problems",
+                "Problems, method, definitions",
+                closing::sections(&roster, view, manifest),
+            ),
+        ]
+    }
+
+    /// The frame of the page; its header links the sections that are there.
+    fn frame(&self, sections: &[PageSection]) -> PageFrame {
+        let is_there = |section: &&PageSection| {
+            let id = format!("id=\"{}\"", section.0);
+            section.2.0.contains(&id)
+        };
+        let links: Vec<(&str, String)> = sections
+            .iter()
+            .filter(is_there)
+            .map(|(id, title, _)| (*id, (*title).to_owned()))
+            .collect();
+        let started = self.manifest.started_at;
+        let started = started.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let header = result::header(self.view, &started, &links);
+        let texts = if self.answers.is_some() {
+            "It holds prompts and answers."
+        } else {
+            "It holds no prompt and no answer."
+        };
+        let footer = html! {
+            p { (one_line(&self.manifest.tool)) ". This page is one file, requests nothing from any host, and works offline. " (texts) }
+        };
+        let title = format!("{}: bakeoff report", one_line(&self.view.suite));
+        PageFrame::new(&title, &header, &footer)
+    }
 }

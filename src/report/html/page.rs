@@ -11,17 +11,32 @@ use sha2::{Digest as _, Sha256};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
+/// The parts of a page around its sections.
+pub(super) struct PageFrame {
+    /// Everything before them.
+    pub(super) before: String,
+    /// Everything after them.
+    pub(super) after: String,
+}
+
 /// A page of this title; `header` stands above the sections.
 pub(super) fn document(title: &str, header: &Markup, main: &Markup, footer: &Markup) -> String {
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; \
+    let PageFrame { before, after } = PageFrame::new(title, header, footer);
+    before + &main.0 + &after
+}
+
+impl PageFrame {
+    /// The frame of a page of this title.
+    pub(super) fn new(title: &str, header: &Markup, footer: &Markup) -> Self {
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; \
          form-action 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
-    );
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
+            hash(STYLE),
+            hash(SCRIPT)
+        );
+        let before = html! {
+            (DOCTYPE)
+            (PreEscaped("<html lang=\"en\">"))
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width,initial-scale=1";
@@ -31,16 +46,22 @@ pub(super) fn document(title: &str, header: &Markup, main: &Markup, footer: &Mar
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                a.skip href="#content" { "Skip to the content" }
-                header { (header) }
-                main id="content" { (main) }
-                footer { (footer) }
-                script { (PreEscaped(SCRIPT)) }
-            }
+            (PreEscaped("<body>"))
+            a.skip href="#content" { "Skip to the content" }
+            header { (header) }
+            (PreEscaped("<main id=\"content\">"))
+        };
+        let after = html! {
+            (PreEscaped("</main>"))
+            footer { (footer) }
+            script { (PreEscaped(SCRIPT)) }
+            (PreEscaped("</body></html>\n"))
+        };
+        Self {
+            before: before.into_string(),
+            after: after.into_string(),
         }
-    };
-    page.into_string() + "\n"
+    }
 }
 
 /// The digest of an inline element, as a policy writes it.

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::report::figure::{Figure, Thousandths};
 use crate::threads::Threads;
 use crate::units::{Nanos, one_line, plural};
-use crate::verdict::{LevelDrift, RunSummary, RunTimings, TrialTiming};
+use crate::verdict::{LevelDrift, PromptSummaries, RunTimings, TrialTiming};
 
 use super::parts::{parts_bar, parts_cells, parts_headings, parts_key};
 use super::roster::{Roster, RosterEntry, shown_time, tick_time};
@@ -31,7 +31,11 @@ const MAX_EVENTS: usize = 100;
 const WINDOW: usize = 25;
 
 /// Renders both sections.
-pub(super) fn sections(roster: &Roster, summary: &RunSummary, timings: &RunTimings) -> Markup {
+pub(super) fn sections(
+    roster: &Roster,
+    prompts: PromptSummaries<'_>,
+    timings: &RunTimings,
+) -> Markup {
     let slowest = slowest(roster, timings);
     html! {
         @if !slowest.is_empty() {
@@ -43,7 +47,7 @@ pub(super) fn sections(roster: &Roster, summary: &RunSummary, timings: &RunTimin
                     ", from the moment at which they were due to their end. Gateway and provider cannot be separated: \
                      both are in the time to the headers and to the first token."
                 }
-                (timeline_chart(&slowest, summary))
+                (timeline_chart(&slowest, prompts))
             }
             section aria-labelledby="course" {
                 h2 id="course" { "The run over time" }
@@ -79,11 +83,8 @@ fn ending(trial: &TrialTiming<'_>) -> String {
     text
 }
 
-fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming<'_>)], summary: &RunSummary) -> Markup {
-    let prompt = |trial: &TrialTiming<'_>| {
-        let prompt = summary.prompts.get(trial.prompt as usize);
-        one_line(prompt.map_or("", |prompt| &prompt.prompt)).into_owned()
-    };
+fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming<'_>)], prompts: PromptSummaries<'_>) -> Markup {
+    let prompt = |trial: &TrialTiming<'_>| one_line(prompts.id(trial.prompt as usize)).into_owned();
     let names: Vec<String> = slowest
         .iter()
         .map(|(model, trial)| format!("{} · {}", model.name, prompt(trial)))
