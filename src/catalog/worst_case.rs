@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::suite::{Prompt, Suite};
+use crate::suite::{Prompt, PromptList, Suite};
 use crate::units::{ModelId, Usd};
 
 use super::bound::UnboundedCost;
@@ -14,11 +14,14 @@ use super::bound::UnboundedCost;
 type MaxCostResult = Result<Usd, UnboundedCost>;
 
 /// The most that the requests of a suite can be billed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorstCase {
     variants: Vec<VariantRequests>,
-    /// In the suite's order.
-    prompts: Vec<PromptRequests>,
+    prompts: PromptList,
+    /// One attempt of a trial, prompt by prompt, by variant: a suite has many.
+    attempts: Vec<AttemptCost>,
+    /// Every reason why an attempt has no maximum cost, once.
+    reasons: Vec<UnboundedCost>,
     /// One warm-up request, by variant; nothing without warm-up.
     warm_ups: Vec<MaxCostResult>,
     /// Warm-up requests of each variant.
@@ -33,26 +36,32 @@ struct VariantRequests {
     per_trial: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct PromptRequests {
-    id: String,
-    /// One attempt, by variant.
-    attempts: Vec<MaxCostResult>,
-}
+/// The maximum cost of one attempt, or the index of the reason why there is none.
+type AttemptCost = Result<Usd, u32>;
 
 impl WorstCase {
     /// The worst case of every request that a run of this suite sends. `bound` returns the maximum bill of one
     /// request for a prompt (`None`: of the warm-up) to the variant at an index in the suite. A request that fills a
     /// cache costs as much as the one that it is for.
     pub fn new(suite: &Suite, bound: impl Fn(Option<&Prompt>, usize) -> MaxCostResult) -> Self {
-        let by_variant = |prompt: Option<&Prompt>| {
-            let variants = 0..suite.variants.len();
-            variants.map(|variant| bound(prompt, variant)).collect()
-        };
-        let warm_ups = match suite.warmup {
-            0 => vec![Ok(Usd::ZERO); suite.variants.len()],
-            _ => by_variant(None),
-        };
+        let indices = 0..suite.variants.len();
+        let warm_ups = indices.clone().map(|variant| match suite.warmup {
+            0 => Ok(Usd::ZERO),
+            _ => bound(None, variant),
+        });
+        let warm_ups = warm_ups.collect();
+        let mut reasons = BTreeMap::new();
+        let mut attempts = Vec::with_capacity(suite.prompts.len() * suite.variants.len());
+        for prompt in &suite.prompts {
+            attempts.extend(indices.clone().map(|variant| {
+                bound(Some(prompt), variant).map_err(|reason| {
+                    let next = u32::try_from(reasons.len()).unwrap_or(u32::MAX);
+                    *reasons.entry(reason).or_insert(next)
+                })
+            }));
+        }
+        let mut reasons: Vec<(UnboundedCost, u32)> = reasons.into_iter().collect();
+        reasons.sort_unstable_by_key(|(_, index)| *index);
         let variants = suite.variants.iter().map(|variant| VariantRequests {
             label: variant.label.clone(),
             model: variant.model.clone(),
@@ -60,13 +69,11 @@ impl WorstCase {
                 + u64::from(suite.cache_of(variant).requests_per_trial())
                 - 1,
         });
-        let prompts = suite.prompts.iter().map(|prompt| PromptRequests {
-            id: prompt.id.clone(),
-            attempts: by_variant(Some(prompt)),
-        });
         Self {
             variants: variants.collect(),
-            prompts: prompts.collect(),
+            prompts: suite.prompts.clone(),
+            attempts,
+            reasons: reasons.into_iter().map(|(reason, _)| reason).collect(),
             warm_ups,
             warm_up_count: suite.warmup.into(),
         }
@@ -79,18 +86,23 @@ impl WorstCase {
 
     /// Every reason why a request has no bound, once, with the first request that has it: `PROMPT on VARIANT`.
     pub fn unbounded(&self) -> Vec<(UnboundedCost, String)> {
-        let mut reasons = BTreeMap::new();
-        let trials = self.prompts.iter();
-        let trials = trials.map(|prompt| (prompt.id.as_str(), &prompt.attempts));
-        for (prompt, costs) in trials.chain([("warm-up", &self.warm_ups)]) {
-            for (cost, variant) in costs.iter().zip(&self.variants) {
-                if let Err(reason) = cost {
-                    let first_use = || format!("{prompt} on {}", variant.label);
-                    reasons.entry(reason.clone()).or_insert_with(first_use);
-                }
+        let mut first_uses = BTreeMap::new();
+        let mut note = |reason: &UnboundedCost, prompt: &str, variant: usize| {
+            let first_use = || format!("{prompt} on {}", self.variants[variant].label);
+            first_uses.entry(reason.clone()).or_insert_with(first_use);
+        };
+        for (index, cost) in self.attempts.iter().enumerate() {
+            if let Err(reason) = self.cost(cost) {
+                let prompt = &self.prompts[index / self.variants.len()];
+                note(reason, &prompt.id, index % self.variants.len());
             }
         }
-        reasons.into_iter().collect()
+        for (variant, cost) in self.warm_ups.iter().enumerate() {
+            if let Err(reason) = cost {
+                note(reason, "warm-up", variant);
+            }
+        }
+        first_uses.into_iter().collect()
     }
 
     /// One attempt of a trial, by the indices of prompt and variant in the suite.
@@ -98,7 +110,12 @@ impl WorstCase {
     /// # Errors
     /// The reason why there is no bound, as of all methods.
     pub fn attempt(&self, prompt: usize, variant: usize) -> MaxCostResult {
-        self.prompts[prompt].attempts[variant].clone()
+        let cost = &self.attempts[prompt * self.variants.len() + variant];
+        self.cost(cost).map_err(UnboundedCost::clone)
+    }
+
+    fn cost(&self, cost: &AttemptCost) -> Result<Usd, &UnboundedCost> {
+        cost.map_err(|reason| &self.reasons[reason as usize])
     }
 
     /// All attempts of so many trials, with the requests that fill their caches.
