@@ -571,7 +571,7 @@ fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
         Ok(_) => None,
         Err(error) => Some(error),
     };
-    let found = stored_version(line).map_err(LineProblem::Broken)?;
+    let Versioned { version: found } = serde_json::from_slice(line).map_err(LineProblem::Broken)?;
     if found > E::VERSION {
         return Err(LineProblem::Newer {
             found,
@@ -584,14 +584,11 @@ fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
     })
 }
 
-/// The version of a stored object, as it declares it.
-pub(super) fn stored_version(bytes: &[u8]) -> Result<u32, serde_json::Error> {
-    #[derive(Deserialize)]
-    #[serde(expecting = "an object with a version")]
-    struct Versioned {
-        version: u32,
-    }
-    serde_json::from_slice(bytes).map(|Versioned { version }| version)
+/// A stored object with the version that it declares.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with a version")]
+pub(super) struct Versioned {
+    pub(super) version: u32,
 }
 
 #[cfg(test)]

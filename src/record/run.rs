@@ -13,13 +13,13 @@ use std::vec;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::input::{open_regular, open_regular_to_write, read_at_most};
 use crate::plan::Shard;
 
 use super::amendment::Amendments;
-use super::journal::{Entry, JournalError, JournalReader, JournalWriter, stored_version};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, Versioned};
 use super::{Amendment, Manifest, RequestLog, Sample, StandingSamples};
 use crate::private_file;
 
@@ -321,25 +321,41 @@ impl Run {
     /// # Errors
     /// If it cannot be read, is not one, or is of a version not known here.
     pub fn manifest(&self) -> Result<Manifest, RunError> {
-        let path = self.folder.join(MANIFEST);
-        let bytes = self.manifest_bytes()?;
-        let broken = |source| RunError::Manifest {
-            path: path.clone(),
-            source,
-        };
         // The fields of older versions differ in names alone, which are aliases.
-        match stored_version(&bytes).map_err(broken)? {
-            1..=Manifest::VERSION => serde_json::from_slice(&bytes).map_err(broken),
-            found => Err(RunError::Version { path, found }),
+        let manifest = self.read_manifest::<Manifest>();
+        let found = match &manifest {
+            Ok(manifest) => manifest.version,
+            // A manifest of a newer version may look like a damaged one.
+            Err(RunError::Manifest { .. }) => self.read_manifest::<Versioned>()?.version,
+            Err(_) => return manifest,
+        };
+        match found {
+            1..=Manifest::VERSION => manifest,
+            found => {
+                let path = self.folder.join(MANIFEST);
+                Err(RunError::Version { path, found })
+            }
         }
     }
 
-    fn manifest_bytes(&self) -> Result<Vec<u8>, RunError> {
+    /// Reads some fields of the manifest, or all of them. Its text, which may be large, is not held.
+    fn read_manifest<T: DeserializeOwned>(&self) -> Result<T, RunError> {
         let path = self.folder.join(MANIFEST);
-        open_regular(&path)
-            .and_then(|file| read_at_most(file, MAX_MANIFEST_BYTES))
-            .map_err(to_run_error("read", &path))?
-            .ok_or(RunError::ManifestTooLarge { path })
+        let open = || {
+            let file = open_regular(&path)?;
+            Ok((file.metadata()?.len(), file))
+        };
+        let (bytes, file) = open().map_err(to_run_error("read", &path))?;
+        if bytes > MAX_MANIFEST_BYTES {
+            return Err(RunError::ManifestTooLarge { path });
+        }
+        let text = BufReader::new(file.take(MAX_MANIFEST_BYTES));
+        serde_json::from_reader(text).map_err(|source| {
+            if source.is_io() {
+                return to_run_error("read", &path)(source.into());
+            }
+            RunError::Manifest { path, source }
+        })
     }
 
     /// Returns true if the run has parts. Its suite, which may be large, is not built.
@@ -349,9 +365,8 @@ impl Run {
             #[serde(default)]
             parts: Vec<IgnoredAny>,
         }
-        let bytes = self.manifest_bytes();
-        let parts = bytes.map(|bytes| serde_json::from_slice::<Parts>(&bytes));
-        matches!(parts, Ok(Ok(Parts { parts })) if !parts.is_empty())
+        let parts = self.read_manifest::<Parts>();
+        matches!(parts, Ok(Parts { parts }) if !parts.is_empty())
     }
 
     /// Opens the new journal of samples.
