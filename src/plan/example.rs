@@ -1,22 +1,13 @@
 //! A suite for tests, of any size.
 
-use crate::suite::{
-    Asserts, CacheMode, Message, Parameters, Prompt, Reuse, Role, Suite, Timeouts, Variant,
-};
+use crate::suite::{CacheMode, Message, Parameters, Prompt, Reuse, Role, Suite, Timeouts, Variant};
 use crate::units::Nanos;
 
 /// A suite `example` of prompts `p0`, `p1`, ... and variants `v0`, `v1`, ... with seed 7.
 pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
-    let prompt = |index: usize| Prompt {
-        id: format!("p{index}"),
-        system: None,
-        messages: vec![Message::text(Role::User, format!("Question {index}?"))],
-        weight: 1.0,
-        tags: Vec::new(),
-        metadata: serde_json::Map::new(),
-        parameters: Parameters::default(),
-        asserts: Asserts::default(),
-        pass_threshold: None,
+    let prompt = |index: usize| {
+        let messages = vec![Message::text(Role::User, format!("Question {index}?"))];
+        Prompt::new(format!("p{index}"), messages)
     };
     let variant = |index: usize| Variant {
         label: format!("v{index}"),

@@ -10,7 +10,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use super::load::LoadPlan;
-use crate::suite::{Asserts, LoadProfile, Message, Parameters, Prompt, Role, Suite};
+use crate::suite::{LoadProfile, Message, Prompt, Role, Suite};
 use crate::units::digest;
 
 use super::Shard;
@@ -116,17 +116,8 @@ pub fn warm_up_prompt(suite: &Suite) -> Prompt {
         .map(text)
         .find(|text| !suite_texts.contains(text.as_str()))
         .expect("of more texts than the suite has, one is not in it");
-    Prompt {
-        id: "warm-up".to_owned(),
-        system: None,
-        messages: vec![Message::text(Role::User, content)],
-        weight: 1.0,
-        tags: Vec::new(),
-        metadata: serde_json::Map::new(),
-        parameters: Parameters::default(),
-        asserts: Asserts::default(),
-        pass_threshold: None,
-    }
+    let messages = vec![Message::text(Role::User, content)];
+    Prompt::new("warm-up".to_owned(), messages)
 }
 
 impl Plan {

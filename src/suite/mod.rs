@@ -24,15 +24,14 @@ pub use model::load::{
 pub use model::load_settings::LoadSettings;
 pub use model::measure::{Measure, Quotient, Statistic, TrialCount, Unit};
 pub use model::metric::{Direction, Metric, Scale};
+pub use model::parameters::{Parameters, ReasoningEffort, SharedParameters, TokenLimitName, Tool};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
+pub use model::prompt::{DeclaredCall, Image, Message, Prompt, PromptList, Role};
 pub use model::quantity::Quantity;
 pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 pub use model::retirement::OwnRetirement;
 pub use model::select::{SelectError, named, select};
-pub use model::suite::{
-    DeclaredCall, Image, Message, Parameters, Prompt, PromptList, ReasoningEffort, Role, Suite,
-    Timeouts, TokenLimitName, Tool, Variant, prompt_canonical,
-};
+pub use model::suite::{Suite, Timeouts, Variant, prompt_canonical};
 pub use model::surcharge::Surcharge;
 pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};
 pub use parse::project::{EndpointError, Project, ProjectBudget, parse_project};

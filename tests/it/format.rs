@@ -337,7 +337,7 @@ fn suite() -> Suite {
             metadata: [("team".to_owned(), "billing".into())]
                 .into_iter()
                 .collect(),
-            parameters: parameters(),
+            parameters: parameters().into(),
             asserts: asserts().into(),
             pass_threshold: Some(0.5),
         }]

@@ -4,6 +4,7 @@
 //! existing path is used as written before it is treated as a pattern; the order of the files does not depend
 //! on the system; nothing is read beyond its limit or beyond the boundary of the project.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ pub(in crate::command) struct Folder {
     boundary: Boundary,
     /// Bytes that may still be read for this suite.
     bytes_left: usize,
+    /// Bytes that were read for each reference.
+    bytes_of: HashMap<FileRef, usize>,
 }
 
 impl Folder {
@@ -40,6 +43,7 @@ impl Folder {
             path,
             boundary,
             bytes_left: limits::PROMPTS_BYTES,
+            bytes_of: HashMap::new(),
         })
     }
 
@@ -56,8 +60,14 @@ impl Folder {
         } else {
             vec![path]
         };
+        // Read again in place of what was handed over.
+        self.bytes_left += self.bytes_of.remove(file).unwrap_or(0);
+        let left = self.bytes_left;
         let found = paths.iter().map(|path| self.read(path, file.kind));
-        found.collect()
+        let found = found.collect();
+        let read = left - self.bytes_left;
+        self.bytes_of.insert(file.clone(), read);
+        found
     }
 
     fn read(&mut self, path: &Path, kind: FileKind) -> Result<LoadedFile, String> {

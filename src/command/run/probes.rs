@@ -135,7 +135,7 @@ pub(super) fn probe_suite(
     let prompts = prompts.map(|(index, probe)| {
         let id = format!("{}-{index}", probe.parameter);
         Prompt {
-            parameters: probe.parameters,
+            parameters: probe.parameters.into(),
             ..Prompt::new(id, vec![Message::text(Role::User, probe.text)])
         }
     });

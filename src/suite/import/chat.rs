@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::suite::model::suite::{DeclaredCall, Image, Message, Role};
+use crate::suite::model::prompt::{DeclaredCall, Image, Message, Role};
 
 /// A conversation: its system text, its turns, and the answer that stood at its end.
 pub(super) struct Chat {

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{ImportError, ImportSource, Imported, OpenFiles, SkippedItem};
-use crate::suite::model::suite::{Image, Message, Role};
+use crate::suite::model::prompt::{Image, Message, Role};
 use crate::suite::parse::problem;
 use crate::suite::parse::sources::LoadedFiles;
 use crate::suite::parse::suite::{SuiteReading, read_suite};

@@ -10,7 +10,7 @@ use super::ImportError;
 use super::chat::{Chat, chat};
 use super::draft::{DraftGrading, DraftPrompt, SuiteDraft};
 use super::evals::{evals_turns, foreign_samples};
-use crate::suite::model::suite::{Message, Role};
+use crate::suite::model::prompt::{Message, Role};
 use crate::suite::parse::rows::fault_of_line;
 use crate::units::plural;
 

@@ -5,7 +5,9 @@
 use crate::units::ModelId;
 
 use super::cache::{CacheControl, CacheMode, CacheTtl, Caching};
-use super::suite::{Parameters, Prompt, Suite, Variant};
+use super::parameters::Parameters;
+use super::prompt::Prompt;
+use super::suite::{Suite, Variant};
 
 impl Suite {
     /// Models that several variants use with the same prompts, each with the labels of these variants: within a
@@ -95,7 +97,7 @@ impl Suite {
     /// The request parameters of every level.
     fn levels(&self) -> impl Iterator<Item = &Parameters> {
         let variants = self.variants.iter().map(|variant| &variant.parameters);
-        let prompts = self.prompts.iter().map(|prompt| &prompt.parameters);
+        let prompts = self.prompts.iter().map(|prompt| &*prompt.parameters);
         std::iter::once(&self.parameters)
             .chain(variants)
             .chain(prompts)

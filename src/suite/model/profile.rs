@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use crate::suite::value::price::OwnPrice;
 use crate::units::ModelId;
 
+use super::parameters::TokenLimitName;
 use super::rate_limits::RateLimits;
 use super::retirement::OwnRetirement;
 use super::select::{fits, is_pattern};
-use super::suite::TokenLimitName;
 use super::surcharge::Surcharge;
 
 /// A checked endpoint profile, built in or from `bakeoff.toml`. It never holds a key, only the

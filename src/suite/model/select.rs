@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use crate::units::{ModelId, ModelIdError};
 
-use super::suite::{Parameters, Prompt, PromptList, Suite, Variant};
+use super::parameters::Parameters;
+use super::prompt::{Prompt, PromptList};
+use super::suite::{Suite, Variant};
 use crate::suite::value::glob::{Glob, GlobStyle, check_length};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};

@@ -12,7 +12,7 @@ use super::fields::tool_name;
 use super::problem::Code;
 use super::reader::{Table, Value};
 use crate::suite::model::cache::Caching;
-use crate::suite::model::suite::{Parameters, ReasoningEffort, TokenLimitName, Tool};
+use crate::suite::model::parameters::{Parameters, ReasoningEffort, TokenLimitName, Tool};
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 

@@ -16,9 +16,10 @@ use super::parameters::parameters_of;
 use super::problem::{Code, RowPlace as Place};
 use super::prompts::{IdRegistry, TurnSource, conversation, metadata, tags, weight};
 use super::reader::{Table, Value};
-use super::rows::{Row, RowFormat, each_row};
-use super::sources::{FileKind, FileResolver, LoadedFile, image_bytes};
-use crate::suite::model::suite::{Message, Parameters, Prompt, Role};
+use super::rows::{Row, RowFormat, each_row_of_owned};
+use super::sources::{FileResolver, LoadedFile, image_bytes};
+use crate::suite::model::parameters::SharedParameters;
+use crate::suite::model::prompt::{Message, Prompt, Role};
 use crate::suite::value::limits;
 use crate::suite::value::template::{FillError, Template};
 use crate::suite::value::text::quoted;
@@ -43,7 +44,7 @@ struct RowTemplate<'a> {
     tags: Vec<String>,
     /// Its strings are filled for each row.
     metadata: Map<String, Json>,
-    parameters: Parameters,
+    parameters: SharedParameters,
     grading: GradingSource<'a>,
     /// The grading of every row, if no column fills a part of it.
     constant_grading: Option<PromptGrading>,
@@ -59,8 +60,14 @@ struct TurnTemplate {
 /// A row put into its template.
 struct FilledRow {
     prompt: Prompt,
+    /// Its images; a file of many rows has none.
+    images: Option<Box<RowImages>>,
+}
+
+/// The images of a row.
+struct RowImages {
     /// The turn of each image, and its path or URL.
-    images: Vec<(usize, String)>,
+    names: Vec<(usize, String)>,
     place: Place,
 }
 
@@ -95,24 +102,31 @@ pub(super) fn prompt_files<'a>(
         value.report(Code::BadValue, message, None);
         return None;
     }
+    let path_of = |item: &Value<'a>| item.inside("path")?.as_str().map(str::to_owned);
+    let paths: Vec<Option<String>> = items.iter().map(path_of).collect();
     let mut all = Vec::new();
-    for item in &items {
+    for (index, item) in items.iter().enumerate() {
+        let is_used_again = paths[index + 1..].contains(&paths[index]);
         let prompts = item.table("`prompt_files`", |table| {
-            entry(table, files, settings, registry)
+            entry(table, (files, is_used_again), settings, registry)
         });
-        let mut prompts = prompts.flatten().unwrap_or_default();
-        if all.is_empty() {
-            all = prompts;
-        } else {
-            all.append(&mut prompts);
-        }
+        add_prompts(&mut all, prompts.flatten().unwrap_or_default());
     }
     Some(all)
 }
 
+/// Adds prompts to others, without a copy of many.
+pub(super) fn add_prompts(all: &mut Vec<Prompt>, mut more: Vec<Prompt>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.append(&mut more);
+    }
+}
+
 fn entry<'a>(
     table: &mut Table<'a>,
-    files: &FileResolver<'_>,
+    (files, is_used_again): (&FileResolver<'_>, bool),
     settings: &RowSettings<'_, 'a>,
     registry: &mut IdRegistry,
 ) -> Option<Vec<Prompt>> {
@@ -128,11 +142,11 @@ fn entry<'a>(
         .and_then(|value| value.integer(1..=limits::PROMPTS));
     let row_template = row_template(table, files, settings.grading);
     let (path, named) = (path?, named?);
-    let answer = files.look_up(named, FileKind::Prompts)?;
+    let answer = files.take_prompts(named, is_used_again)?;
     let (row_template, loaded) = match (row_template, answer) {
         (Some(row_template), Ok(loaded)) => (row_template, loaded),
         (_, Err(problem)) => {
-            path.report(Code::File, problem.to_owned(), None);
+            path.report(Code::File, problem, None);
             return None;
         }
         (None, _) => return None,
@@ -217,7 +231,7 @@ fn row_template<'a>(
         weight: weight?,
         tags,
         metadata,
-        parameters,
+        parameters: parameters.into(),
     })
 }
 
@@ -257,7 +271,7 @@ impl TemplateFiller<'_, '_> {
     /// Adds a prompt for every row of `file`.
     fn file(
         &self,
-        file: &LoadedFile,
+        file: LoadedFile,
         format: Option<RowFormat>,
         registry: &mut IdRegistry,
         all: &mut Vec<FilledRow>,
@@ -278,7 +292,7 @@ impl TemplateFiller<'_, '_> {
         let name: Arc<str> = file.name.as_str().into();
         let stem = stem_of(&file.name);
         let mut full = false;
-        each_row(&file.bytes, format, |row| {
+        each_row_of_owned(file.bytes, format, |row| {
             if full {
                 return;
             }
@@ -305,11 +319,11 @@ impl TemplateFiller<'_, '_> {
                     RowFault::new(Code::TooLarge, message)
                 })?;
                 let place = place.clone();
-                Ok(FilledRow {
-                    prompt,
-                    images,
-                    place,
-                })
+                let images = (!images.is_empty()).then(|| {
+                    let names = images;
+                    Box::new(RowImages { names, place })
+                });
+                Ok(FilledRow { prompt, images })
             });
             match admitted {
                 Ok(filled) => all.push(filled),
@@ -377,7 +391,10 @@ impl TemplateFiller<'_, '_> {
     /// Returns the prompt with its images; reports an invalid one.
     fn shown(&self, filled: FilledRow, registry: &mut IdRegistry) -> Prompt {
         let mut prompt = filled.prompt;
-        for (turn, named) in filled.images {
+        let Some(images) = filled.images else {
+            return prompt;
+        };
+        for (turn, named) in images.names {
             // Not loaded yet: the result of this pass is discarded.
             let Some(image) = self.files.image(&named) else {
                 continue;
@@ -393,7 +410,7 @@ impl TemplateFiller<'_, '_> {
                 Ok(image) => prompt.messages[turn].images.push(image),
                 Err((code, message)) => {
                     self.path
-                        .report_row(filled.place.clone(), code, message, None);
+                        .report_row(images.place.clone(), code, message, None);
                     break;
                 }
             }

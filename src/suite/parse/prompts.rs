@@ -15,7 +15,7 @@ use super::parameters::{object, parameters_of};
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
 use super::sources::{FileResolver, image_bytes};
-use crate::suite::model::suite::{DeclaredCall, Message, Prompt, Role};
+use crate::suite::model::prompt::{DeclaredCall, Message, Prompt, Role};
 use crate::suite::value::text::quoted;
 use crate::suite::value::{defaults, limits};
 
@@ -87,7 +87,7 @@ fn prompt<'a>(
         weight: weight?,
         tags,
         metadata,
-        parameters,
+        parameters: parameters.into(),
         asserts: grading.asserts,
         pass_threshold: grading.pass_threshold,
     };

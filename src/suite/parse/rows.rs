@@ -11,6 +11,12 @@ use serde_json::{Map, Value};
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
+/// What some editors write before a text.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// Bytes of a file that are freed at once while it is read.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// The format of a file of prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::suite) enum RowFormat {
@@ -102,7 +108,8 @@ pub(in crate::suite) fn each_row(
     format: RowFormat,
     mut take: impl FnMut(Result<Row<'_>, BadRow>),
 ) {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mark = BYTE_ORDER_MARK.as_bytes();
+    let bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -124,6 +131,44 @@ pub(in crate::suite) fn each_row(
             }));
         }
     }
+}
+
+/// The same of a file that is not needed afterwards: the memory of JSON lines is freed as they are read.
+pub(in crate::suite) fn each_row_of_owned(
+    bytes: Vec<u8>,
+    format: RowFormat,
+    mut take: impl FnMut(Result<Row<'_>, BadRow>),
+) {
+    if format != RowFormat::Jsonl || std::str::from_utf8(&bytes).is_err() {
+        return each_row(&bytes, format, take);
+    }
+    let mut lines = 0;
+    for piece in line_pieces(bytes) {
+        let text =
+            std::str::from_utf8(&piece).expect("the whole is UTF-8 text, and is cut between lines");
+        let mark = if lines == 0 { BYTE_ORDER_MARK } else { "" };
+        json_lines(text.strip_prefix(mark).unwrap_or(text), |mut row| {
+            match &mut row {
+                Ok(row) => row.line += lines,
+                Err(bad) => bad.line += lines,
+            }
+            take(row);
+        });
+        lines += memchr::memchr_iter(b'\n', &piece).count();
+    }
+}
+
+/// The bytes in pieces of whole lines, in their order. The bytes are cut from behind, so that they are never in memory twice.
+fn line_pieces(mut bytes: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
+    let mut pieces = Vec::new();
+    while bytes.len() > PIECE_BYTES {
+        let newline = memchr::memrchr(b'\n', &bytes[..bytes.len() - PIECE_BYTES]);
+        let Some(newline) = newline else { break };
+        pieces.push(bytes.split_off(newline + 1));
+        bytes.shrink_to_fit();
+    }
+    pieces.push(bytes);
+    pieces.into_iter().rev()
 }
 
 fn json_lines(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
@@ -347,6 +392,43 @@ mod tests {
                 "{cell}: {rows:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_file_in_pieces_has_the_rows_of_the_whole() {
+        // Lines longer and shorter than a piece, blank ones, invalid ones, both line ends, with and without a last one: the
+        // same rows on the same lines.
+        let long = |chars: usize| format!("{{\"a\": \"{}\"}}", "ä".repeat(chars));
+        let lines = [
+            long(PIECE_BYTES),
+            "{\"a\": 1}\r".to_owned(),
+            String::new(),
+            "no JSON".to_owned(),
+            long(PIECE_BYTES / 5),
+            long(PIECE_BYTES / 5),
+            long(10),
+        ];
+        let text = format!("\u{feff}{}", lines.join("\n").repeat(3));
+        for text in [text.clone(), text + "\n"] {
+            let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+            let note = |row: Result<Row<'_>, BadRow>| match row {
+                Ok(row) => (row.line, row.cell("a").unwrap().len().to_string()),
+                Err(bad) => (bad.line, bad.message),
+            };
+            each_row(text.as_bytes(), RowFormat::Jsonl, |row| {
+                whole.push(note(row))
+            });
+            each_row_of_owned(text.into_bytes(), RowFormat::Jsonl, |row| {
+                pieces.push(note(row))
+            });
+            assert!(whole.len() > 10, "{whole:?}");
+            assert_eq!(pieces, whole);
+        }
+        // A byte that is not UTF-8 is reported at its line, as of the whole.
+        let bad = [b"{}\n".repeat(PIECE_BYTES), b"\xff\n".to_vec()].concat();
+        each_row_of_owned(bad, RowFormat::Jsonl, |row| {
+            assert_eq!(row.unwrap_err().line, PIECE_BYTES + 1);
+        });
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use crate::suite::model::cache::{CacheKind, CacheMode, CacheTtl, Caching};
-use crate::suite::model::suite::{ReasoningEffort, TokenLimitName};
+use crate::suite::model::parameters::{ReasoningEffort, TokenLimitName};
 use crate::suite::value::{defaults, limits};
 
 mod assert;

@@ -2,7 +2,7 @@
 //!
 //! Owns which files are needed and what makes an image one. Must not read any: `command` does, and passes the
 //! bytes down. Invariant: a file is needed until an answer, good or bad, is there, so that repeated reading
-//! ends.
+//! ends; what is handed over is needed again only by another pass.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::suite::model::suite::Image;
+use crate::suite::model::prompt::Image;
 use crate::suite::value::limits;
 
 /// A file, or several by a pattern, that a suite names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileRef {
     /// Path as the suite spells it, relative to the suite's folder.
     pub path: String,
@@ -23,7 +23,7 @@ pub struct FileRef {
 }
 
 /// The use of a file that a suite names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileKind {
     /// Prompts: one file, a folder, or those that a pattern matches.
     Prompts,
@@ -60,12 +60,22 @@ pub struct LoadedFile {
 
 /// The files that were loaded for each reference, in a stable order, or the reason why there are none.
 #[derive(Debug, Default)]
-pub struct LoadedFiles(BTreeMap<FileRef, Result<Vec<LoadedFile>, String>>);
+pub struct LoadedFiles {
+    files: LoadedByRef,
+    /// Files of prompts, which may be large: they are handed over to their reader, and are needed again afterwards.
+    prompts: RefCell<LoadedByRef>,
+}
+
+type LoadedByRef = BTreeMap<FileRef, Result<Vec<LoadedFile>, String>>;
 
 impl LoadedFiles {
     /// Records the answer to one reference.
     pub fn add(&mut self, file: FileRef, answer: Result<Vec<LoadedFile>, String>) {
-        self.0.insert(file, answer);
+        let files = match file.kind {
+            FileKind::Prompts => self.prompts.get_mut(),
+            _ => &mut self.files,
+        };
+        files.insert(file, answer);
     }
 }
 
@@ -91,11 +101,33 @@ impl<'a> FileResolver<'a> {
     ) -> Option<Result<&'a [LoadedFile], &'a str>> {
         let path = path.to_owned();
         let file = FileRef { path, kind };
-        let Some(answer) = self.found.0.get(&file) else {
+        let Some(answer) = self.found.files.get(&file) else {
             self.missing.borrow_mut().insert(file);
             return None;
         };
         Some(answer.as_deref().map_err(String::as_str))
+    }
+
+    /// Hands over the files of prompts of a reference, or copies of them if they are used again; `None` records that there is no
+    /// answer yet.
+    pub(super) fn take_prompts(
+        &self,
+        path: &str,
+        is_used_again: bool,
+    ) -> Option<Result<Vec<LoadedFile>, String>> {
+        let path = path.to_owned();
+        let kind = FileKind::Prompts;
+        let file = FileRef { path, kind };
+        let mut found = self.found.prompts.borrow_mut();
+        let answer = if is_used_again {
+            found.get(&file).cloned()
+        } else {
+            found.remove(&file)
+        };
+        if answer.is_none() {
+            self.missing.borrow_mut().insert(file);
+        }
+        answer
     }
 
     /// Every reference that was looked up and has no answer yet.

@@ -11,7 +11,7 @@ use super::gate::gate;
 use super::load::load;
 use super::parameters::{matrix_of, parameters_of};
 use super::problem::{Code, Problems};
-use super::prompt_files::{RowSettings, prompt_files};
+use super::prompt_files::{RowSettings, add_prompts, prompt_files};
 use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
 use super::schema;
@@ -20,7 +20,9 @@ use super::synthetic::synthetic_prompts;
 use super::trace::RequestTrace;
 use crate::suite::model::assert::{Assert, Check};
 use crate::suite::model::load::LoadProfile;
-use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant, default_patience};
+use crate::suite::model::parameters::Parameters;
+use crate::suite::model::prompt::Prompt;
+use crate::suite::model::suite::{Suite, Timeouts, Variant, default_patience};
 use crate::suite::value::base_url::is_url;
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::text::{nearest, quoted};
@@ -473,8 +475,8 @@ impl<'s, 'a, 'f> PromptSources<'s, 'a, 'f> {
             synthetic_prompts(&value, self.seed, &mut registry)
         });
         let mut all = own?;
-        all.extend(from_files?);
-        all.extend(synthetic?);
+        add_prompts(&mut all, from_files?);
+        add_prompts(&mut all, synthetic?);
         Some(all)
     }
 

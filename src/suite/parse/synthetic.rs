@@ -7,7 +7,8 @@ use super::problem::Code;
 use super::prompts::IdRegistry;
 use super::reader::{Table, Value};
 use crate::suite::model::assert::Asserts;
-use crate::suite::model::suite::{Message, Parameters, Prompt, Role};
+use crate::suite::model::parameters::Parameters;
+use crate::suite::model::prompt::{Message, Prompt, Role};
 use crate::suite::value::filler::{REQUEST, REQUEST_TOKENS, WORD_BYTES, filler};
 use crate::suite::value::percent::parse_percent;
 use crate::suite::value::{defaults, limits};
@@ -120,7 +121,8 @@ fn synthetic_prompt(group: &SyntheticGroup, seed: u64, (number, index): (u64, u6
         parameters: Parameters {
             max_tokens: group.output_tokens,
             ..Parameters::default()
-        },
+        }
+        .into(),
         asserts: Asserts::default(),
         pass_threshold: None,
     }

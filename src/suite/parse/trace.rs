@@ -16,7 +16,8 @@ use super::rows::{Row, RowFormat, each_row};
 use super::sources::{FileKind, FileResolver};
 use crate::suite::model::assert::Asserts;
 use crate::suite::model::load::TraceStage;
-use crate::suite::model::suite::{Message, Parameters, Prompt, Role};
+use crate::suite::model::parameters::Parameters;
+use crate::suite::model::prompt::{Message, Prompt, Role};
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::filler::{REQUEST, REQUEST_TOKENS, filler};
 use crate::suite::value::text::quoted;
@@ -417,7 +418,8 @@ fn trace_prompts(requests: &[TraceRequest], seed: u64) -> impl Iterator<Item = P
         parameters: Parameters {
             max_tokens: Some(request.output_tokens),
             ..Parameters::default()
-        },
+        }
+        .into(),
         asserts: Asserts::default(),
         pass_threshold: None,
     })

@@ -13,7 +13,7 @@ use crate::suite::LoadedFile;
 use crate::suite::import::OpenFiles;
 use crate::suite::import::chat::chat;
 use crate::suite::import::draft::SuiteDraft;
-use crate::suite::model::suite::{Message, Role};
+use crate::suite::model::prompt::{Message, Role};
 use crate::suite::value::template::Template;
 use crate::suite::value::text::quoted;
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
+use crate::suite::model::parameters::TokenLimitName;
 use crate::suite::model::profile::{Api, ReasoningName};
-use crate::suite::model::suite::TokenLimitName;
 use crate::suite::value::limits;
 
 use super::{Decimal, OneOrMore};

@@ -1,0 +1,205 @@
+//! The prompts of a suite.
+//!
+//! Owns a prompt and its turns. Must not know how prompts are read, nor what variants add to them. Invariant: what many prompts
+//! have alike is held once.
+
+use std::ops::{Deref, DerefMut};
+use std::slice;
+use std::sync::Arc;
+use std::vec;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::assert::Asserts;
+use super::cache::CacheControl;
+use super::parameters::SharedParameters;
+
+/// One case of the suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// Unique in the suite.
+    pub id: String,
+    /// System text in place of the suite's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The turns after the system text, at least one, the last one the user's or a tool's.
+    #[serde(deserialize_with = "exact_list")]
+    pub messages: Vec<Message>,
+    /// Share of the traffic that looks like this prompt; positive and finite.
+    pub weight: f64,
+    /// For selection by `--tag`.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Values of the user's own, copied to each sample; they are not sent.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// Parameters that win over the suite's.
+    #[serde(default)]
+    pub parameters: SharedParameters,
+    /// The checks of its answers, the suite's defaults among them.
+    #[serde(default, skip_serializing_if = "Asserts::is_empty")]
+    pub asserts: Asserts,
+    /// The weighted score from which an answer passes; absent: every assert must pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_threshold: Option<f64>,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The speaker.
+    pub role: Role,
+    /// The text; may be empty if an assistant only calls tools.
+    pub content: String,
+    /// Images in addition to the text; only in a user's turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// Calls of an assistant's turn that the suite declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<DeclaredCall>,
+    /// Id of the call that a tool's turn answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// The prompt up to here may be cached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<CacheControl>,
+}
+
+impl Message {
+    /// A turn of text alone.
+    pub fn text(role: Role, content: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+            images: Vec::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            cache_control: None,
+        }
+    }
+}
+
+/// An image of a user's turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Image {
+    /// Fetched by the endpoint.
+    Url(String),
+    /// Sent along.
+    Bytes {
+        /// `image/png` and the like.
+        media_type: String,
+        /// The file, base64.
+        base64: String,
+    },
+}
+
+/// A tool call that a suite declares as made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredCall {
+    /// Id to which the tool's turn refers.
+    pub id: String,
+    /// The function's name.
+    pub name: String,
+    /// The arguments, JSON as text.
+    pub arguments: String,
+}
+
+/// The speaker of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool call.
+    Tool,
+}
+
+/// Reads a list without room for more items: a suite has many short ones.
+fn exact_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let mut items = Vec::deserialize(deserializer)?;
+    items.shrink_to_fit();
+    Ok(items)
+}
+
+impl Prompt {
+    /// Creates a prompt of these turns, with nothing else of its own.
+    pub fn new(id: String, messages: Vec<Message>) -> Self {
+        Self {
+            id,
+            system: None,
+            messages,
+            weight: 1.0,
+            tags: Vec::new(),
+            metadata: Map::new(),
+            parameters: SharedParameters::default(),
+            asserts: Asserts::default(),
+            pass_threshold: None,
+        }
+    }
+}
+
+/// The prompts of a suite, which its copies share: a run, its manifest and its estimate hold the same ones. Changing a shared
+/// list copies it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(from = "Vec<Prompt>")]
+pub struct PromptList(Arc<Vec<Prompt>>);
+
+impl From<Vec<Prompt>> for PromptList {
+    fn from(mut prompts: Vec<Prompt>) -> Self {
+        prompts.shrink_to_fit();
+        Self(Arc::new(prompts))
+    }
+}
+
+impl FromIterator<Prompt> for PromptList {
+    fn from_iter<I: IntoIterator<Item = Prompt>>(prompts: I) -> Self {
+        Vec::from_iter(prompts).into()
+    }
+}
+
+impl Deref for PromptList {
+    type Target = Vec<Prompt>;
+
+    fn deref(&self) -> &Vec<Prompt> {
+        &self.0
+    }
+}
+
+impl DerefMut for PromptList {
+    fn deref_mut(&mut self) -> &mut Vec<Prompt> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl IntoIterator for PromptList {
+    type Item = Prompt;
+    type IntoIter = vec::IntoIter<Prompt>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Arc::unwrap_or_clone(self.0).into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a PromptList {
+    type Item = &'a Prompt;
+    type IntoIter = slice::Iter<'a, Prompt>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl Serialize for PromptList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
