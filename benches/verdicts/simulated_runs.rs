@@ -249,7 +249,7 @@ pub(crate) fn run(
 
 pub(crate) fn prompts(count: usize) -> Vec<PromptKey> {
     let key = |prompt| PromptKey {
-        id: format!("p{prompt}"),
+        id: format!("p{prompt}").into(),
         digest: format!("digest of {prompt}"),
         weight: 1.0,
     };

@@ -4,8 +4,6 @@
 //! procedure whose result depends on the order. Invariant: the statistic is at least 0, and a prompt's own
 //! level does not enter it.
 
-use std::collections::HashMap;
-
 use super::quantile::quantile_unsorted;
 
 /// The warning threshold: the 1 % point of Kolmogorov's distribution, which the largest excursion of such a sum
@@ -82,21 +80,23 @@ pub fn check(in_time_order: &[(usize, f64)]) -> Option<Drift> {
 
 /// Subtracts the median of its prompt's values from every value.
 fn residuals(in_time_order: &[(usize, f64)]) -> Option<Vec<f64>> {
-    let mut by_prompt: HashMap<usize, Vec<f64>> = HashMap::new();
-    for &(prompt, log) in in_time_order {
-        by_prompt.entry(prompt).or_default().push(log);
-    }
-    let medians = by_prompt.into_iter().map(|(prompt, mut logs)| {
+    let (prompt, log) = (
+        |index: usize| in_time_order[index].0,
+        |index: usize| in_time_order[index].1,
+    );
+    let mut by_prompt: Vec<usize> = (0..in_time_order.len()).collect();
+    by_prompt.sort_unstable_by_key(|&index| prompt(index));
+    let mut residuals = vec![0.0; in_time_order.len()];
+    let mut logs = Vec::new();
+    for of_prompt in by_prompt.chunk_by(|&a, &b| prompt(a) == prompt(b)) {
+        logs.clear();
+        logs.extend(of_prompt.iter().map(|&index| log(index)));
         let median = quantile_unsorted(&mut logs, 0.5)?;
-        Some((prompt, median))
-    });
-    let medians: HashMap<usize, f64> = medians.collect::<Option<_>>()?;
-    let residuals = in_time_order.iter();
-    Some(
-        residuals
-            .map(|(prompt, log)| log - medians[prompt])
-            .collect(),
-    )
+        for &index in of_prompt {
+            residuals[index] = log(index) - median;
+        }
+    }
+    Some(residuals)
 }
 
 /// Winsorises residuals further than 3 robust standard deviations from their median.

@@ -4,7 +4,7 @@
 //! samples are added, and by which thread, changes nothing.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::record::{Manifest, Sample};
 use crate::threads::Threads;
@@ -38,7 +38,7 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptKey {
     /// Its id in the suite.
-    pub id: String,
+    pub id: Arc<str>,
     /// Digest of its content; empty where the run has no sample of it.
     pub digest: String,
     /// Weight relative to the other prompts; positive and finite.
@@ -105,7 +105,13 @@ impl EvidenceFold {
     /// An empty fold for the variants and prompts of this run.
     pub fn new(manifest: &Manifest) -> Self {
         let suite = &manifest.suite;
-        let index = RunIndex::new(suite);
+        let prompts = suite.prompts.iter().map(|prompt| PromptKey {
+            id: prompt.id.as_str().into(),
+            digest: String::new(),
+            weight: prompt.weight,
+        });
+        let prompts: Vec<PromptKey> = prompts.collect();
+        let index = RunIndex::new(suite, prompts.iter().map(|prompt| &prompt.id));
         let cells = std::iter::repeat_with(Mutex::default).take(index.cells());
         let limits = LimitFold::new(manifest);
         Self {
@@ -117,13 +123,7 @@ impl EvidenceFold {
             limits: Mutex::new(limits),
             index,
             evidence: Evidence {
-                prompts: (suite.prompts.iter())
-                    .map(|prompt| PromptKey {
-                        id: prompt.id.clone(),
-                        digest: String::new(),
-                        weight: prompt.weight,
-                    })
-                    .collect(),
+                prompts,
                 variants: (suite.variants.iter())
                     .map(|variant| VariantEvidence {
                         label: variant.label.clone(),
@@ -191,6 +191,8 @@ impl EvidenceFold {
 
     /// The evidence of everything that was added, independent of the order of samples.
     pub fn finish(self) -> Evidence {
+        // It is as large as a small suite, and its samples are in their cells.
+        drop(self.index);
         let cells = self.cells.into_iter().map(unlocked);
         let parts = FoldParts {
             digests: self.digests,

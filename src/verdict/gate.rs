@@ -55,7 +55,7 @@ fn check_limit(
     let bound = bound_in_unit(limit.bound);
     LimitCheck {
         variant: evidence.variants[variant].label.clone(),
-        prompt: prompt.map(|prompt| evidence.prompts[prompt].id.clone()),
+        prompt: prompt.map(|prompt| evidence.prompts[prompt].id.to_string()),
         quantity,
         bound,
         estimate: estimate.estimate,

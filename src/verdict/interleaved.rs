@@ -330,7 +330,7 @@ fn per_prompt(open: &OpenFinding<'_, '_>) -> Vec<(String, f64)> {
     let rows = part.sides.indices.iter().zip(effects);
     rows.filter_map(|(&index, effect)| {
         let prompt = open.finding.pair.evidence.prompts.get(index)?;
-        Some((prompt.id.clone(), effect?))
+        Some((prompt.id.to_string(), effect?))
     })
     .collect()
 }

@@ -79,7 +79,7 @@ mod tests {
 
     fn evidence(prompts: Vec<Vec<Observation>>) -> Evidence {
         let key = |_| PromptKey {
-            id: "p".to_owned(),
+            id: "p".into(),
             digest: String::new(),
             weight: 1.0,
         };

@@ -4,6 +4,7 @@
 //! prompt of the suite has one place.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::record::Sample;
 use crate::suite::Suite;
@@ -19,22 +20,22 @@ pub(super) struct SamplePlace {
 #[derive(Debug)]
 pub(super) struct RunIndex {
     variants: HashMap<String, usize>,
-    prompts: HashMap<String, usize>,
+    prompts: HashMap<Arc<str>, usize>,
     prompt_count: usize,
     cell_count: usize,
 }
 
 impl RunIndex {
-    /// The index of a suite.
-    pub(super) fn new(suite: &Suite) -> Self {
+    /// The index of a suite whose prompts have these ids, which it shares.
+    pub(super) fn new<'a>(suite: &Suite, ids: impl Iterator<Item = &'a Arc<str>>) -> Self {
         let variants = suite.variants.iter().enumerate();
-        let prompts = suite.prompts.iter().enumerate();
         Self {
             variants: variants
                 .map(|(index, variant)| (variant.label.clone(), index))
                 .collect(),
-            prompts: prompts
-                .map(|(index, prompt)| (prompt.id.clone(), index))
+            prompts: ids
+                .enumerate()
+                .map(|(index, id)| (Arc::clone(id), index))
                 .collect(),
             prompt_count: suite.prompts.len(),
             cell_count: suite.variants.len() * suite.prompts.len(),
@@ -45,7 +46,7 @@ impl RunIndex {
     pub(super) fn place(&self, sample: &Sample) -> Option<SamplePlace> {
         Some(SamplePlace {
             variant: *self.variants.get(&sample.variant)?,
-            prompt: *self.prompts.get(&sample.prompt)?,
+            prompt: *self.prompts.get(sample.prompt.as_str())?,
         })
     }
 

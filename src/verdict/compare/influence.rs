@@ -54,7 +54,7 @@ pub(in crate::verdict) fn influence(
         .prompts
         .get(part.sides.indices[absent])?;
     Some(Influence {
-        prompt: prompt.id.clone(),
+        prompt: prompt.id.to_string(),
         verdict_without: without,
         is_decisive: without != verdict,
     })

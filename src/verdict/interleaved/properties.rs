@@ -92,7 +92,7 @@ fn evidence(all: Vec<Vec<Vec<Observation>>>, weights: &[f64], weighted: bool) ->
             .iter()
             .enumerate()
             .map(|(prompt, &weight)| PromptKey {
-                id: format!("p{prompt}"),
+                id: format!("p{prompt}").into(),
                 digest: String::new(),
                 weight: if weighted { weight } else { 1.0 },
             })

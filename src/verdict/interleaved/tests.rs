@@ -75,7 +75,7 @@ pub(crate) fn run(
     Evidence {
         prompts: (0..prompts)
             .map(|prompt| PromptKey {
-                id: format!("p{prompt}"),
+                id: format!("p{prompt}").into(),
                 digest: format!("sha256:{prompt}"),
                 weight: 1.0,
             })
