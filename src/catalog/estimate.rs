@@ -70,7 +70,7 @@ pub enum CountedPrompts {
 pub struct EstimateInputs<'a> {
     /// The suite, after flags and selection.
     pub suite: &'a Suite,
-    /// Digests of the prompts, in the suite's order.
+    /// Digests of the prompts, in the suite's order; empty without past answers.
     pub prompt_digests: &'a [String],
     /// Requests to each variant for each prompt, in the suite's order.
     pub repetitions: &'a [u32],
@@ -338,7 +338,8 @@ impl EstimateInputs<'_> {
         ];
         let limit = levels.into_iter().find_map(limit);
         let variant_key = (variant.label.as_str(), &variant.model);
-        let digest = &self.prompt_digests[number];
+        let digest = self.prompt_digests.get(number);
+        let digest = digest.map_or("", String::as_str);
         let effort = |of: &crate::suite::Parameters| of.reasoning_effort;
         let unlimited = unlimited_answer(levels.into_iter().find_map(effort));
         let (tokens, basis) = match (medians.answer(variant_key, digest, &prompt.tags), limit) {

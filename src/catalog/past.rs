@@ -86,6 +86,11 @@ pub(super) enum AnswerMatch {
 }
 
 impl CostHistory {
+    /// Returns true if the length of any answer is known.
+    pub fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// Adds the length of an answer.
     pub fn add_answer(&mut self, answer: &PastAnswer<'_>) {
         let key = || (answer.variant.to_owned(), answer.model.clone());

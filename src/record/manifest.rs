@@ -85,6 +85,20 @@ pub struct Manifest {
     pub platform: String,
 }
 
+/// The parts of a manifest that the estimate of a later run learns from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ManifestOutline {
+    /// Version of the format.
+    pub version: u32,
+    /// Status of the run.
+    pub status: Status,
+    /// The endpoint that requests went to.
+    pub endpoint: EndpointRecord,
+    /// Estimated and actual cost; absent in runs of older programs.
+    #[serde(default)]
+    pub estimate: Option<EstimateRecord>,
+}
+
 /// The halvings of the concurrency of one variant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Yielding {

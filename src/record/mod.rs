@@ -29,6 +29,7 @@ mod retirement;
 mod run;
 mod sample;
 mod sample_line;
+mod samples;
 mod score_file;
 mod standing;
 mod stored_verdict;
@@ -54,7 +55,7 @@ pub use journal::{
 };
 pub use manifest::{
     CliSelection, ClientSetting, ConnectionSetUp, EndpointRecord, JudgeRepeats, Judging, Manifest,
-    PriceSource, RunPart, Status, UntilDecided, Warming, Yielding,
+    ManifestOutline, PriceSource, RunPart, Status, UntilDecided, Warming, Yielding,
 };
 pub use merge::{MergeError, MergedRun, Shares};
 pub use outcome::{FailureKind, Outcome};
@@ -63,8 +64,9 @@ pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog, TakenLog};
 pub use retention::{Age, AgeError, PruneDecision, Retention};
 pub use retirement::ModelRetirement;
-pub use run::{Run, RunError, Samples, run_name, shard_run_name};
+pub use run::{Run, RunError, run_name, shard_run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
+pub use samples::Samples;
 pub use score_file::{ExternalGrades, ScoreProblem, TrialIndex, read_scores};
 pub use standing::StandingSamples;
 pub use stored_verdict::StoredVerdict;

@@ -9,7 +9,6 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write};
 use std::path::{Component, Path, PathBuf};
-use std::vec;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -20,7 +19,8 @@ use crate::plan::Shard;
 
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, Versioned};
-use super::{Amendment, Manifest, RequestLog, Sample, StandingSamples};
+use super::samples::Samples;
+use super::{Amendment, Manifest, ManifestOutline, RequestLog, Sample, StandingSamples};
 use crate::private_file;
 
 /// Name of the manifest in the run's folder.
@@ -321,10 +321,25 @@ impl Run {
     /// # Errors
     /// If it cannot be read, is not one, or is of a version not known here.
     pub fn manifest(&self) -> Result<Manifest, RunError> {
+        self.read_versioned(|manifest: &Manifest| manifest.version)
+    }
+
+    /// Reads the manifest without its suite, which may be large.
+    ///
+    /// # Errors
+    /// As [`Run::manifest`].
+    pub fn manifest_outline(&self) -> Result<ManifestOutline, RunError> {
+        self.read_versioned(|outline: &ManifestOutline| outline.version)
+    }
+
+    fn read_versioned<T: DeserializeOwned>(
+        &self,
+        version: impl Fn(&T) -> u32,
+    ) -> Result<T, RunError> {
         // The fields of older versions differ in names alone, which are aliases.
-        let manifest = self.read_manifest::<Manifest>();
+        let manifest = self.read_manifest::<T>();
         let found = match &manifest {
-            Ok(manifest) => manifest.version,
+            Ok(manifest) => version(manifest),
             // A manifest of a newer version may look like a damaged one.
             Err(RunError::Manifest { .. }) => self.read_manifest::<Versioned>()?.version,
             Err(_) => return manifest,
@@ -427,12 +442,8 @@ impl Run {
 
     fn samples_that(&self, standing: Option<StandingSamples>) -> Result<Samples, RunError> {
         let (amendments, problems) = self.amendments()?;
-        Ok(Samples {
-            reader: JournalReader::open(&self.folder)?,
-            standing,
-            amendments,
-            problems: problems.into_iter(),
-        })
+        let reader = JournalReader::open(&self.folder)?;
+        Ok(Samples::new(reader, standing, amendments, problems))
     }
 
     /// Reads which trials have ended, and which sample counts for each.
@@ -519,45 +530,6 @@ impl Write for ByteCount {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// The samples of a run with their amendments applied. Ends like the [`JournalReader`] it reads from.
-#[derive(Debug)]
-pub struct Samples {
-    reader: JournalReader<BufReader<File>, Sample>,
-    /// The samples that count; absent: all of them do.
-    standing: Option<StandingSamples>,
-    amendments: Amendments,
-    problems: vec::IntoIter<JournalError>,
-}
-
-impl Samples {
-    /// Number of the last line of samples, where it is incomplete; known at the end.
-    pub fn truncated_line(&self) -> Option<u64> {
-        self.reader.truncated_line()
-    }
-}
-
-impl Iterator for Samples {
-    type Item = Result<Sample, JournalError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(problem) = self.problems.next() {
-            return Some(Err(problem));
-        }
-        loop {
-            let mut read = self.reader.next()?;
-            let line = self.reader.line();
-            let counts = |standing: &StandingSamples| standing.counts(line);
-            if let Ok(sample) = &mut read {
-                if !self.standing.as_ref().is_none_or(counts) {
-                    continue;
-                }
-                self.amendments.apply(sample);
-            }
-            return Some(read);
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::catalog::{
     Vocabularies,
 };
 use crate::input::Walk;
-use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
+use crate::record::{EstimateRecord, ManifestOutline, Run, Sample, Status};
 use crate::report::{EstimateView, actual_cost_line};
 use crate::suite::Suite;
 use crate::units::Usd;
@@ -175,6 +175,13 @@ pub(in crate::command) fn estimate(
         plan,
         ..
     } = &job.resolved;
+    let past = past(job, reports);
+    // They find past answers to the same prompt.
+    let prompt_digests = if past.has_answers() {
+        job.prompt_digests()
+    } else {
+        Vec::new()
+    };
     // glibc keeps what a thread has freed for later threads: those of the run reuse the memory of a vocabulary, which
     // would otherwise stay unused beside theirs.
     let mut estimate = thread::scope(|scope| {
@@ -184,10 +191,10 @@ pub(in crate::command) fn estimate(
                 // Freed before the first request.
                 vocabularies: &Vocabularies::default(),
                 counted,
-                prompt_digests: &job.prompt_digests(),
+                prompt_digests: &prompt_digests,
                 repetitions: &plan.prompt_repetitions(suite.repetitions),
                 catalog: job.prices(),
-                past: &past(job, reports),
+                past: &past,
                 worst: &cost_cap::worst_case(job),
             }
             .estimate()
@@ -232,7 +239,7 @@ fn past(job: &Job, reports: &Path) -> CostHistory {
 }
 
 /// The newest runs in a suite's folder, the newest first.
-fn newest(folder: &Path) -> impl Iterator<Item = (Run, Manifest)> {
+fn newest(folder: &Path) -> impl Iterator<Item = (Run, ManifestOutline)> {
     let entries = Walk::default().entries(folder).unwrap_or_default();
     // `latest` is a link or a file, and would be counted twice.
     let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
@@ -241,7 +248,7 @@ fn newest(folder: &Path) -> impl Iterator<Item = (Run, Manifest)> {
     paths.sort_unstable_by(|a, b| b.cmp(a));
     paths.into_iter().take(RUNS).filter_map(|path| {
         let run = Run::open(&path).ok()?;
-        let manifest = run.manifest().ok()?;
+        let manifest = run.manifest_outline().ok()?;
         Some((run, manifest))
     })
 }
