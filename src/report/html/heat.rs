@@ -3,7 +3,7 @@
 //! Owns which prompts are shown and the colours of cells. Must not know the texts of prompts. Invariant: a colour
 //! only repeats the number in its cell; failures are counted in the cell where they happened.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, Render, html};
 use serde::Serialize;
 
 use crate::report::figure::{Figure, FigureCell};
@@ -16,7 +16,7 @@ use crate::verdict::{
 
 use super::answers::PageAnswers;
 use super::roster::{Roster, RosterEntry, shown_ns, speed_distribution};
-use super::tables::scroll_box;
+use super::tables::scroll_box_to;
 
 /// Maximum prompts of the map; more are in a folded table.
 const MAX_SHOWN: usize = 100;
@@ -213,38 +213,70 @@ impl HeatMap<'_> {
         }
     }
 
-    fn table(&self, shown: &[usize], id: &str) -> Markup {
-        let speed = self.roster.speed_name();
-        let has_details = id == "heat";
-        let content = html! {
-            table.heat id=(id) {
-                caption.vh { (speed) " p50 per prompt and model" }
-                thead {
-                    tr {
-                        th scope="col" class="l" { (sort_button("prompt")) }
-                        @for model in &self.roster.models { th scope="col" { (sort_button(&model.marked_name())) } }
-                    }
+    fn table<'s>(&'s self, shown: &'s [usize], id: &'s str) -> HeatTable<'s> {
+        HeatTable {
+            map: self,
+            shown,
+            id,
+        }
+    }
+}
+
+/// A table of some prompts, in its box. It is rendered row by row into the page: that of all prompts can be large.
+struct HeatTable<'a> {
+    map: &'a HeatMap<'a>,
+    shown: &'a [usize],
+    id: &'a str,
+}
+
+impl Render for HeatTable<'_> {
+    fn render_to(&self, page: &mut String) {
+        let name = format!("{} per prompt and model", self.map.roster.speed_name());
+        scroll_box_to(page, &name, |page| {
+            page.push_str("<table class=\"heat\" id=\"");
+            self.id.render_to(page);
+            page.push_str("\">");
+            self.head().render_to(page);
+            page.push_str("<tbody>");
+            for (place, &prompt) in self.shown.iter().enumerate() {
+                self.row(place, prompt).render_to(page);
+            }
+            page.push_str("</tbody></table>");
+        });
+    }
+}
+
+impl HeatTable<'_> {
+    fn head(&self) -> Markup {
+        let roster = self.map.roster;
+        html! {
+            caption.vh { (roster.speed_name()) " p50 per prompt and model" }
+            thead {
+                tr {
+                    th scope="col" class="l" { (sort_button("prompt")) }
+                    @for model in &roster.models { th scope="col" { (sort_button(&model.marked_name())) } }
                 }
-                tbody {
-                    @for (place, &index) in shown.iter().enumerate() {
-                        @let prompt = one_line(self.prompts.id(index));
-                        tr.pr {
-                            th scope="row" data-v=(place) {
-                                @if has_details { span.op { (prompt) } } @else { (prompt) }
-                            }
-                            @for model in 0..self.roster.models.len() {
-                                @let cell = self.heat_cell(model, index);
-                                td class=[cell.class] data-v=[cell.sort.map(|value| format!("{value:.4e}"))] {
-                                    (cell.text)
-                                    @if cell.failed > 0 { span.fl { " ✕" (cell.failed) span.vh { " failed" } } }
-                                }
-                            }
-                        }
+            }
+        }
+    }
+
+    fn row(&self, place: usize, prompt: usize) -> Markup {
+        let has_details = self.id == "heat";
+        let id = one_line(self.map.prompts.id(prompt));
+        html! {
+            tr.pr {
+                th scope="row" data-v=(place) {
+                    @if has_details { span.op { (id) } } @else { (id) }
+                }
+                @for model in 0..self.map.roster.models.len() {
+                    @let cell = self.map.heat_cell(model, prompt);
+                    td class=[cell.class] data-v=[cell.sort.map(|value| format!("{value:.4e}"))] {
+                        (cell.text)
+                        @if cell.failed > 0 { span.fl { " ✕" (cell.failed) span.vh { " failed" } } }
                     }
                 }
             }
-        };
-        scroll_box(&format!("{speed} per prompt and model"), &content)
+        }
     }
 }
 

@@ -86,6 +86,15 @@ pub(super) fn scroll_box(name: &str, content: &Markup) -> Markup {
     html! { div.scroll role="region" tabindex="0" aria-label=(one_line(name)) { (content) } }
 }
 
+/// The same, into the page, with what `content` adds to it.
+pub(super) fn scroll_box_to(page: &mut String, name: &str, content: impl FnOnce(&mut String)) {
+    const END: &str = "</div>";
+    let empty = scroll_box(name, &html! {}).0;
+    page.push_str(empty.strip_suffix(END).expect("it is a `div`"));
+    content(page);
+    page.push_str(END);
+}
+
 /// A list of sentences; nothing without one.
 pub(super) fn sentences(lines: &[String]) -> Markup {
     html! {
