@@ -19,7 +19,7 @@ pub struct WorstCase {
     variants: Vec<VariantRequests>,
     prompts: PromptList,
     /// One attempt of a trial, prompt by prompt, by variant: a suite has many.
-    attempts: Vec<AttemptCost>,
+    attempts: Vec<MaxAttemptCost>,
     /// Every reason why an attempt has no maximum cost, once.
     reasons: Vec<UnboundedCost>,
     /// One warm-up request, by variant; nothing without warm-up.
@@ -37,7 +37,7 @@ struct VariantRequests {
 }
 
 /// The maximum cost of one attempt, or the index of the reason why there is none.
-type AttemptCost = Result<Usd, u32>;
+type MaxAttemptCost = Result<Usd, u32>;
 
 impl WorstCase {
     /// The worst case of every request that a run of this suite sends. `bound` returns the maximum bill of one
@@ -114,7 +114,7 @@ impl WorstCase {
         self.cost(cost).map_err(UnboundedCost::clone)
     }
 
-    fn cost(&self, cost: &AttemptCost) -> Result<Usd, &UnboundedCost> {
+    fn cost(&self, cost: &MaxAttemptCost) -> Result<Usd, &UnboundedCost> {
         cost.map_err(|reason| &self.reasons[reason as usize])
     }
 

@@ -3,18 +3,16 @@
 //! Owns which samples are read, and their amendments. Must not know where the journals lie. Invariant: of each trial the sample
 //! that counts is read.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::vec;
 
 use super::amendment::Amendments;
-use super::journal::{JournalError, JournalReader};
+use super::journal::{FileReader, JournalError};
 use super::{Sample, StandingSamples};
 
-/// The samples of a run with their amendments applied. Ends like the [`JournalReader`] it reads from.
+/// The samples of a run with their amendments applied. Ends like the [`FileReader`] it reads from.
 #[derive(Debug)]
 pub struct Samples {
-    reader: JournalReader<BufReader<File>, Sample>,
+    reader: FileReader<Sample>,
     /// The samples that count; absent: all of them do.
     standing: Option<StandingSamples>,
     amendments: Amendments,
@@ -24,7 +22,7 @@ pub struct Samples {
 impl Samples {
     /// The samples of a journal; problems with its amendments come first.
     pub(super) fn new(
-        reader: JournalReader<BufReader<File>, Sample>,
+        reader: FileReader<Sample>,
         standing: Option<StandingSamples>,
         amendments: Amendments,
         problems: Vec<JournalError>,

@@ -83,7 +83,10 @@ fn ending(trial: &TrialTiming<'_>) -> String {
     text
 }
 
-fn timeline_chart(slowest: &[(&RosterEntry, TrialTiming<'_>)], prompts: PromptSummaries<'_>) -> Markup {
+fn timeline_chart(
+    slowest: &[(&RosterEntry, TrialTiming<'_>)],
+    prompts: PromptSummaries<'_>,
+) -> Markup {
     let prompt = |trial: &TrialTiming<'_>| one_line(prompts.id(trial.prompt as usize)).into_owned();
     let names: Vec<String> = slowest
         .iter()

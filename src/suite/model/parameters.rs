@@ -185,3 +185,19 @@ impl Parameters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_parameters_are_copied_when_they_change() {
+        // Prompts without parameters of their own share none; a change of one prompt's is not another's.
+        let read = |text: &str| -> SharedParameters { serde_json::from_str(text).unwrap() };
+        let (mut one, other) = (read("{}"), SharedParameters::default());
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        one.max_tokens = Some(5);
+        assert_eq!((one.max_tokens, other.max_tokens), (Some(5), None));
+        assert_eq!(serde_json::to_string(&one).unwrap(), r#"{"max_tokens":5}"#);
+    }
+}

@@ -416,10 +416,10 @@ mod tests {
                 Err(bad) => (bad.line, bad.message),
             };
             each_row(text.as_bytes(), RowFormat::Jsonl, |row| {
-                whole.push(note(row))
+                whole.push(note(row));
             });
             each_row_of_owned(text.into_bytes(), RowFormat::Jsonl, |row| {
-                pieces.push(note(row))
+                pieces.push(note(row));
             });
             assert!(whole.len() > 10, "{whole:?}");
             assert_eq!(pieces, whole);
