@@ -273,44 +273,6 @@ proptest! {
         );
     }
 
-    // Where values are many, some of them show where to search, and what is found is what the search without them finds:
-    // with ties, with prompts that differ in level, number of values and effect, and with sides that are far apart.
-    #[test]
-    fn some_values_lead_to_the_ends_of_all(
-        seed in any::<u64>(),
-        (step, effect) in (prop_oneof![Just(1e-7), Just(1e-3), Just(0.05)], -1.0..1.0_f64),
-        values in prop::collection::vec(200..2_000_usize, 10),
-    ) {
-        let mut next = generator(seed);
-        let mut side = |values: usize, level: f64| -> Vec<f64> {
-            (0..values).map(|_| level + ((next() + next()) / step).round() * step).collect()
-        };
-        let sides: Vec<PromptValues> = values
-            .iter()
-            .zip(0_u8..)
-            .map(|(&values, prompt)| {
-                let level = f64::from(prompt % 3);
-                (side(values, level), side(2_200 - values, level + effect + 0.05 * f64::from(prompt % 4)))
-            })
-            .collect();
-        let paired = Paired::from_logs(&sides).unwrap();
-        prop_assert!(thinning(&paired, &Ranking::new(&paired)).is_some() || step > 1e-3);
-        let found = compare(&paired, ALPHA);
-        let mut all = Evaluations::new(Ranking::new(&paired));
-        let centre = paired.mean_log_ratio().estimate;
-        let mut crossing = |t, reaches| {
-            let range = (centre - REACH, centre + REACH);
-            all.crossing(&paired, Crossing { t, reaches }, range, SEARCH_WITHIN)
-        };
-        // Steps of t are about this far apart: where it rises between two of them, it crosses a level more than once.
-        let apart = 1e-6;
-        let q = ALPHA.critical_t(9.0).unwrap();
-        prop_assert!(near(found.interval.lower, crossing(q, false), apart));
-        prop_assert!(near(found.interval.upper, crossing(-q, true), apart));
-        let (above, not_below) = (crossing(0.0, false).unwrap(), crossing(0.0, true).unwrap());
-        prop_assert!((found.estimate - 0.5 * (above + not_below)).abs() <= apart);
-    }
-
     // Exchanging the sides changes the sign of t, of the estimate and of the interval, nothing else.
     #[test]
     fn sides_are_alike(prompts in prompts(6..14), h in -0.5..0.5_f64) {
@@ -445,6 +407,49 @@ proptest! {
         let level = test(&paired, 0.0);
         prop_assert!(compare(&paired, ALPHA).estimate.is_finite() && !level.estimate.is_nan());
         prop_assert!(level.t(0.0).is_none_or(|t| !t.is_nan()));
+    }
+}
+
+proptest! {
+    // A case has 22,000 values.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    // Where values are many, some of them show where to search, and what is found is what the search without them finds:
+    // with ties, with prompts that differ in level, number of values and effect, and with sides that are far apart.
+    #[test]
+    fn some_values_lead_to_the_ends_of_all(
+        seed in any::<u64>(),
+        (step, effect) in (prop_oneof![Just(1e-7), Just(1e-3), Just(0.05)], -1.0..1.0_f64),
+        values in prop::collection::vec(200..2_000_usize, 10),
+    ) {
+        let mut next = generator(seed);
+        let mut side = |values: usize, level: f64| -> Vec<f64> {
+            (0..values).map(|_| level + ((next() + next()) / step).round() * step).collect()
+        };
+        let sides: Vec<PromptValues> = values
+            .iter()
+            .zip(0_u8..)
+            .map(|(&values, prompt)| {
+                let level = f64::from(prompt % 3);
+                (side(values, level), side(2_200 - values, level + effect + 0.05 * f64::from(prompt % 4)))
+            })
+            .collect();
+        let paired = Paired::from_logs(&sides).unwrap();
+        prop_assert!(thinning(&paired, &Ranking::new(&paired)).is_some() || step > 1e-3);
+        let found = compare(&paired, ALPHA);
+        let mut all = Evaluations::new(Ranking::new(&paired));
+        let centre = paired.mean_log_ratio().estimate;
+        let mut crossing = |t, reaches| {
+            let range = (centre - REACH, centre + REACH);
+            all.crossing(&paired, Crossing { t, reaches }, range, SEARCH_WITHIN)
+        };
+        // Steps of t are about this far apart: where it rises between two of them, it crosses a level more than once.
+        let apart = 1e-6;
+        let q = ALPHA.critical_t(9.0).unwrap();
+        prop_assert!(near(found.interval.lower, crossing(q, false), apart));
+        prop_assert!(near(found.interval.upper, crossing(-q, true), apart));
+        let (above, not_below) = (crossing(0.0, false).unwrap(), crossing(0.0, true).unwrap());
+        prop_assert!((found.estimate - 0.5 * (above + not_below)).abs() <= apart);
     }
 }
 

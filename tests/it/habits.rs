@@ -307,7 +307,10 @@ fn a_prompt_and_models_need_no_file() {
         .exits(2)
         .complains("a prompt without a suite needs models")
         .run();
-    home.bakeoff("run").exits(2).complains("<SUITE>").run();
+    home.bakeoff("run")
+        .exits(2)
+        .complains("name a suite file")
+        .run();
     home.bakeoff("estimate -p Hello -m openai/gpt-5.6-luna")
         .says("Output tokens: assumed")
         .run();
