@@ -9,7 +9,7 @@ use super::amendment::Amendments;
 use super::journal::{FileReader, JournalError};
 use super::{Sample, StandingSamples};
 
-/// The samples of a run with their amendments applied. Ends like the [`FileReader`] it reads from.
+/// The samples of a run with their amendments applied. Ends like the `FileReader` it reads from.
 #[derive(Debug)]
 pub struct Samples {
     reader: FileReader<Sample>,
