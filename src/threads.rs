@@ -1,16 +1,22 @@
-//! Independent pieces of work on the threads of this machine.
+//! Independent pieces of work on the threads of this machine, and the values that they share.
 //!
-//! Owns how many threads there are and who takes what. Must not know the work. Invariant: results come in the order of
+//! Owns how many threads there are, who takes what, and what a panic leaves behind a lock. Must not know the work. Invariant: results come in the order of
 //! the items, so that the number of threads changes nothing.
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// The most threads that share work: a report is made on machines that do other things, too, and more threads that read
 /// wait for the one that writes.
 const MAX_THREADS: usize = 8;
+
+/// Waits for the value behind a lock. A thread that panicked with it ends its request or the program: what it left is read as
+/// it is.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A number of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +52,7 @@ impl Threads {
         }
         let queue = Mutex::new(items.into_iter().enumerate());
         // A panic in the iterator ends its own thread; the others find its queue as it left it.
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let next = || lock(&queue).next();
         let take = || {
             let taken = std::iter::from_fn(next);
             let done = taken.map(|(index, item)| (index, work(item)));

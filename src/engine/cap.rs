@@ -4,12 +4,13 @@
 //! is an argument. Invariant: a reservation is returned, spent, or counted as spent because the bill is
 //! unknown, exactly once, even where a task is dropped.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use crate::catalog::WorstCase;
 use crate::plan::{Plan, Trial};
+use crate::threads::lock;
 use crate::units::Usd;
 
 use super::budget::{ActualCost, BudgetReservation, CostBudget, Reservation};
@@ -226,14 +227,14 @@ impl Cap {
 
     fn state(&self) -> MutexGuard<'_, CapState> {
         // Its arithmetic never panics, so that there is nothing half done behind a poisoned lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
 impl TrialReservation {
     /// Splits off the worst case of one attempt.
     pub(super) fn reserve_attempt(&self) -> AttemptReservation {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = lock(&self.left);
         AttemptReservation {
             cap: Arc::clone(&self.cap),
             variant: self.variant,
@@ -244,7 +245,7 @@ impl TrialReservation {
 
     /// Returns true if it holds the worst case of another attempt.
     pub(super) fn holds_attempt(&self) -> bool {
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = lock(&self.left);
         left.as_ref().is_some_and(|left| left.amount() >= self.each)
     }
 
@@ -261,7 +262,7 @@ impl TrialReservation {
 
 impl Drop for TrialReservation {
     fn drop(&mut self) {
-        let mut held = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.left);
         let left = held.take();
         drop(held);
         if let Some(left) = left {
@@ -290,7 +291,7 @@ impl AttemptReservation {
             return;
         };
         if bill == ActualCost::Known(Usd::ZERO) {
-            let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut trial = lock(&self.trial);
             if let Some(left) = trial.as_mut() {
                 left.merge(reservation);
                 return;

@@ -4,10 +4,11 @@
 //! by an answered request of this run.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::plan::Trial;
 use crate::suite::Suite;
+use crate::threads::lock;
 use crate::units::Nanos;
 
 /// The last known use of each shared part of trials: for suites that limit the time for which a cache is
@@ -29,7 +30,7 @@ impl CacheUses {
         let Some(within) = suite.reuse.within_ns else {
             return false;
         };
-        let uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let uses = lock(&self.0);
         let last = uses.get(&Self::key(suite, trial));
         last.is_some_and(|last| now.since(*last) <= within)
     }
@@ -40,7 +41,7 @@ impl CacheUses {
         if suite.reuse.within_ns.is_none() {
             return;
         }
-        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uses = lock(&self.0);
         let last = uses.entry(Self::key(suite, trial)).or_default();
         *last = sent.max(*last);
     }

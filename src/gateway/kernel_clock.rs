@@ -7,11 +7,12 @@
 //! does not rely on it: between two pairs it follows any drift below [`STEP_NS`] in [`PAIR_INTERVAL`].
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::threads::lock;
 use crate::units::Nanos;
 
 use super::clock::{Clock, wall_reading};
@@ -87,7 +88,7 @@ impl PairLog {
             out_of_order,
             ..pair
         });
-        let mut pairs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pairs = lock(&self.0);
         if pairs.len() == PAIRS {
             pairs.pop_front();
         }
@@ -115,7 +116,7 @@ impl PairLog {
     fn mapping(&self, clock: Clock, from: Nanos) -> Option<(Mapping, Option<u64>)> {
         let last = ClockPair::now()?;
         let from = clock.instant(from);
-        let pairs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs = lock(&self.0);
         let first = pairs
             .partition_point(|pair| pair.at <= from)
             .checked_sub(1)?;

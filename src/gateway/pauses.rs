@@ -1,16 +1,17 @@
 //! Pauses of our own process: stopped, suspended with the machine, or left without a processor.
 //!
-//! Owns a tick, how late it was, and the list of pauses. Must not know what a pause spoils. Invariant: a pause is
+//! Owns a tick, its delay, and the list of pauses. Must not know what a pause spoils. Invariant: a pause is
 //! known before anything is decided by a time that lies after it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::record::ClientDelay;
+use crate::threads::lock;
 use crate::units::Nanos;
 
 use super::clock::{Clock, suspended};
@@ -35,10 +36,7 @@ const PAUSES: usize = 4_096;
 
 /// The pauses of this process, seen by a tick.
 #[derive(Debug)]
-pub(super) struct PauseLog {
-    ticks: Mutex<Ticks>,
-    delays: Mutex<TickDelays>,
-}
+pub(super) struct PauseLog(Mutex<Ticks>);
 
 #[derive(Debug)]
 struct Ticks {
@@ -46,6 +44,7 @@ struct Ticks {
     /// The time that the machine was suspended since its start.
     suspended: Duration,
     pauses: VecDeque<Pause>,
+    delays: TickDelays,
 }
 
 /// Nothing ran for `length` somewhere in between, perhaps right after the tick at `from`; a suspension has a length, and no time on the clock.
@@ -63,15 +62,12 @@ impl PauseLog {
     }
 
     fn starting(at: Instant, suspended: Duration) -> Self {
-        let ticks = Ticks {
+        Self(Mutex::new(Ticks {
             last: at,
             suspended,
             pauses: VecDeque::new(),
-        };
-        Self {
-            ticks: Mutex::new(ticks),
-            delays: Mutex::new(TickDelays::new()),
-        }
+            delays: TickDelays::new(),
+        }))
     }
 
     /// Ticks for ever.
@@ -81,19 +77,19 @@ impl PauseLog {
         loop {
             let due = ticks.tick().await;
             let now = clock.instant(clock.now());
-            lock(&self.delays).add(now.saturating_duration_since(due));
-            drop(self.ticked(now));
+            let late = now.saturating_duration_since(due);
+            self.ticked(now).delays.add(late);
         }
     }
 
     /// Forgets the delays so far.
     pub(super) fn restart_delays(&self) {
-        *lock(&self.delays) = TickDelays::new();
+        lock(&self.0).delays = TickDelays::new();
     }
 
     /// The delay of the ticks; `None` while they are too few for a percentile.
     pub(super) fn delay(&self) -> Option<ClientDelay> {
-        lock(&self.delays).summarize()
+        lock(&self.0).delays.summarize()
     }
 
     /// The longest pause that overlaps this time.
@@ -116,7 +112,7 @@ impl PauseLog {
 
     /// Ticks: also between two ticks of the timer, so that a pause that has just ended is known.
     fn ticked(&self, now: Instant) -> MutexGuard<'_, Ticks> {
-        let mut ticks = lock(&self.ticks);
+        let mut ticks = lock(&self.0);
         ticks.tick(now, suspended());
         ticks
     }
@@ -145,7 +141,7 @@ impl Ticks {
     }
 }
 
-/// How late the ticks were, in microseconds, as far as the timer does not explain it. A pause is one late tick, whatever its
+/// The delays of the ticks in microseconds, as far as the timer does not explain them. A pause is one late tick, whatever its
 /// length: it excludes the samples that it delayed.
 #[derive(Debug)]
 struct TickDelays(Histogram<u64>);
@@ -171,11 +167,6 @@ impl TickDelays {
     }
 }
 
-/// A poisoned lock means another task panicked; what it guards is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +185,7 @@ mod tests {
         let start = Instant::now();
         let log = log(start);
         let tick = |at: u64| {
-            lock(&log.ticks).tick(start + ms(at), None);
+            lock(&log.0).tick(start + ms(at), None);
         };
         // The second one is late by 15 ms, which a busy machine explains.
         for at in [10, 35, 45, 555, 565] {
@@ -218,7 +209,7 @@ mod tests {
     fn a_suspension_has_a_length_without_time_on_the_clock() {
         let start = Instant::now();
         let log = log(start);
-        let mut ticks = lock(&log.ticks);
+        let mut ticks = lock(&log.0);
         ticks.tick(start + ms(10), Some(ms(0)));
         ticks.tick(start + ms(20), Some(ms(60_000)));
         ticks.tick(start + ms(30), Some(ms(60_000)));
@@ -230,7 +221,7 @@ mod tests {
     fn the_log_is_bounded() {
         let start = Instant::now();
         let log = log(start);
-        let mut ticks = lock(&log.ticks);
+        let mut ticks = lock(&log.0);
         for tick in 1..=2 * PAUSES as u64 {
             ticks.tick(start + ms(tick * 50), None);
         }

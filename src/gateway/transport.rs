@@ -8,7 +8,7 @@
 //! request waits for another, and it is known which exchange had to open a connection.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::record::{ClientDelay, ConnectionSetUp};
 use crate::suite::{ClockSource, Redacted, Redactor, Timeouts};
+use crate::threads::lock;
 use crate::units::Nanos;
 
 use super::clock::Clock;
@@ -63,7 +64,7 @@ pub struct OutgoingRequest {
     pub request_id: String,
     /// JSON.
     pub body: Vec<u8>,
-    /// Where the requests of a slot note when they are sent.
+    /// The note of the first request of its slot, which each of them makes when it is sent.
     pub first_sent: Option<Arc<FirstSent>>,
 }
 
@@ -563,9 +564,4 @@ impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// A poisoned lock means another exchange panicked; what it guards is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,12 +4,13 @@
 //! error is no wrong answer, so that a trial without an answer gets no grades.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::check::CompiledAssert;
 use super::deferred::{DeferredGrade, DeferredTask};
 use crate::record::{Grade, Sample};
 use crate::suite::{Asserts, Prompt, Suite};
+use crate::threads::lock;
 
 /// Lists of asserts that stay compiled: a suite whose rows each have patterns of their own must not fill memory.
 const COMPILED_LISTS: usize = 1_000;
@@ -123,13 +124,12 @@ impl Grader {
 
     fn compile(&self, asserts: &Asserts) -> Arc<[CompiledAssert]> {
         let address = asserts.as_slice().as_ptr().addr();
-        let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = lock().get(&address) {
+        if let Some(compiled) = lock(&self.compiled).get(&address) {
             return Arc::clone(compiled);
         }
         let compiled: Arc<[CompiledAssert]> =
             asserts.as_slice().iter().map(CompiledAssert::new).collect();
-        let mut lists = lock();
+        let mut lists = lock(&self.compiled);
         if lists.len() >= COMPILED_LISTS {
             lists.clear();
         }

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
 use crate::input::open_regular_to_write;
+use crate::threads::lock;
 use crate::units::{ModelId, Usd, digest};
 
 use super::journal::{
@@ -185,7 +186,7 @@ impl RequestLog {
 
     fn state(&self) -> MutexGuard<'_, LogState> {
         // A line that was cut short is terminated by the writer.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -4,10 +4,10 @@
 //! samples are added, and by which thread, changes nothing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::record::{Manifest, Sample};
-use crate::threads::Threads;
+use crate::threads::{Threads, lock};
 use crate::units::{ModelId, Nanos};
 
 use super::limit_values::{LimitFold, LimitedQuantity};
@@ -91,11 +91,6 @@ struct Providers {
     indices: HashMap<String, u32>,
 }
 
-/// The value behind a lock. A thread that panicked with it ends the program: what it left is not read.
-pub(super) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
-    value.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The value of a lock that none holds.
 pub(super) fn unlocked<T>(value: Mutex<T>) -> T {
     value.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -159,31 +154,31 @@ impl EvidenceFold {
         if sample.outcome.is_abandoned() {
             return;
         }
-        let provider = (sample.provider.as_deref()).map(|name| locked(&self.providers).index(name));
+        let provider = (sample.provider.as_deref()).map(|name| lock(&self.providers).index(name));
         let observation = Observation::new(sample, provider);
         let digest = &self.digests[place.prompt];
         if digest.get().is_none() && !sample.prompt_digest.is_empty() {
             digest.get_or_init(|| sample.prompt_digest.clone());
         }
         {
-            let mut cell = locked(&self.cells[self.index.cell(place)]);
+            let mut cell = lock(&self.cells[self.index.cell(place)]);
             if cell.capacity() == 0 {
                 cell.reserve_exact(self.rounds);
             }
             cell.push(observation);
         }
         if self.has_limits {
-            locked(&self.limits).add(sample, place);
+            lock(&self.limits).add(sample, place);
         }
     }
 
     /// The evidence so far, independent of the order of samples; more samples can be added afterwards.
     pub fn snapshot(&self) -> Evidence {
-        let cells = self.cells.iter().map(|cell| locked(cell).clone());
+        let cells = self.cells.iter().map(|cell| lock(cell).clone());
         let parts = FoldParts {
             digests: self.digests.clone(),
-            providers: locked(&self.providers).names.clone(),
-            limited: locked(&self.limits).limited.clone(),
+            providers: lock(&self.providers).names.clone(),
+            limited: lock(&self.limits).limited.clone(),
         };
         // Other threads would disturb the requests that are timed meanwhile.
         in_order(self.evidence.clone(), cells, parts, Threads::ONE)

@@ -1,6 +1,6 @@
 //! The figures of each prompt, computed when they are read.
 //!
-//! Owns which figures a prompt has. Must not know how they are shown. Invariant: nothing is kept of a prompt but its
+//! Owns which figures a prompt has. Must not know how they are shown. Invariant: nothing is stored of a prompt but its
 //! [`CellTally`]s and its observations.
 
 use std::sync::Mutex;
@@ -8,10 +8,11 @@ use std::sync::Mutex;
 use crate::record::{Manifest, Sample};
 use crate::stats::quantile::Percentile;
 use crate::suite::Metric;
+use crate::threads::lock;
 
 use super::cell_tally::{CachedAnswer, CellTally};
 use super::distribution::RankBounds;
-use super::evidence::{Evidence, locked, unlocked};
+use super::evidence::{Evidence, unlocked};
 use super::figures::{CellSamples, Figures};
 use super::ratios::{Ratios, quotient};
 use super::timings::RunTimings;
@@ -74,7 +75,7 @@ impl SharedPromptSums {
 
     /// Adds a sample to the sums at this index.
     pub(super) fn add(&self, cell: usize, sample: &Sample, cached: Option<CachedAnswer>) {
-        let mut cell = locked(&self.cells[cell]);
+        let mut cell = lock(&self.cells[cell]);
         cell.add(sample, cached);
         // Time ends it: what was sent is all there was to send.
         cell.planned += u32::from(self.is_timed);

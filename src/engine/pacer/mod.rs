@@ -8,7 +8,7 @@ mod health;
 mod state;
 mod yielding;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use crate::plan::{Load, RatePacer};
 use crate::record::Outcome;
 use crate::suite::Suite;
+use crate::threads::lock;
 use crate::units::Nanos;
 
 pub(super) use state::{AdmittedSlot, AttemptEnd, SlotChoice};
@@ -242,7 +243,7 @@ impl Pacer {
 
     fn state(&self) -> MutexGuard<'_, PacerState> {
         // Its arithmetic never panics, so that there is nothing half done behind a poisoned lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -14,6 +14,7 @@ use super::block::TerminalBlock;
 use super::tally::TrialTally;
 use crate::command::base::stdio;
 use crate::report::{self, Style};
+use crate::threads::lock;
 
 /// Time between two redraws: enough for an eye, little enough for the machine that measures.
 const REDRAW_EVERY: Duration = Duration::from_millis(250);
@@ -88,7 +89,7 @@ impl LiveTable {
 impl DrawnState {
     /// The content, also after a panic elsewhere: counts cannot be half changed.
     fn lock(&self) -> MutexGuard<'_, Shown> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Redraws until the end.
