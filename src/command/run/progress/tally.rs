@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use crate::engine::{ModelPause, SendingState};
 use crate::record::Sample;
 use crate::report::{LiveModel, LiveRun, TREND_PARTS};
-use crate::suite::Suite;
+use crate::suite::{LoadProfile, Suite};
 use crate::units::{ModelId, Nanos, Usd};
 
 /// Counts of a run so far.
@@ -26,6 +26,8 @@ pub(super) struct TrialTally {
     first_sent: Option<Nanos>,
     /// The time after which the run ends, where that is known and the number of trials is not.
     pub(super) time_limit: Option<Nanos>,
+    /// Trials in flight while there are enough to do; 0 of a load, which plans when they are sent.
+    in_flight: u64,
 }
 
 struct VariantTally {
@@ -67,7 +69,10 @@ impl TrialTally {
             output_rates: histogram(),
             trend: [(0.0, 0); TREND_PARTS],
         });
+        let has_stages = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
+        let in_flight = u64::from(suite.concurrency) * suite.variants.len() as u64;
         Self {
+            in_flight: if has_stages { 0 } else { in_flight },
             variants: variants.collect(),
             planned: trials,
             done: 0,
@@ -134,17 +139,25 @@ impl TrialTally {
         if let Some(limit) = self.time_limit {
             return self.state_in_time(elapsed, limit);
         }
-        let to_do = self.planned.saturating_sub(self.done);
-        let left = self.last_end.0.checked_div(self.done);
         LiveRun {
             done: self.done,
             planned: self.planned,
             time_share: None,
             retries: self.retries,
             elapsed,
-            left: left.map(|each| Nanos(each.saturating_mul(to_do))),
+            left: self.left(),
             models: self.variants.iter().map(VariantTally::state).collect(),
         }
+    }
+
+    /// The time that is left by the pace so far, at which trials in flight are half done.
+    fn left(&self) -> Option<Nanos> {
+        let to_do = self.planned.saturating_sub(self.done);
+        let in_flight = self.in_flight.min(to_do);
+        let (halves_done, halves_to_do) = (2 * self.done + in_flight, 2 * to_do - in_flight);
+        let left = u128::from(self.last_end.0) * u128::from(halves_to_do);
+        let left = left / u128::from(halves_done.max(1));
+        (self.done > 0).then(|| Nanos(u64::try_from(left).unwrap_or(u64::MAX)))
     }
 
     /// The time since the first request, up to the last end.
@@ -244,7 +257,7 @@ mod tests {
     use super::*;
     use crate::plan::example;
     use crate::record::example::plain_sample;
-    use crate::suite::{ConcurrencyStage, LoadProfile, LoadStage};
+    use crate::suite::{ConcurrencyStage, LoadStage};
 
     #[test]
     fn an_unknown_cost_is_not_shown_as_zero() {
@@ -278,6 +291,26 @@ mod tests {
         let model = &tally.state(Nanos::ZERO).models[0];
         assert!((model.trend[11].unwrap() - model.trend[0].unwrap() - 2_f64.ln()).abs() < 1e-9);
         assert_eq!((model.done, model.planned), (24, 24));
+    }
+
+    #[test]
+    fn the_first_answers_do_not_promise_a_long_run() {
+        // 20 of 160 trials are in flight and take a second each: 7 s are left when the first five have ended, not 31.
+        let mut suite = example::suite(8, 5, 4);
+        suite.concurrency = 4;
+        let mut tally = TrialTally::new(&suite, 160);
+        let mut sample = plain_sample(0);
+        sample.sent_ns = Nanos::ZERO;
+        sample.latency_ns = Some(Nanos::from_millis(1_000));
+        for _ in 0..5 {
+            tally.add(&sample);
+        }
+        let left = tally.state(Nanos::ZERO).left.unwrap();
+        assert_eq!(left.0 / 1_000_000, 9_666);
+        for _ in 5..160 {
+            tally.add(&sample);
+        }
+        assert_eq!(tally.state(Nanos::ZERO).left, Some(Nanos::ZERO));
     }
 
     #[test]
