@@ -146,13 +146,9 @@ impl TrialQueue {
 
     /// Begins these stages, at an instant on the clock of the run.
     fn start(&mut self, load: &LoadPlan, stages: Range<usize>, began: Nanos) {
-        let of_time = |stage: &PlannedStage| match &stage.stage {
-            LoadStage::Concurrency(stage) => stage.duration_ns,
-            LoadStage::Rate(_) | LoadStage::Trace(_) => None,
-        };
         let planned = &load.stages()[stages.clone()];
         self.left = planned.iter().map(PlannedStage::max_slots).sum();
-        let time = planned.iter().find_map(of_time);
+        let time = planned.iter().find_map(PlannedStage::time_limit);
         self.end = time.map(|time| Nanos(began.0.saturating_add(time.0)));
         let mut start = began;
         let mut arrivals: Vec<Box<dyn Iterator<Item = Nanos> + Send>> = Vec::new();

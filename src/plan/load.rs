@@ -29,9 +29,17 @@ pub struct PlannedStage {
 }
 
 impl PlannedStage {
-    /// Returns true for a closed loop that ends by time: the number of its requests is not known before.
+    /// The time after which it ends, of a closed loop whose number of requests is not known before.
+    pub fn time_limit(&self) -> Option<Nanos> {
+        match &self.stage {
+            LoadStage::Concurrency(stage) => stage.duration_ns,
+            LoadStage::Rate(_) | LoadStage::Trace(_) => None,
+        }
+    }
+
+    /// Returns true for a closed loop that ends by time.
     pub fn is_timed(&self) -> bool {
-        matches!(&self.stage, LoadStage::Concurrency(stage) if stage.duration_ns.is_some())
+        self.time_limit().is_some()
     }
 
     /// The most slots that may be sent.

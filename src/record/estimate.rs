@@ -3,6 +3,8 @@
 //! Owns the stored form of an estimate. Must not know how one is made. Invariant: the actual cost is counted
 //! from samples alone, and a cost that is not known is left out with its count, never added as 0.
 
+use std::iter::Sum;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{CostEstimate, PastVariant, VariantEstimate};
@@ -159,12 +161,14 @@ impl EstimatedVariant {
 
     fn sum(self, other: &Self) -> Self {
         let actual = [self.actual, other.actual].into_iter().flatten();
-        let add = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
         Self {
             requests: self.requests + other.requests,
             learned_requests: self.learned_requests + other.learned_requests,
-            counted_prompt_tokens: add(self.counted_prompt_tokens, other.counted_prompt_tokens),
-            prompt_tokens: add(self.prompt_tokens, other.prompt_tokens),
+            counted_prompt_tokens: sum_if_known(
+                self.counted_prompt_tokens,
+                other.counted_prompt_tokens,
+            ),
+            prompt_tokens: sum_if_known(self.prompt_tokens, other.prompt_tokens),
             completion_tokens: self.completion_tokens + other.completion_tokens,
             list_usd: sum_if_known(self.list_usd, other.list_usd),
             actual: actual.reduce(|one, other| ActualUsage {
@@ -215,7 +219,7 @@ impl EstimatedVariant {
     }
 }
 
-fn sum_if_known(one: Option<Usd>, other: Option<Usd>) -> Option<Usd> {
+fn sum_if_known<T: Sum>(one: Option<T>, other: Option<T>) -> Option<T> {
     Some([one?, other?].into_iter().sum())
 }
 

@@ -265,7 +265,7 @@ fn without_texts(sample: Sample) -> Sample {
 /// A journal, piece by piece.
 struct Pieces<R> {
     source: R,
-    /// What was read with the piece before and is not in it.
+    /// Bytes that were read with the piece before and are not in it.
     rest: Vec<u8>,
     lines: u64,
     /// Memory of pieces that were read.

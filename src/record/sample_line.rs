@@ -223,25 +223,16 @@ impl FieldReader<'_> {
     }
 
     fn attempts(&mut self, attempts: &mut Vec<Attempt>) -> Option<()> {
-        self.literal("[")?;
-        let mut count = 0;
-        while count == 0 || self.has(",") {
-            if attempts.len() == count {
-                attempts.push(Attempt {
-                    request_id: String::new(),
-                    sent_ns: Nanos::ZERO,
-                    end_ns: Nanos::ZERO,
-                    outcome: Outcome::Complete,
-                    status: None,
-                    retry_after_ms: None,
-                    throttled_ns: None,
-                });
-            }
-            self.attempt(&mut attempts[count])?;
-            count += 1;
-        }
-        attempts.truncate(count);
-        self.literal("]")
+        let empty = || Attempt {
+            request_id: String::new(),
+            sent_ns: Nanos::ZERO,
+            end_ns: Nanos::ZERO,
+            outcome: Outcome::Complete,
+            status: None,
+            retry_after_ms: None,
+            throttled_ns: None,
+        };
+        self.items(attempts, empty, Self::attempt)
     }
 
     fn attempt(&mut self, attempt: &mut Attempt) -> Option<()> {
@@ -366,20 +357,31 @@ impl FieldReader<'_> {
     }
 
     fn strings(&mut self, field: &str, strings: &mut Vec<String>) -> Option<()> {
-        let mut count = 0;
         if self.has(field) {
-            self.literal("[")?;
-            while count == 0 || self.has(",") {
-                if strings.len() == count {
-                    strings.push(String::new());
-                }
-                self.string(&mut strings[count])?;
-                count += 1;
-            }
-            self.literal("]")?;
+            return self.items(strings, String::new, Self::string);
         }
-        strings.truncate(count);
+        strings.clear();
         Some(())
+    }
+
+    /// Reads a list that has items into the memory of those before.
+    fn items<T>(
+        &mut self,
+        items: &mut Vec<T>,
+        empty: impl Fn() -> T,
+        read: impl Fn(&mut Self, &mut T) -> Option<()>,
+    ) -> Option<()> {
+        self.literal("[")?;
+        let mut count = 0;
+        while count == 0 || self.has(",") {
+            if items.len() == count {
+                items.push(empty());
+            }
+            read(self, &mut items[count])?;
+            count += 1;
+        }
+        items.truncate(count);
+        self.literal("]")
     }
 
     /// Skips a text, whose escapes are checked.

@@ -239,7 +239,7 @@ fn objectives_text(load: &LoadSummary, variant: usize, capacity: &Capacity) -> S
     text
 }
 
-/// That the load was divided among machines, and whether they began together.
+/// The sentence that the load was divided among machines, and whether they began together.
 fn shares_text(manifest: &Manifest) -> Option<String> {
     if let Some(shard) = manifest.shard {
         return Some(format!(

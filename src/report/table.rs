@@ -40,7 +40,7 @@ pub struct FigureTable {
     contents: Vec<ColumnContent>,
 }
 
-/// What the cells of a column are.
+/// A summary of the cells of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ColumnContent {
     /// True if any cell has a figure.

@@ -362,11 +362,11 @@ impl Search<'_> {
         let (paired, few) = (self.paired, self.few.as_mut()?);
         let near = few.crossing(paired, crossing, self.range, THINNED_WITHIN)?;
         // Some values lead to nearly the same t as all: if it is this far from the level at the ends, so is that of all.
-        let is_far = |mean: Mean| (mean.t(0.0).unwrap_or_default() - crossing.t).abs() >= 1.0;
+        let t = |mean: Mean| mean.t(0.0).unwrap_or_default();
+        let is_far = |mean: Mean| (t(mean) - crossing.t).abs() >= 1.0;
         if !is_far(few.at(paired, self.range.0)) || !is_far(few.at(paired, self.range.1)) {
             return None;
         }
-        let t = |mean: Mean| mean.t(0.0).unwrap_or_default();
         let rise = t(few.at(paired, near + SLOPE_WITHIN)) - t(few.at(paired, near - SLOPE_WITHIN));
         let slope = rise / (2.0 * SLOPE_WITHIN);
         let mut h = near;

@@ -1,6 +1,6 @@
 //! The sums of the samples of one variant and prompt, beside its observations.
 //!
-//! Owns which sums a prompt has figures of. Must not know the figures themselves. Invariant: all that is kept of a variant and
+//! Owns which sums a prompt has figures of. Must not know the figures themselves. Invariant: all that is stored of a variant and
 //! prompt beside its observations, in at most 160 bytes; adding is commutative, and sums beyond 64 bits saturate, which only a
 //! forged record reaches.
 

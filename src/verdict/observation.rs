@@ -1,7 +1,7 @@
 //! One sample as figures and verdicts read it.
 //!
 //! Owns which fields of a sample matter, and how time-outs are entered. Must not know the comparisons. Invariant: all
-//! that is kept of a sample while a run is read, in at most 112 bytes; a trial that was retried, held back, connected anew or
+//! that is stored of a sample while a run is read, in at most 112 bytes; a trial that was retried, held back, connected anew or
 //! stalled takes 64 more.
 
 use crate::record::{FailureKind, Flag, Outcome, Sample};

@@ -68,7 +68,7 @@ impl QualityTally {
     }
 }
 
-/// Whether a graded answer passed, and its score in billionths; `None` of one that was not graded.
+/// The verdict on a graded answer and its score in billionths; `None` of one that was not graded.
 pub(super) fn graded_score(sample: &Sample) -> Option<(bool, u64)> {
     let (passed, score) = (sample.passed()?, sample.score()?);
     #[allow(

@@ -39,7 +39,7 @@ impl MeanParts {
         let (mut count, mut failed, mut sums) = (0, 0, [0_u64; TimePart::ALL.len()]);
         for trial in trials {
             count += 1;
-            failed += u64::from(!trial.outcome.answered());
+            failed += u64::from(!trial.observation.outcome.answered());
             for (sum, part) in sums.iter_mut().zip(trial.parts()) {
                 *sum = sum.saturating_add(part.0);
             }

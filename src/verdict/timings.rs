@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 
-use crate::record::Outcome;
 use crate::stats::drift;
 use crate::suite::Metric;
 use crate::threads::Threads;
@@ -21,19 +20,8 @@ use super::time_parts::{TimePart, micros};
 pub struct TrialTiming<'a> {
     /// Index of the prompt in the suite.
     pub prompt: u32,
-    /// Round, from 1.
-    pub round: u32,
-    /// The moment at which its slot was due, since the start of the run.
-    pub due: Nanos,
-    /// Its outcome.
-    pub outcome: Outcome,
-    /// Number of its attempts.
-    pub attempts: u16,
-    /// Excluded from times to a first token.
-    pub excluded: bool,
-    /// This process did not run for a while during the attempt.
-    pub paused: bool,
-    observation: &'a Observation,
+    /// Its observation.
+    pub observation: &'a Observation,
 }
 
 /// The trials of one variant that ended, in the order in which they were due; abandoned ones are not among them.
@@ -106,20 +94,7 @@ fn order(prompts: &[Vec<Observation>]) -> Vec<TimingPlace> {
         .collect()
 }
 
-impl<'a> TrialTiming<'a> {
-    fn new(one: &'a Observation, prompt: u32) -> Self {
-        Self {
-            prompt,
-            round: one.round,
-            due: one.due_ns,
-            outcome: one.outcome,
-            attempts: one.attempts(),
-            excluded: one.excluded,
-            paused: one.paused,
-            observation: one,
-        }
-    }
-
+impl TrialTiming<'_> {
     /// The parts of its time, in the order of [`TimePart::ALL`].
     pub fn parts(&self) -> [Nanos; TimePart::ALL.len()] {
         let micros = self.observation.parts_us();
@@ -141,8 +116,8 @@ impl<'a> TrialTiming<'a> {
     }
 
     /// Returns true if it took more than one attempt.
-    pub const fn is_retried(&self) -> bool {
-        self.attempts > 1
+    pub fn is_retried(&self) -> bool {
+        self.observation.attempts() > 1
     }
 
     /// The value that counts in the figures of a speed metric (TTFT, TTFA or latency): of an answered trial,
@@ -152,12 +127,12 @@ impl<'a> TrialTiming<'a> {
             let micros = micros(span.get()?);
             (micros > 0).then(|| Nanos(u64::from(micros) * 1_000))
         };
-        if !self.outcome.answered() {
+        if !self.observation.answered() {
             return None;
         }
         match metric {
-            Metric::Ttfa if !self.excluded => span(self.observation.ttfa_ns),
-            Metric::Ttft if !self.excluded => span(self.observation.ttft_ns),
+            Metric::Ttfa if !self.observation.excluded => span(self.observation.ttfa_ns),
+            Metric::Ttft if !self.observation.excluded => span(self.observation.ttft_ns),
             Metric::Latency => Some(self.latency()),
             _ => None,
         }
@@ -169,22 +144,32 @@ impl<'a> VariantTimings<'a> {
     pub fn trials(&self) -> impl ExactSizeIterator<Item = TrialTiming<'a>> + use<'a> {
         let Self { prompts, order } = *self;
         order.iter().map(|&(prompt, index)| {
-            let one = &prompts[prompt as usize][index as usize];
-            TrialTiming::new(one, prompt)
+            let observation = &prompts[prompt as usize][index as usize];
+            TrialTiming {
+                prompt,
+                observation,
+            }
         })
     }
 
     /// The trials of the prompt at an index in the suite, in no order.
     pub fn of_prompt(&self, prompt: usize) -> impl Iterator<Item = TrialTiming<'a>> + use<'a> {
-        let index = u32::try_from(prompt).unwrap_or(u32::MAX);
         let observations = self.prompts.get(prompt).into_iter().flatten();
-        observations.map(move |one| TrialTiming::new(one, index))
+        let prompt = u32::try_from(prompt).unwrap_or(u32::MAX);
+        observations.map(move |observation| TrialTiming {
+            prompt,
+            observation,
+        })
     }
 
     /// The trial at a place in the order in which they were due.
     pub(super) fn trial(&self, place: usize) -> TrialTiming<'a> {
         let (prompt, index) = self.order[place];
-        TrialTiming::new(&self.prompts[prompt as usize][index as usize], prompt)
+        let observation = &self.prompts[prompt as usize][index as usize];
+        TrialTiming {
+            prompt,
+            observation,
+        }
     }
 
     /// The values of a speed metric, in ascending order.
@@ -216,7 +201,10 @@ impl<'a> VariantTimings<'a> {
     pub fn drift(&self, metric: Metric) -> Option<LevelDrift> {
         let measured = self.trials().filter_map(|trial| {
             let value = trial.speed(metric)?.0.max(1) as f64;
-            Some((trial.due, (trial.prompt as usize, value.ln())))
+            Some((
+                trial.observation.due_ns,
+                (trial.prompt as usize, value.ln()),
+            ))
         });
         let (times, values): (Vec<Nanos>, Vec<_>) = measured.unzip();
         let drift = drift::check(&values).filter(drift::Drift::warns)?;
@@ -231,7 +219,7 @@ impl<'a> VariantTimings<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::record::{Attempt, Sample, example, summarize_gaps};
+    use crate::record::{Attempt, Outcome, Sample, example, summarize_gaps};
     use crate::verdict::{EvidenceFold, fixture};
 
     use super::*;
@@ -242,7 +230,13 @@ mod tests {
 
     fn split(sample: &Sample) -> [u64; TimePart::ALL.len()] {
         let observation = Observation::new(sample, None);
-        let parts = TrialTiming::new(&observation, 0).parts();
+        let observation = &observation;
+        let prompt = 0;
+        let parts = TrialTiming {
+            prompt,
+            observation,
+        }
+        .parts();
         parts.map(|part| part.0 / 1_000_000)
     }
 
@@ -315,7 +309,8 @@ mod tests {
         #[test]
         fn parts_add_up(sample in example::sample()) {
             let observation = Observation::new(&sample, None);
-            let timing = TrialTiming::new(&observation, 0);
+            let (prompt, observation) = (0, &observation);
+            let timing = TrialTiming { prompt, observation };
             let sent = sample.sent_ns.since(sample.scheduled_ns);
             let end = sample.latency_ns;
             if let Some(end) = end.filter(|end| sent.0.max(end.0) < 1_000_000_000_000) {

@@ -25,6 +25,20 @@ fn number(row: &serde_json::Map<String, Value>, column: &str) -> f64 {
     text.trim_matches('"').parse().unwrap()
 }
 
+/// The instants at which samples were due, in ms since the first.
+fn due_ms(samples: &[Value]) -> Vec<u64> {
+    let at = |sample: &Value| sample["scheduled_ns"].as_u64().unwrap();
+    let since_first = samples.iter().map(|sample| at(sample) - at(&samples[0]));
+    since_first.map(|nanos| nanos / 1_000_000).collect()
+}
+
+fn completion_tokens(samples: &[Value]) -> Vec<u64> {
+    let tokens = samples
+        .iter()
+        .map(|sample| &sample["usage"]["completion_tokens"]);
+    tokens.map(|tokens| tokens.as_u64().unwrap()).collect()
+}
+
 #[test]
 fn an_open_loop_sends_its_plan() {
     // A second at 40/s is forty requests at their instants, cycling two prompts; each is sent once.
@@ -92,17 +106,8 @@ fn a_trace_is_replayed_with_its_lengths() {
     home.bakeoff("run load.toml --quiet").exits(0).run();
     let mut samples = home.samples("load");
     samples.sort_by_key(|sample| sample["trial"].as_u64());
-    let at = |sample: &Value| sample["scheduled_ns"].as_u64().unwrap();
-    let due: Vec<u64> = samples
-        .iter()
-        .map(|sample| (at(sample) - at(&samples[0])) / 1_000_000)
-        .collect();
-    assert_eq!(due, [0, 0, 200, 500]);
-    let tokens: Vec<u64> = samples
-        .iter()
-        .map(|s| s["usage"]["completion_tokens"].as_u64().unwrap())
-        .collect();
-    assert_eq!(tokens, [3, 4, 5, 6]);
+    assert_eq!(due_ms(&samples), [0, 0, 200, 500]);
+    assert_eq!(completion_tokens(&samples), [3, 4, 5, 6]);
     // With prompts of its own the suite sends those, at the same instants.
     let home = home.with(
         "load.toml",
@@ -308,17 +313,8 @@ fn a_trace_is_a_flag() {
         .run();
     let mut samples = home.samples("trace");
     samples.sort_by_key(|sample| sample["trial"].as_u64());
-    let at = |sample: &Value| sample["scheduled_ns"].as_u64().unwrap();
-    let due: Vec<u64> = samples
-        .iter()
-        .map(|sample| (at(sample) - at(&samples[0])) / 1_000_000)
-        .collect();
-    assert_eq!(due, [0, 100, 200]);
-    let tokens: Vec<u64> = samples
-        .iter()
-        .map(|s| s["usage"]["completion_tokens"].as_u64().unwrap())
-        .collect();
-    assert_eq!(tokens, [3, 4, 5]);
+    assert_eq!(due_ms(&samples), [0, 100, 200]);
+    assert_eq!(completion_tokens(&samples), [3, 4, 5]);
     let manifest = home.read("reports/trace/latest/manifest.json");
     assert!(manifest.contains("\"file\": \"trace.csv\""), "{manifest}");
     home.bakeoff("run load.toml --trace trace.csv --trace-rows 2")

@@ -43,7 +43,7 @@ pub(in crate::command) fn graders_before_runs(
         suite,
         vocabularies: &Vocabularies::default(),
         counted: CountedPrompts::None,
-        prompt_digests: &vec![String::new(); suite.prompts.len()],
+        prompt_digests: &[],
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog,
         past: &CostHistory::default(),
@@ -70,22 +70,12 @@ fn judge_estimate(
     };
     let verdict = VERDICT_TOKENS + u64::from(expected_reasoning(judge.parameters.reasoning_effort));
     let max = judge.parameters.max_tokens.unwrap_or(verdict);
-    let vocabularies = Vocabularies::default();
     let mut sums = GraderSums::new(&judge.model, catalog);
-    // Without a price no count is used.
-    let has_price = sums.prices.is_some();
-    let shown = |message| {
-        if has_price {
-            prompt_tokens(&vocabularies, &judge.model, &[message], &[]).tokens
-        } else {
-            0
-        }
-    };
     for (index, prompt) in suite.prompts.iter().enumerate() {
         for rubric in rubrics(prompt) {
             let request = judge_request(suite.system.as_deref(), prompt, "", &rubric);
-            let shown = shown(Message::text(Role::User, &*request.text))
-                + shown(Message::text(Role::System, &*request.system));
+            let shown =
+                sums.tokens(Role::User, &request.text) + sums.tokens(Role::System, &request.system);
             for (count, tokens) in answers_to(answers, index) {
                 sums.add(count, shown + tokens, verdict.min(max));
             }
@@ -101,8 +91,6 @@ fn embedding_estimate(
     answers: &CostEstimate,
 ) -> Option<GraderEstimate> {
     let mut sums = GraderSums::new(model, catalog);
-    let has_price = sums.prices.is_some();
-    let vocabularies = Vocabularies::default();
     // Equal texts are sent once.
     let mut texts: HashMap<String, u64> = HashMap::new();
     for (index, prompt) in suite.prompts.iter().enumerate() {
@@ -111,13 +99,7 @@ fn embedding_estimate(
                 continue;
             };
             for value in values {
-                let count = || {
-                    if !has_price {
-                        return 0;
-                    }
-                    let message = [Message::text(Role::User, &**value)];
-                    prompt_tokens(&vocabularies, model, &message, &[]).tokens
-                };
+                let count = || sums.tokens(Role::User, value);
                 texts.entry(value.clone()).or_insert_with(count);
             }
             for (count, tokens) in answers_to(answers, index) {
@@ -131,8 +113,8 @@ fn embedding_estimate(
 
 /// The number of answers of each variant to the prompt at this index, and the expected tokens of one.
 fn answers_to(answers: &CostEstimate, index: usize) -> impl Iterator<Item = (u64, u64)> {
-    let prompts = answers.variants.iter().flat_map(|of| &of.prompts);
-    let prompts = prompts.filter(move |one| one.prompt == index);
+    let variants = answers.variants.iter();
+    let prompts = variants.filter_map(move |of| of.prompts.get(index));
     prompts.map(|one| {
         let requests = one.sums.requests;
         (requests, one.sums.completion_tokens / requests.max(1))
@@ -143,6 +125,7 @@ fn answers_to(answers: &CostEstimate, index: usize) -> impl Iterator<Item = (u64
 struct GraderSums<'c> {
     model: ModelId,
     prices: Option<&'c TokenPrices>,
+    vocabularies: Vocabularies,
     gradings: u64,
     expected: Option<Usd>,
 }
@@ -152,9 +135,17 @@ impl<'c> GraderSums<'c> {
         Self {
             model: model.clone(),
             prices: catalog.get(model).and_then(|listed| listed.prices.as_ref()),
+            vocabularies: Vocabularies::default(),
             gradings: 0,
             expected: Some(Usd::ZERO),
         }
+    }
+
+    /// The tokens of a message; 0 without a price, where no count is used.
+    fn tokens(&self, role: Role, text: &str) -> u64 {
+        let message = [Message::text(role, text)];
+        let count = || prompt_tokens(&self.vocabularies, &self.model, &message, &[]).tokens;
+        self.prices.map_or(0, |_| count())
     }
 
     /// Adds so many gradings with these tokens each.

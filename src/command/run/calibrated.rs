@@ -1,4 +1,4 @@
-//! What the calibration of this machine says of a run.
+//! The calibration of this machine, applied to a run.
 //!
 //! Owns which calibration applies. Must not know how it was made. Invariant: without one nothing is said.
 

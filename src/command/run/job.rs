@@ -43,7 +43,7 @@ use super::load::{
     token_lengths_note,
 };
 pub(in crate::command) use super::options::{Mode, Options};
-use super::rate_limits::{divided_limits, limit_settings, limits_of};
+use super::rate_limits::{RunLimits, limits_of};
 use super::until_decided::looks;
 
 /// Printed where the kernel's clock is asked for in vain.
@@ -185,6 +185,16 @@ impl ResolvedRun {
             budget: project.budget,
             selection,
         })
+    }
+
+    /// The rate limits that it keeps.
+    fn run_limits(&self) -> RunLimits<'_> {
+        RunLimits {
+            suite: &self.suite,
+            profile: &self.profile,
+            plan: &self.plan,
+            limits: &self.limits,
+        }
     }
 }
 
@@ -329,15 +339,8 @@ impl Job {
         let notes = notes.map(|note| format!("note: {note}"));
         let requested = self.resolved.clock.unwrap_or(self.clock);
         let clock = (requested != self.clock).then(|| NO_KERNEL_CLOCK.to_owned());
-        let ResolvedRun {
-            suite,
-            profile,
-            limits,
-            plan,
-            ..
-        } = &self.resolved;
-        let lengths = token_lengths_note(suite);
-        let limits = divided_limits(suite, (profile, limits), plan);
+        let lengths = token_lengths_note(&self.resolved.suite);
+        let limits = self.resolved.run_limits().notes();
         notes.chain(clock).chain(lengths).chain(limits).collect()
     }
 
@@ -517,13 +520,7 @@ impl Job {
         started_at: jiff::Timestamp,
     ) -> Manifest {
         let source = self.known.prices.source();
-        let ResolvedRun {
-            suite,
-            profile,
-            limits,
-            plan,
-            ..
-        } = &self.resolved;
+        let ResolvedRun { suite, profile, .. } = &self.resolved;
         Manifest {
             version: Manifest::VERSION,
             tool: TOOL.to_owned(),
@@ -546,7 +543,7 @@ impl Job {
                 let proxy = opened.endpoint.proxy.as_ref();
                 let mut client = settings(suite.timeouts, self.lanes(), proxy, self.clock);
                 client.extend(request::settings(profile.wording));
-                client.extend(limit_settings(suite, (profile, limits), plan));
+                client.extend(self.resolved.run_limits().settings());
                 client
             },
             environment: self.resolved.environment.clone(),

@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 1;
 pub struct TraceFlag {
     /// The file.
     pub file: PathBuf,
-    /// How it is read.
+    /// Its unit, its speed, its length.
     pub options: TraceOptions,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn suite_of_trace(models: &[String]) -> Result<Suite, Failure> {
     })
 }
 
-/// That the numbers of tokens of the suite's trace are not used.
+/// The note that the numbers of tokens of the suite's trace are not used.
 pub(super) fn token_lengths_note(suite: &Suite) -> Option<String> {
     let trace = suite.load.as_ref()?.trace()?;
     (!trace.has_prompts).then(|| {
@@ -154,12 +154,8 @@ fn fix_requests(suite: &mut Suite, has_repetitions: bool) -> Result<(), Failure>
         // The levels say it.
         suite.concurrency = max;
     }
-    let is_fixed = |stage: &ConcurrencyStage| {
-        stage
-            .requests
-            .or(stage.duration_ns.map(|time| time.0))
-            .is_some()
-    };
+    let is_fixed =
+        |stage: &ConcurrencyStage| stage.requests.is_some() || stage.duration_ns.is_some();
     if has_repetitions && (load.is_open_loop() || load.closed_loop().is_some_and(is_fixed)) {
         return Err(Failure::usage(
             "--repetitions has no effect on this load: its length is that of `--duration`, `--requests` or the trace",

@@ -26,49 +26,52 @@ pub(super) fn limits_of(
     }
 }
 
-/// The rate limits as the manifest has them: the endpoint's, and of a share the part that `limits` has of each.
-pub(super) fn limit_settings(
-    suite: &Suite,
-    (profile, limits): (&Profile, &RateLimits),
-    plan: &Plan,
-) -> Vec<ClientSetting> {
-    let (whole, own) = (
-        RatePacer::new(suite, &profile.limits),
-        RatePacer::new(suite, limits),
-    );
-    let pairs = whole.limits().zip(own.limits());
-    let setting = |(whole, own): (PacingLimit, PacingLimit)| {
-        limit_setting(&whole, plan.shard().map(|_| own.per_minute))
-    };
-    pairs.map(setting).collect()
+/// The rate limits of a run with what they apply to.
+pub(super) struct RunLimits<'a> {
+    pub(super) suite: &'a Suite,
+    pub(super) profile: &'a Profile,
+    pub(super) plan: &'a Plan,
+    /// Those that this process keeps, as [`limits_of`] returns them.
+    pub(super) limits: &'a RateLimits,
 }
 
-/// The part of a load and of each rate limit that a share has, as lines for standard error.
-pub(super) fn divided_limits(
-    suite: &Suite,
-    (profile, limits): (&Profile, &RateLimits),
-    plan: &Plan,
-) -> Vec<String> {
-    let Some(shard) = plan.shard() else {
-        return Vec::new();
-    };
-    let of_share = |setting: ClientSetting| {
-        let (name, whole) = (setting.name.replace('_', " "), setting.value);
-        let (part, endpoint) = (setting.of_share?, &profile.name);
-        Some(format!(
-            "note: shard {shard} takes {part} of {whole} {name} at `{endpoint}`"
-        ))
-    };
-    let is_open_loop = suite.load.as_ref().is_some_and(LoadProfile::is_open_loop);
-    let of_load = is_open_loop.then(|| {
-        let (part, whole) = (plan.slot_count(), plan.whole_slot_count());
-        format!("note: shard {shard} takes {part} of {whole} requests to each model, at their instants in the whole load")
-    });
-    let settings = limit_settings(suite, (profile, limits), plan).into_iter();
-    of_load
-        .into_iter()
-        .chain(settings.filter_map(of_share))
-        .collect()
+impl RunLimits<'_> {
+    /// The rate limits as the manifest has them: the endpoint's, and of a share its part of each.
+    pub(super) fn settings(&self) -> Vec<ClientSetting> {
+        let (whole, own) = (
+            RatePacer::new(self.suite, &self.profile.limits),
+            RatePacer::new(self.suite, self.limits),
+        );
+        let pairs = whole.limits().zip(own.limits());
+        let setting = |(whole, own): (PacingLimit, PacingLimit)| {
+            limit_setting(&whole, self.plan.shard().map(|_| own.per_minute))
+        };
+        pairs.map(setting).collect()
+    }
+
+    /// The part of a load and of each rate limit that a share has, as lines for standard error.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let Some(shard) = self.plan.shard() else {
+            return Vec::new();
+        };
+        let of_share = |setting: ClientSetting| {
+            let (name, whole) = (setting.name.replace('_', " "), setting.value);
+            let (part, endpoint) = (setting.of_share?, &self.profile.name);
+            Some(format!(
+                "note: shard {shard} takes {part} of {whole} {name} at `{endpoint}`"
+            ))
+        };
+        let load = self.suite.load.as_ref();
+        let of_load = load.is_some_and(LoadProfile::is_open_loop).then(|| {
+            let (part, whole) = (self.plan.slot_count(), self.plan.whole_slot_count());
+            format!("note: shard {shard} takes {part} of {whole} requests to each model, at their instants in the whole load")
+        });
+        let settings = self.settings().into_iter();
+        of_load
+            .into_iter()
+            .chain(settings.filter_map(of_share))
+            .collect()
+    }
 }
 
 /// A rate limit as stored in the manifest: `requests_per_minute`, for one model with its id appended.

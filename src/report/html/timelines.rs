@@ -74,10 +74,13 @@ fn slowest<'a>(
 fn ending(trial: &TrialTiming<'_>) -> String {
     let mut text = shown_time(trial.total());
     if trial.is_retried() {
-        push(&mut text, format_args!(", {} attempts", trial.attempts));
+        push(
+            &mut text,
+            format_args!(", {} attempts", trial.observation.attempts()),
+        );
     }
-    if !trial.outcome.answered() {
-        let outcome = trial.outcome.word().replace('_', " ");
+    if !trial.observation.outcome.answered() {
+        let outcome = trial.observation.outcome.word().replace('_', " ");
         push(&mut text, format_args!(", ✕ {outcome}"));
     }
     text
@@ -100,8 +103,12 @@ fn timeline_chart(
     let rows: Vec<Vec<String>> = slowest
         .iter()
         .map(|(model, trial)| {
-            let mut row = vec![model.marked_name(), prompt(trial), trial.round.to_string()];
-            row.push(trial.outcome.word().to_owned());
+            let mut row = vec![
+                model.marked_name(),
+                prompt(trial),
+                trial.observation.round.to_string(),
+            ];
+            row.push(trial.observation.outcome.word().to_owned());
             row.extend(parts_cells(&trial.parts()));
             row
         })
@@ -204,14 +211,15 @@ impl<'a> CourseBand<'a> {
     fn new(model: &'a RosterEntry, roster: &Roster, timings: &RunTimings) -> Self {
         let of_model = timings.variant(model.index);
         let trials = || of_model.trials();
-        let measured = |trial: TrialTiming<'_>| Some((trial.due, trial.speed(roster.speed)?));
+        let measured =
+            |trial: TrialTiming<'_>| Some((trial.observation.due_ns, trial.speed(roster.speed)?));
         let values: Vec<(Nanos, Nanos)> = trials().filter_map(measured).collect();
         let retried = trials().filter(TrialTiming::is_retried);
         let retried: Vec<(Nanos, Nanos)> = retried.filter_map(measured).collect();
-        let failed = trials().filter(|trial| !trial.outcome.answered());
-        let failed: Vec<Nanos> = failed.map(|trial| trial.due).collect();
-        let paused = trials().filter(|trial| trial.paused);
-        let paused: Vec<Nanos> = paused.map(|trial| trial.due).collect();
+        let failed = trials().filter(|trial| !trial.observation.outcome.answered());
+        let failed: Vec<Nanos> = failed.map(|trial| trial.observation.due_ns).collect();
+        let paused = trials().filter(|trial| trial.observation.paused);
+        let paused: Vec<Nanos> = paused.map(|trial| trial.observation.due_ns).collect();
         Self {
             model,
             counts: [values.len(), failed.len(), retried.len(), paused.len()],

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::assert::Asserts;
 use super::cache::CacheControl;
 use super::parameters::SharedParameters;
+use crate::suite::value::defaults;
 
 /// One case of the suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,7 +138,7 @@ impl Prompt {
             id,
             system: None,
             messages,
-            weight: 1.0,
+            weight: defaults::WEIGHT,
             tags: Vec::new(),
             metadata: Map::new(),
             parameters: SharedParameters::default(),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// What some editors write before a text.
+/// Written by some editors before a text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Bytes of a file that are freed at once while it is read.

@@ -6,7 +6,6 @@
 use super::problem::Code;
 use super::prompts::IdRegistry;
 use super::reader::{Table, Value};
-use crate::suite::model::assert::Asserts;
 use crate::suite::model::parameters::Parameters;
 use crate::suite::model::prompt::{Message, Prompt, Role};
 use crate::suite::value::filler::{REQUEST, REQUEST_TOKENS, WORD_BYTES, filler};
@@ -109,22 +108,19 @@ fn synthetic_prompt(group: &SyntheticGroup, seed: u64, (number, index): (u64, u6
     )]
     let shared = (f64::from(words) * group.shared_prefix).round() as u32;
     Prompt {
-        id: format!("synthetic-{}-{:04}", number + 1, index + 1),
-        system: None,
-        messages: vec![Message::text(
-            Role::User,
-            prompt_text(seed, (number, index), [shared, words - shared]),
-        )],
-        weight: defaults::WEIGHT,
         tags: vec!["synthetic".to_owned()],
-        metadata: serde_json::Map::new(),
         parameters: Parameters {
             max_tokens: group.output_tokens,
             ..Parameters::default()
         }
         .into(),
-        asserts: Asserts::default(),
-        pass_threshold: None,
+        ..Prompt::new(
+            format!("synthetic-{}-{:04}", number + 1, index + 1),
+            vec![Message::text(
+                Role::User,
+                prompt_text(seed, (number, index), [shared, words - shared]),
+            )],
+        )
     }
 }
 

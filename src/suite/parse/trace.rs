@@ -14,14 +14,13 @@ use super::prompts::IdRegistry;
 use super::reader::Value;
 use super::rows::{Row, RowFormat, each_row};
 use super::sources::{FileKind, FileResolver};
-use crate::suite::model::assert::Asserts;
 use crate::suite::model::load::TraceStage;
 use crate::suite::model::parameters::Parameters;
 use crate::suite::model::prompt::{Message, Prompt, Role};
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::filler::{REQUEST, REQUEST_TOKENS, filler};
+use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
-use crate::suite::value::{defaults, limits};
 use crate::units::Nanos;
 
 /// Tokens of a block of a prompt that `hash_ids` names.
@@ -79,7 +78,7 @@ impl TraceUnit {
     }
 }
 
-/// How a trace is read.
+/// The reading of a trace: its unit, speed and length.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TraceOptions {
     /// Unit of its times; absent: that of its shape.
@@ -406,22 +405,19 @@ fn check_span(requests: Vec<TraceRequest>) -> Result<Vec<TraceRequest>, TracePro
 fn trace_prompts(requests: &[TraceRequest], seed: u64) -> impl Iterator<Item = Prompt> {
     let numbered = (1_u64..).zip(requests);
     numbered.map(move |(number, request)| Prompt {
-        id: format!("trace-{number:06}"),
-        system: None,
-        messages: vec![Message::text(
-            Role::User,
-            request_text(request, seed, number),
-        )],
-        weight: defaults::WEIGHT,
         tags: vec!["trace".to_owned()],
-        metadata: serde_json::Map::new(),
         parameters: Parameters {
             max_tokens: Some(request.output_tokens),
             ..Parameters::default()
         }
         .into(),
-        asserts: Asserts::default(),
-        pass_threshold: None,
+        ..Prompt::new(
+            format!("trace-{number:06}"),
+            vec![Message::text(
+                Role::User,
+                request_text(request, seed, number),
+            )],
+        )
     })
 }
 

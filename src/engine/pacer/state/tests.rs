@@ -78,7 +78,7 @@ fn carry_out(state: &mut PacerState, now: &mut Nanos, step: &Step) {
 proptest! {
     #[test]
     fn counts_are_those_of_all_slots(steps in prop::collection::vec(step(), 1..200)) {
-        // Each count is kept, or found at the first slots, so that thousands in flight cost no more than one.
+        // Each count is stored, or found at the first slots, so that thousands in flight cost no more than one.
         let mut suite = example::suite(1, VARIANTS, 1);
         suite.concurrency = 8;
         let mut state = PacerState::new(&suite, RatePacer::new(&suite, &RateLimits::default()));
