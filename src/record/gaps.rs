@@ -12,7 +12,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compress, Compression, FlushCompress};
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer as _, V2Serializer};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::stats::quantile::{Percentile, Support, quantile_u64};
@@ -108,18 +107,46 @@ fn round_ns(nanos: f64) -> Nanos {
 fn encode_histogram(sorted_ns: &[u64]) -> Option<String> {
     let micros = || sorted_ns.iter().filter_map(|&ns| recordable_us(Nanos(ns)));
     let longest = micros().next_back()?;
-    let mut histogram = Histogram::<u64>::new_with_bounds(MIN_US, longest.max(2), DIGITS)
-        .expect("1 to between 2 and an hour is a range that the histogram accepts");
-    for value in micros() {
-        histogram
-            .record(value)
-            .expect("no value is above the upper bound");
+    let mut counters = Vec::new();
+    write_counters(micros().map(index_of), &mut counters);
+    Some(STANDARD.encode(pack(
+        &[&header(counters.len(), longest)[..], &counters].concat(),
+    )))
+}
+
+/// The bytes before the counters: their number of bytes, the digits, and the bounds.
+fn header(length: usize, longest_us: u64) -> [u8; HEADER_BYTES] {
+    let length = u32::try_from(length).expect("a histogram has at most MAX_BYTES");
+    let mut header = [0; HEADER_BYTES];
+    header[..4].copy_from_slice(&COOKIE.to_be_bytes());
+    header[4..8].copy_from_slice(&length.to_be_bytes());
+    // Bytes 8 to 12: no offset.
+    header[12..16].copy_from_slice(&u32::from(DIGITS).to_be_bytes());
+    header[16..24].copy_from_slice(&MIN_US.to_be_bytes());
+    header[24..32].copy_from_slice(&longest_us.max(2 * MIN_US).to_be_bytes());
+    header[32..].copy_from_slice(&1.0_f64.to_be_bytes());
+    header
+}
+
+/// Writes the counters of values whose indices ascend. The library's histogram sets, and writes, each counter up to the
+/// largest value: for an answer of a minute a hundred times what its gaps take.
+fn write_counters(indices: impl Iterator<Item = u64>, bytes: &mut Vec<u8>) {
+    let mut next = 0;
+    let mut indices = indices.peekable();
+    while let Some(index) = indices.next() {
+        match index - next {
+            0 => {}
+            // One counter of 0 is written as itself.
+            1 => bytes.push(0),
+            skipped => write_varint(2 * skipped - 1, bytes),
+        }
+        let mut count = 1_u64;
+        while indices.next_if_eq(&index).is_some() {
+            count += 1;
+        }
+        write_varint(2 * count, bytes);
+        next = index + 1;
     }
-    let mut unpacked = Vec::new();
-    V2Serializer::new()
-        .serialize(&histogram, &mut unpacked)
-        .expect("memory can be written to, and counts are below 2^63");
-    Some(STANDARD.encode(pack(&unpacked)))
 }
 
 thread_local! {
@@ -362,6 +389,15 @@ const fn index_of(value: u64) -> u64 {
     }
 }
 
+/// Writes a number of at most 56 bits as [`read_varint`] reads it.
+fn write_varint(mut number: u64, bytes: &mut Vec<u8>) {
+    while number >= 0x80 {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+}
+
 /// One number of 7 bits a byte, lowest first; the ninth byte counts whole.
 #[inline]
 fn read_varint(bytes: &mut &[u8]) -> Result<u64, HdrError> {
@@ -398,7 +434,9 @@ mod tests {
     use std::io::Write as _;
 
     use flate2::write::ZlibEncoder;
-    use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+    use hdrhistogram::serialization::{
+        Deserializer, Serializer as _, V2DeflateSerializer, V2Serializer,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -518,16 +556,26 @@ mod tests {
             prop_assert_eq!(ours.to_histogram(), theirs);
         }
 
+        // The stored bytes are those that the library writes of the same values, neighbours and repetitions among them.
+        #[test]
+        fn stored_bytes_are_the_librarys(
+            micros in prop::collection::vec(prop_oneof![1_u64..50, 1_u64..100_000, 1..=MAX_US], 1..80),
+        ) {
+            let list: Vec<Nanos> = micros.iter().map(|&value| Nanos(1_000 * value)).collect();
+            let longest = micros.iter().copied().max().unwrap_or(MIN_US).max(2);
+            let mut library = Histogram::<u64>::new_with_bounds(MIN_US, longest, DIGITS).unwrap();
+            for value in micros {
+                library.record(value).unwrap();
+            }
+            let mut bytes = Vec::new();
+            V2Serializer::new().serialize(&library, &mut bytes).unwrap();
+            prop_assert_eq!(summarize_gaps(&list, 0).hdr, Some(STANDARD.encode(pack(&bytes))));
+        }
+
         // Arbitrary bytes behind a right cookie end in an error or a sum, never in a panic.
         #[test]
         fn hostile_texts_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut unpacked = COOKIE.to_be_bytes().to_vec();
-            unpacked.extend(u32::try_from(bytes.len()).unwrap().to_be_bytes());
-            unpacked.extend(0_u32.to_be_bytes());
-            unpacked.extend(3_u32.to_be_bytes());
-            unpacked.extend(1_u64.to_be_bytes());
-            unpacked.extend(MAX_US.to_be_bytes());
-            unpacked.extend(1.0_f64.to_be_bytes());
+            let mut unpacked = header(bytes.len(), MAX_US).to_vec();
             unpacked.extend(&bytes);
             let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
             zlib.write_all(&unpacked).unwrap();
