@@ -19,22 +19,48 @@ ulimit -n "$(ulimit -Hn)"
 # columns FILE NAMES
 columns() { awk -f "$scripts/columns.awk" -v names="$2" "$1"; }
 
-# One line of figures: row LOAD PROGRAM TIMES(xid ttft sent end) USAGE
+# Runs a command, and notes its peak memory in KiB in `peak`, and in `ticks` the uptime and its processor time so far, every 20 ms.
+# Its output is in `output`.
+measured() {
+    /usr/bin/time -o "$work/peak" -f %M sh -c 'echo $$ > "$0"; exec "$@"' "$work/pid" "$@" > "$work/output" 2>&1 &
+    timed=$!
+    until [ -s "$work/pid" ]; do sleep 0.001; done
+    pid=$(cat "$work/pid")
+    while read -r uptime _ < /proc/uptime && read -r stat < "/proc/$pid/stat"; do
+        set -- ${stat##*) }
+        echo "$uptime $((${12} + ${13}))"
+        sleep 0.02
+    done > "$work/ticks" 2> /dev/null
+    rm "$work/pid"
+    wait $timed
+}
+
+# One line of figures: row LOAD PROGRAM TIMES(xid ttft sent end)
 row() {
     curl -s "http://127.0.0.1:$port/truth" > "$work/truth.csv"
-    columns "$work/truth.csv" 'xid krx_ns read_ns first_ns' | awk '{ print $1, $4 - ($2 > 0 ? $2 : $3) }' > "$work/true"
+    columns "$work/truth.csv" 'xid krx_ns read_ns first_ns last_done_ns' |
+        awk '{ print $1, $4 - ($2 > 0 ? $2 : $3), $3, $5 }' > "$work/true"
+    # Processor time from the first request that the server read to the last byte that it wrote, between two notes in a straight line.
+    cpu=$(awk -v rate="$(getconf CLK_TCK)" '
+        FILENAME ~ /times$/ { is_ours[$1]; next }
+        FILENAME ~ /true$/ && $1 in is_ours { if (!first || $3 < first) first = $3; if ($4 > last) last = $4; next }
+        FILENAME ~ /ticks$/ { at[++notes] = $1; ticks[notes] = $2 }
+        function until(t) {
+            for (i = 2; i < notes && at[i] < t; i++) {}
+            return ticks[i - 1] + (ticks[i] - ticks[i - 1]) * (t - at[i - 1]) / (at[i] - at[i - 1])
+        }
+        END { print (until(last / 1e9) - until(first / 1e9)) / rate }' "$3" "$work/true" "$work/ticks")
     awk 'NR == FNR { true_ttft[$1] = $2; next } $1 in true_ttft && $2 != "-" { print ($2 - true_ttft[$1]) / 1e6 }' \
         "$work/true" "$3" | sort -g > "$work/errors"
     wall=$(awk 'NR == 1 || $3 < first { first = $3 } $4 > last { last = $4 } END { print (last - first) / 1e9 }' "$3")
-    awk -v load="$1" -v program="$2" -v wall="$wall" -v tokens="$((requests * chunks))" -v usage="$(tail -n 1 "$4")" \
+    awk -v load="$1" -v program="$2" -v wall="$wall" -v tokens="$((requests * chunks))" -v cpu="$cpu" -v rss="$(tail -n 1 "$work/peak")" \
         -v ideal="$(awk -v n="$requests" -v c="$streams" -v t="$chunks" -v g="$gap" 'BEGIN {
             batches = int((n + c - 1) / c); print batches * (50 + (t - 1) * g) / 1000 }')" '
         { error[NR] = $1 }
         function at(q) { i = int(q * NR + 0.999); return error[i < 1 ? 1 : i] }
         END {
-            split(usage, u, " ")
             printf "%s %s %d %.3f %.3f %.3f %.2f %.1f %.3f\n", load, program, NR, at(0.5), at(0.9), at(0.99),
-                (u[1] + u[2]) * 1e6 / tokens, u[3] / 1024, wall / ideal
+                cpu * 1e6 / tokens, rss / 1024, wall / ideal
         }' "$work/errors" >> "$work/rows"
     tail -n 1 "$work/rows"
 }
@@ -52,22 +78,21 @@ run_load() {
     "$truth/truth-server" --port $port --ttft-ms 50 --itl-ms $gap --tokens $chunks > "$work/server.out" 2>&1 &
     server=$!
     until curl -s "http://127.0.0.1:$port/truth" > /dev/null; do sleep 0.1; done
-    /usr/bin/time -o "$work/usage" -f '%U %S %M' "$truth/floor" --port $port -n $requests -c $streams \
-        --out "$work/floor.csv" > /dev/null
+    measured "$truth/floor" --port $port -n $requests -c $streams --out "$work/floor.csv"
     columns "$work/floor.csv" 'xid send_ns first_ns end_ns' | awk '{ print $1, $3 - $2, $2, $4 }' > "$work/times"
-    row "$load" floor "$work/times" "$work/usage"
+    row "$load" floor "$work/times"
     {
         printf 'name = "transport"\nmodels = ["const"]\nrepetitions = %d\nconcurrency = %d\nwarmup = 0\nkeep_answers = false\n' \
             $((requests / 20)) $streams
         for prompt in $(seq 1 20); do printf '[[prompts]]\nid = "p%s"\nuser = "Question %s?"\n' "$prompt" "$prompt"; done
     } > "$work/suite.toml"
     rm -rf "$work/reports"
-    BAKEOFF_CACHE_DIR=$work/cache /usr/bin/time -o "$work/usage" -f '%U %S %M' "$bakeoff" run "$work/suite.toml" --quiet --yes \
-        --endpoint "http://127.0.0.1:$port/v1" --output "$work/reports" > "$work/run.out" 2>&1 || tail -n 3 "$work/run.out"
+    measured env BAKEOFF_CACHE_DIR="$work/cache" "$bakeoff" run "$work/suite.toml" --quiet --yes \
+        --endpoint "http://127.0.0.1:$port/v1" --output "$work/reports" || tail -n 3 "$work/output"
     if [ -e "$work/reports/transport/latest/samples.csv" ]; then
         columns "$work/reports/transport/latest/samples.csv" 'request_id ttft_ns sent_ns latency_ns' |
             awk '{ print $1, $2, $3, $3 + $4 }' > "$work/times"
-        row "$load" bakeoff "$work/times" "$work/usage"
+        row "$load" bakeoff "$work/times"
     fi
     kill $server
     wait $server 2> /dev/null || true
@@ -79,7 +104,7 @@ for round in $(seq 1 "$rounds"); do
     for load in $loads; do run_load "$load"; done
 done
 echo
-echo "medians: TTFT error in ms; CPU in ms per 1,000 tokens, of the whole process; peak RSS in MiB; wall clock over the ideal"
+echo "medians: TTFT error in ms; CPU in ms per 1,000 tokens, from the first request to the last byte; peak RSS in MiB; wall clock over the ideal"
 awk '{ n[$1 " " $2]++; for (i = 3; i <= NF; i++) value[$1 " " $2, i, n[$1 " " $2]] = $i }
     END {
         printf "| load | program | matched | p50 | p90 | p99 | CPU | RSS | wall |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"

@@ -19,13 +19,6 @@ pub enum RunEvent {
         /// The cost, as far as it is known: billed or at list price, whichever is more.
         spent: Option<Usd>,
     },
-    /// The trials of a slot were sent.
-    Started {
-        /// Number of the slot.
-        slot: u64,
-        /// The instant at which it was due.
-        scheduled: Nanos,
-    },
     /// An attempt failed and another will follow.
     Retried {
         /// Number of the trial.

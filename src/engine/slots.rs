@@ -309,9 +309,6 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         };
         let sent = self.context.pacer.confirm(slot);
         prepared.retain(|trial| sent.contains(&trial.variant()));
-        let Some(number) = chosen.trials.first().map(|trial| trial.slot) else {
-            return Ok(sent);
-        };
         if prepared.is_empty() {
             self.context.pacer.end_slot(slot.key);
             return Ok(sent);
@@ -329,7 +326,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
         let key = slot.key;
         self.in_flight.spawn(async move {
             let trials = prepared;
-            let reason = carry_out(number, due, trials, client, context, events, ends).await;
+            let reason = carry_out(due, trials, client, context, events, ends).await;
             SlotEnd { key, reason }
         });
         Ok(sent)
@@ -450,7 +447,6 @@ impl<'r, A: Client> SlotRunner<'r, A> {
 /// Carries out the trials of one slot that were chosen, sent at the same moment. Returns the reason to abort the
 /// run, if there is one.
 async fn carry_out<A: Client>(
-    slot: u64,
     due: SlotDue,
     trials: Vec<PreparedTrial>,
     client: Arc<A>,
@@ -484,8 +480,6 @@ async fn carry_out<A: Client>(
             trial::carry_out(trial, start.clone(), client, context, events, ends)
         })
         .collect();
-    let scheduled = start.scheduled;
-    let _ = events.send(RunEvent::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
     // The others of the slot are paid for anyway: they end in their own time.
     let mut has_panicked = false;

@@ -142,13 +142,8 @@ proptest! {
         prop_assert_eq!(sent.next(), None);
         let warm_ups = result.fake.requests().iter().filter(|request| request.prompt.is_none()).count();
         prop_assert_eq!(warm_ups, plan.warm_ups().count());
-        let announced = result.events.iter().filter_map(|event| match event {
-            RunEvent::Started { slot, scheduled } => Some((*slot, *scheduled)),
-            _ => None,
-        });
-        let announced: BTreeMap<u64, Nanos> = announced.collect();
-        for (slot, at) in started.iter().filter(|_| apart.is_empty()) {
-            prop_assert_eq!(announced.get(slot), Some(at));
+        for sample in result.samples().iter().filter(|_| apart.is_empty()) {
+            prop_assert_eq!(started.get(&sample.slot), Some(&sample.scheduled_ns));
         }
     }
 

@@ -30,10 +30,10 @@ use crate::units::Nanos;
 use super::{Pacer, RunContext, RunEnd, RunEvent, StopRequest, run};
 use fake::{FakeGateway, Reply, SentRequest};
 
-/// A suite whose deadlines do not matter, as the fake ignores them; no warm-up and one attempt.
 /// A virtual time after which a run that has not ended is stuck.
 const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(60 * 24);
 
+/// A suite whose deadlines do not matter, as the fake ignores them; no warm-up and one attempt.
 fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
     Suite {
         warmup: 0,

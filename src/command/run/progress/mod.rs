@@ -103,7 +103,7 @@ impl Progress {
             RunEvent::WarmedUp { variant, spent, .. } => {
                 self.change(|tally| tally.pay(*variant, *spent));
             }
-            RunEvent::Started { .. } | RunEvent::Look { .. } | RunEvent::Yielded { .. } => {}
+            RunEvent::Look { .. } | RunEvent::Yielded { .. } => {}
         }
     }
 
