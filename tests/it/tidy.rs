@@ -240,6 +240,7 @@ fn side_effects_are_where_the_design_says() {
                 "gateway/clock.rs",
                 "engine",
                 "sim/server",
+                "command/base/signals.rs",
                 "command/run/progress/table.rs",
             ],
         ),

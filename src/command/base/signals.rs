@@ -1,13 +1,43 @@
 //! The signals that request the end of the process.
 //!
-//! Owns the set of signals. Must not know how they are handled. Invariant: a signal that the parent process set
-//! to be ignored, as `nohup` does, stays ignored.
+//! Owns the set of signals, and what counts as one request. Must not know how they are handled. Invariant: a signal that the
+//! parent process set to be ignored, as `nohup` does, stays ignored.
+
+use std::time::{Duration, Instant};
+
+/// Signals that come within this time after one are the same request: GNU `timeout` signals its child, and then its whole process
+/// group. A user who presses twice takes longer.
+const ONE_REQUEST: Duration = Duration::from_millis(250);
 
 /// Listens for Ctrl-C and, on Unix, SIGTERM (CI services, containers) and SIGHUP (a terminal or an ssh session
 /// that closes). Signals that come between two calls of [`Signals::next`] are not lost.
 pub(in crate::command) struct Signals {
     #[cfg(unix)]
     streams: Vec<tokio::signal::unix::Signal>,
+    last_request: Option<Instant>,
+}
+
+impl Signals {
+    /// Returns with the next request to end; if no signal can be received, never.
+    pub(in crate::command) async fn next(&mut self) {
+        loop {
+            self.receive().await;
+            if self.is_new_request(Instant::now()) {
+                return;
+            }
+        }
+    }
+
+    /// Returns true if a signal at this instant is no repetition of the last request.
+    fn is_new_request(&mut self, now: Instant) -> bool {
+        let is_new = self
+            .last_request
+            .is_none_or(|last| now.duration_since(last) >= ONE_REQUEST);
+        if is_new {
+            self.last_request = Some(now);
+        }
+        is_new
+    }
 }
 
 #[cfg(unix)]
@@ -22,11 +52,11 @@ impl Signals {
         let streams = kinds.into_iter().filter_map(|kind| signal(kind).ok());
         Self {
             streams: streams.collect(),
+            last_request: None,
         }
     }
 
-    /// Returns with the next signal; if none can be received, never.
-    pub(in crate::command) async fn next(&mut self) {
+    async fn receive(&mut self) {
         std::future::poll_fn(|context| {
             let mut came = false;
             for stream in &mut self.streams {
@@ -46,11 +76,10 @@ impl Signals {
 impl Signals {
     /// Begins to listen.
     pub(in crate::command) fn new() -> Self {
-        Self {}
+        Self { last_request: None }
     }
 
-    /// Returns with the next signal; if none can be received, never.
-    pub(in crate::command) async fn next(&mut self) {
+    async fn receive(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -104,6 +133,18 @@ const fn hangup_is_among(mask: u64) -> bool {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_is_sent_twice_is_one_request() {
+        // `timeout 5m bakeoff run` in CI ended without reports: its second SIGTERM was taken for an impatient user's.
+        let mut signals = Signals::new();
+        let first = Instant::now();
+        assert!(signals.is_new_request(first));
+        assert!(!signals.is_new_request(first + ONE_REQUEST / 50));
+        assert!(!signals.is_new_request(first + ONE_REQUEST / 2));
+        assert!(signals.is_new_request(first + ONE_REQUEST));
+        assert!(!signals.is_new_request(first + ONE_REQUEST * 3 / 2));
+    }
 
     #[test]
     fn a_mask_of_ignored_signals_is_read() {
