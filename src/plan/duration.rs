@@ -3,7 +3,7 @@
 //! Owns the estimate. Must not know the source of expectations about a model. Invariant: it is a sum of
 //! expectations, never a promise; only the minimum that rate limits impose is exact, as far as token counts are.
 
-use crate::suite::{ConcurrencyStage, LoadProfile, LoadStage, RateLimits, Suite};
+use crate::suite::{LoadProfile, RateLimits, Suite};
 use crate::units::Nanos;
 
 use super::load::{LoadPlan, PlannedStage};
@@ -151,19 +151,9 @@ fn has_stages(suite: &Suite) -> bool {
 
 /// The time of a stage of a load whose requests take so long each.
 fn stage_ns(planned: &PlannedStage, each: u128) -> u128 {
-    match &planned.stage {
-        LoadStage::Rate(stage) => u128::from(stage.duration_ns.0) + each,
-        LoadStage::Trace(stage) => {
-            let last = stage.instants_ns.last().copied().unwrap_or_default();
-            u128::from(last.0) + each
-        }
-        LoadStage::Concurrency(ConcurrencyStage {
-            duration_ns: Some(time),
-            ..
-        }) => u128::from(time.0) + each,
-        LoadStage::Concurrency(stage) => {
-            u128::from(planned.slots) * each / u128::from(stage.in_flight.max(1))
-        }
+    match planned.planned_time() {
+        Some(time) => u128::from(time.0) + each,
+        None => u128::from(planned.slots) * each / u128::from(planned.in_flight()),
     }
 }
 

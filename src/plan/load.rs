@@ -37,6 +37,23 @@ impl PlannedStage {
         }
     }
 
+    /// The time over which its requests are sent, where that does not depend on the answers.
+    pub fn planned_time(&self) -> Option<Nanos> {
+        match &self.stage {
+            LoadStage::Rate(stage) => Some(stage.duration_ns),
+            LoadStage::Trace(stage) => Some(stage.instants_ns.last().copied().unwrap_or_default()),
+            LoadStage::Concurrency(stage) => stage.duration_ns,
+        }
+    }
+
+    /// Requests in flight to each model; 1 where their number follows from the answers.
+    pub fn in_flight(&self) -> u64 {
+        match &self.stage {
+            LoadStage::Concurrency(stage) => u64::from(stage.in_flight.max(1)),
+            LoadStage::Rate(_) | LoadStage::Trace(_) => 1,
+        }
+    }
+
     /// Returns true for a closed loop that ends by time.
     pub fn is_timed(&self) -> bool {
         self.time_limit().is_some()

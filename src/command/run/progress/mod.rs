@@ -6,6 +6,7 @@
 mod block;
 mod table;
 mod tally;
+mod time_left;
 
 use std::io::Write;
 

@@ -8,8 +8,10 @@ use hdrhistogram::Histogram;
 use crate::engine::{ModelPause, SendingState};
 use crate::record::Sample;
 use crate::report::{LiveModel, LiveRun, TREND_PARTS};
-use crate::suite::{LoadProfile, Suite};
+use crate::suite::Suite;
 use crate::units::{ModelId, Nanos, Usd};
+
+use super::time_left::Course;
 
 /// Counts of a run so far.
 pub(super) struct TrialTally {
@@ -26,8 +28,7 @@ pub(super) struct TrialTally {
     first_sent: Option<Nanos>,
     /// The time after which the run ends, where that is known and the number of trials is not.
     pub(super) time_limit: Option<Nanos>,
-    /// Trials in flight while there are enough to do; 0 of a load, which plans when they are sent.
-    in_flight: u64,
+    course: Course,
 }
 
 struct VariantTally {
@@ -69,10 +70,8 @@ impl TrialTally {
             output_rates: histogram(),
             trend: [(0.0, 0); TREND_PARTS],
         });
-        let has_stages = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
-        let in_flight = u64::from(suite.concurrency) * suite.variants.len() as u64;
         Self {
-            in_flight: if has_stages { 0 } else { in_flight },
+            course: Course::new(suite, trials),
             variants: variants.collect(),
             planned: trials,
             done: 0,
@@ -150,14 +149,8 @@ impl TrialTally {
         }
     }
 
-    /// The time that is left by the pace so far, at which trials in flight are half done.
     fn left(&self) -> Option<Nanos> {
-        let to_do = self.planned.saturating_sub(self.done);
-        let in_flight = self.in_flight.min(to_do);
-        let (halves_done, halves_to_do) = (2 * self.done + in_flight, 2 * to_do - in_flight);
-        let left = u128::from(self.last_end.0) * u128::from(halves_to_do);
-        let left = left / u128::from(halves_done.max(1));
-        (self.done > 0).then(|| Nanos(u64::try_from(left).unwrap_or(u64::MAX)))
+        (self.done > 0).then(|| self.course.time_left(self.done, self.active()))
     }
 
     /// The time since the first request, up to the last end.
@@ -177,7 +170,7 @@ impl TrialTally {
             time_share: Some(self.active().as_secs_f64() / limit.as_secs_f64()),
             retries: self.retries,
             elapsed,
-            left: (self.done > 0).then(|| limit.since(self.active())),
+            left: self.left(),
             models: models.collect(),
         }
     }
@@ -257,7 +250,7 @@ mod tests {
     use super::*;
     use crate::plan::example;
     use crate::record::example::plain_sample;
-    use crate::suite::{ConcurrencyStage, LoadStage};
+    use crate::suite::{ConcurrencyStage, LoadProfile, LoadStage};
 
     #[test]
     fn an_unknown_cost_is_not_shown_as_zero() {

@@ -1,0 +1,132 @@
+//! The estimate of the time that is left of a run.
+//!
+//! Owns the order in which trials end, stage by stage. Must not know how the estimate is displayed. Invariant: it is a function of
+//! the suite, of the number of trials that have ended, and of the time that these took.
+
+use crate::plan::{LoadPlan, PlannedStage};
+use crate::suite::{LoadProfile, Suite};
+use crate::units::Nanos;
+
+/// Units of a round, the time in which a stage ends as many half trials as are in flight: fine enough for every concurrency.
+const ROUND: u128 = 1 << 32;
+
+/// The course of a run, by which the pace so far is carried on.
+pub(super) enum Course {
+    /// Requests are sent until this time has passed, whatever the answers take.
+    Scheduled(Nanos),
+    /// Each trial begins when one in flight has ended, stage after stage.
+    Closed(Vec<ClosedStage>),
+}
+
+/// Trials of which so many are in flight at a time.
+pub(super) struct ClosedStage {
+    trials: u64,
+    in_flight: u64,
+}
+
+impl Course {
+    /// The course of a part that is to send so many trials.
+    pub(super) fn new(suite: &Suite, trials: u64) -> Self {
+        let variants = suite.variants.len().max(1) as u64;
+        let has_stages = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
+        let Some(load) = LoadPlan::new(suite).filter(|_| has_stages) else {
+            return Self::Closed(vec![ClosedStage {
+                trials,
+                in_flight: u64::from(suite.concurrency) * variants,
+            }]);
+        };
+        let planned = load.stages().iter().map(PlannedStage::planned_time);
+        if let Some(planned) = planned.collect::<Option<Vec<_>>>() {
+            return Self::Scheduled(Nanos(
+                planned
+                    .iter()
+                    .map(|time| time.0)
+                    .fold(0, u64::saturating_add),
+            ));
+        }
+        let slots = load.slot_count().max(1);
+        let stages = load.stages().iter().map(|stage| ClosedStage {
+            // Of a share, its part of each stage.
+            trials: trials.saturating_mul(stage.slots) / slots,
+            in_flight: stage.in_flight() * variants,
+        });
+        Self::Closed(stages.collect())
+    }
+
+    /// The time that is left when so many trials have ended within `active`. Trials in flight count as half done.
+    pub(super) fn time_left(&self, ended: u64, active: Nanos) -> Nanos {
+        let stages = match self {
+            Self::Scheduled(planned) => return planned.since(active),
+            Self::Closed(stages) => stages,
+        };
+        let mut ended = ended;
+        // A trial takes as long in every stage, and as many as are in flight take that time together.
+        let (mut done, mut to_do) = (0, 0);
+        for stage in stages {
+            let of_stage = ended.min(stage.trials);
+            ended -= of_stage;
+            let rest = stage.trials - of_stage;
+            let is_current = to_do == 0;
+            let in_flight = stage.in_flight.min(if is_current { rest } else { 0 });
+            let rounds =
+                |halves: u64| u128::from(halves) * ROUND / u128::from(stage.in_flight.max(1));
+            done += rounds(2 * of_stage + in_flight);
+            to_do += rounds(2 * rest - in_flight);
+        }
+        let left = u128::from(active.0) * to_do / done.max(1);
+        Nanos(u64::try_from(left).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::example;
+    use crate::suite::{ArrivalProcess, LoadStage};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn load(variants: usize, stages: Vec<LoadStage>, is_sweep: bool) -> Suite {
+        let mut suite = example::suite(4, variants, 1);
+        suite.load = Some(LoadProfile {
+            stages,
+            is_sweep,
+            ..LoadProfile::default()
+        });
+        suite
+    }
+
+    #[test]
+    fn a_rate_ends_when_it_was_planned_to() {
+        // The first answers of ten seconds at 20/s took two of them, with 40 requests in flight: eight are left, not ninety.
+        let ten = Nanos(10 * SECOND);
+        let stages = LoadProfile::rate_stages("20/s", ArrivalProcess::Constant, ten).unwrap();
+        let course = Course::new(&load(1, stages, false), 200);
+        assert_eq!(course.time_left(4, Nanos(2 * SECOND)), Nanos(8 * SECOND));
+        assert_eq!(course.time_left(200, Nanos(11 * SECOND)), Nanos::ZERO);
+    }
+
+    #[test]
+    fn higher_levels_of_a_sweep_are_faster() {
+        // 60 requests of a second to each of two models: 60 s one at a time, 15 s by four. After half of the first level 45 s
+        // are left; by the number of trials it would be 90.
+        let minute = Nanos(60 * SECOND);
+        let stages = LoadProfile::sweep_stages(
+            "concurrency=1,4",
+            ArrivalProcess::Constant,
+            minute,
+            Some(60),
+        );
+        let suite = load(2, stages.unwrap(), true);
+        let left = |trials, ended, seconds| {
+            let left = Course::new(&suite, trials).time_left(ended, Nanos(seconds * SECOND));
+            left.as_secs_f64()
+        };
+        assert!((left(240, 60, 30) - 45.0).abs() < 2.0);
+        assert!((left(240, 120, 60) - 15.0).abs() < 1.0);
+        assert!((left(240, 180, 67) - 7.5).abs() < 1.0);
+        assert!(left(240, 240, 75).abs() < 1e-9);
+        // A share of it has fewer trials in each level.
+        assert!((left(120, 60, 30) - 7.5).abs() < 1.0);
+    }
+}
