@@ -243,7 +243,7 @@ fn objectives_text(load: &LoadSummary, variant: usize, capacity: &Capacity) -> S
 fn shares_text(manifest: &Manifest) -> Option<String> {
     if let Some(shard) = manifest.shard {
         return Some(format!(
-            "This is shard {shard}: it sent one of {} requests of the load.",
+            "This is shard {shard}: it sent one in {} requests of the load.",
             shard.count()
         ));
     }

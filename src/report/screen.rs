@@ -171,8 +171,11 @@ fn heading(manifest: &Manifest, summary: &RunSummary) -> String {
         None if has_stages => plural(manifest.planned_trials / models.max(1), "request"),
         None => format!("{prompts} x {}", manifest.rounds()),
     };
+    let shard = manifest
+        .shard
+        .map_or_else(String::new, |shard| format!(", shard {shard}"));
     format!(
-        "{}: {} x {plan}, {answered} of {} answered, {}{cost}{}",
+        "{}: {} x {plan}{shard}, {answered} of {} answered, {}{cost}{}",
         suite.name,
         plural(models, "model"),
         manifest.planned_trials,

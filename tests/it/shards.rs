@@ -158,6 +158,21 @@ fn shards_cover_the_plan_once_and_their_caps_add_up() {
 }
 
 #[test]
+fn shards_in_the_simulator_belong_together() {
+    // A first try of `--shard`, without a key or a seed, gives runs that can be merged, and each says which share it is.
+    let home = Home::new().with("suite.toml", &suite("warmup = 0"));
+    for index in 1..=2 {
+        home.bakeoff(&format!("run suite.toml --quiet --shard {index}/2"))
+            .says(&format!("2 models x 7 prompts x 3, shard {index}/2, "))
+            .run();
+    }
+    home.bakeoff("merge reports/load -o all")
+        .says("7 prompts x 3, 42 of 42 answered")
+        .exits(0)
+        .run();
+}
+
+#[test]
 fn requests_of_shards_are_those_of_the_whole() {
     // A share that asks something else, or under another name, measures another run.
     let answer = || {
@@ -548,7 +563,7 @@ fn shards_of_a_rate_are_one_load_again() {
             "run suite.toml --quiet --scenario scenario.toml --sim-seed 3 --rate 40/s --duration 2s --shard {index}/4"
         ))
         .exits(0)
-        .says(&format!("This is shard {index}/4: it sent one of 4 requests of the load."))
+        .says(&format!("This is shard {index}/4: it sent one in 4 requests of the load."))
         .run();
     }
     home.bakeoff(&format!(

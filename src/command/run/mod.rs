@@ -77,7 +77,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         }
         return list(&job.resolved, options.json);
     }
-    let opened = endpoint::open(&resolved.profile, scenario, options.sim_seed)?;
+    let sim_seed = options.sim_seed.or_else(|| shared_sim_seed(&resolved));
+    let opened = endpoint::open(&resolved.profile, scenario, sim_seed)?;
     let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
     job.check_added_models(scenario)?;
     job.expect_requests(scenario)?;
@@ -102,6 +103,12 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         Mode::Verify => verify::verify(&mut job, &opened, options),
         _ => measure(&mut job, &opened, options),
     }
+}
+
+/// The sim seed of a share in the simulator: that of the plan, so that shares whose user names none belong together.
+fn shared_sim_seed(resolved: &ResolvedRun) -> Option<u64> {
+    let is_share = resolved.plan.shard().is_some() && resolved.profile.base_url.is_none();
+    is_share.then_some(resolved.suite.seed)
 }
 
 /// Prints notes about models, likely problems and the expected duration.

@@ -49,7 +49,7 @@ pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
             setting.setting, setting.first, setting.second
         ));
         if setting.setting == "scenario" {
-            found.push("run every shard with the same `--sim-seed`".to_owned());
+            found.push("run every shard with the same `--scenario` and `--sim-seed`".to_owned());
         }
     }
     let prices = |manifest: &Manifest| {
