@@ -10,7 +10,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use super::load::LoadPlan;
-use crate::suite::{LoadProfile, Message, Prompt, Role, Suite};
+use crate::suite::{LoadProfile, Message, Parameters, Prompt, Role, Suite};
 use crate::units::digest;
 
 use super::Shard;
@@ -102,7 +102,8 @@ pub fn plan(suite: &Suite) -> Plan {
 }
 
 /// The prompt of warm-up requests: it is not in the suite, so it warms no cache of the suite's
-/// prompts. It requests a short answer, because the answer is discarded.
+/// prompts. It requests a short answer, because the answer is discarded. Where the suite has no token limit but each prompt
+/// has its own, it has the highest of them: under a cap nothing may be sent without one.
 pub fn warm_up_prompt(suite: &Suite) -> Prompt {
     let suite_texts: HashSet<&str> = (suite.prompts.iter())
         .flat_map(|prompt| &prompt.messages)
@@ -117,7 +118,20 @@ pub fn warm_up_prompt(suite: &Suite) -> Prompt {
         .find(|text| !suite_texts.contains(text.as_str()))
         .expect("of more texts than the suite has, one is not in it");
     let messages = vec![Message::text(Role::User, content)];
-    Prompt::new("warm-up".to_owned(), messages)
+    let mut limits = suite
+        .prompts
+        .iter()
+        .map(|prompt| prompt.parameters.max_tokens);
+    let max_tokens = limits.try_fold(0, |max, limit| Some(limit?.max(max)));
+    let max_tokens = max_tokens.filter(|max| *max > 0 && suite.parameters.max_tokens.is_none());
+    let parameters = Parameters {
+        max_tokens,
+        ..Parameters::default()
+    };
+    Prompt {
+        parameters: parameters.into(),
+        ..Prompt::new("warm-up".to_owned(), messages)
+    }
 }
 
 impl Plan {

@@ -221,6 +221,19 @@ fn a_suite_states_its_load_and_its_lengths() {
 }
 
 #[test]
+fn the_shipped_load_runs_under_a_cap() {
+    // The documented command was refused: the warm-up of a suite of made prompts had no token limit.
+    let suite = concat!(env!("CARGO_MANIFEST_DIR"), "/suites/load.toml");
+    let home = Home::new();
+    home.bakeoff(&format!(
+        "run {suite} --sweep concurrency=2 --requests 4 --max-cost 2 --quiet"
+    ))
+    .says("8 of 8 answered")
+    .exits(0)
+    .run();
+}
+
+#[test]
 fn what_makes_no_load_is_refused_before_anything_is_sent() {
     let home = Home::new()
         .with("load.toml", SUITE)

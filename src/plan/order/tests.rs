@@ -81,6 +81,27 @@ fn the_warm_up_prompt_is_not_in_the_suite() {
 }
 
 #[test]
+fn a_warm_up_has_a_token_limit_where_all_prompts_have_one() {
+    // Prompts of stated lengths have limits and their suite has none: its warm-up was unbounded, and no cap was possible.
+    let mut suite = suite(2, 1, 1);
+    suite.parameters.max_tokens = None;
+    let limit = |suite: &Suite| warm_up_prompt(suite).parameters.max_tokens;
+    let prompt_limit = |max_tokens| {
+        let parameters = Parameters {
+            max_tokens: Some(max_tokens),
+            ..Parameters::default()
+        };
+        parameters.into()
+    };
+    suite.prompts[0].parameters = prompt_limit(100);
+    assert_eq!(limit(&suite), None);
+    suite.prompts[1].parameters = prompt_limit(150);
+    assert_eq!(limit(&suite), Some(150));
+    suite.parameters.max_tokens = Some(9);
+    assert_eq!(limit(&suite), None);
+}
+
+#[test]
 fn warm_ups_take_turns() {
     // Each variant gets as many untimed requests as the suite says, none twice in a row.
     let mut suite = suite(1, 2, 1);

@@ -132,6 +132,7 @@ impl LoadSettings {
             .any(|stage| matches!(stage, LoadStage::Rate(_)));
         let is_closed = profile.has_stages() && !profile.is_open_loop();
         let has_length = has_rate || profile.closed_loop().is_some();
+        let fixed = "a fixed concurrency, such as that of the sweep `concurrency=16`";
         let unused = [
             ("arrivals", self.arrivals.is_some() && !has_rate, "a rate"),
             (
@@ -139,16 +140,8 @@ impl LoadSettings {
                 self.duration.is_some() && !has_length,
                 "a rate or a single concurrency",
             ),
-            (
-                "requests",
-                self.requests.is_some() && !is_closed,
-                "a fixed concurrency",
-            ),
-            (
-                "yield_on_429",
-                self.yields_on_429 && !is_closed,
-                "a fixed concurrency",
-            ),
+            ("requests", self.requests.is_some() && !is_closed, fixed),
+            ("yield_on_429", self.yields_on_429 && !is_closed, fixed),
         ];
         match unused.into_iter().find(|(_, is_unused, _)| *is_unused) {
             Some((key, _, needs)) => Err((key, format!("`{key}` has an effect only with {needs}"))),
