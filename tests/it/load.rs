@@ -362,17 +362,11 @@ fn a_closed_loop_goes_on_for_its_time() {
     );
     let samples = home.samples("load");
     assert!(samples.len() > 4, "{}", samples.len());
-    let first = samples
-        .iter()
-        .map(|sample| sample["sent_ns"].as_u64().unwrap())
-        .min()
-        .unwrap();
-    let last = samples
-        .iter()
-        .map(|sample| sample["sent_ns"].as_u64().unwrap())
-        .max()
-        .unwrap();
-    assert!(last - first <= 2_000_000_000);
+    // What is decided within the time may be sent after it, on a busy machine: one request of each place.
+    let sent = samples.iter().map(|sample| sample["sent_ns"].as_u64());
+    let sent: Vec<u64> = sent.map(Option::unwrap).collect();
+    let end = sent.iter().min().unwrap() + 2_000_000_000;
+    assert!(sent.iter().filter(|at| **at > end).count() <= 2);
     let manifest: Value =
         serde_json::from_str(&home.read("reports/load/latest/manifest.json")).unwrap();
     assert_eq!(manifest["status"], "complete");

@@ -588,8 +588,10 @@ fn shards_of_a_rate_are_one_load_again() {
             (row["planned"].as_str(), row["requests"].as_str()),
             ("80", "80")
         );
-        let distance: f64 = row["arrival_distance"].parse().unwrap();
-        assert!(distance < 0.1, "{row:?}");
+        // A busy machine sends late: lag alone may move arrivals away from the plan of two seconds, by its share of them.
+        let number = |column: &str| row[column].parse::<f64>().unwrap();
+        let by_lag = number("lag_max_ms") / 2_000.0;
+        assert!(number("arrival_distance") < by_lag + 0.05, "{row:?}");
     }
 }
 
