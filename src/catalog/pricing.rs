@@ -551,7 +551,7 @@ fn other_prices(pricing: &WirePricing<'_>) -> Vec<OtherPrice> {
         invalid.then(|| OtherPrice::new(name, raw))
     });
     let mut prices: Vec<OtherPrice> = others.chain(invalid).collect();
-    prices.sort();
+    prices.sort_unstable();
     prices
 }
 

@@ -174,7 +174,7 @@ mod tests {
         };
         let mut either = found(&["GPT"]);
         either.extend(found(&["haiku"]));
-        either.sort();
+        either.sort_unstable();
         either.dedup();
         assert_eq!(found(&["gpt|Haiku"]), either);
         assert!(found(&["gpt|haiku", "anthropic"]) == found(&["haiku"]));

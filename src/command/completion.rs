@@ -45,7 +45,7 @@ impl CompletionContext {
         let mut all: Vec<String> = labels
             .chain(listed.models().map(|model| model.id.to_string()))
             .collect();
-        all.sort();
+        all.sort_unstable();
         all.dedup();
         all
     }
@@ -66,7 +66,7 @@ impl CompletionContext {
             .into_iter()
             .flat_map(|suite| suite.prompts);
         let mut tags: Vec<String> = prompts.flat_map(|prompt| prompt.tags).collect();
-        tags.sort();
+        tags.sort_unstable();
         tags.dedup();
         tags
     }

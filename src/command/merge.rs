@@ -114,7 +114,7 @@ fn shards_at(path: &Path) -> Result<Vec<Run>, Failure> {
     let entries = Walk::default().entries(path).unwrap_or_default();
     let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
     let mut paths: Vec<PathBuf> = folders.map(|entry| entry.path).collect();
-    paths.sort();
+    paths.sort_unstable();
     let runs = paths.iter().filter_map(|path| Run::open(path).ok());
     let is_shard = |run: &Run| {
         run.manifest()

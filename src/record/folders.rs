@@ -102,7 +102,7 @@ fn folders_in(folder: &Path, walk: &mut Walk) -> Result<Vec<PathBuf>, RunError> 
     let entries = entries.map_err(to_run_error("read the folder", folder))?;
     let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
     let mut folders: Vec<_> = folders.map(|entry| entry.path).collect();
-    folders.sort();
+    folders.sort_unstable();
     Ok(folders)
 }
 

@@ -10,8 +10,9 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::input::{open_named, open_regular, open_regular_to_write, read_line};
 
@@ -558,10 +559,11 @@ impl<R: BufRead, E: Entry> Iterator for JournalReader<R, E> {
 
 /// Reads one line of any version up to the newest: their fields differ in names alone, which are aliases.
 fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
-    // Encoding is checked for the whole line; where it is wrong, the parser finds the column.
+    // Encoding is checked for the whole line; where it is wrong, a parser of any value finds the column.
     let parsed: Result<E, _> = match str::from_utf8(line) {
         Ok(line) => serde_json::from_str(line),
-        Err(_) => serde_json::from_slice(line),
+        Err(error) => serde_json::from_slice::<Value>(line)
+            .and_then(|_| Err(serde_json::Error::custom(error))),
     };
     let error = match parsed {
         Ok(entry) if (1..=E::VERSION).contains(&entry.version()) => {

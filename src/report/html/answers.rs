@@ -96,7 +96,7 @@ impl PageAnswers {
             let texts: Vec<&str> = message.into_iter().chain(partial).collect();
             cell.failures
                 .push(TrialText::new(sample, &texts.join("\n")));
-            cell.failures.sort();
+            cell.failures.sort_unstable();
             cell.failures.truncate(MAX_FAILURES);
         }
     }

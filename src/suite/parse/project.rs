@@ -98,7 +98,7 @@ impl Project {
         let built_in = BUILT_IN.iter().map(|profile| profile.name);
         let mut known: Vec<String> = built_in.map(str::to_owned).collect();
         known.extend(self.profiles.keys().cloned());
-        known.sort();
+        known.sort_unstable();
         known.dedup();
         known
     }

@@ -549,12 +549,15 @@ impl JsonSchema for Decimal {
     }
 }
 
-/// The JSON schema of a suite file, as `suites/suite.schema.json` holds it.
+/// The text of the JSON schema of a suite file, as it is committed.
+pub const SUITE_SCHEMA: &str = include_str!("../../../suites/suite.schema.json");
+
+/// The JSON schema of a suite file, generated from the types: the content of `suites/suite.schema.json`.
 pub fn suite_schema() -> Value {
     schema_of::<SuiteFile>("A suite of bakeoff")
 }
 
-/// The JSON schema of `bakeoff.toml`, as `suites/bakeoff.schema.json` holds it.
+/// The JSON schema of `bakeoff.toml`, generated from the types: the content of `suites/bakeoff.schema.json`.
 pub fn project_schema() -> Value {
     schema_of::<ProjectFile>("bakeoff.toml")
 }
@@ -564,7 +567,7 @@ const AMBIGUOUS: [&str; 4] = ["name", "id", "description", "system"];
 
 /// The place in a suite file of each key, for those that stand elsewhere.
 static HOMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
-    let schema = suite_schema();
+    let schema: Value = serde_json::from_str(SUITE_SCHEMA).expect("the committed schema is JSON");
     let mut homes = BTreeMap::new();
     // The first home that claims a key keeps it: `seed` is the suite's before it is a parameter.
     for (pointer, home) in [
