@@ -33,14 +33,12 @@ const REACH: f64 = 3.0;
 /// The precision of the search for an end: a step of h below the distance of ties changes no rank.
 const SEARCH_WITHIN: f64 = 0.1 * TIES_WITHIN;
 
-/// The number of values from which on some of them show where to search.
-const MANY_VALUES: usize = 16_384;
-/// The precision of the search with some of the values: that of what it finds is less.
-const THINNED_WITHIN: f64 = 1e-7;
-/// The distance over which t(h) is nearly a line.
-const SLOPE_WITHIN: f64 = 1e-3;
-/// The number of steps from what some values show to what all do: nearly always two.
-const STEPS_MAX: usize = 6;
+/// The number of values from which on t(h) is nearly a line.
+const MANY_VALUES: usize = 4_096;
+/// The change of t between two h below which its steps hide its slope.
+const SLOPE_CHANGE_MIN: f64 = 1e-3;
+/// The number of steps towards a crossing: nearly always three.
+const STEPS_MAX: usize = 8;
 
 /// A comparison of two sides by aligned ranks. Ratios are of b to a, as natural logarithms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,7 +82,7 @@ pub fn test(paired: &Paired, h: f64) -> Mean {
 /// With t > q on the left and t < -q on the right: lower = sup{t > q}, upper = sup{t >= -q}, estimate =
 /// the middle of sup{t > 0} and sup{t >= 0}. About 40 evaluations of t(h), at most 150; the first ones
 /// O(N) for N values, at worst O(N log N), the later ones of the few values whose order can still change. Where values
-/// are many, those of some of them lead to the few h that all of them are ranked at, six as a rule.
+/// are many, t is nearly a line, which leads to the few h that all of them are ranked at, about ten.
 pub fn compare(paired: &Paired, alpha: Alpha) -> CarComparison {
     Curve::new(paired).compare(alpha)
 }
@@ -126,17 +124,16 @@ impl<P: Borrow<Paired>> Curve<P> {
 
     /// [`compare()`] of these sides.
     pub fn compare(&mut self, alpha: Alpha) -> CarComparison {
-        let centre = to_mean(self.log_ratios(), self.paired()).estimate;
+        let mean = to_mean(self.log_ratios(), self.paired());
         let paired = self.paired.borrow();
         let search = Search {
             paired,
-            range: (centre - REACH, centre + REACH),
-            few: thinning(paired, &self.evaluations.ranking)
-                .map(|stride| Evaluations::new(Ranking::thinned(paired, stride))),
+            range: (mean.estimate - REACH, mean.estimate + REACH),
+            guide: Guide::new(&mean, paired, &self.evaluations.ranking),
             all: &mut self.evaluations,
             last: None,
         };
-        search.compare(centre, alpha)
+        search.compare(mean.estimate, alpha)
     }
 }
 
@@ -171,13 +168,13 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
     without
 }
 
-/// The number of values that one stands for in a search, where all are many and few are equal: about a quarter of the
-/// square root of those of a side.
-fn thinning(paired: &Paired, all: &Ranking) -> Option<usize> {
-    let ranked = all.len(paired);
-    let of_a_side = ranked / (2 * paired.prompts().len());
-    let stride = of_a_side.isqrt() / 4;
-    (ranked >= MANY_VALUES && stride > 1).then_some(stride)
+/// The number of values that one stands for where t is far from what is searched for: about a quarter of the square root of
+/// those of a side.
+fn thinning(paired: &Paired) -> Option<usize> {
+    let prompts = paired.prompts();
+    let values: usize = prompts.iter().map(Sides::len).sum();
+    let stride = (values / (2 * prompts.len())).isqrt() / 4;
+    (stride > 1).then_some(stride)
 }
 
 fn to_mean(values: &[f64], paired: &Paired) -> Mean {
@@ -208,10 +205,40 @@ struct Search<'a> {
     range: (f64, f64),
     /// Of all values.
     all: &'a mut Evaluations,
-    /// Of some values, where all are many: they show where to look.
-    few: Option<Evaluations>,
-    /// The last range that they led to.
+    /// What shows where to look, where values are many.
+    guide: Option<Guide>,
+    /// The last range that it led to.
     last: Option<(f64, f64)>,
+}
+
+/// A line that t(h) is near, where values are many.
+struct Guide {
+    /// Some of the values, where they are many on each side: they show what t is far away.
+    few: Option<Evaluations>,
+    /// Where t is 0.
+    centre: f64,
+    slope: f64,
+}
+
+impl Guide {
+    /// The line through the mean of the prompts' log ratios. `None` where values are few, or have no spread.
+    fn new(mean: &Mean, paired: &Paired, all: &Ranking) -> Option<Self> {
+        let slope = -1.0 / mean.standard_error?;
+        (slope.is_finite() && all.len(paired) >= MANY_VALUES).then(|| Self {
+            few: thinning(paired).map(|stride| Evaluations::new(Ranking::thinned(paired, stride))),
+            centre: mean.estimate,
+            slope,
+        })
+    }
+
+    /// Follows a crossing that was found at `h`, where t has this slope: the curve is nearly alike on both sides of 0.
+    fn follow(&mut self, crossing: Crossing, h: f64, slope: f64) {
+        if crossing.t.abs() > 0.0 {
+            self.slope = crossing.t / (h - self.centre);
+        } else {
+            (self.centre, self.slope) = (h, slope);
+        }
+    }
 }
 
 impl Evaluations {
@@ -343,7 +370,8 @@ impl Search<'_> {
     }
 
     fn crossing(&mut self, crossing: Crossing) -> Option<f64> {
-        if !self.last.is_some_and(|range| self.is_in(crossing, range)) {
+        let last = self.last;
+        if !last.is_some_and(|range| is_in(self.all, self.paired, crossing, range)) {
             self.last = self.close_range(crossing);
         }
         let range = self.last.unwrap_or(self.range);
@@ -351,43 +379,55 @@ impl Search<'_> {
             .crossing(self.paired, crossing, range, SEARCH_WITHIN)
     }
 
-    /// Returns true if t crosses the level between two numbers.
-    fn is_in(&mut self, crossing: Crossing, (low, high): (f64, f64)) -> bool {
-        let [low, high] = [low, high].map(|h| crossing.excess(&self.all.at(self.paired, h)));
-        crossing.is_above(low) && !crossing.is_above(high)
-    }
-
-    /// Two close numbers that t crosses the level between, found by way of some of the values.
+    /// Two close numbers that t crosses the level between: steps along the line that t is near, later the one through its
+    /// last two values.
     fn close_range(&mut self, crossing: Crossing) -> Option<(f64, f64)> {
-        let (paired, few) = (self.paired, self.few.as_mut()?);
-        let near = few.crossing(paired, crossing, self.range, THINNED_WITHIN)?;
+        let (paired, all) = (self.paired, &mut *self.all);
+        let guide = self.guide.as_mut()?;
+        let t = |mean: &Mean| mean.t(0.0).unwrap_or_default();
         // Some values lead to nearly the same t as all: if it is this far from the level at the ends, so is that of all.
-        let t = |mean: Mean| mean.t(0.0).unwrap_or_default();
-        let is_far = |mean: Mean| (t(mean) - crossing.t).abs() >= 1.0;
-        if !is_far(few.at(paired, self.range.0)) || !is_far(few.at(paired, self.range.1)) {
+        let ends = guide.few.as_mut().unwrap_or(all);
+        let is_far = |mean: &Mean| (t(mean) - crossing.t).abs() >= 1.0;
+        if !is_far(&ends.at(paired, self.range.0)) || !is_far(&ends.at(paired, self.range.1)) {
             return None;
         }
-        let rise = t(few.at(paired, near + SLOPE_WITHIN)) - t(few.at(paired, near - SLOPE_WITHIN));
-        let slope = rise / (2.0 * SLOPE_WITHIN);
-        let mut h = near;
+        let mut h = guide.centre + crossing.t / guide.slope;
+        let mut slope = guide.slope;
+        let mut before: Option<(f64, f64)> = None;
         for _ in 0..STEPS_MAX {
-            let at_h = self.all.at(paired, h);
-            let (low, high) = self.all.ranking.near(h)?;
+            let at_h = all.at(paired, h);
+            let (low, high) = all.ranking.near(h)?;
             let range = if crossing.is_above(crossing.excess(&at_h)) {
                 (h, high)
             } else {
                 (low, h)
             };
-            if self.is_in(crossing, range) {
+            let t_at_h = t(&at_h);
+            if let Some((h_before, t_before)) = before
+                && (t_at_h - t_before).abs() >= SLOPE_CHANGE_MIN
+            {
+                slope = (t_at_h - t_before) / (h - h_before);
+            }
+            if is_in(all, paired, crossing, range) {
+                guide.follow(crossing, h, slope);
                 return Some(range);
             }
-            h -= (t(at_h) - crossing.t) / slope;
-            if !h.is_finite() {
+            before = Some((h, t_at_h));
+            h -= (t_at_h - crossing.t) / slope;
+            if !h.is_finite() || !(self.range.0..=self.range.1).contains(&h) {
                 return None;
             }
         }
         None
     }
+}
+
+/// Returns true if t crosses the level between two numbers.
+fn is_in(all: &mut Evaluations, paired: &Paired, crossing: Crossing, range: (f64, f64)) -> bool {
+    // The ranks between them are still needed.
+    let [low, high] =
+        [range.0, range.1].map(|h| crossing.excess(&all.at_between(paired, h, range)));
+    crossing.is_above(low) && !crossing.is_above(high)
 }
 
 #[cfg(test)]

@@ -414,10 +414,9 @@ proptest! {
     // A case has 22,000 values.
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    // Where values are many, some of them show where to search, and what is found is what the search without them finds:
-    // with ties, with prompts that differ in level, number of values and effect, and with sides that are far apart.
+    // Where values are many, a line shows where to search, and what is found is what the search without it finds: with ties, with prompts that differ in level, number of values and effect, and with sides that are far apart.
     #[test]
-    fn some_values_lead_to_the_ends_of_all(
+    fn a_line_leads_to_the_ends_of_many_values(
         seed in any::<u64>(),
         (step, effect) in (prop_oneof![Just(1e-7), Just(1e-3), Just(0.05)], -1.0..1.0_f64),
         values in prop::collection::vec(200..2_000_usize, 10),
@@ -435,10 +434,11 @@ proptest! {
             })
             .collect();
         let paired = Paired::from_logs(&sides).unwrap();
-        prop_assert!(thinning(&paired, &Ranking::new(&paired)).is_some() || step > 1e-3);
+        let mean = paired.mean_log_ratio();
+        prop_assert!(Guide::new(&mean, &paired, &Ranking::new(&paired)).is_some() || step > 1e-3);
         let found = compare(&paired, ALPHA);
         let mut all = Evaluations::new(Ranking::new(&paired));
-        let centre = paired.mean_log_ratio().estimate;
+        let centre = mean.estimate;
         let mut crossing = |t, reaches| {
             let range = (centre - REACH, centre + REACH);
             all.crossing(&paired, Crossing { t, reaches }, range, SEARCH_WITHIN)
