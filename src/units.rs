@@ -242,11 +242,18 @@ fn short_decimal(text: &str) -> Option<u64> {
 /// Formats the exact decimal without trailing zeros: `0.00289765`, `12`, `-0.5`.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SMALL_PICO: u64 = 1_000_000_000_000;
         let sign = if self.0 < 0 { "-" } else { "" };
         let magnitude = self.0.unsigned_abs();
         let pico = Self::PICO.unsigned_abs();
-        let whole = magnitude / pico;
-        let mut fraction = u64::try_from(magnitude % pico).expect("less than 10^12");
+        // A division of 128 bits takes longer than all else.
+        let (whole, mut fraction) = match u64::try_from(magnitude) {
+            Ok(small) => (u128::from(small / SMALL_PICO), small % SMALL_PICO),
+            Err(_) => {
+                let fraction = u64::try_from(magnitude % pico).expect("less than 10^12");
+                (magnitude / pico, fraction)
+            }
+        };
         let mut decimals = *b".000000000000";
         for digit in decimals[1..].iter_mut().rev() {
             *digit += u8::try_from(fraction % 10).expect("a digit");

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compress, Compression, FlushCompress};
 use hdrhistogram::Histogram;
+use zlib_rs::adler32::adler32;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::stats::quantile::{Percentile, Support, quantile_u64};
@@ -271,20 +272,6 @@ impl HdrReader {
 
     /// Reads the counters of the histogram in `hdr`, and returns the number of its values.
     fn read(&mut self, hdr: &str) -> Result<u64, HdrError> {
-        let payload = self.unpack(hdr)?;
-        read_counters(&self.unpacked[payload], &mut self.counters)?;
-        // Counters ascend.
-        let last = self.counters.last();
-        if last.is_some_and(|last| last.index as usize >= COUNTERS) {
-            return Err(HdrError::Range);
-        }
-        let counts = self.counters.iter().map(|counter| u64::from(counter.count));
-        let total: u64 = counts.sum();
-        (total <= MAX_GAPS).then_some(total).ok_or(HdrError::Range)
-    }
-
-    /// Unpacks a text; the place of the counters in `unpacked`.
-    fn unpack(&mut self, hdr: &str) -> Result<std::ops::Range<usize>, HdrError> {
         if hdr.len() > MAX_CHARS {
             return Err(HdrError::TooLong);
         }
@@ -299,17 +286,51 @@ impl HdrReader {
         if u32_at(&self.packed, 4)? as usize != stream.len() {
             return Err(HdrError::Format);
         }
-        self.inflate.reset(true);
-        let status = self
-            .inflate
-            .decompress(stream, &mut self.unpacked, InflateFlush::Finish);
-        if !matches!(status, Ok(Status::StreamEnd)) {
-            return Err(HdrError::Format);
+        let unpacked = match stored_bytes(stream) {
+            Some(stored) => stored,
+            None => unpack(&mut self.inflate, stream, &mut self.unpacked)?,
+        };
+        check_header(unpacked)?;
+        read_counters(&unpacked[HEADER_BYTES..], &mut self.counters)?;
+        // Counters ascend.
+        let last = self.counters.last();
+        if last.is_some_and(|last| last.index as usize >= COUNTERS) {
+            return Err(HdrError::Range);
         }
-        let length = usize::try_from(self.inflate.total_out()).map_err(|_| HdrError::TooLong)?;
-        check_header(&self.unpacked[..length])?;
-        Ok(HEADER_BYTES..length)
+        let counts = self.counters.iter().map(|counter| u64::from(counter.count));
+        let total: u64 = counts.sum();
+        (total <= MAX_GAPS).then_some(total).ok_or(HdrError::Range)
     }
+}
+
+/// The bytes of a zlib stream that stores them in one block, as [`summarize_gaps`] writes it. `None` of any other stream: the
+/// general reader decides what that is.
+fn stored_bytes(stream: &[u8]) -> Option<&[u8]> {
+    let [0x78, 0x01, 1, length @ ..] = stream else {
+        return None;
+    };
+    let (length, rest) = length.split_first_chunk()?;
+    let (complement, rest) = rest.split_first_chunk()?;
+    let length = u16::from_le_bytes(*length);
+    let (bytes, checksum) = rest.split_at_checked(length.into())?;
+    let is_sound =
+        u16::from_le_bytes(*complement) == !length && *checksum == adler32(1, bytes).to_be_bytes();
+    is_sound.then_some(bytes)
+}
+
+/// Unpacks a zlib stream.
+fn unpack<'a>(
+    inflate: &mut Inflate,
+    stream: &[u8],
+    unpacked: &'a mut [u8],
+) -> Result<&'a [u8], HdrError> {
+    inflate.reset(true);
+    let status = inflate.decompress(stream, unpacked, InflateFlush::Finish);
+    if !matches!(status, Ok(Status::StreamEnd)) {
+        return Err(HdrError::Format);
+    }
+    let length = usize::try_from(inflate.total_out()).map_err(|_| HdrError::TooLong)?;
+    Ok(&unpacked[..length])
 }
 
 /// Checks the 40 bytes before the counters against those that [`summarize_gaps`] writes; the upper bound is
@@ -401,18 +422,13 @@ fn write_varint(mut number: u64, bytes: &mut Vec<u8>) {
 /// One number of 7 bits a byte, lowest first; the ninth byte counts whole.
 #[inline]
 fn read_varint(bytes: &mut &[u8]) -> Result<u64, HdrError> {
-    // Most numbers have one byte or two.
-    if let [low, rest @ ..] = *bytes
-        && *low < 0x80
+    // Most numbers have one byte or two, in no order that a processor could foresee.
+    if let [low, high, ..] = **bytes
+        && low & high < 0x80
     {
-        *bytes = rest;
-        return Ok(u64::from(*low));
-    }
-    if let [low, high, rest @ ..] = *bytes
-        && *high < 0x80
-    {
-        *bytes = rest;
-        return Ok(u64::from(*high) << 7 | u64::from(*low & 0x7f));
+        let has_two = low >> 7;
+        *bytes = &bytes[1 + usize::from(has_two)..];
+        return Ok(u64::from(low & 0x7f) | u64::from(high * has_two) << 7);
     }
     let mut value = 0;
     for place in 0..9 {

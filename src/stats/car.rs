@@ -106,6 +106,11 @@ impl<P: Borrow<Paired>> Curve<P> {
         }
     }
 
+    /// The sides as the curve was given them.
+    pub fn shared(&self) -> &P {
+        &self.paired
+    }
+
     /// The sides.
     pub fn paired(&self) -> &Paired {
         self.paired.borrow()

@@ -207,6 +207,11 @@ impl PairCounts {
 /// intervals for the difference between binomial proportions based on paired data" (Statistics in Medicine
 /// 17, 1998), with its continuity-corrected phi. All of [-1, 1] of no pairs.
 pub fn newcombe_paired(pairs: &PairCounts, alpha: Alpha) -> Interval {
+    newcombe_paired_at(pairs, alpha.critical_z())
+}
+
+/// The same at a normal score instead of the level that it stands for.
+pub fn newcombe_paired_at(pairs: &PairCounts, z: f64) -> Interval {
     let n = pairs.total();
     if n.is_nan() || n <= 0.0 {
         return Interval::new(-1.0, 1.0);
@@ -224,7 +229,7 @@ pub fn newcombe_paired(pairs: &PairCounts, alpha: Alpha) -> Interval {
     } else {
         0.0
     };
-    difference_of_scores((first, n), (second, n), phi, alpha.critical_z())
+    difference_of_scores((first, n), (second, n), phi, z)
 }
 
 /// The interval of first rate less second, of independent answers, each (passed, out of): the hybrid score

@@ -63,6 +63,12 @@ impl Evidence {
         begun.saturating_sub(1)
     }
 
+    /// The number of observations.
+    pub(super) fn observation_count(&self) -> usize {
+        let cells = self.variants.iter().flat_map(|variant| &variant.prompts);
+        cells.map(Vec::len).sum()
+    }
+
     /// The variant with this label.
     pub fn variant(&self, label: &str) -> Option<&VariantEvidence> {
         self.variants.iter().find(|variant| variant.label == label)

@@ -63,11 +63,12 @@ fn slowest<'a>(
     timings: &'a RunTimings,
 ) -> Vec<(&'a RosterEntry, TrialTiming<'a>)> {
     let count = if roster.models.len() > 1 { EACH } else { ALONE };
-    let of_model = |model: &'a RosterEntry| {
+    let of_models = Threads::for_processors().map(&roster.models, |model| {
         let trials = timings.variant(model.index).slowest(count);
-        trials.into_iter().map(move |trial| (model, trial))
-    };
-    roster.models.iter().flat_map(of_model).collect()
+        let trials = trials.into_iter().map(move |trial| (model, trial));
+        trials.collect::<Vec<_>>()
+    });
+    of_models.into_iter().flatten().collect()
 }
 
 /// The words behind a bar: its length, its attempts, its failure.

@@ -4,9 +4,11 @@
 //! one claim about the candidate, in the same direction.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
+use crate::stats::paired::Paired;
 use crate::suite::{Bounds, Metric};
 use crate::verdict::judgement::Tests;
 
@@ -22,6 +24,11 @@ pub(in crate::verdict) trait Approach {
 
     /// The same without one prompt, where that takes less than its values; else `None`.
     fn without(&self, _absent: usize) -> Option<Rc<dyn Approach>> {
+        None
+    }
+
+    /// The logarithms that it compares, if it does.
+    fn paired(&self) -> Option<Arc<Paired>> {
         None
     }
 

@@ -8,9 +8,11 @@
 //! values is skipped; any other that cannot be tested withholds the verdict.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::stats::MIN_PROMPTS;
 use crate::stats::interval::{Alpha, Interval};
+use crate::stats::paired::Paired;
 use crate::stats::quantile::quantile_unsorted;
 use crate::suite::{Bounds, Metric};
 use crate::verdict::judgement::{Procedure, Reason, SampleSize, Tests};
@@ -19,10 +21,15 @@ use super::super::conditions::MAX_DROPPED_SHARE;
 use super::approach::{Approach, tests};
 use super::comparability::Comparability;
 use super::procedure::{approach, procedure};
+use super::ranks::AlignedRanks;
 use super::sides::{MetricSides, SampleFilter, VariantPair, is_to_first_token};
 
 /// A part with a smaller share of all values is skipped.
 const PART_MIN: f64 = 0.10;
+
+/// The observations of a run up to which a finding keeps its values: reading them again takes longer, but they take 200
+/// bytes an observation.
+const KEPT_OBSERVATIONS_MAX: usize = 150_000;
 
 /// A comparison to make: the metric, its bounds, and whether it may fail a build.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +45,7 @@ pub(in crate::verdict) struct ComparisonSpec {
 /// Two sides and the approach that compares them as a whole.
 pub(in crate::verdict) struct SideComparison {
     /// The values of both sides.
-    pub(in crate::verdict) sides: MetricSides,
+    pub(in crate::verdict) sides: Arc<MetricSides>,
     /// The procedure behind `approach`.
     procedure: Procedure,
     /// The test and interval of these sides.
@@ -49,6 +56,13 @@ pub(in crate::verdict) struct SideComparison {
 /// retries, all times to a first token are.
 #[derive(Default)]
 pub(in crate::verdict) struct LastSides(Option<Rc<SideComparison>>);
+
+/// The values of a finding of few observations.
+struct KeptSides {
+    sides: Arc<MetricSides>,
+    /// Their logarithms, in order, if the procedure needs these.
+    paired: Option<Arc<Paired>>,
+}
 
 /// The values that a finding compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +75,8 @@ enum Division {
     ByCache,
 }
 
-/// The result of one comparison, before any verdict. The values take memory only while it is [open](OpenFinding).
+/// The result of one comparison, before any verdict. Where they are many, the values take memory only while it is
+/// [open](OpenFinding).
 pub(in crate::verdict) struct SideFinding<'a> {
     /// The compared variants.
     pub(in crate::verdict) pair: VariantPair<'a>,
@@ -69,6 +84,8 @@ pub(in crate::verdict) struct SideFinding<'a> {
     pub(in crate::verdict) spec: ComparisonSpec,
     filter: SampleFilter,
     division: Division,
+    /// The values that need not be read again.
+    kept: Option<KeptSides>,
     /// The number of prompts and values compared.
     pub(in crate::verdict) size: SampleSize,
     /// True if more repetitions of the same prompts can change nothing.
@@ -104,6 +121,7 @@ impl<'a> SideFinding<'a> {
             spec,
             filter: SampleFilter::up_to(rounds),
             division: Division::Nothing,
+            kept: None,
             size: SampleSize::default(),
             is_exhausted: false,
             withhold_reasons: comparability.withhold_reasons(pair, spec.metric),
@@ -139,11 +157,14 @@ impl<'a> SideFinding<'a> {
         !self.withhold_reasons.iter().any(never) && !self.is_exhausted
     }
 
-    /// The finding with its values, which are read again.
+    /// The finding with its values, which are read again if they were not kept.
     pub(in crate::verdict) fn open(&self, last: &mut LastSides) -> OpenFinding<'_, 'a> {
         let metric = self.spec.metric;
         let parts = match self.division {
             Division::Nothing => Vec::new(),
+            Division::Whole if let Some(kept) = &self.kept => {
+                last.reopen(metric, kept).into_iter().collect()
+            }
             Division::Whole => {
                 let sides = MetricSides::new(&self.pair, metric, self.filter);
                 last.compare(metric, sides).into_iter().collect()
@@ -194,7 +215,13 @@ impl<'a> SideFinding<'a> {
             return parts;
         }
         self.division = Division::Whole;
-        let parts = last.compare(metric, sides).into_iter().collect();
+        let parts: Vec<_> = last.compare(metric, sides).into_iter().collect();
+        if self.pair.evidence.observation_count() <= KEPT_OBSERVATIONS_MAX {
+            self.kept = parts.first().map(|part| KeptSides {
+                sides: Arc::clone(&part.sides),
+                paired: part.approach.paired(),
+            });
+        }
         if is_to_first_token(metric)
             && comparability.has_exclusions()
             && self.withhold_reasons.is_empty()
@@ -258,13 +285,34 @@ impl<'a> SideFinding<'a> {
 impl LastSides {
     /// Pairs the sides with their approach, or returns the last comparison if it is of the same values.
     fn compare(&mut self, metric: Metric, sides: MetricSides) -> Option<Rc<SideComparison>> {
-        let is_same =
-            |last: &&Rc<SideComparison>| last.procedure == procedure(metric) && last.sides == sides;
+        let is_same = |last: &&Rc<SideComparison>| {
+            last.procedure == procedure(metric) && *last.sides == sides
+        };
         if let Some(last) = self.0.as_ref().filter(is_same) {
             return Some(Rc::clone(last));
         }
         self.0 = None;
         self.0 = compare_sides(metric, sides);
+        self.0.clone()
+    }
+
+    /// The same for sides that were kept.
+    fn reopen(&mut self, metric: Metric, kept: &KeptSides) -> Option<Rc<SideComparison>> {
+        let is_same = |last: &&Rc<SideComparison>| {
+            last.procedure == procedure(metric) && Arc::ptr_eq(&last.sides, &kept.sides)
+        };
+        if let Some(last) = self.0.as_ref().filter(is_same) {
+            return Some(Rc::clone(last));
+        }
+        let approach: Box<dyn Approach> = match &kept.paired {
+            Some(paired) => Box::new(AlignedRanks::from_paired(Arc::clone(paired))),
+            None => approach(metric, &kept.sides)?,
+        };
+        self.0 = Some(Rc::new(SideComparison {
+            procedure: procedure(metric),
+            sides: Arc::clone(&kept.sides),
+            approach,
+        }));
         self.0.clone()
     }
 }
@@ -359,7 +407,7 @@ pub(in crate::verdict) fn compare_sides(
     let approach = approach(metric, &sides)?;
     Some(Rc::new(SideComparison {
         procedure: procedure(metric),
-        sides,
+        sides: Arc::new(sides),
         approach,
     }))
 }

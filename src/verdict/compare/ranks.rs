@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::stats::car::{self, Curve};
 use crate::stats::interval::{Alpha, Interval};
@@ -17,7 +18,7 @@ use super::sides::MetricSides;
 /// Two sides of a metric on the scale of ratios. Evaluations of the test are cached, also those without a prompt: metrics
 /// that compare the same values ask for them again.
 pub(in crate::verdict) struct AlignedRanks {
-    curve: RefCell<Curve<Paired>>,
+    curve: RefCell<Curve<Arc<Paired>>>,
     /// The p values of each line.
     without_each: RefCell<Vec<(Line, Vec<f64>)>>,
     /// The prompt that was left out last, and the sides without it.
@@ -29,10 +30,11 @@ impl AlignedRanks {
     pub(in crate::verdict) fn new(sides: &MetricSides) -> Option<Self> {
         let paired = Paired::new(&sides.values).ok()?;
         let paired = paired.with_weights(sides.weights.clone()).ok()?;
-        Some(Self::from_paired(paired))
+        Some(Self::from_paired(Arc::new(paired)))
     }
 
-    fn from_paired(paired: Paired) -> Self {
+    /// The same of logarithms.
+    pub(in crate::verdict) fn from_paired(paired: Arc<Paired>) -> Self {
         Self {
             curve: RefCell::new(Curve::new(paired)),
             without_each: RefCell::default(),
@@ -64,10 +66,14 @@ impl Approach for AlignedRanks {
         let mut last = self.without.borrow_mut();
         if last.as_ref().is_none_or(|(index, _)| *index != absent) {
             let rest = self.curve.borrow().paired().without(absent)?;
-            *last = Some((absent, Rc::new(Self::from_paired(rest))));
+            *last = Some((absent, Rc::new(Self::from_paired(Arc::new(rest)))));
         }
         let (_, rest) = last.as_ref()?;
         Some(Rc::clone(rest) as Rc<dyn Approach>)
+    }
+
+    fn paired(&self) -> Option<Arc<Paired>> {
+        Some(Arc::clone(self.curve.borrow().shared()))
     }
 
     fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {

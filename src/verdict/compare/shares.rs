@@ -12,7 +12,9 @@ use crate::stats::distributions::normal_sf;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
 use crate::stats::paired::Paired;
-use crate::stats::rates::{PairCounts, Passes, mcnemar_mid_p, newcombe_paired, paired_difference};
+use crate::stats::rates::{
+    PairCounts, Passes, mcnemar_mid_p, newcombe_paired, newcombe_paired_at, paired_difference,
+};
 use crate::stats::tail;
 
 use super::approach::{Approach, p_beyond, without_each};
@@ -94,15 +96,23 @@ impl ShareDifference {
     }
 
     fn interval(&self, alpha: Alpha) -> Interval {
+        if let Some(pairs) = self.pairs() {
+            return newcombe_paired(&pairs, alpha);
+        }
         match &self.test {
             ShareTest::StudentsT => self.mean.interval(alpha).map(|end| end.clamp(-1.0, 1.0)),
-            ShareTest::EqualOnAll(answers) => match all_alike(answers) {
-                Some(pairs) => newcombe_paired(&pairs, alpha),
-                None => {
-                    paired_difference(answers, alpha).map_or(Interval::NONE, |found| found.interval)
-                }
-            },
-            ShareTest::SingleAnswers(answers) => newcombe_paired(&pairs(answers), alpha),
+            ShareTest::EqualOnAll(answers) | ShareTest::SingleAnswers(answers) => {
+                paired_difference(answers, alpha).map_or(Interval::NONE, |found| found.interval)
+            }
+        }
+    }
+
+    /// The pairs of answers that the interval is of, where it is of normal scores.
+    fn pairs(&self) -> Option<PairCounts> {
+        match &self.test {
+            ShareTest::StudentsT => None,
+            ShareTest::EqualOnAll(answers) => all_alike(answers),
+            ShareTest::SingleAnswers(answers) => Some(pairs(answers)),
         }
     }
 
@@ -113,11 +123,15 @@ impl ShareDifference {
             return 0.5;
         }
         let is_above = estimate > line.at;
+        let pairs = self.pairs();
+        let interval_at = |z: f64| match &pairs {
+            Some(pairs) => Some(newcombe_paired_at(pairs, z)),
+            None => Some(self.interval(Alpha::new(2.0 * normal_sf(z))?)),
+        };
         let clear = |z: f64| {
-            let Some(alpha) = Alpha::new(2.0 * normal_sf(z)) else {
+            let Some(interval) = interval_at(z) else {
                 return false;
             };
-            let interval = self.interval(alpha);
             if is_above {
                 interval.lower.is_some_and(|lower| lower > line.at)
             } else {
