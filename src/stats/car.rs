@@ -151,12 +151,11 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
         return Vec::new();
     }
     let mut ranking = Ranking::new(paired);
-    let scores = ranking.scores(paired, h);
     let shares = paired.weights().shares();
     let mut without = Vec::with_capacity(count);
     for first in (0..count).step_by(LEFT_OUT_AT_ONCE) {
         let left_out = first..count.min(first + LEFT_OUT_AT_ONCE);
-        let parts = ranking.parts(paired, h, left_out.clone());
+        let (scores, parts) = ranking.scores_and_parts(paired, h, left_out.clone());
         without.extend(left_out.clone().map(|absent| {
             let others = (0..count).filter(|&prompt| prompt != absent);
             let (values, shares): (Vec<f64>, Vec<f64>) = others

@@ -8,21 +8,72 @@
 
 /// The median of all b - a; `None` if a side is empty. Both sides in rising order, finite.
 pub fn shift(a: &[f64], b: &[f64]) -> Option<f64> {
-    // Of many values one in `stride` shows where to count all pairs.
-    let stride = a.len().min(b.len()).isqrt() / 8;
-    let mut limits = None;
-    if stride > 1 {
-        let some = |side: &[f64]| -> Vec<f64> {
-            let some = side.iter().skip(stride / 2).step_by(stride);
-            some.copied().collect()
-        };
-        limits = middle_difference(&some(a), &some(b), None).map(MiddleValues::limits);
-    }
-    Some(middle_difference(a, b, limits)?.median())
+    Some(middle_difference(a, b, Thinning::Allowed)?.median())
 }
 
-/// The middle of all b - a; `limits` are tried first.
-fn middle_difference(a: &[f64], b: &[f64], limits: Option<[f64; 4]>) -> Option<MiddleValues> {
+/// Whether some of the values may show where the middle of all is.
+#[derive(Clone, Copy, PartialEq)]
+enum Thinning {
+    Allowed,
+    Done,
+}
+
+/// Limits around the middle of all b - a, from which one in `stride` leads to that of all.
+fn limits_of_some(a: &[f64], b: &[f64]) -> Option<[f64; 4]> {
+    let stride = a.len().min(b.len()).isqrt() / 8;
+    if stride <= 1 {
+        return None;
+    }
+    let some = |side: &[f64]| -> Vec<f64> {
+        let some = side.iter().skip(stride / 2).step_by(stride);
+        some.copied().collect()
+    };
+    middle_difference(&some(a), &some(b), Thinning::Done).map(MiddleValues::limits)
+}
+
+/// The numbers of all b - a up to each limit: four walks along both sides, none of which waits for another.
+fn counts_at_most(a: &[f64], b: &[f64], limits: [f64; 4]) -> [usize; 4] {
+    let mut counts = [0; 4];
+    // In each walk the number of values of a side that are behind it.
+    let (mut of_a, mut of_b) = ([0; 4], [0; 4]);
+    for _ in 0..a.len() + b.len() {
+        for walk in 0..4 {
+            if let (Some(earlier), Some(later)) = (a.get(of_a[walk]), b.get(of_b[walk])) {
+                let is_above = later - earlier > limits[walk];
+                counts[walk] += if is_above { 0 } else { a.len() - of_a[walk] };
+                of_a[walk] += usize::from(is_above);
+                of_b[walk] += usize::from(!is_above);
+            }
+        }
+    }
+    counts
+}
+
+/// Twice four limits that nearly always leave few values between two of them: the first around the difference of the
+/// medians, the others around the line between two of the first.
+fn narrow_differences(a: &[f64], b: &[f64], between: &mut CountedLimits, few: usize) {
+    let at = |side: &[f64], quarters: usize| side[quarters * (side.len() - 1) / 4];
+    let spread = |side: &[f64]| at(side, 3) - at(side, 1);
+    let centre = at(b, 2) - at(a, 2);
+    // The difference of two medians is that many of their standard errors away.
+    let step = spread(a).hypot(spread(b)) / (a.len().min(b.len()) as f64).sqrt();
+    let mut limits = [-1.5, -0.5, 0.5, 1.5].map(|steps| centre + steps * step);
+    for _ in 0..2 {
+        for (limit, count) in limits.into_iter().zip(counts_at_most(a, b, limits)) {
+            if between.is_inside(limit) {
+                between.narrow(limit, count);
+            }
+        }
+        let (below, top) = (between.below, between.top);
+        let slope = (top - below) / between.left() as f64;
+        let aim = below + slope * (between.ranks.0 - between.count_below) as f64;
+        let half = 0.4 * few as f64 * slope;
+        limits = [-2.0, -1.0, 1.0, 2.0].map(|halves| aim + halves * half);
+    }
+}
+
+/// The middle of all b - a.
+fn middle_difference(a: &[f64], b: &[f64], thinning: Thinning) -> Option<MiddleValues> {
     let (low, high) = (b.first()? - a.last()?, b.last()? - a.first()?);
     // As b rises, more of `a` is needed to stay at or below the limit: one walk along both sides.
     let count_at_most = |limit: f64| {
@@ -60,7 +111,13 @@ fn middle_difference(a: &[f64], b: &[f64], limits: Option<[f64; 4]>) -> Option<M
         count_at_most,
         between,
     };
-    pairs.middle(low, high, limits)
+    let mut between = pairs.all(low, high)?;
+    if low < high && pairs.total > PAIRS_WORTH_FOUR {
+        narrow_differences(a, b, &mut between, pairs.few);
+    }
+    let limits = (thinning == Thinning::Allowed && between.left() > pairs.few.max(FEW))
+        .then(|| limits_of_some(a, b));
+    Some(pairs.middle(between, limits.flatten()))
 }
 
 /// The median of all averages of two values, each value also with itself (Walsh averages); `None` of
@@ -104,11 +161,14 @@ pub fn level(sorted: &[f64]) -> Option<f64> {
         count_at_most,
         between,
     };
-    Some(pairs.middle(low, high, None)?.median())
+    Some(pairs.middle(pairs.all(low, high)?, None).median())
 }
 
 /// The number of values that are enumerated in any case: counting twice takes as long.
 const FEW: usize = 128;
+
+/// The number of pairs from which on four limits at once are worth their walk.
+const PAIRS_WORTH_FOUR: usize = 1_024;
 
 /// The distance, in numbers, of values that are equal but for rounding.
 const ROUNDING: u64 = 8;
@@ -160,32 +220,72 @@ impl MiddleValues {
     }
 }
 
-impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
-    /// The middle of the values from `low` to `high`; `limits` are tried first.
-    fn middle(&self, low: f64, high: f64, limits: Option<[f64; 4]>) -> Option<MiddleValues> {
-        if !low.is_finite() || !high.is_finite() {
-            return None;
+/// Two limits between which both values in the middle are.
+struct CountedLimits {
+    /// Both are above this one ...
+    below: f64,
+    /// ... and at most this one.
+    top: f64,
+    count_below: usize,
+    count_top: usize,
+    /// The ranks of the two, which count from 1; of an odd number of values they are one.
+    ranks: (usize, usize),
+}
+
+impl CountedLimits {
+    /// The number of values between the limits.
+    fn left(&self) -> usize {
+        self.count_top - self.count_below
+    }
+
+    fn is_inside(&self, limit: f64) -> bool {
+        self.below < limit && limit < self.top
+    }
+
+    /// Takes a limit inside that `count` values are at most; returns false if it lies between the two in the middle.
+    fn narrow(&mut self, limit: f64, count: usize) -> bool {
+        if count >= self.ranks.1 {
+            (self.top, self.count_top) = (limit, count);
+        } else if count >= self.ranks.0 {
+            return false;
+        } else {
+            (self.below, self.count_below) = (limit, count);
         }
-        // The middle ones count from 1; of an odd number they are one.
-        let (first, second) = (self.total.div_ceil(2), self.total / 2 + 1);
-        // Above `below` and at max `top` lie both.
-        let (mut below, mut top) = (next_below(low), high);
-        let (mut count_below, mut count_top) = (0, self.total);
+        true
+    }
+}
+
+impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
+    /// Limits around all values, from `low` to `high`; `None` if these are not finite.
+    fn all(&self, low: f64, high: f64) -> Option<CountedLimits> {
+        (low.is_finite() && high.is_finite()).then(|| CountedLimits {
+            below: next_below(low),
+            top: high,
+            count_below: 0,
+            count_top: self.total,
+            ranks: (self.total.div_ceil(2), self.total / 2 + 1),
+        })
+    }
+
+    /// The middle of the values; `limits` are tried first.
+    fn middle(&self, mut between: CountedLimits, limits: Option<[f64; 4]>) -> MiddleValues {
+        let (first, second) = between.ranks;
         let mut step = 0_u32;
         let mut is_stuck = false;
         let mut limits = limits.into_iter().flatten();
         let (lower, upper) = loop {
-            let left = count_top - count_below;
+            let CountedLimits { below, top, .. } = between;
+            let left = between.left();
             if place(top) - place(below) == 1 {
                 break (top, top);
             }
             if left <= self.few.max(FEW) {
-                return Some(MiddleValues {
+                return MiddleValues {
                     values: (self.between)(below, top),
-                    ranks: (first - count_below, second - count_below),
-                });
+                    ranks: (first - between.count_below, second - between.count_below),
+                };
             }
-            let share = (first - count_below) as f64 / left as f64;
+            let share = (first - between.count_below) as f64 / left as f64;
             let guess = match step % 3 {
                 _ if is_stuck => f64::NAN,
                 0 => below + share * (top - below),
@@ -193,25 +293,21 @@ impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
                 _ => f64::NAN,
             };
             // Bisection by rank ends, whatever the numbers.
-            let is_inside = |limit: &f64| below < *limit && *limit < top;
-            let limit = (limits.next().or(Some(guess)).filter(is_inside))
+            let limit = (limits.next().or(Some(guess)))
+                .filter(|limit| between.is_inside(*limit))
                 .unwrap_or_else(|| number(place(below).midpoint(place(top))));
             let count = (self.count_at_most)(limit);
-            if count >= second {
-                (top, count_top) = (limit, count);
-            } else if count < first {
-                (below, count_below) = (limit, count);
-            } else {
+            if !between.narrow(limit, count) {
                 let reaching = |n, from, to| smallest_reaching(n, from, to, &self.count_at_most);
                 break (reaching(first, below, limit), reaching(second, limit, top));
             }
-            is_stuck = count_top - count_below == left;
+            is_stuck = between.left() == left;
             step += 1;
         };
-        Some(MiddleValues {
+        MiddleValues {
             values: vec![lower, upper],
             ranks: (1, 2),
-        })
+        }
     }
 }
 

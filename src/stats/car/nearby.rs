@@ -13,8 +13,8 @@ const SETTLE_AGAIN: f64 = 0.125;
 
 /// Twice the sum of the ranks of each side, while values are added in rising order.
 #[derive(Debug, Clone)]
-struct RankSums {
-    doubled: Vec<u64>,
+pub(super) struct RankSums {
+    pub(super) doubled: Vec<u64>,
     /// The number of values so far.
     below: u64,
 }
@@ -42,8 +42,16 @@ struct OpenBlock {
 }
 
 impl RankSums {
+    /// No values of so many sides.
+    pub(super) fn new(sides: usize) -> Self {
+        Self {
+            doubled: vec![0; sides],
+            below: 0,
+        }
+    }
+
     /// Adds values in rising order, above those so far; of tied ones all.
-    fn add(&mut self, sorted: &[RankedValue]) {
+    pub(super) fn add(&mut self, sorted: &[RankedValue]) {
         let mut rest = sorted;
         while let [value, others @ ..] = rest {
             let tied = others

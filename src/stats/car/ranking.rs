@@ -15,7 +15,7 @@ use std::ops::Range;
 use crate::stats::paired::Paired;
 
 use super::aligned::{SideValues, aligned_sides, within_reach};
-use super::nearby::NearbyRanks;
+use super::nearby::{NearbyRanks, RankSums};
 use super::slice::Slice;
 
 /// The number of prompts left out in one pass over all values: their parts of every score stay in a processor's
@@ -82,11 +82,13 @@ impl Ranking {
             sums
         });
         // Twice the sums of ranks are whole numbers: equal scores are equal to the last bit.
-        let sums = sums.unwrap_or_default();
-        let counts = self.counts(paired);
-        sums.chunks_exact(2)
-            .zip(counts)
-            .map(|(sums, counts)| score(sums[0], sums[1], counts))
+        self.to_scores(paired, &sums.unwrap_or_default())
+    }
+
+    /// The scores of twice the sums of the ranks of each side.
+    fn to_scores(&self, paired: &Paired, sums: &[u64]) -> Vec<f64> {
+        let sums = sums.chunks_exact(2).zip(self.counts(paired));
+        sums.map(|(sums, counts)| score(sums[0], sums[1], counts))
             .collect()
     }
 
@@ -117,11 +119,17 @@ impl Ranking {
         prompts.map(|(sides, values)| (values[0].count(sides.a()), values[1].count(sides.b())))
     }
 
-    /// For every prompt (row by row) and each of those to be left out: how much of the prompt's score at `h` comes
-    /// from the other's values lying below its own. A value's rank among all is 1/2 + the values below it + half of
-    /// those tied with it, itself included.
-    pub(super) fn parts(&mut self, paired: &Paired, h: f64, left_out: Range<usize>) -> Vec<f64> {
+    /// The scores at log ratio `h`, and for every prompt (row by row) and each of those to be left out: how much of the
+    /// prompt's score comes from the other's values lying below its own. A value's rank among all is 1/2 + the values below it +
+    /// half of those tied with it, itself included.
+    pub(super) fn scores_and_parts(
+        &mut self,
+        paired: &Paired,
+        h: f64,
+        left_out: Range<usize>,
+    ) -> (Vec<f64>, Vec<f64>) {
         let width = left_out.len();
+        let mut ranks = RankSums::new(2 * paired.prompts().len());
         // Twice the number of the values below, and of each side the sums of it.
         let mut below = vec![0_u64; width];
         let mut sums = vec![0_u64; 2 * paired.prompts().len() * width];
@@ -129,6 +137,7 @@ impl Ranking {
         let mut sorted = Vec::new();
         self.slice.walk(&mut sides, |slice, sides| {
             slice.sort(sides, &mut sorted);
+            ranks.add(&sorted);
             for tied in sorted.chunk_by(|one, next| one.key == next.key) {
                 let pass_half = |below: &mut [u64]| {
                     for value in tied {
@@ -156,11 +165,11 @@ impl Ranking {
             }
         });
         let rows = sums.chunks_exact(2 * width).zip(self.counts(paired));
-        rows.flat_map(|(row, counts)| {
+        let parts = rows.flat_map(|(row, counts)| {
             let (a, b) = row.split_at(width);
             a.iter().zip(b).map(move |(&a, &b)| score(a, b, counts))
-        })
-        .collect()
+        });
+        (self.to_scores(paired, &ranks.doubled), parts.collect())
     }
 }
 
