@@ -1,6 +1,6 @@
-//! The duration and the memory of the reports of a run of 100,000 samples: `cargo bench --bench report`, of another
-//! number with `-- --samples 1000000`, side by side with another program with `-- --other PATH`. Answers of 500 bytes with
-//! 64 gaps. The goal for a million samples: 5 s and 200 MB.
+//! The duration and the memory of `report` and `compare` of a run of 100,000 samples: `cargo bench --bench report`, of another
+//! number with `-- --samples 1000000`, alternated with another program with `-- --other PATH`, so many times with `-- --runs 9`.
+//! Answers of 500 bytes with 64 gaps. The goal for a million samples: 5 s and 200 MB.
 
 #![allow(
     clippy::print_stdout,
@@ -23,7 +23,7 @@ const PROMPTS: usize = 40;
 const SAMPLES: usize = 100_000;
 const GAPS: usize = 64;
 const ANSWER_BYTES: usize = 500;
-/// The number of times the program runs: the first finds the journal in the file cache, as it was just written.
+/// The number of times the program runs by default: the first finds the journal in the file cache, as it was just written.
 const RUNS: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         options.get(at + 1)
     };
     let samples = option("--samples").map_or(Ok(SAMPLES), |text| text.parse())?;
+    let runs = option("--runs").map_or(Ok(RUNS), |text| text.parse())?;
     let repetitions = samples / (VARIANTS * PROMPTS);
     let folder = tempfile::tempdir()?;
     let run = Run::create(folder.path(), "bench", "run")?;
@@ -52,25 +53,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         manifest.planned_trials,
         bytes as f64 / 1e6
     );
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         let own = (env!("CARGO_BIN_EXE_bakeoff"), "bakeoff");
         let other = option("--other").map(|path| (path.as_str(), "other"));
-        for (program, name) in other.into_iter().chain([own]) {
-            let (seconds, memory) = report(program, run.folder())?;
-            match memory {
-                Some(mb) => println!("{name} report: {seconds:.2} s, {mb} MB at most"),
-                None => println!("{name} report: {seconds:.2} s, memory not known on this system"),
+        for command in ["report", "compare"] {
+            for (program, name) in other.into_iter().chain([own]) {
+                let (seconds, memory) = measure(program, command, run.folder())?;
+                match memory {
+                    Some(mb) => println!("{name} {command}: {seconds:.2} s, {mb} MB at most"),
+                    None => println!(
+                        "{name} {command}: {seconds:.2} s, memory not known on this system"
+                    ),
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Measures a program making all files of a run: seconds, and peak memory in MB.
-fn report(program: &str, run: &Path) -> Result<(f64, Option<u64>), Box<dyn std::error::Error>> {
+/// Measures a command of a program on a run: seconds, and peak memory in MB.
+fn measure(
+    program: &str,
+    command: &str,
+    run: &Path,
+) -> Result<(f64, Option<u64>), Box<dyn std::error::Error>> {
     let begin = Instant::now();
     let mut child = Command::new(program)
-        .arg("report")
+        .arg(command)
         .arg(run)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -82,7 +91,7 @@ fn report(program: &str, run: &Path) -> Result<(f64, Option<u64>), Box<dyn std::
     }
     let seconds = begin.elapsed().as_secs_f64();
     if !child.wait()?.success() {
-        return Err("the report failed".into());
+        return Err(format!("`{program} {command}` failed").into());
     }
     Ok((seconds, memory))
 }
