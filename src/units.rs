@@ -247,12 +247,11 @@ impl fmt::Display for Usd {
         let magnitude = self.0.unsigned_abs();
         let pico = Self::PICO.unsigned_abs();
         // A division of 128 bits takes longer than all else.
-        let (whole, mut fraction) = match u64::try_from(magnitude) {
-            Ok(small) => (u128::from(small / SMALL_PICO), small % SMALL_PICO),
-            Err(_) => {
-                let fraction = u64::try_from(magnitude % pico).expect("less than 10^12");
-                (magnitude / pico, fraction)
-            }
+        let (whole, mut fraction) = if let Ok(small) = u64::try_from(magnitude) {
+            (u128::from(small / SMALL_PICO), small % SMALL_PICO)
+        } else {
+            let fraction = u64::try_from(magnitude % pico).expect("less than 10^12");
+            (magnitude / pico, fraction)
         };
         let mut decimals = *b".000000000000";
         for digit in decimals[1..].iter_mut().rev() {
