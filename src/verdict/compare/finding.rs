@@ -29,7 +29,7 @@ const PART_MIN: f64 = 0.10;
 
 /// The observations of a run up to which a finding keeps its values: reading them again takes longer, but they take 200
 /// bytes an observation.
-const KEPT_OBSERVATIONS_MAX: usize = 150_000;
+const STORED_OBSERVATIONS_MAX: usize = 150_000;
 
 /// A comparison to make: the metric, its bounds, and whether it may fail a build.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ pub(in crate::verdict) struct SideComparison {
 pub(in crate::verdict) struct LastSides(Option<Rc<SideComparison>>);
 
 /// The values of a finding of few observations.
-struct KeptSides {
+struct StoredSides {
     sides: Arc<MetricSides>,
     /// Their logarithms, in order, if the procedure needs these.
     paired: Option<Arc<Paired>>,
@@ -85,7 +85,7 @@ pub(in crate::verdict) struct SideFinding<'a> {
     filter: SampleFilter,
     division: Division,
     /// The values that need not be read again.
-    kept: Option<KeptSides>,
+    stored: Option<StoredSides>,
     /// The number of prompts and values compared.
     pub(in crate::verdict) size: SampleSize,
     /// True if more repetitions of the same prompts can change nothing.
@@ -121,7 +121,7 @@ impl<'a> SideFinding<'a> {
             spec,
             filter: SampleFilter::up_to(rounds),
             division: Division::Nothing,
-            kept: None,
+            stored: None,
             size: SampleSize::default(),
             is_exhausted: false,
             withhold_reasons: comparability.withhold_reasons(pair, spec.metric),
@@ -157,13 +157,13 @@ impl<'a> SideFinding<'a> {
         !self.withhold_reasons.iter().any(never) && !self.is_exhausted
     }
 
-    /// The finding with its values, which are read again if they were not kept.
+    /// The finding with its values, which are read again if they were not stored.
     pub(in crate::verdict) fn open(&self, last: &mut LastSides) -> OpenFinding<'_, 'a> {
         let metric = self.spec.metric;
         let parts = match self.division {
             Division::Nothing => Vec::new(),
-            Division::Whole if let Some(kept) = &self.kept => {
-                last.reopen(metric, kept).into_iter().collect()
+            Division::Whole if let Some(stored) = &self.stored => {
+                last.reopen(metric, stored).into_iter().collect()
             }
             Division::Whole => {
                 let sides = MetricSides::new(&self.pair, metric, self.filter);
@@ -216,8 +216,8 @@ impl<'a> SideFinding<'a> {
         }
         self.division = Division::Whole;
         let parts: Vec<_> = last.compare(metric, sides).into_iter().collect();
-        if self.pair.evidence.observation_count() <= KEPT_OBSERVATIONS_MAX {
-            self.kept = parts.first().map(|part| KeptSides {
+        if self.pair.evidence.observation_count() <= STORED_OBSERVATIONS_MAX {
+            self.stored = parts.first().map(|part| StoredSides {
                 sides: Arc::clone(&part.sides),
                 paired: part.approach.paired(),
             });
@@ -296,21 +296,21 @@ impl LastSides {
         self.0.clone()
     }
 
-    /// The same for sides that were kept.
-    fn reopen(&mut self, metric: Metric, kept: &KeptSides) -> Option<Rc<SideComparison>> {
+    /// The same for sides that were stored.
+    fn reopen(&mut self, metric: Metric, stored: &StoredSides) -> Option<Rc<SideComparison>> {
         let is_same = |last: &&Rc<SideComparison>| {
-            last.procedure == procedure(metric) && Arc::ptr_eq(&last.sides, &kept.sides)
+            last.procedure == procedure(metric) && Arc::ptr_eq(&last.sides, &stored.sides)
         };
         if let Some(last) = self.0.as_ref().filter(is_same) {
             return Some(Rc::clone(last));
         }
-        let approach: Box<dyn Approach> = match &kept.paired {
+        let approach: Box<dyn Approach> = match &stored.paired {
             Some(paired) => Box::new(AlignedRanks::from_paired(Arc::clone(paired))),
-            None => approach(metric, &kept.sides)?,
+            None => approach(metric, &stored.sides)?,
         };
         self.0 = Some(Rc::new(SideComparison {
             procedure: procedure(metric),
-            sides: Arc::clone(&kept.sides),
+            sides: Arc::clone(&stored.sides),
             approach,
         }));
         self.0.clone()
