@@ -3,6 +3,8 @@
 //! Owns parsing and display of single values. Must not know the source of a value. Invariant:
 //! a value of one of these types carries its unit in its type, and money is an exact integer.
 
+pub mod compact;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;

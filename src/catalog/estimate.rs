@@ -6,6 +6,7 @@
 
 use crate::stats::cost::conformal_factor;
 use crate::suite::{Prompt, ReasoningEffort, Suite, Variant};
+use crate::units::compact::{OptionalCount, OptionalUsd};
 use crate::units::{ModelId, Usd};
 
 use super::bound::UnboundedCost;
@@ -13,7 +14,7 @@ use super::past::{AnswerMatch, CostHistory, Medians};
 use super::price::{TokenCounts, cost};
 use super::tokens::{TokenCounter, Vocabularies};
 use super::worst_case::WorstCase;
-use super::{Catalog, TokenPrices, requested_service_tier};
+use super::{Catalog, requested_service_tier};
 
 /// Share of runs that stay below the bound.
 const BOUND_LEVEL: f64 = 0.9;
@@ -66,7 +67,6 @@ pub enum CountedPrompts {
 }
 
 /// The inputs of an estimate.
-#[derive(Clone, Copy)]
 pub struct EstimateInputs<'a> {
     /// The suite, after flags and selection.
     pub suite: &'a Suite,
@@ -83,7 +83,7 @@ pub struct EstimateInputs<'a> {
     /// Cost history of the suite at this endpoint.
     pub past: &'a CostHistory,
     /// The maximum cost of the suite's requests.
-    pub worst: &'a WorstCase,
+    pub worst: WorstCase,
 }
 
 /// The estimated cost of a run.
@@ -97,6 +97,9 @@ pub struct CostEstimate {
     pub unpriced: usize,
     /// The models that grade answers after the run: they are not in the total.
     pub graders: Vec<GraderEstimate>,
+    worst: WorstCase,
+    /// The reason why nothing has an upper limit, whatever the worst case of its requests.
+    unbounded: Option<UnboundedCost>,
 }
 
 /// The estimated cost of a model that grades answers.
@@ -121,14 +124,24 @@ impl CostEstimate {
 
     /// Replaces every upper limit by the reason why there is none.
     pub fn take_bounds_away(&mut self, reason: &UnboundedCost) {
-        let of_variants = self.variants.iter_mut().flat_map(|variant| {
-            let prompts = variant.prompts.iter_mut().map(|prompt| &mut prompt.sums);
-            prompts.chain([&mut variant.sums])
-        });
+        let of_variants = self.variants.iter_mut().map(|variant| &mut variant.sums);
         for sums in of_variants.chain([&mut self.total]) {
             sums.worst = Err(reason.clone());
             sums.bound_90 = None;
         }
+        self.unbounded = Some(reason.clone());
+    }
+
+    /// The sums of one prompt over its repetitions, by the indices of variant and prompt in the suite; without a bound, which
+    /// only larger sums have.
+    pub fn prompt_sums(&self, variant: usize, prompt: usize) -> Sums {
+        let of = &self.variants[variant];
+        let mut sums = of.prompts[prompt].sums(&self.worst, (variant, prompt));
+        sums.expect(of.ratio);
+        if let Some(reason) = &self.unbounded {
+            sums.worst = Err(reason.clone());
+        }
+        sums
     }
 }
 
@@ -147,17 +160,23 @@ pub struct VariantEstimate {
     pub sums: Sums,
     /// Estimates per prompt, in the suite's order.
     pub prompts: Vec<PromptEstimate>,
+    /// The median ratio of actual to estimated cost of past runs; absent without any.
+    ratio: Option<f64>,
 }
 
-/// The estimated cost of one prompt on one variant, all repetitions together.
+/// The estimate of one prompt on one variant, in 24 bytes: a suite has many. [`CostEstimate::prompt_sums`] computes its sums.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptEstimate {
-    /// Index of the prompt in the suite.
-    pub prompt: usize,
+    /// List price of one request; absent without a price.
+    list: OptionalUsd,
+    /// Number of requests, without warm-up and retries.
+    pub requests: u32,
+    /// Prompt tokens of one request, corrected by past runs; absent if not counted.
+    prompt_tokens: OptionalCount,
+    /// Completion tokens of one request, reasoning included.
+    completion_tokens: OptionalCount,
     /// Basis of the expected answer length.
     pub basis: AnswerBasis,
-    /// Sums over its repetitions; without a bound, which only larger sums have.
-    pub sums: Sums,
 }
 
 /// The basis of an expected answer length.
@@ -209,13 +228,36 @@ impl VariantEstimate {
     pub fn learned_requests(&self) -> u64 {
         let guessed = |basis| matches!(basis, AnswerBasis::TokenLimit | AnswerBasis::Assumed);
         let learned = self.prompts.iter().filter(|prompt| !guessed(prompt.basis));
-        learned.map(|prompt| prompt.sums.requests).sum()
+        learned.map(|prompt| u64::from(prompt.requests)).sum()
+    }
+}
+
+impl PromptEstimate {
+    /// Expected completion tokens of one answer, reasoning included.
+    pub fn answer_tokens(&self) -> u64 {
+        self.completion_tokens.get().unwrap_or_default()
+    }
+
+    /// Its sums over all requests, before correction by past runs.
+    fn sums(&self, worst: &WorstCase, (variant, prompt): (usize, usize)) -> Sums {
+        let requests = u64::from(self.requests);
+        let list = self.list.get().and_then(|list| list.times(requests));
+        Sums {
+            requests,
+            prompt_tokens: self.prompt_tokens.get().map(|tokens| tokens * requests),
+            completion_tokens: self.answer_tokens() * requests,
+            list,
+            expected: list,
+            bound_90: None,
+            past_runs: 0,
+            worst: worst.trials(prompt, variant, requests),
+        }
     }
 }
 
 impl EstimateInputs<'_> {
     /// Estimates the cost of the run.
-    pub fn estimate(&self) -> CostEstimate {
+    pub fn estimate(self) -> CostEstimate {
         let mut counter = TokenCounter::new(self.vocabularies);
         let medians = self.past.medians();
         let variants = self.suite.variants.iter().enumerate();
@@ -223,7 +265,7 @@ impl EstimateInputs<'_> {
             .map(|(index, variant)| self.variant_estimate(index, variant, &mut counter, &medians))
             .collect();
         let sums = variants.iter().map(|variant| &variant.sums);
-        let mut total = Sums::total(sums.clone());
+        let mut total = Sums::total(sums.clone().cloned());
         // A model without a price is not free: the total reports the number of models it leaves out.
         let lists: Vec<Usd> = sums.filter_map(|sums| sums.list).collect();
         let unpriced = variants.len() - lists.len();
@@ -234,6 +276,8 @@ impl EstimateInputs<'_> {
             total,
             unpriced,
             graders: Vec::new(),
+            worst: self.worst,
+            unbounded: None,
         }
     }
 
@@ -271,18 +315,26 @@ impl EstimateInputs<'_> {
                 .map(|(sum, count)| sum + count.tokens * u64::from(self.repetitions[number]));
             let (completion, basis) = self.answer(number, prompt, variant, medians);
             let corrected = count.map(|count| scaled(count.tokens, correction));
-            let sums = self.prompt_sums((number, index), (corrected, completion), prices);
+            let list = prices.zip(corrected).and_then(|(prices, prompt)| {
+                let counts = TokenCounts {
+                    prompt,
+                    completion,
+                    ..TokenCounts::default()
+                };
+                cost(prices, &counts)
+            });
             prompts.push(PromptEstimate {
-                prompt: number,
+                list: list.into(),
+                requests: self.repetitions[number],
+                prompt_tokens: corrected.into(),
+                completion_tokens: Some(completion).into(),
                 basis,
-                sums,
             });
         }
         let ratios = self.past.ratios(&variant.label, &variant.model);
-        for prompt in &mut prompts {
-            prompt.sums.expect(ratios);
-        }
-        let mut sums = Sums::total(prompts.iter().map(|prompt| &prompt.sums));
+        let of_prompts = prompts.iter().enumerate();
+        let of_prompts = of_prompts.map(|(number, one)| one.sums(&self.worst, (index, number)));
+        let mut sums = Sums::total(of_prompts);
         sums.worst = sum(sums.worst, self.worst.warm_up(index), &variant.model);
         sums.correct(ratios);
         VariantEstimate {
@@ -292,33 +344,7 @@ impl EstimateInputs<'_> {
             own_vocabulary,
             sums,
             prompts,
-        }
-    }
-
-    fn prompt_sums(
-        &self,
-        (number, variant): (usize, usize),
-        (prompt, completion): (Option<u64>, u64),
-        prices: Option<&TokenPrices>,
-    ) -> Sums {
-        let requests = u64::from(self.repetitions[number]);
-        let list = prices.zip(prompt).and_then(|(prices, prompt)| {
-            let counts = TokenCounts {
-                prompt,
-                completion,
-                ..TokenCounts::default()
-            };
-            cost(prices, &counts)?.times(requests)
-        });
-        Sums {
-            requests,
-            prompt_tokens: prompt.map(|prompt| prompt * requests),
-            completion_tokens: completion * requests,
-            list,
-            expected: list,
-            bound_90: None,
-            past_runs: 0,
-            worst: self.worst.trials(number, variant, requests),
+            ratio: median(ratios),
         }
     }
 
@@ -355,7 +381,7 @@ impl EstimateInputs<'_> {
 
 impl Sums {
     /// The total of all sums; without a price if one of them has none.
-    fn total<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+    fn total(all: impl Iterator<Item = Self>) -> Self {
         let mut sums = Self {
             requests: 0,
             prompt_tokens: Some(0),
@@ -371,10 +397,9 @@ impl Sums {
             sums.prompt_tokens = (sums.prompt_tokens.zip(one.prompt_tokens)).map(|(a, b)| a + b);
             sums.completion_tokens += one.completion_tokens;
             sums.list = sums.list.zip(one.list).and_then(|(a, b)| a.plus(b));
-            sums.worst = match (sums.worst, &one.worst) {
+            sums.worst = match (sums.worst, one.worst) {
                 (Ok(before), Ok(worst)) => Ok(Usd(before.0.saturating_add(worst.0))),
-                (Err(unbounded), _) => Err(unbounded),
-                (Ok(_), Err(unbounded)) => Err(unbounded.clone()),
+                (Err(unbounded), _) | (Ok(_), Err(unbounded)) => Err(unbounded),
             };
         }
         sums
@@ -385,12 +410,12 @@ impl Sums {
         self.past_runs = ratios.len();
         self.bound_90 =
             conformal_factor(ratios, BOUND_LEVEL).and_then(|factor| self.capped(factor));
-        self.expect(ratios);
+        self.expect(median(ratios));
     }
 
-    /// Corrects the expected cost alone.
-    fn expect(&mut self, ratios: &[f64]) {
-        self.expected = median(ratios).map_or(self.list, |factor| self.capped(factor));
+    /// Corrects the expected cost alone, by the median ratio of past runs.
+    fn expect(&mut self, ratio: Option<f64>) {
+        self.expected = ratio.map_or(self.list, |factor| self.capped(factor));
     }
 
     /// The list cost times a factor, capped at the worst case: past runs may have been allowed longer answers.

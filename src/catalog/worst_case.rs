@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::suite::{Prompt, PromptList, Suite};
+use crate::suite::{Prompt, Suite};
 use crate::units::{ModelId, Usd};
 
 use super::bound::UnboundedCost;
@@ -17,11 +17,11 @@ type MaxCostResult = Result<Usd, UnboundedCost>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorstCase {
     variants: Vec<VariantRequests>,
-    prompts: PromptList,
+    prompts: usize,
     /// One attempt of a trial, prompt by prompt, by variant: a suite has many.
     attempts: Vec<MaxAttemptCost>,
-    /// Every reason why an attempt has no maximum cost, once.
-    reasons: Vec<UnboundedCost>,
+    /// Every reason why an attempt has no maximum cost, once, with the first request that has it.
+    reasons: Vec<(UnboundedCost, String)>,
     /// One warm-up request, by variant; nothing without warm-up.
     warm_ups: Vec<MaxCostResult>,
     /// Warm-up requests of each variant.
@@ -36,8 +36,30 @@ struct VariantRequests {
     per_trial: u64,
 }
 
-/// The maximum cost of one attempt, or the index of the reason why there is none.
-type MaxAttemptCost = Result<Usd, u32>;
+/// The maximum cost of one attempt of up to 9.2 million USD, or the index of the reason why there is none, in 8 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MaxAttemptCost(i64);
+
+impl MaxAttemptCost {
+    /// Packs a cost; `None`: it is too large.
+    fn new(cost: Usd) -> Option<Self> {
+        let cost = i64::try_from(cost.0.max(0)).ok()?;
+        Some(Self(cost))
+    }
+
+    /// No cost, for the reason at this index.
+    const fn unbounded(reason: u32) -> Self {
+        Self(-1 - reason as i64)
+    }
+
+    /// The cost, or the index of the reason.
+    fn get(self) -> Result<Usd, usize> {
+        if self.0 >= 0 {
+            return Ok(Usd(self.0.into()));
+        }
+        Err(usize::try_from(-1 - self.0).unwrap_or(usize::MAX))
+    }
+}
 
 impl WorstCase {
     /// The worst case of every request that a run of this suite sends. `bound` returns the maximum bill of one
@@ -45,23 +67,31 @@ impl WorstCase {
     /// cache costs as much as the one that it is for.
     pub fn new(suite: &Suite, bound: impl Fn(Option<&Prompt>, usize) -> MaxCostResult) -> Self {
         let indices = 0..suite.variants.len();
-        let warm_ups = indices.clone().map(|variant| match suite.warmup {
+        let warm_ups = indices.map(|variant| match suite.warmup {
             0 => Ok(Usd::ZERO),
             _ => bound(None, variant),
         });
         let warm_ups = warm_ups.collect();
-        let mut reasons = BTreeMap::new();
+        let mut indices_of = BTreeMap::new();
+        let mut reasons = Vec::new();
         let mut attempts = Vec::with_capacity(suite.prompts.len() * suite.variants.len());
         for prompt in &suite.prompts {
-            attempts.extend(indices.clone().map(|variant| {
-                bound(Some(prompt), variant).map_err(|reason| {
-                    let next = u32::try_from(reasons.len()).unwrap_or(u32::MAX);
-                    *reasons.entry(reason).or_insert(next)
-                })
-            }));
+            for (index, variant) in suite.variants.iter().enumerate() {
+                let cost = bound(Some(prompt), index).and_then(|cost| {
+                    let model = || variant.model.clone();
+                    MaxAttemptCost::new(cost)
+                        .ok_or_else(|| UnboundedCost::TooLarge { model: model() })
+                });
+                attempts.push(cost.unwrap_or_else(|reason| {
+                    let reason = indices_of.entry(reason).or_insert_with_key(|reason| {
+                        let first_use = format!("{} on {}", prompt.id, variant.label);
+                        reasons.push((reason.clone(), first_use));
+                        u32::try_from(reasons.len() - 1).unwrap_or(u32::MAX)
+                    });
+                    MaxAttemptCost::unbounded(*reason)
+                }));
+            }
         }
-        let mut reasons: Vec<(UnboundedCost, u32)> = reasons.into_iter().collect();
-        reasons.sort_unstable_by_key(|(_, index)| *index);
         let variants = suite.variants.iter().map(|variant| VariantRequests {
             label: variant.label.clone(),
             model: variant.model.clone(),
@@ -71,9 +101,9 @@ impl WorstCase {
         });
         Self {
             variants: variants.collect(),
-            prompts: suite.prompts.clone(),
+            prompts: suite.prompts.len(),
             attempts,
-            reasons: reasons.into_iter().map(|(reason, _)| reason).collect(),
+            reasons,
             warm_ups,
             warm_up_count: suite.warmup.into(),
         }
@@ -86,20 +116,11 @@ impl WorstCase {
 
     /// Every reason why a request has no bound, once, with the first request that has it: `PROMPT on VARIANT`.
     pub fn unbounded(&self) -> Vec<(UnboundedCost, String)> {
-        let mut first_uses = BTreeMap::new();
-        let mut note = |reason: &UnboundedCost, prompt: &str, variant: usize| {
-            let first_use = || format!("{prompt} on {}", self.variants[variant].label);
-            first_uses.entry(reason.clone()).or_insert_with(first_use);
-        };
-        for (index, cost) in self.attempts.iter().enumerate() {
-            if let Err(reason) = self.cost(cost) {
-                let prompt = &self.prompts[index / self.variants.len()];
-                note(reason, &prompt.id, index % self.variants.len());
-            }
-        }
-        for (variant, cost) in self.warm_ups.iter().enumerate() {
+        let mut first_uses: BTreeMap<_, _> = self.reasons.iter().cloned().collect();
+        for (cost, variant) in self.warm_ups.iter().zip(&self.variants) {
             if let Err(reason) = cost {
-                note(reason, "warm-up", variant);
+                let first_use = || format!("warm-up on {}", variant.label);
+                first_uses.entry(reason.clone()).or_insert_with(first_use);
             }
         }
         first_uses.into_iter().collect()
@@ -110,12 +131,8 @@ impl WorstCase {
     /// # Errors
     /// The reason why there is no bound, as of all methods.
     pub fn attempt(&self, prompt: usize, variant: usize) -> MaxCostResult {
-        let cost = &self.attempts[prompt * self.variants.len() + variant];
-        self.cost(cost).map_err(UnboundedCost::clone)
-    }
-
-    fn cost(&self, cost: &MaxAttemptCost) -> Result<Usd, &UnboundedCost> {
-        cost.map_err(|reason| &self.reasons[reason as usize])
+        let cost = self.attempts[prompt * self.variants.len() + variant];
+        cost.get().map_err(|reason| self.reasons[reason].0.clone())
     }
 
     /// All attempts of so many trials, with the requests that fill their caches.
@@ -132,7 +149,7 @@ impl WorstCase {
     /// # Errors
     /// As [`WorstCase::attempt`].
     pub fn round(&self, variant: usize) -> MaxCostResult {
-        let mut prompts = 0..self.prompts.len();
+        let mut prompts = 0..self.prompts;
         prompts.try_fold(Usd::ZERO, |sum, prompt| {
             let trial = self.trials(prompt, variant, 1)?;
             sum.plus(trial).ok_or_else(|| self.too_large(variant))
@@ -160,7 +177,7 @@ impl WorstCase {
     /// # Errors
     /// As [`WorstCase::attempt`].
     pub fn max_request(&self, variant: usize) -> MaxCostResult {
-        let mut prompts = 0..self.prompts.len();
+        let mut prompts = 0..self.prompts;
         prompts.try_fold(self.warm_up_request(variant)?, |max, prompt| {
             Ok(max.max(self.attempt(prompt, variant)?))
         })
@@ -225,9 +242,12 @@ mod tests {
         assert_eq!(worst.trials(0, 1, 1), Ok(Usd(15)));
         assert_eq!(worst.round(1), Err(reason.clone()));
         assert_eq!(worst.max_request(1), Err(reason));
-        // A sum beyond all money is no sum.
+        // A bill beyond all money is no bound.
         let huge = WorstCase::new(&suite, |_, _| Ok(Usd(i128::MAX / 2)));
         assert!(matches!(huge.round(0), Err(UnboundedCost::TooLarge { .. })));
-        assert_eq!(huge.unbounded(), []);
+        assert_eq!(huge.unbounded()[0].1, "p on a/x");
+        let largest = WorstCase::new(&suite, |_, _| Ok(Usd(i64::MAX.into())));
+        assert_eq!(largest.attempt(1, 1), Ok(Usd(i64::MAX.into())));
+        assert_eq!(largest.unbounded(), []);
     }
 }

@@ -6,7 +6,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::record::{Manifest, Run};
+use crate::record::{HistoryRun, Manifest, Run};
 use crate::report::{ComparisonReport, retirement_lines};
 use crate::suite::Gate;
 use crate::verdict::{
@@ -52,16 +52,28 @@ pub enum CompareFormat {
 
 /// A run and the samples that were read from it.
 struct Side {
+    /// Without turns.
     manifest: Manifest,
     read: FoldedRun,
 }
 
 impl Side {
+    /// Reads a run for its own figures.
     fn read(path: &Path) -> Result<Self, Failure> {
         let run = Run::open(path)?;
-        let manifest = run.manifest()?;
+        let manifest = run.manifest_without_turns()?;
         let read = samples::read(&run, &manifest)?;
         Ok(Self { manifest, read })
+    }
+
+    /// Reads a run, and condenses it for a comparison with another one, which needs a digest of the turns of each prompt.
+    fn condense(path: &Path) -> Result<(Self, HistoryRun), Failure> {
+        let run = Run::open(path)?;
+        let mut manifest = run.manifest()?;
+        let read = samples::read(&run, &manifest)?;
+        let condensed = to_history_run(&manifest, &read.evidence);
+        manifest.suite.prompts.release_turns();
+        Ok((Self { manifest, read }, condensed))
     }
 
     fn can_be_judged(&self) -> bool {
@@ -71,12 +83,16 @@ impl Side {
 
 /// Carries out `bakeoff compare`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let first = Side::read(&options.run)?;
-    let later = options.later.as_deref().map(Side::read).transpose()?;
-    if let Some(later) = &later {
-        refuse_itself(&first.manifest, &later.manifest)?;
-    }
-    let newest = later.as_ref().unwrap_or(&first);
+    let (first, later) = match &options.later {
+        None => (Side::read(&options.run)?, None),
+        Some(later) => {
+            let (first, then) = Side::condense(&options.run)?;
+            let (later, now) = Side::condense(later)?;
+            refuse_itself(&first.manifest, &later.manifest)?;
+            (first, Some((later, then, now)))
+        }
+    };
+    let newest = later.as_ref().map_or(&first, |(later, ..)| later);
     let suite = &newest.manifest.suite;
     let mut gate = suite.gate.clone().unwrap_or_default();
     if options.switch_gate {
@@ -93,8 +109,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             output_changes_within_run(&first.read.evidence, &suite.reference),
             format!("{}: against {}", first.manifest.run, suite.reference),
         ),
-        Some(later) => {
-            let (judgement, outputs) = between(&first, later, &gate, &options.changed)?;
+        Some((later, then, now)) => {
+            let (judgement, outputs) =
+                between((&first, then), (later, now), &gate, &options.changed)?;
             let (before, after) = (&first.manifest.run, &later.manifest.run);
             (
                 judgement,
@@ -111,7 +128,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(stderr(), "warning: {line}")?;
     }
     let compared = ComparisonReport::new(&suite.name, &what, TOOL, &judged);
-    let runs = std::iter::once(&first).chain(&later);
+    let runs = std::iter::once(&first).chain(later.as_ref().map(|(later, ..)| later));
     let compared = compared
         .with_retirements(retirements)
         .with_mark(runs.map(|side| &side.manifest));
@@ -178,18 +195,16 @@ fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
 
 /// Compares a run with an earlier one, each model with itself, and measures the growth of its answers.
 fn between(
-    before: &Side,
-    after: &Side,
+    (before, then): (&Side, &HistoryRun),
+    (after, now): (&Side, &HistoryRun),
     gate: &Gate,
     changed: &[DeclaredChange],
 ) -> Result<(Judgement, Vec<OutputChange>), Failure> {
-    let condensed = |side: &Side| to_history_run(&side.manifest, &side.read.evidence);
-    let (then, now) = (condensed(before), condensed(after));
     let pair_runs =
-        pair_runs(&then, &now, changed).map_err(|refusal| Failure::usage(refusal.to_string()))?;
+        pair_runs(then, now, changed).map_err(|refusal| Failure::usage(refusal.to_string()))?;
     let outputs =
         output_changes_between_runs(&before.read.evidence, &after.read.evidence, &pair_runs);
-    Ok((compare_runs(&now, &pair_runs, gate), outputs))
+    Ok((compare_runs(now, &pair_runs, gate), outputs))
 }
 
 fn print_comparison(compared: &ComparisonReport, options: &Options) -> Result<(), Failure> {

@@ -36,7 +36,11 @@ pub struct Options {
 /// Carries out `bakeoff report`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
-    let manifest = run.manifest()?;
+    let manifest = if options.with_answers {
+        run.manifest()?
+    } else {
+        run.manifest_without_turns()?
+    };
     #[cfg(feature = "otel")]
     if let Some(target) = &options.otlp {
         super::otlp::send(&run, &manifest, target)?;

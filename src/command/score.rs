@@ -90,7 +90,7 @@ pub struct DeferredOptions {
 /// Carries out `bakeoff score`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
-    let mut manifest = run.manifest()?;
+    let mut manifest = run.manifest_without_turns()?;
     let mut is_whole = true;
     match &options.source {
         GradeSource::File { path, pass_at } => store_scores(&run, path, *pass_at)?,
@@ -104,7 +104,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             refuse_commands(&suite, deferred.allow_exec)?;
             let counts = regrade(&run, &manifest, &suite, path)?;
             let later = if suite.has_deferred_checks() {
-                grade_deferred(&run, &mut manifest, &suite, deferred)?
+                let graded = grade_deferred(&run, &suite, deferred)?;
+                manifest = run.manifest_without_turns()?;
+                graded
             } else {
                 DeferredGrades::default()
             };
@@ -131,10 +133,10 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 /// Makes the deferred checks of an ended run; their cost is added to the manifest and the ledger.
 fn grade_deferred(
     run: &Run,
-    manifest: &mut Manifest,
     suite: &Suite,
     options: &DeferredOptions,
 ) -> Result<DeferredGrades, Failure> {
+    let mut manifest = run.manifest()?;
     let log = match RequestLog::take_over(run.folder()) {
         Ok(log) => log.begin(None)?,
         Err(JournalError::Held { holder, .. }) => {
@@ -147,7 +149,7 @@ fn grade_deferred(
         ca_file: None,
         scenario: options.scenario.as_deref(),
     };
-    let (resolved, opened) = open_again(manifest, &places)?;
+    let (resolved, opened) = open_again(&manifest, &places)?;
     exposed::refuse(suite, Some(&resolved.profile))?;
     let job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
     let reports = reports_of(run.folder())?;
@@ -171,7 +173,7 @@ fn grade_deferred(
     })?;
     manifest.judging = Judging::sum(manifest.judging.take(), graded.judging.clone());
     manifest.embeddings = Judging::sum(manifest.embeddings.take(), graded.embeddings.clone());
-    run.write_manifest(manifest)?;
+    run.write_manifest(&manifest)?;
     let lines = ledger::read(&reports)?.lines.into_iter();
     // A run that was copied here has no line.
     if let Some(mut line) = lines.rev().find(|line| line.run == manifest.run) {

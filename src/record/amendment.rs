@@ -82,6 +82,7 @@ impl Amendments {
             ..Amendment::default()
         };
         first.add(later);
+        first.grades.shrink_to_fit();
         of_trial.reserve_exact(1);
         of_trial.push(first);
     }

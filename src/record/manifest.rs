@@ -85,11 +85,13 @@ pub struct Manifest {
     pub platform: String,
 }
 
-/// The parts of a manifest that the estimate of a later run learns from.
+/// The parts of a manifest that later runs read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ManifestOutline {
     /// Version of the format.
     pub version: u32,
+    /// Start of the run, UTC.
+    pub started_at: jiff::Timestamp,
     /// Status of the run.
     pub status: Status,
     /// The endpoint that requests went to.

@@ -324,6 +324,16 @@ impl Run {
         self.read_versioned(|manifest: &Manifest| manifest.version)
     }
 
+    /// Reads the manifest for figures, which need no turn of a prompt: those are freed, and it cannot be written.
+    ///
+    /// # Errors
+    /// As [`Run::manifest`].
+    pub fn manifest_without_turns(&self) -> Result<Manifest, RunError> {
+        let mut manifest = self.manifest()?;
+        manifest.suite.prompts.release_turns();
+        Ok(manifest)
+    }
+
     /// Reads the manifest without its suite, which may be large.
     ///
     /// # Errors

@@ -117,7 +117,26 @@ pub struct ScoreProblem {
 #[derive(Debug, Default)]
 pub struct TrialIndex {
     gradable: HashMap<u64, bool>,
-    numbers: HashMap<(String, String, u32), u64>,
+    prompts: NameIndex,
+    variants: NameIndex,
+    /// By the indices of prompt and variant, and the repetition.
+    numbers: HashMap<(u32, u32, u32), u64>,
+}
+
+/// Names, each of which is kept once.
+#[derive(Debug, Default)]
+struct NameIndex(HashMap<String, u32>);
+
+impl NameIndex {
+    /// The index of a name, which is new or in it.
+    fn add(&mut self, name: &str) -> u32 {
+        if let Some(&index) = self.0.get(name) {
+            return index;
+        }
+        let index = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.insert(name.to_owned(), index);
+        index
+    }
 }
 
 impl TrialIndex {
@@ -125,7 +144,8 @@ impl TrialIndex {
     pub fn add(&mut self, sample: &Sample) {
         let is_gradable = sample.outcome.is_gradable();
         self.gradable.insert(sample.trial, is_gradable);
-        let (prompt, variant) = (sample.prompt.clone(), sample.variant.clone());
+        let prompt = self.prompts.add(&sample.prompt);
+        let variant = self.variants.add(&sample.variant);
         let key = (prompt, variant, sample.repetition);
         self.numbers.insert(key, sample.trial);
     }
@@ -135,9 +155,9 @@ impl TrialIndex {
         let trial = match key {
             TrialKey::Number(trial) => *trial,
             TrialKey::Named(prompt, variant, repetition) => {
-                *self
-                    .numbers
-                    .get(&(prompt.clone(), variant.clone(), *repetition))?
+                let (prompt, variant) =
+                    (self.prompts.0.get(prompt)?, self.variants.0.get(variant)?);
+                *self.numbers.get(&(*prompt, *variant, *repetition))?
             }
         };
         Some((trial, *self.gradable.get(&trial)?))
@@ -163,7 +183,8 @@ pub fn read_scores(
     pass_at: f64,
 ) -> Result<ExternalGrades, Vec<ScoreProblem>> {
     let mut by_trial: BTreeMap<u64, Amendment> = BTreeMap::new();
-    let mut first_line: HashMap<(u64, String), usize> = HashMap::new();
+    let mut names = NameIndex::default();
+    let mut first_line: HashMap<(u64, u32), usize> = HashMap::new();
     let mut problems = Vec::new();
     let mut skipped = 0;
     let lines = (1..).zip(text.lines());
@@ -182,7 +203,7 @@ pub fn read_scores(
             continue;
         };
         for grade in &parsed.grades {
-            let before = first_line.insert((trial, grade.name.clone()), line);
+            let before = first_line.insert((trial, names.add(&grade.name)), line);
             if let Some(before) = before {
                 let name = &grade.name;
                 problem(format!(

@@ -4,6 +4,7 @@
 //! figure was computed. Invariant: a spreadsheet never evaluates a cell as a formula; answer texts stay in
 //! `samples.jsonl`, so that a table can be shared without them.
 
+use std::borrow::Borrow;
 use std::fmt::{Display, Write as _};
 use std::io;
 
@@ -11,13 +12,22 @@ use crate::record::{ErrorReport, FailureKind, Gaps, Sample, Usage};
 use crate::units::Nanos;
 
 use super::figure::{Figure, FigureCell, Thousandths};
-use super::table::FigureTable;
+use super::table::{FigureRow, FigureTable};
 use super::text;
 use super::verdicts::Verdicts;
 
 /// Writes every column of a table, with a header line.
 pub(super) fn write_table(table: &FigureTable, out: impl io::Write) -> io::Result<()> {
     write_tables([table], out)
+}
+
+/// Writes rows with the same columns, each when it is made.
+pub(super) fn write_rows(
+    rows: impl IntoIterator<Item = FigureRow>,
+    out: impl io::Write,
+) -> io::Result<()> {
+    let tables = rows.into_iter().map(|row| FigureTable::from_rows([row]));
+    write_tables(tables, out)
 }
 
 /// Writes the comparisons of every judgement, `comparisons.csv`.
@@ -30,13 +40,16 @@ pub(super) fn write_comparisons(verdicts: &Verdicts, out: impl io::Write) -> io:
 }
 
 /// Writes the rows of tables that share their columns; tables without rows are skipped.
-fn write_tables<'a>(
-    tables: impl IntoIterator<Item = &'a FigureTable>,
+fn write_tables(
+    tables: impl IntoIterator<Item = impl Borrow<FigureTable>>,
     out: impl io::Write,
 ) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    let filled = tables.into_iter().filter(|table| !table.rows.is_empty());
+    let filled = tables
+        .into_iter()
+        .filter(|table| !table.borrow().rows.is_empty());
     for (index, table) in filled.enumerate() {
+        let table: &FigureTable = table.borrow();
         if index == 0 {
             let names = table.columns.iter().map(|column| column.name.as_bytes());
             writer.write_record(names).map_err(as_io)?;

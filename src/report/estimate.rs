@@ -7,12 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::catalog::{
-    AnswerBasis, CostEstimate, GraderEstimate, PromptEstimate, Source, Sums, UnboundedCost,
-    VariantEstimate,
-};
+use crate::catalog::{AnswerBasis, CostEstimate, GraderEstimate, Source, Sums, UnboundedCost};
 use crate::record::{EstimateRecord, PriceSource};
 use crate::suite::{CacheMode, Suite};
 use crate::units::{ModelId, Usd, plural};
@@ -111,7 +108,29 @@ struct VariantEstimateDocument<'a> {
     /// Sums over all its prompts.
     total: SumsDocument,
     /// One entry per prompt.
-    prompts: Vec<PromptDocument<'a>>,
+    #[schemars(with = "Vec<PromptDocument<'_>>")]
+    prompts: PromptDocuments<'a>,
+}
+
+/// The prompts of a variant, each made when it is written: a suite has many.
+struct PromptDocuments<'a> {
+    view: &'a EstimateView<'a>,
+    variant: usize,
+}
+
+impl Serialize for PromptDocuments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let EstimateView {
+            estimate, suite, ..
+        } = self.view;
+        let prompts = estimate.variants[self.variant].prompts.iter();
+        let documents = prompts.zip(&suite.prompts).enumerate();
+        serializer.collect_seq(documents.map(|(index, (one, prompt))| PromptDocument {
+            prompt: &prompt.id,
+            answer_basis: one.basis.word(),
+            total: (&estimate.prompt_sums(self.variant, index)).into(),
+        }))
+    }
 }
 
 /// The estimate of one prompt of a variant.
@@ -207,23 +226,22 @@ impl EstimateView<'_> {
     /// # Errors
     /// Returns an error if writing to `out` fails.
     pub fn write_csv(&self, out: impl io::Write) -> io::Result<()> {
-        let mut rows = Vec::new();
-        for of in &self.estimate.variants {
-            let of_prompt = |one: &PromptEstimate| {
-                let prompt = Some(self.suite.prompts[one.prompt].id.as_str());
+        let variants = self.estimate.variants.iter().enumerate();
+        let rows = variants.flat_map(|(variant, of)| {
+            let prompts = of.prompts.iter().zip(&self.suite.prompts).enumerate();
+            let prompts = prompts.map(move |(index, (one, prompt))| {
                 row(
                     &of.variant,
                     of.model.as_str(),
-                    prompt,
+                    Some(&prompt.id),
                     Some(one.basis),
-                    &one.sums,
+                    &self.estimate.prompt_sums(variant, index),
                 )
-            };
-            rows.extend(of.prompts.iter().map(of_prompt));
-            rows.push(row(&of.variant, of.model.as_str(), None, None, &of.sums));
-        }
-        rows.push(row("", "", None, None, &self.estimate.total));
-        csv::write_table(&FigureTable::from_rows(rows), out)
+            });
+            prompts.chain([row(&of.variant, of.model.as_str(), None, None, &of.sums)])
+        });
+        let total = row("", "", None, None, &self.estimate.total);
+        csv::write_rows(rows.chain([total]), out)
     }
 
     /// Writes the estimate as JSON.
@@ -231,24 +249,17 @@ impl EstimateView<'_> {
     /// # Errors
     /// Returns an error if writing to `out` fails.
     pub fn write_json(&self, mut out: impl io::Write) -> io::Result<()> {
-        let of_variant = |of: &'_ VariantEstimate| -> Vec<PromptDocument<'_>> {
-            let prompts = of.prompts.iter();
-            prompts
-                .map(|one| PromptDocument {
-                    prompt: &self.suite.prompts[one.prompt].id,
-                    answer_basis: one.basis.word(),
-                    total: (&one.sums).into(),
-                })
-                .collect()
-        };
-        let variants = self.estimate.variants.iter();
-        let variants = variants.map(|of| VariantEstimateDocument {
+        let variants = self.estimate.variants.iter().enumerate();
+        let variants = variants.map(|(variant, of)| VariantEstimateDocument {
             variant: &of.variant,
             model: &of.model,
             own_vocabulary: of.own_vocabulary,
             past_runs: of.sums.past_runs,
             total: (&of.sums).into(),
-            prompts: of_variant(of),
+            prompts: PromptDocuments {
+                view: self,
+                variant,
+            },
         });
         let document = EstimateDocument {
             version: VERSION,
@@ -360,7 +371,7 @@ impl EstimateView<'_> {
         let mut counts: BTreeMap<AnswerBasis, u64> = BTreeMap::new();
         let all = self.estimate.variants.iter().flat_map(|of| &of.prompts);
         for prompt in all {
-            *counts.entry(prompt.basis).or_default() += prompt.sums.requests;
+            *counts.entry(prompt.basis).or_default() += u64::from(prompt.requests);
         }
         let words = counts.into_iter().map(|(basis, requests)| {
             let words = match basis {

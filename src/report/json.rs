@@ -18,8 +18,9 @@ use super::columns::prompt_rows;
 use super::figure::Figure;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
+use super::prompt_effects::PromptEffects;
 use super::screen::ResultScreen;
-use super::table::FigureTable;
+use super::table::{FigureRow, FigureTable};
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
@@ -294,7 +295,8 @@ struct SectionDocument<'a> {
     /// One row for each candidate and metric, primary ones first.
     comparisons: RowsDocument<'a>,
     /// One row for each prompt and candidate.
-    prompts: RowsDocument<'a>,
+    #[schemars(with = "RowsDocument<'_>")]
+    prompts: EffectRowsDocument<'a>,
     /// One row for each provider, if different providers answered the sides.
     routes: RowsDocument<'a>,
     /// Legend of the verdicts.
@@ -357,7 +359,7 @@ impl<'a> SectionDocument<'a> {
             alerts: alerts.collect(),
             primary: texts.collect(),
             comparisons: RowsDocument(vec![&section.primary, &section.exploratory]),
-            prompts: RowsDocument(vec![&section.prompts]),
+            prompts: EffectRowsDocument(&section.effects),
             routes: RowsDocument(vec![&section.routes]),
             reading: &section.legend,
             method: &section.method,
@@ -391,16 +393,33 @@ struct PromptRowsDocument<'a> {
 impl Serialize for PromptRowsDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { summary, prompts } = *self;
-        let count = prompts.len() * summary.variants.len();
-        let mut rows = serializer.serialize_seq(Some(count))?;
-        for prompt in prompts.of(0..prompts.len()) {
-            let table = FigureTable::from_rows(prompt_rows(summary, &prompt));
-            for row in 0..table.rows.len() {
-                rows.serialize_element(&FigureRowDocument(&table, row))?;
-            }
-        }
-        rows.end()
+        let prompts = prompts.of(0..prompts.len());
+        collect_rows(
+            serializer,
+            prompts.flat_map(|prompt| prompt_rows(summary, &prompt)),
+        )
     }
+}
+
+/// The rows of the effects on all prompts, each made when it is written.
+struct EffectRowsDocument<'a>(&'a PromptEffects);
+
+impl Serialize for EffectRowsDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        collect_rows(serializer, self.0.rows())
+    }
+}
+
+fn collect_rows<S: Serializer>(
+    serializer: S,
+    rows: impl Iterator<Item = FigureRow>,
+) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(None)?;
+    for row in rows {
+        let table = FigureTable::from_rows([row]);
+        list.serialize_element(&FigureRowDocument(&table, 0))?;
+    }
+    list.end()
 }
 
 /// The columns depend on the run, so a row's names are not in the schema; the types of values

@@ -8,10 +8,10 @@ use super::load::LoadSection;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
 use super::screen::ResultScreen;
-use super::table::FigureTable;
+use super::table::{FigureTable, MAX_PROMPT_ROWS};
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
-use super::view::{MAX_PROMPT_ROWS, View};
+use super::view::View;
 /// Maximum rows of the table of errors; the rest is counted.
 const MAX_ERROR_ROWS: usize = 20;
 

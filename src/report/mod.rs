@@ -38,6 +38,7 @@ mod output_tokens;
 mod plan;
 pub mod preflight;
 mod problems;
+mod prompt_effects;
 mod recommendations;
 mod retirement;
 mod runs;

@@ -8,6 +8,10 @@ use std::borrow::Cow;
 
 use super::figure::{Figure, FigureCell};
 
+/// Maximum rows of a table of prompts: more would not fit a pull request. The comparison as JSON
+/// has them all.
+pub(super) const MAX_PROMPT_ROWS: usize = 200;
+
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {

@@ -3,7 +3,7 @@
 //! Owns the columns of `comparisons.csv` and of the related tables. Must not know how a table is
 //! rendered. Invariant: a name never changes its meaning; every row of a table has the same columns.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::suite::{Direction, Metric, Scale};
 use crate::verdict::{
@@ -134,7 +134,7 @@ struct EffectDirections {
 impl EffectDirections {
     fn from_comparison(comparison: &Comparison) -> Self {
         let mut directions = Self::default();
-        for (_, effect) in &comparison.per_prompt {
+        for (_, effect) in comparison.per_prompt.iter() {
             let badness = badness(comparison.metric, *effect);
             directions.worse += u64::from(badness > 0.0);
             directions.equal += u64::from(badness == 0.0);
@@ -157,8 +157,8 @@ fn badness(metric: Metric, effect: f64) -> f64 {
 }
 
 pub(super) fn extremes_row(comparison: &Comparison) -> Option<FigureRow> {
-    let badness = |of: &&(String, f64)| badness(comparison.metric, of.1);
-    let by_badness = |a: &&(String, f64), b: &&(String, f64)| badness(a).total_cmp(&badness(b));
+    let badness = |of: &&(Arc<str>, f64)| badness(comparison.metric, of.1);
+    let by_badness = |a: &&(Arc<str>, f64), b: &&(Arc<str>, f64)| badness(a).total_cmp(&badness(b));
     let worst = comparison.per_prompt.iter().max_by(by_badness)?;
     let best = comparison.per_prompt.iter().min_by(by_badness)?;
     let figure = wording::effect_figure(comparison.metric.scale());
@@ -183,63 +183,6 @@ pub(super) fn extremes_row(comparison: &Comparison) -> Option<FigureRow> {
     row.show("best_prompt", "best prompt", 2);
     row.show("best_effect", "there", 2);
     Some(row)
-}
-
-/// The effects of every comparison on every prompt.
-pub(super) fn prompts(judgement: &Judgement) -> FigureTable {
-    let mut prompts: Vec<&str> = Vec::new();
-    let mut candidates: Vec<&str> = Vec::new();
-    let mut metrics: BTreeMap<Metric, bool> = BTreeMap::new();
-    let mut effects: HashMap<(&str, &str, Metric), f64> = HashMap::new();
-    let mut seen: HashSet<&str> = HashSet::new();
-    for comparison in &judgement.comparisons {
-        if comparison.per_prompt.is_empty() {
-            continue;
-        }
-        let candidate = comparison.candidate.as_str();
-        if !candidates.contains(&candidate) {
-            candidates.push(candidate);
-        }
-        *metrics.entry(comparison.metric).or_default() |= comparison.primary;
-        for (prompt, effect) in &comparison.per_prompt {
-            if seen.insert(prompt) {
-                prompts.push(prompt);
-            }
-            effects.insert((prompt, candidate, comparison.metric), *effect);
-        }
-    }
-    let row = |prompt: &str, candidate: &str| {
-        let mut row = FigureRow::default();
-        row.put_figure("prompt", words(prompt));
-        row.put_figure("candidate", words(candidate));
-        row.show("prompt", "prompt", 0);
-        row.show("candidate", "candidate", 0);
-        for (&metric, &primary) in &metrics {
-            let (figure, kind) = (wording::effect_figure(metric.scale()), kind(metric));
-            let effect = effects.get(&(prompt, candidate, metric));
-            let name = format!("{kind}_{}", metric.word());
-            let effect = effect.map_or(Figure::Absent, |&effect| figure(effect));
-            row.put_figure(name.clone(), effect);
-            if primary {
-                row.show(&name, wording::metric_name(metric), 1);
-            }
-        }
-        row
-    };
-    let pairs = prompts.iter().flat_map(|prompt| {
-        candidates
-            .iter()
-            .map(move |candidate| (*prompt, *candidate))
-    });
-    FigureTable::from_rows(pairs.map(|(prompt, candidate)| row(prompt, candidate)))
-}
-
-/// The kind of an effect of this metric.
-const fn kind(metric: Metric) -> &'static str {
-    match metric.scale() {
-        Scale::Ratio => "ratio",
-        Scale::Points => "difference",
-    }
 }
 
 pub(super) fn routes(judgement: &Judgement) -> FigureTable {

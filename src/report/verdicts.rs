@@ -14,14 +14,15 @@ use crate::verdict::{
 
 use super::figure::{Figure, Thousandths};
 use super::output_tokens::Outputs;
+use super::prompt_effects::PromptEffects;
 use super::switch::SwitchText;
-use super::table::FigureTable;
-use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes};
+use super::table::{FigureTable, MAX_PROMPT_ROWS};
+use super::verdict_tables::{comparisons, extremes_row, limits, routes};
 use super::{limit_wording, wording};
 use crate::verdict::{Evaluation, GatedJudgement};
 
 /// All judgements and limits, ready to be rendered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdicts {
     /// One section per judgement.
     pub sections: Vec<Section>,
@@ -53,7 +54,7 @@ pub struct LimitText {
 }
 
 /// A judgement, ready to be rendered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Section {
     /// The design that its comparisons share.
     pub design: ComparisonDesign,
@@ -81,8 +82,10 @@ pub struct Section {
     pub remarks: Vec<String>,
     /// Directions and extremes of the primary effects, by prompt.
     pub extremes: FigureTable,
-    /// One row per prompt and candidate: the effect on each metric.
+    /// One row per prompt and candidate: the effect on each metric. The first rows are kept.
     pub prompts: FigureTable,
+    /// The effects that all of its rows are made of.
+    pub effects: PromptEffects,
     /// One row per comparison and provider, if the shares of providers differ.
     pub routes: FigureTable,
     /// The legend of the verdicts.
@@ -180,6 +183,7 @@ impl Section {
             .iter()
             .partition(|comparison| comparison.primary);
         let design = judgement.design;
+        let effects = PromptEffects::new(judgement);
         let alerts = alerts(judgement, gate);
         // What is printed first is not repeated for each comparison.
         let without_alerts = |mut remarks: Vec<String>| {
@@ -219,7 +223,8 @@ impl Section {
             shared_remarks: all_remarks.lines(2),
             remarks: Remarks::collect(judgement, &remarked, remarks_on).lines(1),
             extremes: FigureTable::from_rows(primary.iter().copied().filter_map(extremes_row)),
-            prompts: prompts(judgement),
+            prompts: FigureTable::from_first_rows(effects.rows(), MAX_PROMPT_ROWS),
+            effects,
             routes: routes(judgement),
             legend: legend(gated, &primary),
             method: method(judgement, &primary, gate),

@@ -20,16 +20,12 @@ use super::instrument;
 use super::load::{LoadSection, load_section};
 use super::problems::{RunProblem, problems, remarks};
 use super::screen::{ResultScreen, speed_metric};
-use super::table::FigureTable;
+use super::table::{FigureTable, MAX_PROMPT_ROWS};
 use super::text::push;
 use super::verdicts::{Section, Verdicts};
 
-/// Maximum rows of the per-prompt table: more would not fit a pull request. The comparison as JSON
-/// has them all.
-pub(super) const MAX_PROMPT_ROWS: usize = 200;
-
 /// The content of a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct View {
     /// Name of the suite.
     pub suite: String,

@@ -26,7 +26,7 @@ pub use model::measure::{Measure, Quotient, Statistic, TrialCount, Unit};
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::parameters::{Parameters, ReasoningEffort, SharedParameters, TokenLimitName, Tool};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
-pub use model::prompt::{DeclaredCall, Image, Message, Prompt, PromptList, Role};
+pub use model::prompt::{DeclaredCall, Image, Message, Prompt, PromptList, Role, Turns};
 pub use model::quantity::Quantity;
 pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 pub use model::retirement::OwnRetirement;

@@ -230,11 +230,12 @@ pub(crate) fn comparison(
             repetitions: 10,
             goal: SizeGoal::Detect,
         }),
-        per_prompt: vec![
-            ("greet".to_owned(), estimate),
-            ("sum".to_owned(), 1.0),
-            ("long".to_owned(), estimate * 1.5),
-        ],
+        per_prompt: [
+            ("greet".into(), estimate),
+            ("sum".into(), 1.0),
+            ("long".into(), estimate * 1.5),
+        ]
+        .into(),
         influence: None,
         routes: Vec::new(),
     }

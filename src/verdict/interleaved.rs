@@ -5,6 +5,7 @@
 //! order of samples and the unit of times change nothing.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
@@ -322,15 +323,15 @@ fn build_comparison(
 }
 
 /// The effect on each prompt; none where cache hits and misses are split.
-fn per_prompt(open: &OpenFinding<'_, '_>) -> Vec<(String, f64)> {
+fn per_prompt(open: &OpenFinding<'_, '_>) -> Arc<[(Arc<str>, f64)]> {
     let Some(part) = open.whole() else {
-        return Vec::new();
+        return Arc::default();
     };
     let effects = part.approach.effect_by_prompt();
     let rows = part.sides.indices.iter().zip(effects);
     rows.filter_map(|(&index, effect)| {
         let prompt = open.finding.pair.evidence.prompts.get(index)?;
-        Some((prompt.id.to_string(), effect?))
+        Some((Arc::clone(&prompt.id), effect?))
     })
     .collect()
 }

@@ -7,12 +7,12 @@
 use crate::suite::Gate;
 use crate::units::Nanos;
 
-use super::compact::{OptionalSpan, OptionalUsd};
 use super::evidence::Evidence;
 use super::gate::check_limits;
 use super::judgement::{LimitCheck, LimitStatus};
 use super::limit_values::LimitValue;
 use super::observation::Observation;
+use crate::units::compact::{OptionalSpan, OptionalUsd};
 
 /// Returns the first limit that asks to end the run, and that is exceeded even if each prompt is answered up to so
 /// many repetitions by every variant, at once and for nothing.

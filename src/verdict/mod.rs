@@ -6,7 +6,6 @@
 
 mod caching;
 mod cell_tally;
-mod compact;
 mod compare;
 mod conditions;
 mod delayed_ack;
@@ -55,7 +54,6 @@ mod time_parts;
 mod timings;
 
 pub use caching::{BreakEven, CacheFigures, CacheSaving};
-pub use compact::{OptionalCount, OptionalIndex, OptionalRate, OptionalSpan, OptionalUsd};
 pub use conditions::{MAX_DROPPED_SHARE, MAX_FAILED_SHARE};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;

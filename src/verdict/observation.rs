@@ -8,9 +8,11 @@ use crate::record::{FailureKind, Flag, Outcome, Sample};
 use crate::suite::Metric;
 use crate::units::Nanos;
 
-use super::compact::{OptionalCount, OptionalIndex, OptionalRate, OptionalSpan, OptionalUsd};
 use super::tally::is_excluded_from_ttft;
 use super::time_parts::{Marks, TimePart, parts_us};
+use crate::units::compact::{
+    OptionalCount, OptionalIndex, OptionalRate, OptionalSpan, OptionalUsd,
+};
 
 /// The fields of one sample that matter to figures and verdicts. Times are those of the sample.
 #[derive(Debug, Clone, PartialEq)]

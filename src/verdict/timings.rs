@@ -10,10 +10,10 @@ use crate::suite::Metric;
 use crate::threads::Threads;
 use crate::units::Nanos;
 
-use super::compact::OptionalSpan;
 use super::evidence::Evidence;
 use super::observation::Observation;
 use super::time_parts::{TimePart, micros};
+use crate::units::compact::OptionalSpan;
 
 /// The times of one trial.
 #[derive(Debug, Clone, Copy, PartialEq)]

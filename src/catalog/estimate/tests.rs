@@ -68,7 +68,7 @@ fn estimated(suite: &Suite, past: &CostHistory, bound: Usd) -> CostEstimate {
         repetitions: &vec![suite.repetitions; suite.prompts.len()],
         catalog: &catalog(),
         past,
-        worst: &WorstCase::new(suite, |_, _| Ok(bound)),
+        worst: WorstCase::new(suite, |_, _| Ok(bound)),
     }
     .estimate()
 }
@@ -110,7 +110,7 @@ fn an_answer_is_as_long_as_the_most_similar_past_ones() {
         let estimate = estimated(suite, past, Usd(Usd::PICO));
         let prompts = estimate.variants[0].prompts.iter();
         prompts
-            .map(|prompt| format!("{} {}", prompt.sums.completion_tokens, prompt.basis.word()))
+            .map(|prompt| format!("{} {}", prompt.answer_tokens(), prompt.basis.word()))
             .collect::<Vec<_>>()
             .join(", ")
     };
@@ -190,7 +190,7 @@ fn prompts_without_a_price_are_counted_only_on_demand() {
             repetitions: &[2],
             catalog,
             past: &CostHistory::default(),
-            worst: &WorstCase::new(&suite, |_, _| Ok(Usd::ZERO)),
+            worst: WorstCase::new(&suite, |_, _| Ok(Usd::ZERO)),
         }
         .estimate()
     };
@@ -258,6 +258,34 @@ fn a_variant_without_a_price_has_no_cost() {
     assert_eq!(estimate.unpriced, 1);
     // Two requests and the warm-up, for each of two variants.
     assert_eq!(estimate.total.worst, Ok(Usd(6 * Usd::PICO)));
+    // A suite of 100,000 prompts is estimated in twice its size.
+    assert!(size_of::<PromptEstimate>() <= 24);
+}
+
+#[test]
+fn the_sums_of_prompts_are_those_of_their_variant() {
+    // They are computed when they are read, from what is kept of a prompt.
+    let suite = suite(3, 2, Some(400));
+    let mut past = CostHistory::default();
+    answer(&mut past, 0, 10);
+    let first = estimated(&suite, &past, Usd(Usd::PICO));
+    let list = first.total.list.unwrap();
+    run(&mut past, &first, Usd(list.0 / 2));
+    let mut estimate = estimated(&suite, &past, Usd(Usd::PICO));
+    let prompts = || (0..3).map(|prompt| estimate.prompt_sums(0, prompt));
+    let variant = &estimate.variants[0].sums;
+    assert_eq!(prompts().map(|sums| sums.requests).sum::<u64>(), 6);
+    let tokens: u64 = prompts().map(|sums| sums.completion_tokens).sum();
+    assert_eq!(tokens, variant.completion_tokens);
+    let sum = |of: fn(Sums) -> Option<Usd>| prompts().filter_map(of).sum::<Usd>();
+    assert_eq!(Some(sum(|sums| sums.list)), variant.list);
+    let difference = sum(|sums| sums.expected).0 - variant.expected.unwrap().0;
+    assert!(difference.abs() <= 3 && variant.expected < variant.list);
+    // Without the warm-up.
+    assert_eq!(sum(|sums| sums.worst.ok()), Usd(6 * Usd::PICO));
+    estimate.take_bounds_away(&UnboundedCost::OpenEnded);
+    let unbounded = estimate.prompt_sums(0, 1).worst;
+    assert_eq!(unbounded, Err(UnboundedCost::OpenEnded));
 }
 
 #[test]

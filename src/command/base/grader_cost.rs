@@ -48,7 +48,7 @@ pub(in crate::command) fn graders_before_runs(
         catalog,
         past: &CostHistory::default(),
         // What the answers cost at most is not used.
-        worst: &WorstCase::new(suite, |_, _| Ok(Usd::ZERO)),
+        worst: WorstCase::new(suite, |_, _| Ok(Usd::ZERO)),
     }
     .estimate();
     graders(suite, catalog, &answers)
@@ -115,10 +115,7 @@ fn embedding_estimate(
 fn answers_to(answers: &CostEstimate, index: usize) -> impl Iterator<Item = (u64, u64)> {
     let variants = answers.variants.iter();
     let prompts = variants.filter_map(move |of| of.prompts.get(index));
-    prompts.map(|one| {
-        let requests = one.sums.requests;
-        (requests, one.sums.completion_tokens / requests.max(1))
-    })
+    prompts.map(|one| (one.requests.into(), one.answer_tokens()))
 }
 
 /// The requests to one grader.

@@ -195,7 +195,7 @@ pub(in crate::command) fn estimate(
                 repetitions: &plan.prompt_repetitions(suite.repetitions),
                 catalog: job.prices(),
                 past: &past,
-                worst: &cost_cap::worst_case(job),
+                worst: cost_cap::worst_case(job),
             }
             .estimate()
         });

@@ -22,8 +22,8 @@ use crate::record::{
 use crate::report::model_sentence;
 use crate::sim::Scenario;
 use crate::suite::{
-    CacheMode, ClockSource, Profile, ProjectBudget, Prompt, RateLimits, Suite, Variant, Wording,
-    prompt_canonical, select,
+    CacheMode, ClockSource, Profile, ProjectBudget, Prompt, PromptList, RateLimits, Suite, Variant,
+    Wording, prompt_canonical, select,
 };
 use crate::units::{ModelId, Usd, digest, digest_of_json};
 use crate::verdict::lint_unlisted;
@@ -413,6 +413,13 @@ impl Job {
         };
         let variants = self.resolved.suite.variants.iter();
         variants.map(|variant| bound(&variant.model)).collect()
+    }
+
+    /// Frees the turns of its prompts, which it shares with the manifest of its run, after they were sent and stored.
+    pub(super) fn release_turns(&mut self, manifest: &mut Manifest) {
+        self.resolved.suite.prompts = PromptList::default();
+        manifest.suite.prompts.release_turns();
+        self.resolved.suite.prompts = manifest.suite.prompts.clone();
     }
 
     /// Trials that ended in earlier parts of the run.

@@ -127,7 +127,7 @@ impl RunTally {
 /// Carries out a part of a run: its requests, its records, and the reports of the whole run. Without a session
 /// nothing is left to send.
 pub(super) fn carry_out(
-    job: &Job,
+    job: &mut Job,
     opened: &OpenEndpoint,
     options: &Options,
     baseline: Option<&Baseline<'_>>,
@@ -199,7 +199,14 @@ pub(super) fn carry_out(
     let closed = if immediate {
         close_without_reports(&run, &samples, &manifest).map(|()| None)
     } else {
-        catch_panic(|| close(&run, &samples, &manifest, options, baseline)).map(Some)
+        catch_panic(|| {
+            store_end(&run, &samples, &manifest, baseline)?;
+            if baseline.is_none() {
+                job.release_turns(&mut manifest);
+            }
+            report(&run, &manifest, options, baseline)
+        })
+        .map(Some)
     };
     // After the run's own files: another process may hold the ledger.
     let mut line = job.ledger_line(&manifest, tally.spending);
@@ -400,14 +407,13 @@ struct RunEvaluation {
     on_inconclusive: OnInconclusive,
 }
 
-/// Completes the records of a run that has ended, makes and shows its reports, and updates the history.
-fn close(
+/// Completes the records of a run that has ended.
+fn store_end(
     run: &Run,
     samples: &SampleStore,
     manifest: &Manifest,
-    options: &Options,
     baseline: Option<&Baseline<'_>>,
-) -> Result<RunEvaluation, Failure> {
+) -> Result<(), Failure> {
     samples.sync()?;
     run.write_last_manifest(manifest)?;
     // Readers of `latest` want a run with results; an interrupted one has its own name. A run that was resumed may be
@@ -418,6 +424,17 @@ fn close(
     if let Some(baseline) = baseline {
         baseline.store(run, manifest)?;
     }
+    Ok(())
+}
+
+/// Makes and shows the reports of a run whose records are complete, and updates the history, which has a digest of the turns
+/// of each prompt.
+fn report(
+    run: &Run,
+    manifest: &Manifest,
+    options: &Options,
+    baseline: Option<&Baseline<'_>>,
+) -> Result<RunEvaluation, Failure> {
     panics::provoke("report");
     let report = reports::make_files(run, manifest)?;
     print_result(&report, run, options)?;
@@ -441,7 +458,7 @@ fn close(
 
 /// Returns true if `latest` points at a run that began later.
 fn has_newer_latest(run: &Run, manifest: &Manifest) -> bool {
-    let latest = Run::open(&run.latest_path()).and_then(|latest| latest.manifest());
+    let latest = Run::open(&run.latest_path()).and_then(|latest| latest.manifest_outline());
     latest.is_ok_and(|latest| latest.started_at > manifest.started_at)
 }
 

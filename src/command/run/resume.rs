@@ -98,7 +98,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     part.run.reserve_manifest(&part.manifest)?;
     ledger.append(&job.ledger_line(&part.manifest, part.tally.spending.clone()))?;
     part::carry_out(
-        &job,
+        &mut job,
         &opened,
         &run_options,
         baseline.as_ref(),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::too_many_lines, reason = "a test holds a whole page")]
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::stats::interval::Interval;
@@ -515,7 +517,7 @@ fn a_comparison_without_an_effect_has_a_sentence() {
     one.tests = None;
     one.detectable_change = None;
     one.required_size = None;
-    one.per_prompt.clear();
+    one.per_prompt = Arc::default();
     one.reasons = vec![Reason::NotMeasured];
     assert_eq!(
         sentences(ComparisonDesign::Interleaved, one),
@@ -624,7 +626,8 @@ proptest! {
         let mut evaluation = evaluation(true);
         for comparison in &mut evaluation.judgements[0].judgement.comparisons {
             comparison.candidate.clone_from(&label);
-            comparison.per_prompt[0].0.clone_from(&label);
+            let prompts = comparison.per_prompt.iter().map(|(_, effect)| *effect);
+            comparison.per_prompt = prompts.map(|effect| (label.as_str().into(), effect)).collect();
         }
         let comparison_report = comparison_report(&evaluation);
         let page = github::summary(&comparison_report.job_summary());

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::vec;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::assert::Asserts;
@@ -25,9 +26,8 @@ pub struct Prompt {
     /// System text in place of the suite's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
-    /// The turns after the system text, at least one, the last one the user's or a tool's.
-    #[serde(deserialize_with = "exact_list")]
-    pub messages: Vec<Message>,
+    /// The turns after the system text.
+    pub messages: Turns,
     /// Share of the traffic that looks like this prompt; positive and finite.
     pub weight: f64,
     /// For selection by `--tag`.
@@ -45,6 +45,50 @@ pub struct Prompt {
     /// The weighted score from which an answer passes; absent: every assert must pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass_threshold: Option<f64>,
+}
+
+/// The turns of a prompt: at least one, the last one the user's or a tool's; or none, where they were released
+/// ([`PromptList::release_turns`]). Released turns cannot be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Vec<Message>")]
+pub struct Turns(Box<[Message]>);
+
+impl From<Vec<Message>> for Turns {
+    fn from(messages: Vec<Message>) -> Self {
+        Self(messages.into())
+    }
+}
+
+impl Deref for Turns {
+    type Target = [Message];
+
+    fn deref(&self) -> &[Message] {
+        &self.0
+    }
+}
+
+impl DerefMut for Turns {
+    fn deref_mut(&mut self) -> &mut [Message] {
+        &mut self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a Turns {
+    type Item = &'a Message;
+    type IntoIter = slice::Iter<'a, Message>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl Serialize for Turns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_empty() {
+            return Err(S::Error::custom("the turns of this prompt were released"));
+        }
+        self.0.serialize(serializer)
+    }
 }
 
 /// One turn of a conversation.
@@ -122,22 +166,13 @@ pub enum Role {
     Tool,
 }
 
-/// Reads a list without room for more items: a suite has many short ones.
-fn exact_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    let mut items = Vec::deserialize(deserializer)?;
-    items.shrink_to_fit();
-    Ok(items)
-}
-
 impl Prompt {
     /// Creates a prompt of these turns, with nothing else of its own.
     pub fn new(id: String, messages: Vec<Message>) -> Self {
         Self {
             id,
             system: None,
-            messages,
+            messages: messages.into(),
             weight: defaults::WEIGHT,
             tags: Vec::new(),
             metadata: Map::new(),
@@ -153,6 +188,16 @@ impl Prompt {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(from = "Vec<Prompt>")]
 pub struct PromptList(Arc<Vec<Prompt>>);
+
+impl PromptList {
+    /// Frees the turns of its prompts: a run that was sent and stored needs them for no figure. A list that is shared is
+    /// copied first.
+    pub fn release_turns(&mut self) {
+        for prompt in self.iter_mut() {
+            prompt.messages = Turns(Box::default());
+        }
+    }
+}
 
 impl From<Vec<Prompt>> for PromptList {
     fn from(mut prompts: Vec<Prompt>) -> Self {
@@ -214,10 +259,22 @@ mod tests {
         // A suite of 100,000 prompts of 1 KB is run in twice its size: so much is left for everything else.
         let bytes = size_of::<Prompt>() + size_of::<Message>();
         assert!(bytes <= 272, "{bytes}");
-        // Lists of a stored prompt have no room for more items.
+    }
+
+    #[test]
+    fn released_turns_are_not_stored() {
+        // A manifest without them would replace the only record of what was sent.
         let stored =
             r#"{"id": "p", "messages": [{"role": "user", "content": "Why?"}], "weight": 1}"#;
         let prompt: Prompt = serde_json::from_str(stored).unwrap();
-        assert_eq!(prompt.messages.capacity(), 1);
+        let mut prompts = PromptList::from(vec![prompt]);
+        let others = prompts.clone();
+        assert!(serde_json::to_string(&prompts).unwrap().contains("Why?"));
+        prompts.release_turns();
+        assert!(serde_json::to_string(&prompts).is_err());
+        assert_eq!(
+            (prompts[0].messages.len(), others[0].messages.len()),
+            (0, 1)
+        );
     }
 }

@@ -364,7 +364,7 @@ impl TemplateFiller<'_, '_> {
         let prompt = Prompt {
             id,
             system,
-            messages,
+            messages: messages.into(),
             weight: self.row_template.weight,
             tags: self.row_template.tags.clone(),
             metadata: fill_entries(&self.row_template.metadata, row)?,

@@ -83,7 +83,7 @@ fn prompt<'a>(
     let prompt = Prompt {
         id: id?,
         system,
-        messages: messages?,
+        messages: Vec::into(messages?),
         weight: weight?,
         tags,
         metadata,

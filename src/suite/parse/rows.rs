@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::iter::Peekable;
+use std::vec;
 
 use serde_json::{Map, Value};
 
@@ -120,8 +122,8 @@ pub(in crate::suite) fn each_row(
         }
     };
     match format {
-        RowFormat::Jsonl => json_lines(text, take),
-        RowFormat::Csv => records(text, take),
+        RowFormat::Jsonl => json_lines(text, 0, take),
+        RowFormat::Csv => RecordReader::new(Quotes::of(text).faults).read(text, 0, take),
         RowFormat::Text => {
             let text = text.strip_suffix('\n').unwrap_or(text);
             let text = text.strip_suffix('\r').unwrap_or(text);
@@ -133,47 +135,68 @@ pub(in crate::suite) fn each_row(
     }
 }
 
-/// The same of a file that is not needed afterwards: the memory of JSON lines is freed as they are read.
+/// The same of a file that is not needed afterwards: its memory is freed as it is read.
 pub(in crate::suite) fn each_row_of_owned(
-    bytes: Vec<u8>,
+    mut bytes: Vec<u8>,
     format: RowFormat,
     mut take: impl FnMut(Result<Row<'_>, BadRow>),
 ) {
-    if format != RowFormat::Jsonl || std::str::from_utf8(&bytes).is_err() {
-        return each_row(&bytes, format, take);
+    if bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
+    match (format, std::str::from_utf8(&bytes)) {
+        (RowFormat::Jsonl, Ok(text)) => {
+            let cuts = line_cuts(text);
+            each_piece(bytes, &cuts, |text, lines| {
+                json_lines(text, lines, &mut take)
+            });
+        }
+        (RowFormat::Csv, Ok(text)) => {
+            let Quotes { faults, cuts } = Quotes::of(text);
+            let mut reader = RecordReader::new(faults);
+            each_piece(bytes, &cuts, |text, lines| {
+                reader.read(text, lines, &mut take);
+            });
+        }
+        (RowFormat::Text, _) | (_, Err(_)) => each_row(&bytes, format, take),
+    }
+}
+
+/// The ends of lines at which a text is cut into pieces.
+fn line_cuts(text: &str) -> Vec<usize> {
+    let mut cuts = Vec::new();
+    let mut from = PIECE_BYTES;
+    while let Some(newline) =
+        (text.as_bytes().get(from..)).and_then(|rest| memchr::memchr(b'\n', rest))
+    {
+        let cut = from + newline + 1;
+        cuts.push(cut);
+        from = cut + PIECE_BYTES;
+    }
+    cuts
+}
+
+/// Hands the pieces of a UTF-8 text to `read`, in their order, each with the number of lines before it. The text is cut from
+/// behind, so that it is never in memory twice.
+fn each_piece(mut bytes: Vec<u8>, cuts: &[usize], mut read: impl FnMut(&str, usize)) {
+    let mut pieces = Vec::with_capacity(cuts.len() + 1);
+    for cut in cuts.iter().rev() {
+        pieces.push(bytes.split_off(*cut));
+        bytes.shrink_to_fit();
+    }
+    pieces.push(bytes);
     let mut lines = 0;
-    for piece in line_pieces(bytes) {
-        let text =
-            std::str::from_utf8(&piece).expect("the whole is UTF-8 text, and is cut between lines");
-        let mark = if lines == 0 { BYTE_ORDER_MARK } else { "" };
-        json_lines(text.strip_prefix(mark).unwrap_or(text), |mut row| {
-            match &mut row {
-                Ok(row) => row.line += lines,
-                Err(bad) => bad.line += lines,
-            }
-            take(row);
-        });
+    for piece in pieces.into_iter().rev() {
+        let text = std::str::from_utf8(&piece).expect("the whole is UTF-8, cut between lines");
+        read(text, lines);
         lines += memchr::memchr_iter(b'\n', &piece).count();
     }
 }
 
-/// The bytes in pieces of whole lines, in their order. The bytes are cut from behind, so that they are never in memory twice.
-fn line_pieces(mut bytes: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
-    let mut pieces = Vec::new();
-    while bytes.len() > PIECE_BYTES {
-        let newline = memchr::memrchr(b'\n', &bytes[..bytes.len() - PIECE_BYTES]);
-        let Some(newline) = newline else { break };
-        pieces.push(bytes.split_off(newline + 1));
-        bytes.shrink_to_fit();
-    }
-    pieces.push(bytes);
-    pieces.into_iter().rev()
-}
-
-fn json_lines(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
+/// Hands every JSON line of a text with so many lines before it to `take`.
+fn json_lines(text: &str, lines: usize, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
     for (index, line_text) in text.lines().enumerate() {
-        let line = index + 1;
+        let line = lines + index + 1;
         if line_text.trim().is_empty() {
             continue;
         }
@@ -203,111 +226,151 @@ pub(in crate::suite) fn fault_of_line(error: &serde_json::Error) -> String {
     format!("this line is not JSON: {reason} (column {column})")
 }
 
-fn records(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
-    let mut quote_faults = quote_faults(text).into_iter().peekable();
-    // Lengths are compared here, so that one wrong record does not end the reading.
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .has_headers(false)
-        .from_reader(text.as_bytes());
-    let mut header: Option<HashMap<String, usize>> = None;
-    let mut record = csv::StringRecord::new();
-    loop {
-        match reader.read_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                let message = format!("this record is not CSV: {error}");
-                return take(Err(BadRow {
-                    line: to_line(line),
-                    message,
-                }));
-            }
+/// Reads the records of a CSV text, which may come in pieces.
+struct RecordReader {
+    quote_faults: Peekable<vec::IntoIter<(usize, BadRow)>>,
+    header: Option<HashMap<String, usize>>,
+    /// True after a fault that makes all that follows unreadable.
+    is_over: bool,
+}
+
+impl RecordReader {
+    fn new(quote_faults: Vec<(usize, BadRow)>) -> Self {
+        Self {
+            quote_faults: quote_faults.into_iter().peekable(),
+            header: None,
+            is_over: false,
         }
-        let line = first_line(text, record.position());
-        let of_record = || {
-            quote_faults
-                .next_if(|(record_line, _)| *record_line <= line)
-                .map(|(_, fault)| fault)
-        };
-        // The other faults of a record follow from its first one.
-        let fault = std::iter::from_fn(of_record).fold(None, |first, fault| first.or(Some(fault)));
-        if let Some(fault) = fault {
-            take(Err(fault));
-            if header.is_none() {
-                return;
+    }
+
+    /// Hands every record of the next piece, which has so many lines before it, to `take`.
+    fn read(&mut self, text: &str, lines: usize, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
+        // Lengths are compared here, so that one wrong record does not end the reading.
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .has_headers(false)
+            .from_reader(text.as_bytes());
+        let mut record = csv::StringRecord::new();
+        while !self.is_over {
+            match reader.read_record(&mut record) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    self.is_over = true;
+                    let line = error.position().map_or(0, csv::Position::line);
+                    let message = format!("this record is not CSV: {error}");
+                    return take(Err(BadRow {
+                        line: lines + to_line(line),
+                        message,
+                    }));
+                }
             }
-            continue;
+            let line = lines + first_line(text, record.position());
+            if let Some(fault) = self.quote_fault(line) {
+                self.is_over = self.header.is_none();
+                take(Err(fault));
+                continue;
+            }
+            let Some(header) = &self.header else {
+                match columns_of(&record) {
+                    Ok(columns) => self.header = Some(columns),
+                    Err(message) => {
+                        self.is_over = true;
+                        take(Err(BadRow { line, message }));
+                    }
+                }
+                continue;
+            };
+            take(if record.len() == header.len() {
+                Ok(Row {
+                    line,
+                    cells: Cells::Record(header, record.clone()),
+                })
+            } else {
+                let message = format!(
+                    "this record has {} fields, the header {}",
+                    record.len(),
+                    header.len()
+                );
+                Err(BadRow { line, message })
+            });
         }
-        let Some(header) = &header else {
-            match columns_of(&record) {
-                Ok(columns) => header = Some(columns),
-                Err(message) => return take(Err(BadRow { line, message })),
-            }
-            continue;
-        };
-        take(if record.len() == header.len() {
-            Ok(Row {
-                line,
-                cells: Cells::Record(header, record.clone()),
-            })
-        } else {
-            let message = format!(
-                "this record has {} fields, the header {}",
-                record.len(),
-                header.len()
-            );
-            Err(BadRow { line, message })
-        });
+    }
+
+    /// The first fault of the quotation marks of the record on this line: its others follow from it.
+    fn quote_fault(&mut self, line: usize) -> Option<BadRow> {
+        let faults = &mut self.quote_faults;
+        let of_record = || faults.next_if(|(record_line, _)| *record_line <= line);
+        let faults = std::iter::from_fn(of_record).map(|(_, fault)| fault);
+        faults.reduce(|first, _| first)
     }
 }
 
-/// The quotation marks of a CSV text that break RFC 4180: one that is not closed, and text between a closing one
-/// and the end of its field. The reader accepts both, and makes another value of them than the file has. Returns
-/// the line on which the record begins, with the fault, in the order of the text.
-fn quote_faults(text: &str) -> Vec<(usize, BadRow)> {
-    let mut faults = Vec::new();
-    let (mut line, mut record_line) = (1, 1);
-    let (mut begins_field, mut begins_record) = (true, true);
-    let mut bytes = text.bytes().peekable();
-    while let Some(byte) = bytes.next() {
-        if begins_record && !b"\r\n".contains(&byte) {
-            record_line = line;
-            begins_record = false;
-        }
-        if byte == b'"' && begins_field {
-            begins_field = false;
-            let opened = line;
-            let is_closed = loop {
-                match bytes.next() {
-                    Some(b'"') if bytes.next_if_eq(&b'"').is_none() => break true,
-                    Some(b'\n') => line += 1,
-                    Some(_) => {}
-                    None => break false,
-                }
-            };
-            let fault = if !is_closed {
-                (
-                    opened,
-                    "the quotation mark that opens a field here is not closed",
-                )
-            } else if bytes.peek().is_some_and(|after| !b",\r\n".contains(after)) {
-                let message = "text follows the closing quotation mark of a field; in a quoted field, write a \
-                               quotation mark twice";
-                (line, message)
-            } else {
+/// The quotation marks of a CSV text.
+#[derive(Debug, Default, PartialEq)]
+struct Quotes {
+    /// Those that break RFC 4180: one that is not closed, and text between a closing one and the end of its field. The reader
+    /// accepts both, and makes another value of them than the file has. Each with the line on which its record begins, in
+    /// the order of the text.
+    faults: Vec<(usize, BadRow)>,
+    /// Ends of lines outside of quoted fields, at which the text is cut into pieces.
+    cuts: Vec<usize>,
+}
+
+impl Quotes {
+    fn of(text: &str) -> Self {
+        let mut quotes = Self::default();
+        let (mut line, mut record_line) = (1, 1);
+        let (mut begins_field, mut begins_record) = (true, true);
+        let mut next_cut = PIECE_BYTES;
+        let mut bytes = text.bytes().enumerate().peekable();
+        while let Some((index, byte)) = bytes.next() {
+            if begins_record && !b"\r\n".contains(&byte) {
+                record_line = line;
+                begins_record = false;
+            }
+            if byte == b'"' && begins_field {
+                begins_field = false;
+                let opened = line;
+                let is_closed = loop {
+                    match bytes.next() {
+                        Some((_, b'"')) if bytes.next_if(|(_, after)| *after == b'"').is_none() => {
+                            break true;
+                        }
+                        Some((_, b'\n')) => line += 1,
+                        Some(_) => {}
+                        None => break false,
+                    }
+                };
+                let ends_field = |(_, after): &(usize, u8)| b",\r\n".contains(after);
+                let fault = if !is_closed {
+                    (
+                        opened,
+                        "the quotation mark that opens a field here is not closed",
+                    )
+                } else if bytes.peek().is_some_and(|after| !ends_field(after)) {
+                    let message = "text follows the closing quotation mark of a field; in a quoted field, write a \
+                                   quotation mark twice";
+                    (line, message)
+                } else {
+                    continue;
+                };
+                let (line, message) = (fault.0, fault.1.to_owned());
+                quotes.faults.push((record_line, BadRow { line, message }));
                 continue;
-            };
-            let (line, message) = (fault.0, fault.1.to_owned());
-            faults.push((record_line, BadRow { line, message }));
-            continue;
+            }
+            if byte == b'\n' {
+                line += 1;
+                if index >= next_cut {
+                    quotes.cuts.push(index + 1);
+                    next_cut = index + 1 + PIECE_BYTES;
+                }
+            }
+            begins_record |= b"\r\n".contains(&byte);
+            begins_field = b",\r\n".contains(&byte);
         }
-        line += usize::from(byte == b'\n');
-        begins_record |= b"\r\n".contains(&byte);
-        begins_field = b",\r\n".contains(&byte);
+        quotes
     }
-    faults
 }
 
 /// The line on which a record begins: the reader's position is before the blank lines above it.
@@ -394,6 +457,18 @@ mod tests {
         }
     }
 
+    /// The lines of the rows of a file, and the length of their first cell or their message; read as a whole, and in pieces.
+    fn read_both_ways(text: &[u8], format: RowFormat) -> [Vec<(usize, String)>; 2] {
+        let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+        let note = |row: Result<Row<'_>, BadRow>| match row {
+            Ok(row) => (row.line, row.cell("a").unwrap().len().to_string()),
+            Err(bad) => (bad.line, bad.message),
+        };
+        each_row(text, format, |row| whole.push(note(row)));
+        each_row_of_owned(text.to_vec(), format, |row| pieces.push(note(row)));
+        [whole, pieces]
+    }
+
     #[test]
     fn a_file_in_pieces_has_the_rows_of_the_whole() {
         // Lines longer and shorter than a piece, blank ones, invalid ones, both line ends, with and without a last one: the
@@ -410,17 +485,8 @@ mod tests {
         ];
         let text = format!("\u{feff}{}", lines.join("\n").repeat(3));
         for text in [text.clone(), text + "\n"] {
-            let (mut whole, mut pieces) = (Vec::new(), Vec::new());
-            let note = |row: Result<Row<'_>, BadRow>| match row {
-                Ok(row) => (row.line, row.cell("a").unwrap().len().to_string()),
-                Err(bad) => (bad.line, bad.message),
-            };
-            each_row(text.as_bytes(), RowFormat::Jsonl, |row| {
-                whole.push(note(row));
-            });
-            each_row_of_owned(text.into_bytes(), RowFormat::Jsonl, |row| {
-                pieces.push(note(row));
-            });
+            assert!(line_cuts(&text).len() > 3);
+            let [whole, pieces] = read_both_ways(text.as_bytes(), RowFormat::Jsonl);
             assert!(whole.len() > 10, "{whole:?}");
             assert_eq!(pieces, whole);
         }
@@ -429,6 +495,31 @@ mod tests {
         each_row_of_owned(bad, RowFormat::Jsonl, |row| {
             assert_eq!(row.unwrap_err().line, PIECE_BYTES + 1);
         });
+    }
+
+    #[test]
+    fn records_in_pieces_are_those_of_the_whole() {
+        // Fields of several lines are not cut, also where they are longer than a piece; faults keep their lines, and one in
+        // the header ends the reading.
+        let text_field = |lines: usize| format!("\"{}, \"\"ä\"\"\"", "line\r\n".repeat(lines));
+        let records = [
+            "1,2".to_owned(),
+            format!("{},2", text_field(PIECE_BYTES / 3)),
+            String::new(),
+            "\"x\" y,2\r".to_owned(),
+            "too,many,fields".to_owned(),
+            format!("3,{}", text_field(PIECE_BYTES / 20)),
+        ];
+        let records = records.join("\n").repeat(3);
+        for (header, rows) in [("\u{feff}a,b\n\n", 15), ("a,\"b\" c\n", 1), ("a,a\n", 1)] {
+            for end in ["", "\n", "\n\"not closed,\n1,2\n"] {
+                let text = format!("{header}{records}{end}");
+                assert!(Quotes::of(&text).cuts.len() > 3);
+                let [whole, pieces] = read_both_ways(text.as_bytes(), RowFormat::Csv);
+                assert!(whole.len() >= rows, "{whole:?}");
+                assert_eq!(pieces, whole);
+            }
+        }
     }
 
     proptest! {
@@ -441,7 +532,7 @@ mod tests {
                 writer.write_record([cell]).unwrap();
             }
             let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-            prop_assert_eq!(quote_faults(&text), []);
+            prop_assert_eq!(Quotes::of(&text), Quotes::default());
             let values: Vec<_> = read(&text).into_iter().map(|(_, value)| value.unwrap()).collect();
             prop_assert_eq!(&values, &cells);
             let cut = read(&(text + "\"x"));

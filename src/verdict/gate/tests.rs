@@ -1,5 +1,7 @@
 //! Tests of limits and of the result of a gate.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::record::{Grade, Manifest, Outcome, Sample};
@@ -236,7 +238,7 @@ fn comparison(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparis
         reasons,
         detectable_change: None,
         required_size: None,
-        per_prompt: Vec::new(),
+        per_prompt: Arc::default(),
         influence: None,
         routes: Vec::new(),
     }

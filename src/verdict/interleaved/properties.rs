@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use crate::record::Outcome;
 use crate::suite::{Bounds, Gate, Metric};
+use crate::units::compact::OptionalSpan;
 use crate::units::{Nanos, Usd};
-use crate::verdict::compact::OptionalSpan;
 use crate::verdict::evidence::{Evidence, PromptKey, VariantEvidence};
 use crate::verdict::judgement::{Judgement, Reason, Verdict};
 use crate::verdict::observation::Observation;

@@ -98,7 +98,7 @@ impl VariantHistory<'_> {
                 per_prompt: series
                     .prompts
                     .iter()
-                    .cloned()
+                    .map(|id| id.as_str().into())
                     .zip(deviation.iter().map(|d| d.exp()))
                     .collect(),
                 ..blank.clone()

@@ -4,6 +4,8 @@
 //! Owns the figures of one metric of one variant. Must not know the other comparisons, which share the error
 //! rate with it. Invariant: a withheld comparison has no test, so that it uses no share of the error rate.
 
+use std::sync::Arc;
+
 use crate::stats::POWER;
 use crate::stats::distributions::normal_isf;
 use crate::stats::history::Prior;
@@ -93,7 +95,7 @@ impl VariantHistory<'_> {
             reasons: Vec::new(),
             detectable_change: None,
             required_size: None,
-            per_prompt: Vec::new(),
+            per_prompt: Arc::default(),
             influence: None,
             routes: Vec::new(),
         }

@@ -4,6 +4,7 @@
 //! Invariant: a difference and its interval lie within -1 and 1.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::record::HistoryVariant;
 use crate::stats::MIN_PROMPTS;
@@ -46,10 +47,10 @@ impl RateDeviation {
         self.today = (self.today.0 + now.0, self.today.1 + now.1);
     }
 
-    fn differences_by_id(&self) -> Vec<(String, f64)> {
+    fn differences_by_id(&self) -> Arc<[(Arc<str>, f64)]> {
         let prompts = self.ids.iter().zip(&self.prompts);
         prompts
-            .map(|(id, (then, now))| (id.clone(), now.rate() - then.rate()))
+            .map(|(id, (then, now))| (id.as_str().into(), now.rate() - then.rate()))
             .collect()
     }
 

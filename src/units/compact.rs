@@ -3,7 +3,7 @@
 //! Owns how a value is packed. Must not know what it measures. Invariant: a value within the stated range comes back
 //! exactly; one beyond it comes back as the nearest end, and is never absent.
 
-use crate::units::{Nanos, Usd};
+use super::{Nanos, Usd};
 
 /// A span of up to 78 hours (an exchange may take one), or none, in 6 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
