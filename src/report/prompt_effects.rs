@@ -57,12 +57,13 @@ impl PromptEffects {
                 });
             }
         }
-        let mut effects: HashMap<(&str, Metric), Vec<Option<f64>>> = HashMap::new();
+        // Effects are finite: NaN is none.
+        let mut effects: HashMap<(&str, Metric), Vec<f64>> = HashMap::new();
         for one in &self.0 {
             let of_prompts = effects.entry((&one.candidate, one.metric));
-            let of_prompts = of_prompts.or_insert_with(|| vec![None; prompts.len()]);
+            let of_prompts = of_prompts.or_insert_with(|| vec![f64::NAN; prompts.len()]);
             for (prompt, effect) in one.per_prompt.iter() {
-                of_prompts[indices[&**prompt]] = Some(*effect);
+                of_prompts[indices[&**prompt]] = *effect;
             }
         }
         prompts
@@ -71,9 +72,8 @@ impl PromptEffects {
             .flat_map(move |(index, prompt)| {
                 let row = |candidate: &&str| {
                     let effect = |metric| {
-                        effects
-                            .get(&(*candidate, metric))
-                            .and_then(|all| all[index])
+                        let of_prompts = effects.get(&(*candidate, metric))?;
+                        Some(of_prompts[index]).filter(|effect| effect.is_finite())
                     };
                     row((prompt, candidate), &metrics, effect)
                 };

@@ -12,7 +12,7 @@ use crate::stats::quantile::Percentile;
 use crate::stats::rates::Passes;
 use crate::units::Usd;
 
-use super::cell_tally::{CachedAnswer, CellTally};
+use super::cell_tally::{CachedAnswer, VariantCells};
 use super::distribution::{Distribution, Estimate, RankBounds};
 use super::means::{sample_mean_interval, share};
 
@@ -133,14 +133,14 @@ struct CacheTerms {
 }
 
 /// The share of hits with prompts as units: the cache of one prompt predicts little about another's.
-fn hit_share(prompts: &[CellTally]) -> Option<Estimate> {
+fn hit_share(prompts: VariantCells<'_>) -> Option<Estimate> {
     let passes: Vec<Passes> = (prompts.iter())
         .filter_map(|one| Passes::new(one.cache_hits, one.cache_reporting))
         .collect();
     share(&passes)
 }
 
-fn saving(prompts: &[CellTally]) -> Option<CacheSaving> {
+fn saving(prompts: VariantCells<'_>) -> Option<CacheSaving> {
     let priced = || prompts.iter().filter(|one| one.cache_priced > 0);
     let n: u64 = priced().map(|one| u64::from(one.cache_priced)).sum();
     if n == 0 {
@@ -232,7 +232,7 @@ impl CacheFold {
     /// prompt, and `first_tokens` gives the TTFT of each hit (true) or of each miss (false), ns.
     pub(super) fn finish(
         self,
-        prompts: &[CellTally],
+        prompts: VariantCells<'_>,
         first_tokens: impl Fn(bool) -> Vec<u64>,
         ends: &mut RankBounds,
     ) -> Option<CacheFigures> {

@@ -42,6 +42,25 @@ pub(super) struct CellTally {
     pub(super) cache_priced: u32,
 }
 
+/// The sums of one variant, in the order of the prompts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct VariantCells<'a> {
+    cells: &'a [Box<[CellTally]>],
+    variant: usize,
+}
+
+impl<'a> VariantCells<'a> {
+    /// The sums of the variant at an index, in the lists of each prompt.
+    pub(super) const fn new(cells: &'a [Box<[CellTally]>], variant: usize) -> Self {
+        Self { cells, variant }
+    }
+
+    /// The sums of each prompt.
+    pub(super) fn iter(self) -> impl Iterator<Item = &'a CellTally> {
+        self.cells.iter().map(move |prompt| &prompt[self.variant])
+    }
+}
+
 /// A sample whose server reported the tokens read from a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CachedAnswer {

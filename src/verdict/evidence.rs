@@ -14,6 +14,9 @@ use super::limit_values::{LimitFold, LimitedQuantity};
 use super::observation::Observation;
 use super::run_index::{RunIndex, SamplePlace};
 
+/// Observations that a new cell has room for, if so many are planned: the memory that the turns of a suite left is used by the
+/// thread that freed them, and others add the samples.
+const FIRST_OBSERVATIONS: usize = 4;
 /// The number of characters that are stored of a provider's name.
 const NAME_CHARS: usize = 100;
 
@@ -113,11 +116,13 @@ impl EvidenceFold {
         });
         let prompts: Vec<PromptKey> = prompts.collect();
         let index = RunIndex::new(suite, prompts.iter().map(|prompt| &prompt.id));
-        let cells = std::iter::repeat_with(Mutex::default).take(index.cells());
+        let rounds = usize::try_from(manifest.rounds()).unwrap_or(0);
+        let first = rounds.min(FIRST_OBSERVATIONS);
+        let cells = std::iter::repeat_with(|| Mutex::new(Vec::with_capacity(first)));
         let limits = LimitFold::new(manifest);
         Self {
-            cells: cells.collect(),
-            rounds: usize::try_from(manifest.rounds()).unwrap_or(0),
+            cells: cells.take(index.cells()).collect(),
+            rounds,
             digests: suite.prompts.iter().map(|_| OnceLock::new()).collect(),
             providers: Mutex::default(),
             has_limits: !limits.limited.is_empty(),
@@ -168,8 +173,9 @@ impl EvidenceFold {
         }
         {
             let mut cell = lock(&self.cells[self.index.cell(place)]);
-            if cell.capacity() == 0 {
-                cell.reserve_exact(self.rounds);
+            if cell.len() == cell.capacity() {
+                let left = self.rounds.saturating_sub(cell.len());
+                cell.reserve_exact(left);
             }
             cell.push(observation);
         }

@@ -71,8 +71,7 @@ impl SampleFold<'_> {
             return;
         };
         let cached = self.sums.add(place, sample);
-        let cell = index.cell(place);
-        self.run.prompt_sums.add(cell, sample, cached);
+        self.run.prompt_sums.add(place, sample, cached);
         self.run.evidence.add_at(place, sample);
     }
 

@@ -8,7 +8,7 @@ use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
 use crate::stats::rates::{Passes, rate};
 
-use super::cell_tally::CellTally;
+use super::cell_tally::{CellTally, VariantCells};
 use super::distribution::Estimate;
 use super::money::Total;
 use super::quality::agreement;
@@ -34,7 +34,7 @@ pub struct MeanIntervals {
 
 impl MeanIntervals {
     /// Computes the intervals from the sums of each prompt.
-    pub(super) fn from_prompts(prompts: &[CellTally]) -> Self {
+    pub(super) fn from_prompts(prompts: VariantCells<'_>) -> Self {
         Self {
             completed: completed(prompts),
             pass_rate: pass_rate(prompts),
@@ -46,21 +46,21 @@ impl MeanIntervals {
     }
 }
 
-fn completed(prompts: &[CellTally]) -> Option<Estimate> {
+fn completed(prompts: VariantCells<'_>) -> Option<Estimate> {
     let passes = prompts
         .iter()
         .filter_map(|one| Passes::new(one.answered, one.done - one.rate_limited));
     share(&passes.collect::<Vec<_>>())
 }
 
-fn pass_rate(prompts: &[CellTally]) -> Option<Estimate> {
+fn pass_rate(prompts: VariantCells<'_>) -> Option<Estimate> {
     let passes = prompts
         .iter()
         .filter_map(|one| Passes::new(one.passed, one.graded));
     share(&passes.collect::<Vec<_>>())
 }
 
-fn consistency(prompts: &[CellTally]) -> Option<f64> {
+fn consistency(prompts: VariantCells<'_>) -> Option<f64> {
     let agreements = prompts
         .iter()
         .filter_map(|one| agreement(one.graded.into(), one.passed.into()));
@@ -86,7 +86,7 @@ fn weighted(prompts: impl Iterator<Item = (f64, u64)>) -> (Vec<f64>, Option<Weig
     (means, weights)
 }
 
-fn completion_tokens(prompts: &[CellTally]) -> Interval {
+fn completion_tokens(prompts: VariantCells<'_>) -> Interval {
     let means = prompts.iter().filter_map(|one| {
         let tokens = one.tokens(TokenKind::Completion);
         Some((tokens.mean()?, tokens.n))
@@ -102,7 +102,7 @@ pub(super) fn sample_mean_interval(prompts: impl Iterator<Item = (f64, u64)>) ->
     mean.map_or(Interval::NONE, |mean| mean.interval(Alpha::FIVE_PERCENT))
 }
 
-fn cost(prompts: &[CellTally], total: impl Fn(&CellTally) -> Total) -> Interval {
+fn cost(prompts: VariantCells<'_>, total: impl Fn(&CellTally) -> Total) -> Interval {
     let means = prompts.iter().filter_map(|one| {
         let total = total(one);
         Some((total.mean()?.as_f64(), total.n))

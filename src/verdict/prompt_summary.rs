@@ -10,11 +10,12 @@ use crate::stats::quantile::Percentile;
 use crate::suite::Metric;
 use crate::threads::lock;
 
-use super::cell_tally::{CachedAnswer, CellTally};
+use super::cell_tally::{CachedAnswer, CellTally, VariantCells};
 use super::distribution::RankBounds;
 use super::evidence::{Evidence, unlocked};
 use super::figures::{CellSamples, Figures};
 use super::ratios::{Ratios, quotient};
+use super::run_index::SamplePlace;
 use super::timings::RunTimings;
 
 /// The figures of one prompt.
@@ -45,15 +46,14 @@ pub struct PromptSummaries<'a> {
 /// The sums of each variant and prompt of a run.
 #[derive(Debug, Default)]
 pub struct PromptSums {
-    /// Variant by variant.
-    cells: Vec<CellTally>,
-    prompts: usize,
+    /// Prompt by prompt: a list for each fits into the memory that its turns left.
+    cells: Vec<Box<[CellTally]>>,
     reference: Option<usize>,
 }
 
 /// The sums of each variant and prompt of a run, to which several threads add at once.
 pub(super) struct SharedPromptSums {
-    cells: Vec<Mutex<CellTally>>,
+    cells: Vec<Mutex<Box<[CellTally]>>>,
     /// True if the number of planned trials is that of those that were sent.
     is_timed: bool,
 }
@@ -64,28 +64,27 @@ impl SharedPromptSums {
         let repetitions = manifest.plan().prompt_repetitions(manifest.rounds());
         let is_timed = manifest.suite.time_limit().is_some();
         let planned = |repetitions: u32| if is_timed { 0 } else { repetitions };
-        let new_cell = |&repetitions: &u32| Mutex::new(CellTally::new(planned(repetitions)));
-        let variants = manifest.suite.variants.iter();
-        let cells = variants.flat_map(|_| repetitions.iter().map(new_cell));
+        let variants = manifest.suite.variants.len();
+        let new_cells = |repetitions| vec![CellTally::new(planned(repetitions)); variants];
+        let cells = repetitions.into_iter().map(new_cells);
         Self {
-            cells: cells.collect(),
+            cells: cells.map(|cells| Mutex::new(cells.into())).collect(),
             is_timed,
         }
     }
 
-    /// Adds a sample to the sums at this index.
-    pub(super) fn add(&self, cell: usize, sample: &Sample, cached: Option<CachedAnswer>) {
-        let mut cell = lock(&self.cells[cell]);
+    /// Adds a sample to the sums of its variant and prompt.
+    pub(super) fn add(&self, place: SamplePlace, sample: &Sample, cached: Option<CachedAnswer>) {
+        let cell = &mut lock(&self.cells[place.prompt])[place.variant];
         cell.add(sample, cached);
         // Time ends it: what was sent is all there was to send.
         cell.planned += u32::from(self.is_timed);
     }
 
     /// The sums of everything that was added; `reference` is the index of the reference, if it is in the suite.
-    pub(super) fn finish(self, prompts: usize, reference: Option<usize>) -> PromptSums {
+    pub(super) fn finish(self, reference: Option<usize>) -> PromptSums {
         PromptSums {
             cells: self.cells.into_iter().map(unlocked).collect(),
-            prompts,
             reference,
         }
     }
@@ -93,8 +92,8 @@ impl SharedPromptSums {
 
 impl PromptSums {
     /// The sums of a variant, in the order of the prompts.
-    pub(super) fn of_variant(&self, variant: usize) -> &[CellTally] {
-        &self.cells[variant * self.prompts..][..self.prompts]
+    pub(super) fn of_variant(&self, variant: usize) -> VariantCells<'_> {
+        VariantCells::new(&self.cells, variant)
     }
 }
 
@@ -133,7 +132,7 @@ impl<'a> PromptSummaries<'a> {
 
     fn summary(self, prompt: usize, ends: &mut RankBounds) -> PromptSummary<'a> {
         let figures = (0..self.evidence.variants.len()).map(|variant| {
-            let cell = &self.sums.of_variant(variant)[prompt];
+            let cell = &self.sums.cells[prompt][variant];
             Figures::of_prompt(cell, &self.samples(variant, prompt), ends)
         });
         let figures: Vec<Figures> = figures.collect();

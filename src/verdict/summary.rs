@@ -17,7 +17,7 @@ use crate::threads::Threads;
 use crate::units::{ModelId, Nanos};
 
 use super::caching::{CacheFigures, CacheFold};
-use super::cell_tally::{CachedAnswer, CellTally};
+use super::cell_tally::{CachedAnswer, VariantCells};
 use super::delayed_ack::{delayed_ack_share, ttft_ns};
 use super::distribution::{Distribution, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
@@ -260,7 +260,7 @@ impl SummaryFold {
     pub(super) fn finish(self, sums: SharedPromptSums, evidence: &Evidence) -> RunSummary {
         let mut variants = self.variants.iter();
         let reference = variants.position(|variant| variant.is_reference);
-        let prompts = sums.finish(evidence.prompts.len(), reference);
+        let prompts = sums.finish(reference);
         let folds = self.variants.into_iter().zip(&evidence.variants);
         let folds = folds.enumerate().collect::<Vec<_>>();
         let mut variants = Threads::for_processors().map(folds, |(index, (fold, observed))| {
@@ -387,7 +387,7 @@ impl VariantFold {
     }
 
     /// The figures of the variant, with the sums of its prompts.
-    fn finish(mut self, prompts: &[CellTally], observed: &VariantEvidence) -> VariantSummary {
+    fn finish(mut self, prompts: VariantCells<'_>, observed: &VariantEvidence) -> VariantSummary {
         self.tally.counts.planned = prompts.iter().map(|one| u64::from(one.planned)).sum();
         let samples = &CellSamples(&observed.prompts);
         let mut rank_bounds = RankBounds::default();
