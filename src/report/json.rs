@@ -235,7 +235,8 @@ struct OutputsDocument<'a> {
     /// One row for each candidate.
     models: RowsDocument<'a>,
     /// One row for each candidate and prompt, the largest change first.
-    prompts: RowsDocument<'a>,
+    #[schemars(with = "RowsDocument<'_>")]
+    prompts: OutputRowsDocument<'a>,
 }
 
 impl<'a> OutputsDocument<'a> {
@@ -245,7 +246,7 @@ impl<'a> OutputsDocument<'a> {
             hidden: &outputs.hidden,
             notes: &outputs.notes,
             models: RowsDocument(vec![&outputs.models]),
-            prompts: RowsDocument(vec![&outputs.prompts]),
+            prompts: OutputRowsDocument(outputs),
         })
     }
 }
@@ -407,6 +408,15 @@ struct EffectRowsDocument<'a>(&'a PromptEffects);
 impl Serialize for EffectRowsDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         collect_rows(serializer, self.0.rows())
+    }
+}
+
+/// The rows of the differences in answer length on all prompts, each made when it is written.
+struct OutputRowsDocument<'a>(&'a Outputs);
+
+impl Serialize for OutputRowsDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        collect_rows(serializer, self.0.prompt_rows())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::units::{ModelId, plural};
 use crate::verdict::{ComparisonDesign, OutputChange, OutputTotals, RatioChange};
 
 use super::figure::{Figure, FigureCell, count};
-use super::table::{FigureRow, FigureTable};
+use super::table::{FigureRow, FigureTable, MAX_PROMPT_ROWS};
 
 /// Maximum prompts that one sentence names.
 const MAX_NAMED_PROMPTS: usize = 3;
@@ -19,7 +19,7 @@ const AFTER_OVER_BEFORE: &str = "after over before";
 const MIN_NAMED_RATIO: f64 = 1.1;
 
 /// Answer lengths of candidates against their references, ready to be rendered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outputs {
     /// Description of the ratios: `candidate over reference`, or `after over before`.
     pub over: &'static str,
@@ -31,8 +31,9 @@ pub struct Outputs {
     pub notes: Vec<String>,
     /// One row per candidate.
     pub models: FigureTable,
-    /// One row per candidate and prompt, the largest change first.
+    /// One row per candidate and prompt, the largest change first. The first rows are kept.
     pub prompts: FigureTable,
+    changes: Vec<OutputChange>,
 }
 
 impl Outputs {
@@ -63,8 +64,17 @@ impl Outputs {
             paragraphs,
             hidden,
             models: FigureTable::from_rows(changes.iter().map(model_row)),
-            prompts: FigureTable::from_rows(changes.iter().flat_map(prompt_rows)),
+            prompts: FigureTable::from_first_rows(
+                changes.iter().flat_map(prompt_rows),
+                MAX_PROMPT_ROWS,
+            ),
+            changes: changes.to_vec(),
         }
+    }
+
+    /// All rows of prompts, each made when it is written.
+    pub(super) fn prompt_rows(&self) -> impl Iterator<Item = FigureRow> {
+        self.changes.iter().flat_map(prompt_rows)
     }
 
     /// Returns true if there is a difference or hidden reasoning to print.
@@ -356,7 +366,7 @@ fn prompt_rows(change: &OutputChange) -> impl Iterator<Item = FigureRow> {
     change.prompts.iter().map(move |(id, ratio)| {
         let mut row = FigureRow::default();
         put_names(&mut row, change);
-        row.put_figure("prompt", Figure::Text(id.clone()));
+        row.put_figure("prompt", Figure::Text(id.to_string()));
         row.show("prompt", "prompt", 0);
         row.put_figure("output_tokens", ratio_figure(*ratio));
         row.show("output_tokens", "output tokens", 0);

@@ -47,7 +47,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
     }
     for (prompt, id) in suite.prompts.iter_mut().zip(prompts) {
         prompt.id = (*id).to_owned();
-        prompt.messages = vec![Message::text(Role::User, "Why?".to_owned())];
+        prompt.messages = vec![Message::text(Role::User, "Why?".to_owned())].into();
     }
     Suite {
         name: "quickstart".to_owned(),

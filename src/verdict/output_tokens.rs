@@ -10,6 +10,7 @@
 //! logarithms has Student's t with prompts as the units: repetitions of one prompt say nothing about the next.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::record::Outcome;
 use crate::stats::interval::{Alpha, Interval};
@@ -46,7 +47,7 @@ pub struct OutputChange {
     /// Output totals of the reference.
     pub reference_output: OutputTotals,
     /// The ratio of output tokens on each prompt, largest change first.
-    pub prompts: Vec<(String, f64)>,
+    pub prompts: Arc<[(Arc<str>, f64)]>,
 }
 
 /// A ratio candidate / reference, with its interval.
@@ -147,7 +148,7 @@ impl OutputTotals {
 
 /// One prompt with the answers of both sides.
 struct PromptPair<'a> {
-    id: &'a str,
+    id: &'a Arc<str>,
     weight: f64,
     reference: &'a [Observation],
     candidate: &'a [Observation],
@@ -234,8 +235,8 @@ fn output_change(
         output
     };
     let tokens = log_ratios(pairs, |one| Some(one.output_tokens.get()?.max(1)));
-    let mut prompts: Vec<(String, f64)> = (tokens.iter())
-        .map(|(pair, log)| (pair.id.to_owned(), log.exp()))
+    let mut prompts: Vec<(Arc<str>, f64)> = (tokens.iter())
+        .map(|(pair, log)| (Arc::clone(pair.id), log.exp()))
         .collect();
     // Symmetric: a third as long is as large a change as three times as long.
     let size = |ratio: f64| ratio.ln().abs();
@@ -260,7 +261,7 @@ fn output_change(
         })),
         candidate_output: output(|pair| pair.candidate),
         reference_output: output(|pair| pair.reference),
-        prompts,
+        prompts: prompts.into(),
     }
 }
 

@@ -331,7 +331,8 @@ fn suite() -> Suite {
             messages: vec![Message {
                 cache_control: Some(MARK),
                 ..Message::text(Role::User, "Hello".to_owned())
-            }],
+            }]
+            .into(),
             weight: 1.0,
             tags: vec!["t".to_owned()],
             metadata: [("team".to_owned(), "billing".into())]
@@ -809,7 +810,7 @@ fn judgement() -> Judgement {
         reasons: vec![Reason::TooWide],
         detectable_change: None,
         required_size: None,
-        per_prompt: vec![("p".to_owned(), 1.1)],
+        per_prompt: [("p".into(), 1.1)].into(),
         influence: None,
         routes: vec![RouteComparison {
             provider: "p".to_owned(),

@@ -47,11 +47,12 @@ fn reasoning() -> OutputChange {
             ..output
         },
         reference_output: output,
-        prompts: vec![
-            ("long".to_owned(), 3.1),
-            ("sum".to_owned(), 0.5),
-            ("greet".to_owned(), 1.05),
-        ],
+        prompts: [
+            ("long".into(), 3.1),
+            ("sum".into(), 0.5),
+            ("greet".into(), 1.05),
+        ]
+        .into(),
     }
 }
 
@@ -93,7 +94,7 @@ fn a_model_before_and_after() {
     change.candidate_output.hidden = 0;
     change.candidate_output.truncated = 0;
     change.request_cost = Some(ratio(0.98, (0.9, 1.07)));
-    change.prompts.truncate(1);
+    change.prompts = change.prompts[..1].into();
     insta::assert_snapshot!(paragraphs(change), @"new (b/y) has fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The visible answers are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no significant difference). Output tokens changed most on long 3.10x. At list price a request, its prompt included, is not shown to cost more or less on the typical prompt (geometric mean): 0.98x (0.90–1.07).");
 }
 

@@ -110,9 +110,9 @@ fn the_prompts_with_the_largest_change_come_first() {
         count(sample, length, 0, length);
     });
     let change = output_changes_within_run(&evidence(&run, &samples), "a/x").remove(0);
-    assert_eq!(change.prompts[0].0, "p5");
+    assert_eq!(&*change.prompts[0].0, "p5");
     assert!(near(change.prompts[0].1, 0.2));
-    assert_eq!(change.prompts[1].0, "p2");
+    assert_eq!(&*change.prompts[1].0, "p2");
     assert!(near(change.prompts[1].1, 4.0));
 }
 
