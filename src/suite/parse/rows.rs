@@ -485,7 +485,7 @@ mod tests {
         ];
         let text = format!("\u{feff}{}", lines.join("\n").repeat(3));
         for text in [text.clone(), text + "\n"] {
-            assert!(line_cuts(&text).len() > 3);
+            assert!(line_cuts(&text).len() > 1);
             let [whole, pieces] = read_both_ways(text.as_bytes(), RowFormat::Jsonl);
             assert!(whole.len() > 10, "{whole:?}");
             assert_eq!(pieces, whole);
@@ -514,7 +514,7 @@ mod tests {
         for (header, rows) in [("\u{feff}a,b\n\n", 15), ("a,\"b\" c\n", 1), ("a,a\n", 1)] {
             for end in ["", "\n", "\n\"not closed,\n1,2\n"] {
                 let text = format!("{header}{records}{end}");
-                assert!(Quotes::of(&text).cuts.len() > 3);
+                assert!(Quotes::of(&text).cuts.len() > 1);
                 let [whole, pieces] = read_both_ways(text.as_bytes(), RowFormat::Csv);
                 assert!(whole.len() >= rows, "{whole:?}");
                 assert_eq!(pieces, whole);
