@@ -61,7 +61,7 @@ impl Side {
     /// Reads a run for its own figures.
     fn read(path: &Path) -> Result<Self, Failure> {
         let run = Run::open(path)?;
-        let manifest = run.manifest_without_turns()?;
+        let manifest = run.manifest_for_reports()?;
         let read = samples::read(&run, &manifest)?;
         Ok(Self { manifest, read })
     }

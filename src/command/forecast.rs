@@ -55,7 +55,7 @@ pub enum ForecastFormat {
 /// Carries out `bakeoff forecast`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
-    let manifest = run.manifest_without_turns()?;
+    let manifest = run.manifest_for_reports()?;
     let mix = match &options.mix {
         Some(path) => read_mix(path, &manifest.suite)?,
         None => Mix::from_suite(&manifest.suite),

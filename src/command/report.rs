@@ -39,7 +39,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let manifest = if options.with_answers {
         run.manifest()?
     } else {
-        run.manifest_without_turns()?
+        run.manifest_for_reports()?
     };
     #[cfg(feature = "otel")]
     if let Some(target) = &options.otlp {

@@ -90,7 +90,7 @@ pub struct DeferredOptions {
 /// Carries out `bakeoff score`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
-    let mut manifest = run.manifest_without_turns()?;
+    let mut manifest = run.manifest_for_reports()?;
     let mut is_whole = true;
     match &options.source {
         GradeSource::File { path, pass_at } => store_scores(&run, path, *pass_at)?,
@@ -105,7 +105,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             let counts = regrade(&run, &manifest, &suite, path)?;
             let later = if suite.has_deferred_checks() {
                 let graded = grade_deferred(&run, &suite, deferred)?;
-                manifest = run.manifest_without_turns()?;
+                manifest = run.manifest_for_reports()?;
                 graded
             } else {
                 DeferredGrades::default()

@@ -161,7 +161,7 @@ fn from_run(run: String, shown: PilotNoise) -> (Noise, NoiseSource) {
 /// The name of a run, and the noise of its noisiest candidate.
 fn shown(folder: &Path) -> Result<(String, Option<PilotNoise>), Failure> {
     let run = Run::open(folder)?;
-    let manifest = run.manifest_without_turns()?;
+    let manifest = run.manifest_for_reports()?;
     let evidence = samples::read(&run, &manifest)?.evidence;
     let shown = pilot_noise(&evidence, &manifest.suite.reference);
     Ok((manifest.run, noisiest(&shown).cloned()))

@@ -566,6 +566,11 @@ impl Run {
         })
     }
 
+    /// Returns true if the run is judged by a history.
+    pub fn has_past(&self) -> bool {
+        self.folder().join(HistoryLine::FILE).exists()
+    }
+
     /// The history that the run was judged against; `None` if it was judged against none. The first run of a
     /// history has an empty one.
     ///

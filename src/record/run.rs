@@ -324,13 +324,16 @@ impl Run {
         self.read_versioned(|manifest: &Manifest| manifest.version)
     }
 
-    /// Reads the manifest for figures, which need no turn of a prompt: those are freed, and it cannot be written.
+    /// Reads the manifest for reports. Its prompts have no turns, unless the run is judged by a history, which knows prompts by
+    /// digests of them; without turns it cannot be written.
     ///
     /// # Errors
     /// As [`Run::manifest`].
-    pub fn manifest_without_turns(&self) -> Result<Manifest, RunError> {
+    pub fn manifest_for_reports(&self) -> Result<Manifest, RunError> {
         let mut manifest = self.manifest()?;
-        manifest.suite.prompts.release_turns();
+        if !self.has_past() {
+            manifest.suite.prompts.release_turns();
+        }
         Ok(manifest)
     }
 

@@ -199,14 +199,8 @@ pub(super) fn carry_out(
     let closed = if immediate {
         close_without_reports(&run, &samples, &manifest).map(|()| None)
     } else {
-        catch_panic(|| {
-            store_end(&run, &samples, &manifest, baseline)?;
-            if baseline.is_none() {
-                job.release_turns(&mut manifest);
-            }
-            report(&run, &manifest, options, baseline)
-        })
-        .map(Some)
+        let close = || close(&run, &samples, (job, &mut manifest), options, baseline);
+        catch_panic(close).map(Some)
     };
     // After the run's own files: another process may hold the ledger.
     let mut line = job.ledger_line(&manifest, tally.spending);
@@ -407,6 +401,21 @@ struct RunEvaluation {
     on_inconclusive: OnInconclusive,
 }
 
+/// Completes the records of a run that has ended, and makes its reports.
+fn close(
+    run: &Run,
+    samples: &SampleStore,
+    (job, manifest): (&mut Job, &mut Manifest),
+    options: &Options,
+    baseline: Option<&Baseline<'_>>,
+) -> Result<RunEvaluation, Failure> {
+    store_end(run, samples, manifest, baseline)?;
+    if !run.has_past() {
+        job.release_turns(manifest);
+    }
+    report(run, manifest, options, baseline)
+}
+
 /// Completes the records of a run that has ended.
 fn store_end(
     run: &Run,
@@ -427,8 +436,7 @@ fn store_end(
     Ok(())
 }
 
-/// Makes and shows the reports of a run whose records are complete, and updates the history, which has a digest of the turns
-/// of each prompt.
+/// Makes and shows the reports of a run whose records are complete, and updates the history.
 fn report(
     run: &Run,
     manifest: &Manifest,

@@ -190,8 +190,8 @@ impl Prompt {
 pub struct PromptList(Arc<Vec<Prompt>>);
 
 impl PromptList {
-    /// Frees the turns of its prompts: a run that was sent and stored needs them for no figure. A list that is shared is
-    /// copied first.
+    /// Frees the turns of its prompts: figures of a run that was sent and stored need none. A list that is shared is copied
+    /// first.
     pub fn release_turns(&mut self) {
         for prompt in self.iter_mut() {
             prompt.messages = Turns(Box::default());

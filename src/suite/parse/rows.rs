@@ -148,7 +148,7 @@ pub(in crate::suite) fn each_row_of_owned(
         (RowFormat::Jsonl, Ok(text)) => {
             let cuts = line_cuts(text);
             each_piece(bytes, &cuts, |text, lines| {
-                json_lines(text, lines, &mut take)
+                json_lines(text, lines, &mut take);
             });
         }
         (RowFormat::Csv, Ok(text)) => {
