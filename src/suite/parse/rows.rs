@@ -510,9 +510,9 @@ mod tests {
             "too,many,fields".to_owned(),
             format!("3,{}", text_field(PIECE_BYTES / 20)),
         ];
-        let records = records.join("\n").repeat(3);
+        let records = (records.join("\n") + "\n").repeat(3);
         for (header, rows) in [("\u{feff}a,b\n\n", 15), ("a,\"b\" c\n", 1), ("a,a\n", 1)] {
-            for end in ["", "\n", "\n\"not closed,\n1,2\n"] {
+            for end in ["", "5,6", "\"not closed,\n1,2\n"] {
                 let text = format!("{header}{records}{end}");
                 assert!(Quotes::of(&text).cuts.len() > 1);
                 let [whole, pieces] = read_both_ways(text.as_bytes(), RowFormat::Csv);
