@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use crate::input::{open_regular, read_at_most};
 use crate::suite::ClockSource;
 
-/// Bytes that are sent to learn whether the kernel stamps, and the time between two of them.
-const PROBES: u32 = 100;
+/// Bytes that are sent to learn whether the kernel stamps, and the time between two of them: on a busy machine it begins late.
+const PROBES: u32 = 1_000;
 const PROBE_INTERVAL: Duration = Duration::from_millis(1);
 
 /// More than the bytes of the system's counters of TCP.
