@@ -123,7 +123,7 @@ pub struct TrialIndex {
     numbers: HashMap<(u32, u32, u32), u64>,
 }
 
-/// Names, each of which is kept once.
+/// Names, each stored once.
 #[derive(Debug, Default)]
 struct NameIndex(HashMap<String, u32>);
 

@@ -31,7 +31,7 @@ pub struct Outputs {
     pub notes: Vec<String>,
     /// One row per candidate.
     pub models: FigureTable,
-    /// One row per candidate and prompt, the largest change first. The first rows are kept.
+    /// One row per candidate and prompt, the largest change first. The first rows alone are stored.
     pub prompts: FigureTable,
     changes: Vec<OutputChange>,
 }

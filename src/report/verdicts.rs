@@ -82,7 +82,7 @@ pub struct Section {
     pub remarks: Vec<String>,
     /// Directions and extremes of the primary effects, by prompt.
     pub extremes: FigureTable,
-    /// One row per prompt and candidate: the effect on each metric. The first rows are kept.
+    /// One row per prompt and candidate: the effect on each metric. The first rows alone are stored.
     pub prompts: FigureTable,
     /// The effects that all of its rows are made of.
     pub effects: PromptEffects,

@@ -209,7 +209,7 @@ struct Search<'a> {
     range: (f64, f64),
     /// Of all values.
     all: &'a mut Evaluations,
-    /// What shows where to look, where values are many.
+    /// The line that shows where to look, where values are many.
     guide: Option<Guide>,
     /// The last range that it led to.
     last: Option<(f64, f64)>,
@@ -219,7 +219,7 @@ struct Search<'a> {
 struct Guide {
     /// Some of the values, where they are many on each side: they show what t is far away.
     few: Option<Evaluations>,
-    /// Where t is 0.
+    /// The h at which t is 0.
     centre: f64,
     slope: f64,
 }

@@ -11,7 +11,7 @@ pub fn shift(a: &[f64], b: &[f64]) -> Option<f64> {
     Some(middle_difference(a, b, Thinning::Allowed)?.median())
 }
 
-/// Whether some of the values may show where the middle of all is.
+/// The use of some of the values to find where the middle of all is.
 #[derive(Clone, Copy, PartialEq)]
 enum Thinning {
     Allowed,

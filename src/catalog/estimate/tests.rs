@@ -264,7 +264,7 @@ fn a_variant_without_a_price_has_no_cost() {
 
 #[test]
 fn the_sums_of_prompts_are_those_of_their_variant() {
-    // They are computed when they are read, from what is kept of a prompt.
+    // They are computed when they are read, from the little that is stored of a prompt.
     let suite = suite(3, 2, Some(400));
     let mut past = CostHistory::default();
     answer(&mut past, 0, 10);
