@@ -6,11 +6,8 @@
 //! gap is recorded within 0.1 % or not at all; what is out of range is never bent into it, so
 //! `count` minus the recorded values is the number of gaps out of range.
 
-use std::cell::RefCell;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::{Compress, Compression, FlushCompress};
 use hdrhistogram::Histogram;
 use zlib_rs::adler32::adler32;
 use zlib_rs::{Inflate, InflateFlush, Status};
@@ -43,6 +40,8 @@ const MAX_CHARS: usize = 2 * MAX_BYTES;
 const COOKIE: u32 = 0x1c84_9313;
 /// First four bytes of a compressed V2 histogram.
 const COMPRESSED_COOKIE: u32 = 0x1c84_9314;
+/// The first bytes of a zlib stream that is not compressed.
+const STORED_HEAD: [u8; 2] = [0x78, 0x01];
 /// The window of a zlib stream, as a power of 2: the largest.
 const WINDOW_BITS: u8 = 15;
 /// Values below 2^11 microseconds have a counter each (3 digits); above, 2^10 counters per doubling.
@@ -150,22 +149,20 @@ fn write_counters(indices: impl Iterator<Item = u64>, bytes: &mut Vec<u8>) {
     }
 }
 
-thread_local! {
-    /// Writes streams that are stored. A new one takes 300 KB, more than all else of a sample.
-    static STORED: RefCell<Compress> = RefCell::new(Compress::new(Compression::none(), true));
-}
-
-/// The frame of a compressed V2 histogram.
+/// The frame of a compressed V2 histogram, whose zlib stream stores the bytes as they are. A compressor would clear 300 KB of
+/// its own for each sample.
 fn pack(unpacked: &[u8]) -> Vec<u8> {
-    // More than the heads of all stored blocks.
-    let mut packed = Vec::with_capacity(8 + unpacked.len() + unpacked.len() / 256 + 64);
-    packed.resize(8, 0);
-    let status = STORED.with_borrow_mut(|zlib| {
-        zlib.reset();
-        zlib.compress_vec(unpacked, &mut packed, FlushCompress::Finish)
-    });
-    let is_whole = matches!(status, Ok(flate2::Status::StreamEnd));
-    assert!(is_whole, "a stored stream has room");
+    let mut packed = vec![0; 8];
+    packed.extend(STORED_HEAD);
+    let mut blocks = unpacked.chunks(u16::MAX.into()).peekable();
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).expect("a chunk of at most that length");
+        packed.push(u8::from(blocks.peek().is_none()));
+        packed.extend(length.to_le_bytes());
+        packed.extend((!length).to_le_bytes());
+        packed.extend(block);
+    }
+    packed.extend(adler32(1, unpacked).to_be_bytes());
     let length = u32::try_from(packed.len() - 8).expect("a histogram has at most MAX_BYTES");
     packed[..4].copy_from_slice(&COMPRESSED_COOKIE.to_be_bytes());
     packed[4..8].copy_from_slice(&length.to_be_bytes());
@@ -306,7 +303,7 @@ impl HdrReader {
 /// The bytes of a zlib stream that stores them in one block, as [`summarize_gaps`] writes it. `None` of any other stream: the
 /// general reader decides what that is.
 fn stored_bytes(stream: &[u8]) -> Option<&[u8]> {
-    let [0x78, 0x01, 1, length @ ..] = stream else {
+    let [1, length @ ..] = stream.strip_prefix(&STORED_HEAD)? else {
         return None;
     };
     let (length, rest) = length.split_first_chunk()?;
