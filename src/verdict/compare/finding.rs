@@ -57,7 +57,8 @@ pub(in crate::verdict) struct SideComparison {
 #[derive(Default)]
 pub(in crate::verdict) struct LastSides(Option<Rc<SideComparison>>);
 
-/// The values of a finding of few observations.
+/// The values of two sides, which a finding of few observations stores.
+#[derive(Clone)]
 struct StoredSides {
     sides: Arc<MetricSides>,
     /// Their logarithms, in order, if the procedure needs these.
@@ -163,10 +164,11 @@ impl<'a> SideFinding<'a> {
         let parts = match self.division {
             Division::Nothing => Vec::new(),
             Division::Whole if let Some(stored) = &self.stored => {
-                last.reopen(metric, stored).into_iter().collect()
+                last.compare(metric, stored.clone()).into_iter().collect()
             }
             Division::Whole => {
                 let sides = MetricSides::new(&self.pair, metric, self.filter);
+                let sides = StoredSides::new(sides);
                 last.compare(metric, sides).into_iter().collect()
             }
             Division::ByCache => self.split_by_cache().unwrap_or_default(),
@@ -215,7 +217,8 @@ impl<'a> SideFinding<'a> {
             return parts;
         }
         self.division = Division::Whole;
-        let parts: Vec<_> = last.compare(metric, sides).into_iter().collect();
+        let parts = last.compare(metric, StoredSides::new(sides));
+        let parts: Vec<_> = parts.into_iter().collect();
         if self.pair.evidence.observation_count() <= STORED_OBSERVATIONS_MAX {
             self.stored = parts.first().map(|part| StoredSides {
                 sides: Arc::clone(&part.sides),
@@ -284,36 +287,41 @@ impl<'a> SideFinding<'a> {
 
 impl LastSides {
     /// Pairs the sides with their approach, or returns the last comparison if it is of the same values.
-    fn compare(&mut self, metric: Metric, sides: MetricSides) -> Option<Rc<SideComparison>> {
+    fn compare(&mut self, metric: Metric, stored: StoredSides) -> Option<Rc<SideComparison>> {
         let is_same = |last: &&Rc<SideComparison>| {
-            last.procedure == procedure(metric) && *last.sides == sides
+            last.procedure == procedure(metric)
+                && (Arc::ptr_eq(&last.sides, &stored.sides) || last.sides == stored.sides)
         };
         if let Some(last) = self.0.as_ref().filter(is_same) {
             return Some(Rc::clone(last));
         }
         self.0 = None;
-        self.0 = compare_sides(metric, sides);
+        self.0 = stored.compare(metric);
         self.0.clone()
     }
+}
 
-    /// The same for sides that were stored.
-    fn reopen(&mut self, metric: Metric, stored: &StoredSides) -> Option<Rc<SideComparison>> {
-        let is_same = |last: &&Rc<SideComparison>| {
-            last.procedure == procedure(metric) && Arc::ptr_eq(&last.sides, &stored.sides)
-        };
-        if let Some(last) = self.0.as_ref().filter(is_same) {
-            return Some(Rc::clone(last));
+impl StoredSides {
+    /// Sides whose logarithms are not computed yet.
+    fn new(sides: MetricSides) -> Self {
+        Self {
+            sides: Arc::new(sides),
+            paired: None,
         }
-        let approach: Box<dyn Approach> = match &stored.paired {
-            Some(paired) => Box::new(AlignedRanks::from_paired(Arc::clone(paired))),
-            None => approach(metric, &stored.sides)?,
+    }
+
+    /// Pairs the sides with their approach; `None` where there is nothing to compare.
+    fn compare(self, metric: Metric) -> Option<Rc<SideComparison>> {
+        let Self { sides, paired } = self;
+        let approach: Box<dyn Approach> = match paired {
+            Some(paired) => Box::new(AlignedRanks::from_paired(paired)),
+            None => approach(metric, &sides)?,
         };
-        self.0 = Some(Rc::new(SideComparison {
+        Some(Rc::new(SideComparison {
             procedure: procedure(metric),
-            sides: Arc::clone(&stored.sides),
+            sides,
             approach,
-        }));
-        self.0.clone()
+        }))
     }
 }
 
@@ -404,12 +412,7 @@ pub(in crate::verdict) fn compare_sides(
     metric: Metric,
     sides: MetricSides,
 ) -> Option<Rc<SideComparison>> {
-    let approach = approach(metric, &sides)?;
-    Some(Rc::new(SideComparison {
-        procedure: procedure(metric),
-        sides: Arc::new(sides),
-        approach,
-    }))
+    StoredSides::new(sides).compare(metric)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
