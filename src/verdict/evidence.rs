@@ -4,10 +4,10 @@
 //! samples are added, and by which thread, changes nothing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::record::{Manifest, Sample};
-use crate::threads::{Threads, lock};
+use crate::threads::{Threads, lock, unlock};
 use crate::units::{ModelId, Nanos};
 
 use super::limit_values::{LimitFold, LimitedQuantity};
@@ -98,11 +98,6 @@ pub struct EvidenceFold {
 struct Providers {
     names: Vec<String>,
     indices: HashMap<String, u32>,
-}
-
-/// The value of a lock that none holds.
-pub(super) fn unlocked<T>(value: Mutex<T>) -> T {
-    value.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl EvidenceFold {
@@ -200,11 +195,11 @@ impl EvidenceFold {
     pub fn finish(self) -> Evidence {
         // It is as large as a small suite, and its samples are in their cells.
         drop(self.index);
-        let cells = self.cells.into_iter().map(unlocked);
+        let cells = self.cells.into_iter().map(unlock);
         let parts = FoldParts {
             digests: self.digests,
-            providers: unlocked(self.providers).names,
-            limited: unlocked(self.limits).limited,
+            providers: unlock(self.providers).names,
+            limited: unlock(self.limits).limited,
         };
         in_order(self.evidence, cells, parts, Threads::for_processors())
     }

@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use crate::record::{Manifest, Sample};
 use crate::stats::quantile::Percentile;
 use crate::suite::Metric;
-use crate::threads::lock;
+use crate::threads::{lock, unlock};
 
 use super::cell_tally::{CachedAnswer, CellTally, VariantCells};
 use super::distribution::RankBounds;
-use super::evidence::{Evidence, unlocked};
+use super::evidence::Evidence;
 use super::figures::{CellSamples, Figures};
 use super::ratios::{Ratios, quotient};
 use super::run_index::SamplePlace;
@@ -84,7 +84,7 @@ impl SharedPromptSums {
     /// The sums of everything that was added; `reference` is the index of the reference, if it is in the suite.
     pub(super) fn finish(self, reference: Option<usize>) -> PromptSums {
         PromptSums {
-            cells: self.cells.into_iter().map(unlocked).collect(),
+            cells: self.cells.into_iter().map(unlock).collect(),
             reference,
         }
     }
