@@ -78,9 +78,9 @@ impl WorstCase {
         for prompt in &suite.prompts {
             for (index, variant) in suite.variants.iter().enumerate() {
                 let cost = bound(Some(prompt), index).and_then(|cost| {
-                    let model = || variant.model.clone();
-                    MaxAttemptCost::new(cost)
-                        .ok_or_else(|| UnboundedCost::TooLarge { model: model() })
+                    MaxAttemptCost::new(cost).ok_or_else(|| UnboundedCost::TooLarge {
+                        model: variant.model.clone(),
+                    })
                 });
                 attempts.push(cost.unwrap_or_else(|reason| {
                     let reason = indices_of.entry(reason).or_insert_with_key(|reason| {

@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::plan::LoadPlan;
-use crate::suite::LoadProfile;
 
 use super::event::RunEvent;
 use super::load::start_load;
@@ -78,12 +77,7 @@ pub async fn run<A: Client>(
     let (give_up, abandoning) = watch::channel(false);
     let ends = (stop.clone(), abandoning);
     let mut slots = SlotRunner::new(&client, &context, &events, ends, continue_signal);
-    let staged = context
-        .suite
-        .load
-        .as_ref()
-        .is_some_and(LoadProfile::has_stages);
-    let started = match LoadPlan::new(&context.suite).filter(|_| staged) {
+    let started = match LoadPlan::of_stages(&context.suite) {
         Some(load) => start_load(&mut slots, &load).await,
         None => slots.start_all().await,
     };

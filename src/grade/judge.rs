@@ -38,7 +38,7 @@ pub fn judge_request(
     if let Some(text) = system {
         turn(&mut conversation, "system", text);
     }
-    for message in &prompt.messages {
+    for message in prompt.messages.iter() {
         let role = match message.role {
             Role::System => "system",
             Role::User => "user",

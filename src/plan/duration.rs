@@ -132,7 +132,7 @@ fn answering(suite: &Suite, expected: &[ExpectedAnswer]) -> Nanos {
         trials.max().unwrap_or(0)
     });
     let round: u128 = slots.sum();
-    if let Some(load) = LoadPlan::new(suite).filter(|_| has_stages(suite)) {
+    if let Some(load) = LoadPlan::of_stages(suite) {
         let prompts = suite.prompts.len().max(1) as u128;
         let stages = load.stages().iter();
         return saturating_nanos(stages.map(|stage| stage_ns(stage, round / prompts)).sum());
@@ -143,10 +143,6 @@ fn answering(suite: &Suite, expected: &[ExpectedAnswer]) -> Nanos {
     let slowest = variants().map(|(_, expected)| expected.first_token).max();
     let warming = u128::from(slowest.unwrap_or_default().0) * u128::from(suite.warmup);
     saturating_nanos(warming + all / u128::from(in_flight))
-}
-
-fn has_stages(suite: &Suite) -> bool {
-    suite.load.as_ref().is_some_and(LoadProfile::has_stages)
 }
 
 /// The time of a stage of a load whose requests take so long each.

@@ -113,6 +113,12 @@ impl LoadPlan {
         })
     }
 
+    /// The stages of a suite's load; `None` where it has none.
+    pub fn of_stages(suite: &Suite) -> Option<Self> {
+        suite.staged_load()?;
+        Self::new(suite)
+    }
+
     /// The stages, in order.
     pub fn stages(&self) -> &[PlannedStage] {
         &self.stages
@@ -155,15 +161,13 @@ impl LoadPlan {
 /// plan is long enough: from then on the load no longer depends on the repetitions of the suite.
 pub fn fix_load(suite: &mut Suite) {
     let (Some(plan), Some(prompts)) = (
-        LoadPlan::new(suite),
+        LoadPlan::of_stages(suite),
         NonZeroU64::new(suite.prompts.len() as u64),
     ) else {
         return;
     };
-    let Some(load) = suite.load.as_mut().filter(|load| load.has_stages()) else {
-        return;
-    };
-    for (stage, planned) in load.stages.iter_mut().zip(&plan.stages) {
+    let stages = suite.load.iter_mut().flat_map(|load| &mut load.stages);
+    for (stage, planned) in stages.zip(&plan.stages) {
         match stage {
             LoadStage::Concurrency(stage) if planned.is_timed() => {
                 stage.expected_requests = Some(planned.slots);

@@ -85,8 +85,7 @@ pub struct WarmUp {
 
 /// Creates the plan of a suite.
 pub fn plan(suite: &Suite) -> Plan {
-    let staged = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
-    let load = staged.then(|| LoadPlan::new(suite)).flatten();
+    let load = LoadPlan::of_stages(suite);
     Plan {
         seed: suite.seed,
         prompts: suite.prompts.len(),
@@ -106,7 +105,7 @@ pub fn plan(suite: &Suite) -> Plan {
 /// has its own, it has the highest of them: under a cap nothing may be sent without one.
 pub fn warm_up_prompt(suite: &Suite) -> Prompt {
     let suite_texts: HashSet<&str> = (suite.prompts.iter())
-        .flat_map(|prompt| &prompt.messages)
+        .flat_map(|prompt| prompt.messages.iter())
         .map(|message| message.content.as_str())
         .collect();
     let text = |attempt: usize| match attempt {

@@ -5,7 +5,7 @@
 //! verdict says.
 
 use crate::record::Manifest;
-use crate::suite::{LoadProfile, Metric};
+use crate::suite::Metric;
 use crate::units::{Nanos, Usd, plural};
 use crate::verdict::{
     Comparison, ComparisonDesign, Evaluation, GateStatus, LimitCheck, LimitStatus, RunSummary,
@@ -164,11 +164,12 @@ fn heading(manifest: &Manifest, summary: &RunSummary) -> String {
     });
     let models = suite.variants.len() as u64;
     let prompts = plural(suite.prompts.len() as u64, "prompt");
-    let has_stages = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
     let plan = match suite.time_limit() {
         Some(time) => format!("{prompts} for {}", duration(time)),
         // A load cycles its prompts, and may end within a round.
-        None if has_stages => plural(manifest.planned_trials / models.max(1), "request"),
+        None if suite.staged_load().is_some() => {
+            plural(manifest.planned_trials / models.max(1), "request")
+        }
         None => format!("{prompts} x {}", manifest.rounds()),
     };
     let shard = manifest

@@ -62,7 +62,7 @@ pub struct RunSummary {
 /// an accident, and a p95 of the rest is that of another load.
 const BOTTLENECK_SHARE: f64 = 0.05;
 
-/// Share of a median TTFT above which the error of the instrument is shown beside it.
+/// Share of a median TTFT above which the error of the instrument is printed beside it.
 const NOTABLE_ERROR_SHARE: f64 = 0.01;
 
 impl RunSummary {

@@ -196,7 +196,7 @@ pub(super) fn refuse_part_of_load(
     until_decided: bool,
     is_shard: bool,
 ) -> Result<(), Failure> {
-    let Some(load) = suite.load.as_ref().filter(|load| load.has_stages()) else {
+    let Some(load) = suite.staged_load() else {
         return Ok(());
     };
     if is_shard && !load.is_open_loop() {

@@ -15,7 +15,6 @@ use crate::record::{
     JournalError, JournalWriter, Manifest, RequestLog, Run, RunPart, Status, TakenLog,
     TruncatedLine, move_truncated_line,
 };
-use crate::suite::LoadProfile;
 use crate::units::{ModelId, Nanos, Usd, plural};
 
 use super::baseline::open_baseline;
@@ -202,8 +201,7 @@ fn nothing_to_do(stored: &StoredParts, options: &Options) -> Option<String> {
 
 /// Refuses to send the rest of a load.
 fn refuse_load(stored: &StoredParts) -> Result<(), Failure> {
-    let load = stored.manifest.suite.load.as_ref();
-    if stored.remaining.count() > 0 && load.is_some_and(LoadProfile::has_stages) {
+    if stored.remaining.count() > 0 && stored.manifest.suite.staged_load().is_some() {
         return Err(Failure::usage(
             "a load cannot be resumed: its rest is another load. Start it again with `bakeoff run`",
         ));

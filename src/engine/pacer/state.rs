@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Load, RatePacer};
-use crate::suite::{LoadProfile, Suite};
+use crate::suite::Suite;
 use crate::units::{ModelId, Nanos};
 
 use super::health::{Admission, AttemptEffect, BreakerChange, ModelHealth, SendTurn};
@@ -121,7 +121,7 @@ impl PacerState {
         Self {
             rates,
             concurrency: usize::try_from(suite.concurrency).unwrap_or(usize::MAX),
-            is_load: suite.load.as_ref().is_some_and(LoadProfile::has_stages),
+            is_load: suite.staged_load().is_some(),
             yielding: (suite.load.as_ref())
                 .is_some_and(|load| load.yields_on_429)
                 .then(Vec::new),

@@ -104,7 +104,10 @@ impl Suite {
     }
 
     fn marks(&self) -> impl Iterator<Item = CacheControl> {
-        let messages = self.prompts.iter().flat_map(|prompt| &prompt.messages);
+        let messages = self
+            .prompts
+            .iter()
+            .flat_map(|prompt| prompt.messages.iter());
         let of_messages = messages.filter_map(|message| message.cache_control);
         let of_systems = self.levels().filter_map(|level| level.system_cache_control);
         of_systems.chain(of_messages)

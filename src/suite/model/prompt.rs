@@ -73,15 +73,6 @@ impl DerefMut for Turns {
     }
 }
 
-impl<'a> IntoIterator for &'a Turns {
-    type Item = &'a Message;
-    type IntoIter = slice::Iter<'a, Message>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
-
 impl Serialize for Turns {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.is_empty() {

@@ -124,6 +124,11 @@ pub struct Timeouts {
 }
 
 impl Suite {
+    /// Its load, if that has stages; `None` for a plan that is sent as places get free.
+    pub fn staged_load(&self) -> Option<&LoadProfile> {
+        self.load.as_ref().filter(|load| load.has_stages())
+    }
+
     /// The time after which its closed loop ends; `None` where the number of its requests is known before.
     pub fn time_limit(&self) -> Option<Nanos> {
         self.load.as_ref()?.time_limit()

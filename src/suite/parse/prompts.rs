@@ -72,7 +72,7 @@ fn prompt<'a>(
     let turns = conversation(table);
     let messages = turns.and_then(|turns| {
         let messages: Vec<_> = turns.into_iter().map(|turn| message(turn, files)).collect();
-        messages.into_iter().collect()
+        messages.into_iter().collect::<Option<Vec<_>>>()
     });
     let weight = weight(table);
     let tags = tags(table);
@@ -83,7 +83,7 @@ fn prompt<'a>(
     let prompt = Prompt {
         id: id?,
         system,
-        messages: Vec::into(messages?),
+        messages: messages?.into(),
         weight: weight?,
         tags,
         metadata,

@@ -48,7 +48,7 @@ pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
 
 /// The digest of the stages of a load; `None` for a plan that is sent as places get free.
 fn load_digest(suite: &Suite) -> Option<String> {
-    let load = suite.load.as_ref().filter(|load| load.has_stages())?;
+    let load = suite.staged_load()?;
     let mut stages = load.stages.clone();
     for stage in &mut stages {
         if let LoadStage::Concurrency(stage) = stage {

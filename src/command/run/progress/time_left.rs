@@ -4,7 +4,7 @@
 //! the suite, of the number of trials that have ended, and of the time that these took.
 
 use crate::plan::{LoadPlan, PlannedStage};
-use crate::suite::{LoadProfile, Suite};
+use crate::suite::Suite;
 use crate::units::Nanos;
 
 /// Units of a round, the time in which a stage ends as many half trials as are in flight: fine enough for every concurrency.
@@ -28,21 +28,16 @@ impl Course {
     /// The course of a part that is to send so many trials.
     pub(super) fn new(suite: &Suite, trials: u64) -> Self {
         let variants = suite.variants.len().max(1) as u64;
-        let has_stages = suite.load.as_ref().is_some_and(LoadProfile::has_stages);
-        let Some(load) = LoadPlan::new(suite).filter(|_| has_stages) else {
+        let Some(load) = LoadPlan::of_stages(suite) else {
             return Self::Closed(vec![ClosedStage {
                 trials,
                 in_flight: u64::from(suite.concurrency) * variants,
             }]);
         };
-        let planned = load.stages().iter().map(PlannedStage::planned_time);
-        if let Some(planned) = planned.collect::<Option<Vec<_>>>() {
-            return Self::Scheduled(Nanos(
-                planned
-                    .iter()
-                    .map(|time| time.0)
-                    .fold(0, u64::saturating_add),
-            ));
+        let mut planned = load.stages().iter().map(PlannedStage::planned_time);
+        let sum = planned.try_fold(0_u64, |sum, time| Some(sum.saturating_add(time?.0)));
+        if let Some(sum) = sum {
+            return Self::Scheduled(Nanos(sum));
         }
         let slots = load.slot_count().max(1);
         let stages = load.stages().iter().map(|stage| ClosedStage {
@@ -82,7 +77,7 @@ impl Course {
 mod tests {
     use super::*;
     use crate::plan::example;
-    use crate::suite::{ArrivalProcess, LoadStage};
+    use crate::suite::{ArrivalProcess, LoadProfile, LoadStage};
 
     const SECOND: u64 = 1_000_000_000;
 
