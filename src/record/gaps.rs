@@ -149,8 +149,8 @@ fn write_counters(indices: impl Iterator<Item = u64>, bytes: &mut Vec<u8>) {
     }
 }
 
-/// The frame of a compressed V2 histogram, whose zlib stream stores the bytes as they are. A compressor would clear 300 KB of
-/// its own for each sample.
+/// The frame of a compressed V2 histogram, whose zlib stream stores the bytes as they are. A compressor that does so takes 300 KB
+/// on each thread.
 fn pack(unpacked: &[u8]) -> Vec<u8> {
     let mut packed = vec![0; 8];
     packed.extend(STORED_HEAD);
