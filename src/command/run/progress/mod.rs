@@ -17,15 +17,19 @@ use crate::units::{Nanos, one_line};
 use table::LiveTable;
 use tally::TrialTally;
 
-/// Most lines over a whole run where there is no terminal.
-const PLAIN_LINES_MAX: u64 = 100;
+/// Parts of a run after each of which a log gets a line.
+const LINES_PER_RUN: u64 = 10;
+/// Least time between two lines: a short run needs few.
+const LINE_SPACING_MIN: Nanos = Nanos::from_millis(5_000);
+/// Most time between two lines: CI services end jobs that print nothing for ten minutes.
+const LINE_SPACING_MAX: Nanos = Nanos::from_millis(300_000);
 
 /// The display of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProgressMode {
     /// A table that redraws itself.
     Table,
-    /// A line per slot.
+    /// A few lines over the whole run.
     Lines,
     /// Nothing.
     Nothing,
@@ -52,12 +56,13 @@ pub(super) enum Progress {
     Nothing,
 }
 
-/// Progress in lines: one for so many trials.
+/// Progress in lines: one for each part of the run, neither too soon nor too late after the last one.
 pub(super) struct PlainLines {
     tally: TrialTally,
-    trials_per_line: u64,
-    /// The time after which a run that time ends prints its next line.
-    next_line: Nanos,
+    /// Parts that have ended.
+    parts: u64,
+    /// The time of the last line since the first request; absent before the first line.
+    printed_at: Option<Nanos>,
 }
 
 impl Progress {
@@ -68,15 +73,11 @@ impl Progress {
         tally.start = start;
         match mode {
             ProgressMode::Table => LiveTable::start(tally).map_or(Self::Nothing, Self::Table),
-            ProgressMode::Lines => {
-                let slot = suite.variants.len().max(1) as u64;
-                let slots_per_line = trials.div_ceil(slot * PLAIN_LINES_MAX).max(1);
-                Self::Lines(PlainLines {
-                    tally,
-                    trials_per_line: slot * slots_per_line,
-                    next_line: Nanos::ZERO,
-                })
-            }
+            ProgressMode::Lines => Self::Lines(PlainLines {
+                tally,
+                parts: 0,
+                printed_at: None,
+            }),
             ProgressMode::Nothing => Self::Nothing,
         }
     }
@@ -144,21 +145,15 @@ impl Drop for Progress {
 }
 
 impl PlainLines {
-    /// Prints the state of the run if a line is due.
+    /// Prints the state of the run if a line is due. None is at the end: the result follows.
     fn print(&mut self, err: &mut dyn Write) {
-        let (done, planned) = (self.tally.done, self.tally.planned);
-        let is_due = match self.tally.time_limit {
-            None => done.is_multiple_of(self.trials_per_line) || done == planned,
-            Some(limit) => {
-                let active = self.tally.active();
-                let is_due = active >= self.next_line;
-                if is_due {
-                    self.next_line = Nanos(active.0.saturating_add(limit.0 / PLAIN_LINES_MAX));
-                }
-                is_due
-            }
-        };
-        if done > 0 && is_due {
+        let (parts, now) = (self.tally.parts_ended(LINES_PER_RUN), self.tally.active());
+        let silence = now.since(self.printed_at.unwrap_or_default());
+        let is_spaced = self.printed_at.is_none() || silence >= LINE_SPACING_MIN;
+        let has_part_ended = parts > std::mem::replace(&mut self.parts, parts);
+        let is_due = (has_part_ended && is_spaced) || silence >= LINE_SPACING_MAX;
+        if is_due && parts < LINES_PER_RUN {
+            self.printed_at = Some(now);
             // A closed standard error is no reason to end a run.
             let _ = writeln!(err, "{}", self.tally.state(Nanos::ZERO).line());
         }
@@ -171,22 +166,40 @@ mod tests {
     use crate::plan::example;
     use crate::record::example::plain_sample;
 
-    #[test]
-    fn a_log_has_a_line_per_slot_and_at_most_a_hundred() {
-        // The log of a build is read by people: a run of hours must not fill it.
-        for (slots, lines) in [(3_u64, 3), (100, 100), (1_000, 100), (250, 84)] {
-            let suite = example::suite(1, 1, 1);
-            let trials = slots * suite.variants.len() as u64;
-            let mut progress = Progress::new(&suite, trials, Nanos::ZERO, ProgressMode::Lines);
-            let mut output = Vec::new();
-            for trial in 0..trials {
-                let event = RunEvent::Finished(Box::new(plain_sample(trial)));
-                progress.update(&event, &mut output);
-            }
-            let output = String::from_utf8(output).unwrap();
-            assert_eq!(output.lines().count(), lines, "{slots} slots");
-            let last = output.lines().last().unwrap();
-            assert!(last.starts_with(&format!("{trials}/{trials} trials, about 0.0 s left")));
+    /// The lines of a run of so many trials that ends with `seconds`.
+    fn lines(trials: u64, seconds: u64) -> Vec<String> {
+        let suite = example::suite(1, 1, 1);
+        let mut progress = Progress::new(&suite, trials, Nanos::ZERO, ProgressMode::Lines);
+        let mut output = Vec::new();
+        for trial in 0..trials {
+            let mut sample = plain_sample(trial);
+            sample.sent_ns = Nanos(1_000_000_000 * seconds * trial / trials);
+            sample.latency_ns = Some(Nanos(1_000_000_000 * seconds / trials));
+            progress.update(&RunEvent::Finished(Box::new(sample)), &mut output);
         }
+        let output = String::from_utf8(output).unwrap();
+        output.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_log_has_few_lines_and_is_never_silent_for_long() {
+        // People read the log of a build: 32 lines in 23 s were too many, and nine minutes of silence look like a hang.
+        for (trials, seconds, expected) in [
+            (1, 1, 0),
+            (160, 2, 1),
+            (160, 23, 3),
+            (160, 600, 9),
+            (100_000, 3_000, 9),
+            (100_000, 36_000, 119),
+        ] {
+            let lines = lines(trials, seconds);
+            assert_eq!(lines.len(), expected, "{trials} in {seconds} s: {lines:#?}");
+        }
+        let short = lines(160, 23);
+        assert!(
+            short[0].starts_with("16/160 trials, about "),
+            "{}",
+            short[0]
+        );
     }
 }

@@ -158,6 +158,16 @@ impl TrialTally {
         self.last_end.since(self.first_sent.unwrap_or_default())
     }
 
+    /// The number of whole parts that have ended of a run in so many.
+    pub(super) fn parts_ended(&self, parts: u64) -> u64 {
+        let (ended, whole) = match self.time_limit {
+            Some(limit) => (self.active().0, limit.0),
+            None => (self.done, self.planned),
+        };
+        let ended = u128::from(ended) * u128::from(parts) / u128::from(whole.max(1));
+        u64::try_from(ended).unwrap_or(u64::MAX)
+    }
+
     /// The state of a run that ends after `limit`.
     fn state_in_time(&self, elapsed: Nanos, limit: Nanos) -> LiveRun {
         let models = self.variants.iter().map(|variant| LiveModel {
