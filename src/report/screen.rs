@@ -16,7 +16,8 @@ use super::alerts::{Alert, alerts};
 use super::columns::{any_variant_reasons, is_graded};
 use super::figure::{Figure, FigureCell};
 use super::recommendations::{
-    RecommendationText, ShortNames, effect_text, inconclusive, metric_words, recommendation_texts,
+    RecommendationText, ShortNames, contradictions, effect_text, inconclusive, metric_words,
+    recommendation_texts,
 };
 use super::spread::SpreadColumn;
 use super::switch::SwitchText;
@@ -97,6 +98,9 @@ impl ResultScreen {
         if !shared.is_empty() {
             notes.push(format!("The same for all: {}.", shared.join(", ")));
         }
+        let compared = within_run.iter().flat_map(|one| &one.comparisons);
+        let primary = compared.filter(|one| one.primary);
+        notes.extend(contradictions(primary, &summary.variants, &names));
         notes.extend(inconclusive(&recommended, &names));
         notes.extend(weights(manifest).filter(|_| !recommended.is_empty()));
         if !recommended.is_empty() && !is_graded(summary) {

@@ -4,10 +4,12 @@
 //! divisor of 0.
 
 use crate::stats::quantile::Percentile;
+use crate::suite::Metric;
 use crate::units::Usd;
 
 use super::distribution::{Distribution, Estimate};
 use super::figures::Figures;
+use super::judgement::Comparison;
 use super::tally::TokenKind;
 
 /// Figures divided by the reference's; absent where either is absent.
@@ -53,6 +55,22 @@ impl Ratios {
             completion_tokens_mean: means(&tokens),
             cost_mean: means(&cost),
         }
+    }
+
+    /// The ratio of the medians of a metric over all answers, where it contradicts the effect of its comparison, which is by
+    /// prompt: they lie on different sides of 1, and further apart than the tolerance.
+    pub fn contradiction(&self, comparison: &Comparison) -> Option<f64> {
+        let medians = match comparison.metric {
+            Metric::Ttft => self.ttft_p50,
+            Metric::Ttfa => self.ttfa_p50,
+            Metric::Latency => self.latency_p50,
+            Metric::OutputRate => self.output_rate_p50,
+            _ => None,
+        };
+        let (medians, effect) = (medians?.value, comparison.effect?.estimate);
+        let distance = (medians / effect).ln().abs();
+        let opposed = (medians - 1.0) * (effect - 1.0) < 0.0;
+        (opposed && distance > comparison.bounds.tolerance.ln_1p()).then_some(medians)
     }
 }
 

@@ -182,3 +182,56 @@ fn a_side_without_an_answer_has_no_result() {
     let summary = github::summary(&read(&run, &of_reference).job_summary());
     assert!(summary.contains("x no result"), "{summary}");
 }
+
+/// A run of two models on eight prompts of very different times: the candidate takes 0.9 of the reference's time on each but
+/// the two in the middle, which decide the median over all answers.
+fn contradictory_run() -> (Manifest, Vec<Sample>) {
+    let labels = ["a/reference", "b/other"];
+    let run = manifest(
+        &labels,
+        &["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"],
+        4,
+    );
+    let sample = |trial: u64| {
+        let (variant, slot) = (trial % 2, trial / 2);
+        let (prompt, noise) = (slot % 8, (slot * 7) % 5);
+        let ttft_ms = match (variant, prompt) {
+            (1, 3 | 4) => 530,
+            (1, prompt) => 90 * (prompt + 1),
+            (_, prompt) => 100 * (prompt + 1),
+        };
+        answered(&run, trial, ttft_ms + noise)
+    };
+    let samples = (0..run.planned_trials).map(sample).collect();
+    (run, samples)
+}
+
+#[test]
+fn a_median_that_contradicts_its_effect_is_explained() {
+    // A reader took "468 ms against 425 ms, TTFT not worse (0.96x)" for an error: every format with both says why, once.
+    let sentence =
+        "Prompt by prompt, TTFT is 0.91x for other, although p50 over all answers is higher.";
+    let documents = |(run, samples): (Manifest, Vec<Sample>)| {
+        let report = read(&run, &samples);
+        let style = Style {
+            colour: false,
+            width: usize::MAX,
+        };
+        let formats = [
+            ReportFormat::Markdown,
+            ReportFormat::Html,
+            ReportFormat::Json,
+        ];
+        let mut documents = formats.map(|format| render(&report, format)).to_vec();
+        documents.push(github::summary(&report.job_summary()));
+        documents.push(report.terminal(style));
+        documents
+    };
+    for document in documents(contradictory_run()) {
+        assert_eq!(document.matches(sentence).count(), 1, "{document}");
+    }
+    // Where both say the same, nothing needs to be explained.
+    for document in documents(simulated_run(1)) {
+        assert!(!document.contains("Prompt by prompt,"), "{document}");
+    }
+}
