@@ -4,7 +4,6 @@
 //! figure was computed. Invariant: a spreadsheet never evaluates a cell as a formula; answer texts stay in
 //! `samples.jsonl`, so that a table can be shared without them.
 
-use std::borrow::Borrow;
 use std::fmt::{Display, Write as _};
 use std::io;
 
@@ -12,7 +11,7 @@ use crate::record::{ErrorReport, FailureKind, Gaps, Sample, Usage};
 use crate::units::Nanos;
 
 use super::figure::{Figure, FigureCell, Thousandths};
-use super::table::{FigureRow, FigureTable};
+use super::table::{Column, FigureRow, FigureTable};
 use super::text;
 use super::verdicts::Verdicts;
 
@@ -26,8 +25,12 @@ pub(super) fn write_rows(
     rows: impl IntoIterator<Item = FigureRow>,
     out: impl io::Write,
 ) -> io::Result<()> {
-    let tables = rows.into_iter().map(|row| FigureTable::from_rows([row]));
-    write_tables(tables, out)
+    let mut writer = RowWriter::new(out);
+    for row in rows {
+        let (columns, cells) = row.finish();
+        writer.write(&columns, &cells)?;
+    }
+    writer.rows.flush()
 }
 
 /// Writes the comparisons of every judgement, `comparisons.csv`.
@@ -39,27 +42,42 @@ pub(super) fn write_comparisons(verdicts: &Verdicts, out: impl io::Write) -> io:
     )
 }
 
-/// Writes the rows of tables that share their columns; tables without rows are skipped.
-fn write_tables(
-    tables: impl IntoIterator<Item = impl Borrow<FigureTable>>,
+/// Writes the rows of tables that share their columns.
+fn write_tables<'a>(
+    tables: impl IntoIterator<Item = &'a FigureTable>,
     out: impl io::Write,
 ) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    let filled = tables
-        .into_iter()
-        .filter(|table| !table.borrow().rows.is_empty());
-    for (index, table) in filled.enumerate() {
-        let table: &FigureTable = table.borrow();
-        if index == 0 {
-            let names = table.columns.iter().map(|column| column.name.as_bytes());
-            writer.write_record(names).map_err(as_io)?;
-        }
-        for row in &table.rows {
-            let cells = row.iter().map(cell_text);
-            writer.write_record(cells).map_err(as_io)?;
+    let mut writer = RowWriter::new(out);
+    for table in tables {
+        for cells in &table.rows {
+            writer.write(&table.columns, cells)?;
         }
     }
-    writer.flush()
+    writer.rows.flush()
+}
+
+/// Writes rows that share their columns, the names of these before the first row.
+struct RowWriter<W: io::Write> {
+    rows: csv::Writer<W>,
+    has_header: bool,
+}
+
+impl<W: io::Write> RowWriter<W> {
+    fn new(out: W) -> Self {
+        Self {
+            rows: csv::Writer::from_writer(out),
+            has_header: false,
+        }
+    }
+
+    fn write(&mut self, columns: &[Column], cells: &[FigureCell]) -> io::Result<()> {
+        if !std::mem::replace(&mut self.has_header, true) {
+            let names = columns.iter().map(|column| column.name.as_bytes());
+            self.rows.write_record(names).map_err(as_io)?;
+        }
+        let cells = cells.iter().map(cell_text);
+        self.rows.write_record(cells).map_err(as_io)
+    }
 }
 
 /// Returns the underlying I/O error. The crate's own conversion loses its kind, and a closed pipe

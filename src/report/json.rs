@@ -15,12 +15,12 @@ use crate::record::Manifest;
 use crate::verdict::{PromptSummaries, RunSummary};
 
 use super::columns::prompt_rows;
-use super::figure::Figure;
+use super::figure::{Figure, FigureCell};
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
 use super::prompt_effects::PromptEffects;
 use super::screen::ResultScreen;
-use super::table::{FigureRow, FigureTable};
+use super::table::{Column, FigureRow, FigureTable};
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
@@ -377,8 +377,8 @@ impl Serialize for RowsDocument<'_> {
         let count = self.0.iter().map(|table| table.rows.len()).sum();
         let mut rows = serializer.serialize_seq(Some(count))?;
         for table in &self.0 {
-            for row in 0..table.rows.len() {
-                rows.serialize_element(&FigureRowDocument(table, row))?;
+            for cells in &table.rows {
+                rows.serialize_element(&FigureRowDocument(&table.columns, cells))?;
             }
         }
         rows.end()
@@ -426,8 +426,8 @@ fn collect_rows<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(None)?;
     for row in rows {
-        let table = FigureTable::from_rows([row]);
-        list.serialize_element(&FigureRowDocument(&table, 0))?;
+        let (columns, cells) = row.finish();
+        list.serialize_element(&FigureRowDocument(&columns, &cells))?;
     }
     list.end()
 }
@@ -458,13 +458,13 @@ impl JsonSchema for RowsDocument<'_> {
 }
 
 /// One row, with the names of the columns whose n is too low for an interval.
-struct FigureRowDocument<'a>(&'a FigureTable, usize);
+struct FigureRowDocument<'a>(&'a [Column], &'a [FigureCell]);
 
 impl Serialize for FigureRowDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut row = serializer.serialize_map(None)?;
         let mut low_n: Vec<&str> = Vec::new();
-        for (column, cell) in self.0.columns.iter().zip(&self.0.rows[self.1]) {
+        for (column, cell) in self.0.iter().zip(self.1) {
             if cell.figure != Figure::Absent {
                 row.serialize_entry(&column.name, &FigureValue(&cell.figure))?;
             }

@@ -110,8 +110,8 @@ impl FigureRow {
         column.shown = Some(shown);
     }
 
-    /// Appends the columns of every interval: `<name>_lower` and `<name>_upper`.
-    fn put_intervals(&mut self) {
+    /// Its columns and cells; those of intervals, `<name>_lower` and `<name>_upper`, come last.
+    pub(super) fn finish(mut self) -> (Vec<Column>, Vec<FigureCell>) {
         let ends: Vec<_> = self
             .0
             .iter()
@@ -124,11 +124,12 @@ impl FigureRow {
             self.put_figure(format!("{name}_lower"), lower);
             self.put_figure(format!("{name}_upper"), upper);
         }
+        self.0.into_iter().unzip()
     }
 }
 
 impl FigureTable {
-    /// Builds a table from rows with the same columns; those of intervals come last.
+    /// Builds a table from rows with the same columns.
     pub(super) fn from_rows(rows: impl IntoIterator<Item = FigureRow>) -> Self {
         Self::from_first_rows(rows, usize::MAX)
     }
@@ -136,9 +137,8 @@ impl FigureTable {
     /// The same, of which the first `max` rows are kept.
     pub(super) fn from_first_rows(rows: impl IntoIterator<Item = FigureRow>, max: usize) -> Self {
         let mut table = Self::default();
-        for mut row in rows {
-            row.put_intervals();
-            let (columns, cells): (Vec<_>, Vec<_>) = row.0.into_iter().unzip();
+        for row in rows {
+            let (columns, cells) = row.finish();
             debug_assert!(table.columns.is_empty() || table.columns == columns);
             if table.columns.is_empty() {
                 table.columns = columns;
