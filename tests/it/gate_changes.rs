@@ -290,8 +290,9 @@ fn no_change_passes_in_silence() {
 
 #[test]
 fn a_reset_baseline_arms_the_gate_again() {
-    // The way out is one command, and the next slow run is found.
-    let home = accepted();
+    // The way out is one command, and the next slow run is found: so slow that no busy machine makes the other model as slow,
+    // which would be a shift that both share.
+    let home = accepted().with("slow.toml", &scenario(5 * SLOW_MS));
     let changed = suite().replace("question of", "riddle of");
     fs::write(home.path("suite.toml"), changed).unwrap();
     home.bakeoff("run suite.toml --quiet --scenario usual.toml")

@@ -128,24 +128,22 @@ fn a_trace_is_replayed_with_its_lengths() {
 }
 
 #[test]
-fn a_sweep_finds_the_capacity_of_a_model() {
-    // Four places, 60 ms each: the knee is at four requests in flight, however busy this machine is, because what the client
-    // adds below the knee it adds above.
+fn a_sweep_is_sent_level_by_level_and_says_where_the_model_saturates() {
+    // Each level has its number in flight, and one sentence says what the sweep found, in run and report alike. Which number that
+    // is depends on this machine: what delays a lone request hides in the queue of a busy model, so a busy client makes the knee
+    // too high. The numbers are those of a paused clock and of simulated queues (engine/tests/load.rs, verdict/load/tests.rs).
     let scenario = format!(
-        "{FAST_SCENARIO}\n[prompts]\ntokens_sigma = 0\nttft_sigma = 0\n[models.\"known/busy\"]\ncapacity = 4\n\
-         price = {{ input = \"0.000001\", output = \"0.000001\" }}\nttft = {{ median_ms = 40, sigma = 0 }}\n\
-         gap = {{ median_ms = 5, sigma = 0 }}\ntokens = {{ median = 5, sigma = 0 }}\nprefill_ms_per_ktok = 0\n"
+        "{FAST_SCENARIO}\n[models.\"known/busy\"]\ncapacity = 4\n\
+         price = {{ input = \"0.000001\", output = \"0.000001\" }}\n"
     );
     let suite = SUITE.replace("sim/constant-20ms-1ms-8", "known/busy");
     let home = Home::new()
         .with("load.toml", &suite)
         .with("scenario.toml", &scenario);
-    home.bakeoff(
-        "run load.toml --scenario scenario.toml --sweep concurrency=1,2,8,24 --requests 150 --quiet",
-    )
-    .exits(0)
-    .says("known/busy saturates at")
-    .run();
+    let output = home
+        .bakeoff("run load.toml --scenario scenario.toml --sweep concurrency=1,2,8,24 --requests 60 --quiet")
+        .exits(0)
+        .run();
     let rows = load_rows(&home);
     let max: Vec<f64> = rows
         .iter()
@@ -158,17 +156,8 @@ fn a_sweep_finds_the_capacity_of_a_model() {
         .run();
     let document: Value = serde_json::from_str(&document.out).unwrap();
     let finding = document["load"]["finding"][0].as_str().unwrap();
-    let ends = finding
-        .split_once('(')
-        .unwrap()
-        .1
-        .split_once(')')
-        .unwrap()
-        .0;
-    let (lower, upper) = ends.split_once('–').unwrap();
-    let (lower, upper): (f64, f64) = (lower.parse().unwrap(), upper.parse().unwrap());
-    assert!(lower <= 4.3 && 3.7 <= upper, "{finding}");
-    assert!(upper < 8.0, "{finding}");
+    assert!(finding.starts_with("known/busy "), "{finding}");
+    assert!(output.out.contains(finding), "{finding}: {}", output.out);
 }
 
 #[test]

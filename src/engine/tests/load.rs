@@ -171,6 +171,43 @@ fn a_stalled_server_shows_in_an_open_loop() {
 }
 
 #[test]
+fn a_sweep_shows_the_places_of_a_server() {
+    // Four places, 60 ms each: a request in flight alone takes 60 ms, n of them n / 4 times as long, and whatever is in flight
+    // beyond four, four are answered each 60 ms. That throughput times that response time is what a sweep looks for.
+    let levels = [1_u64, 2, 8, 24];
+    let suite = with_load(suite(2, 1, 1), 24, sweep("concurrency=1,2,8,24", 150));
+    let load = LoadPlan::new(&suite).unwrap();
+    let free_at = std::sync::Mutex::new([0_u64; 4]);
+    let run = carry_out(context(suite), move |request| {
+        let sent = request.at.0 / 1_000_000;
+        let mut places = free_at.lock().unwrap();
+        let place = places.iter_mut().min().unwrap();
+        let began = sent.max(*place);
+        *place = began + 60;
+        Reply::answer(50).later(began - sent)
+    });
+    let samples = of_variant(&run, "v0");
+    for (stage, level) in load.stages().iter().zip(levels) {
+        let slots = stage.first_slot..stage.first_slot + stage.slots;
+        let own = samples.iter().filter(|sample| slots.contains(&sample.slot));
+        // The first of a level find free places.
+        let own: Vec<&Sample> = own.copied().skip(24).collect();
+        assert_eq!(own.len(), 126);
+        let expected = ms(60 * level.max(4) / 4);
+        assert!(
+            own.iter().all(|one| one.latency_ns == Some(expected)),
+            "level {level}"
+        );
+        let span = own[own.len() - 1].end().since(own[0].end());
+        let rounds = 125.0 / level.min(4) as f64;
+        assert!(
+            (span.as_secs_f64() / 0.06 - rounds).abs() < 1.0,
+            "level {level}: {span:?}"
+        );
+    }
+}
+
+#[test]
 fn a_level_keeps_its_number_in_flight_and_ends_before_the_next() {
     let suite = with_load(suite(4, 2, 1), 8, sweep("concurrency=2,8", 40));
     let load = LoadPlan::new(&suite).unwrap();

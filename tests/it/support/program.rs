@@ -203,6 +203,8 @@ impl Call {
 
     /// Makes the call and returns while it is running.
     pub(crate) fn begin(mut self) -> Underway {
+        #[cfg(unix)]
+        catch_ignored_signals();
         let mut child = self.command.spawn().unwrap();
         let out = child.stdout.take();
         let err = child.stderr.take();
@@ -223,6 +225,38 @@ impl Call {
             err_receiver,
         }
     }
+}
+
+/// Catches the signals to end that this process was started to ignore, as under `nohup` and in background jobs: a child
+/// inherits what is ignored, and the default in the place of what is caught.
+#[cfg(unix)]
+fn catch_ignored_signals() {
+    use std::sync::Once;
+    use tokio::signal::unix::{SignalKind, signal};
+    static CAUGHT: Once = Once::new();
+    CAUGHT.call_once(|| {
+        // Where the system does not list them, nothing is known to be ignored.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let _context = runtime.enter();
+        for kind in [
+            SignalKind::hangup(),
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+        ] {
+            if ignored >> (kind.as_raw_value() - 1) & 1 == 1 {
+                // The handler stays for the rest of the process, whatever becomes of this runtime.
+                drop(signal(kind).unwrap());
+            }
+        }
+    });
 }
 
 /// Reads everything that a stream brings, and sends it line by line on the way.
