@@ -6,7 +6,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::record::{FailureKind, Flag, Manifest, Outcome};
+use crate::record::{FailureKind, Flag, Manifest};
 use crate::suite::CacheMode;
 use crate::units::plural;
 use crate::verdict::{RunSummary, SampleCounts, TokenKind, VariantSummary};
@@ -56,14 +56,9 @@ pub(super) fn alerts(manifest: &Manifest, summary: &RunSummary, names: &ShortNam
         "answered by another provider or model",
         "pin it in provider_options",
     ));
-    let cut = |one: &VariantSummary| {
-        let counts = &one.figures.counts;
-        let empty = counts.flag(Flag::TruncatedInReasoning);
-        counts.outcome(Outcome::Length).saturating_sub(empty)
-    };
     let answered = |one: &VariantSummary| one.figures.counts.answered;
     alerts.extend(run.line(
-        cut,
+        |one| one.figures.counts.truncated,
         answered,
         "hit max_tokens",
         "raise it where whole answers matter",
@@ -71,7 +66,11 @@ pub(super) fn alerts(manifest: &Manifest, summary: &RunSummary, names: &ShortNam
     alerts.extend(run.flag(
         Flag::TruncatedInReasoning,
         "empty: reasoning used up max_tokens",
-        "raise it",
+        if summary.variants.iter().any(is_mostly_empty) {
+            "raise it; no TTFA where half or more are empty"
+        } else {
+            "raise it"
+        },
     ));
     alerts.extend(excluded(summary));
     alerts.extend(run.line(
@@ -207,6 +206,13 @@ fn excluded(summary: &RunSummary) -> Option<Alert> {
             .client_bottleneck()
             .map(|_| "lower concurrency, or use a quieter machine"),
     })
+}
+
+/// Returns true if so many answers are empty that the variant has no TTFA.
+fn is_mostly_empty(variant: &VariantSummary) -> bool {
+    let figures = &variant.figures;
+    let any_empty = figures.counts.flag(Flag::TruncatedInReasoning) > 0;
+    any_empty && figures.ttfa_ns.is_none()
 }
 
 /// Answers whose cost is not known.

@@ -435,12 +435,9 @@ fn answers(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         "answer empty because reasoning used up the token limit",
         Some("raise max_tokens, or lower reasoning_effort"),
     );
-    let cut = counts
-        .outcome(crate::record::Outcome::Length)
-        .saturating_sub(counts.flag(Flag::TruncatedInReasoning));
-    if cut > 0 {
-        let done = counts.done;
-        let text = format!("ended by the token limit: {cut} of {done} samples");
+    let (truncated, done) = (counts.truncated, counts.done);
+    if truncated > 0 {
+        let text = format!("ended by the token limit: {truncated} of {done} samples");
         problems.push(text, Some("raise max_tokens where whole answers matter"));
     }
     problems.push_flag(

@@ -19,7 +19,8 @@ pub struct Figures {
     pub counts: SampleCounts,
     /// Time to the first token; excluded samples left out.
     pub ttft_ns: Option<Distribution>,
-    /// Time to the first token of the answer; excluded samples left out.
+    /// Time to the first token of the answer; excluded samples left out. Absent unless more than half of the others have one:
+    /// an empty answer has none, and a median over few others would be called the answers' median.
     pub ttfa_ns: Option<Distribution>,
     /// Time to the first useful unit of the answer; excluded samples left out.
     pub first_unit_ns: Option<Distribution>,
@@ -50,7 +51,7 @@ impl Figures {
         Self {
             counts: tally.counts.clone(),
             ttft_ns: values.spans(ttft),
-            ttfa_ns: values.spans(ttfa),
+            ttfa_ns: values.ttfa(),
             first_unit_ns: values.spans(|one| one.first_unit_ns.get().filter(|_| !one.excluded)),
             experienced_ttft_ns: values
                 .spans(|one| one.experienced_ttft().filter(|_| !one.excluded)),
@@ -75,7 +76,7 @@ impl Figures {
         Self {
             counts: cell.counts(),
             ttft_ns: values.spans(ttft),
-            ttfa_ns: values.spans(ttfa),
+            ttfa_ns: values.ttfa(),
             first_unit_ns: None,
             experienced_ttft_ns: None,
             latency_ns: values.spans(latency),
@@ -151,11 +152,12 @@ impl CellSamples<'_> {
 
     /// The distribution of a speed metric (TTFT, TTFA or latency), ns.
     pub(super) fn speed(&self, metric: Metric, ends: &mut RankBounds) -> Option<Distribution> {
-        MeasureValues::new(self, ends).spans(match metric {
-            Metric::Ttft => ttft,
-            Metric::Ttfa => ttfa,
-            _ => latency,
-        })
+        let mut values = MeasureValues::new(self, ends);
+        match metric {
+            Metric::Ttft => values.spans(ttft),
+            Metric::Ttfa => values.ttfa(),
+            _ => values.spans(latency),
+        }
     }
 }
 
@@ -201,6 +203,12 @@ impl<'a> MeasureValues<'a> {
             self.last.1 = Distribution::from_integers(&mut self.integers, self.ends);
         }
         self.last.1.clone()
+    }
+
+    fn ttfa(&mut self) -> Option<Distribution> {
+        let timed = self.samples.answered().filter(|one| !one.excluded);
+        let timed = timed.count() as u64;
+        self.spans(ttfa).filter(|times| times.n * 2 > timed)
     }
 
     fn rates(&mut self, value: impl Fn(&Observation) -> Option<f64>) -> Option<Distribution> {

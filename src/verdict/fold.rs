@@ -70,7 +70,8 @@ impl SampleFold<'_> {
             self.sums.add_unmatched();
             return;
         };
-        let cached = self.sums.add(place, sample);
+        let prompt = &self.run.manifest.suite.prompts[place.prompt];
+        let cached = self.sums.add(place.variant, prompt, sample);
         self.run.prompt_sums.add(place, sample, cached);
         self.run.evidence.add_at(place, sample);
     }

@@ -12,7 +12,7 @@ use crate::record::{
     recordable_us,
 };
 use crate::stats::quantile::Percentile;
-use crate::suite::Variant;
+use crate::suite::{Prompt, Variant};
 use crate::threads::Threads;
 use crate::units::{ModelId, Nanos};
 
@@ -29,7 +29,6 @@ use super::observation::Observation;
 use super::part_span::{PartSpan, active};
 use super::prompt_summary::{PromptSums, SharedPromptSums};
 use super::ratios::Ratios;
-use super::run_index::SamplePlace;
 use super::tally::{SampleCounts, Tally};
 
 /// The number of characters that are stored of a name from a server (a provider, a served model).
@@ -220,14 +219,19 @@ impl SummaryFold {
         }
     }
 
-    /// Adds a sample of the variant and prompt at `place`; returns its use of a cache, which the sums of its prompt need.
-    pub(super) fn add(&mut self, place: SamplePlace, sample: &Sample) -> Option<CachedAnswer> {
+    /// Adds a sample of the variant at an index and of its prompt; returns its use of a cache, which the sums of its prompt need.
+    pub(super) fn add(
+        &mut self,
+        variant: usize,
+        prompt: &Prompt,
+        sample: &Sample,
+    ) -> Option<CachedAnswer> {
         let end = sample.end();
         let begun = self.parts.partition_point(|part| part.start <= end);
         let part = &mut self.parts[begun.saturating_sub(1)];
         part.end = end.max(part.end);
-        let variant_fold = &mut self.variants[place.variant];
-        variant_fold.add(sample, &mut self.hdr);
+        let variant_fold = &mut self.variants[variant];
+        variant_fold.add(sample, prompt, &mut self.hdr);
         variant_fold.caching.add(sample)
     }
 
@@ -335,7 +339,7 @@ impl VariantFold {
         self.errors.absorb(other.errors);
     }
 
-    fn add(&mut self, sample: &Sample, hdr: &mut HdrReader) {
+    fn add(&mut self, sample: &Sample, prompt: &Prompt, hdr: &mut HdrReader) {
         let count = |names: &mut BTreeMap<String, u64>, name: Option<&String>| {
             let Some(name) = name else { return };
             if let Some(seen) = names.get_mut(name) {
@@ -346,7 +350,7 @@ impl VariantFold {
                     .or_insert(0) += 1;
             }
         };
-        self.tally.add(sample);
+        self.tally.add(sample, prompt);
         if sample.outcome == Outcome::UnknownFinish {
             count(&mut self.unknown_finishes, sample.finish_reason.as_ref());
         }

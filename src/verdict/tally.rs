@@ -6,6 +6,7 @@
 use strum::VariantArray as _;
 
 use crate::record::{FailureKind, Flag, Outcome, Sample};
+use crate::suite::Prompt;
 
 use super::money::Money;
 use super::quality::QualityTally;
@@ -27,6 +28,9 @@ pub struct SampleCounts {
     pub visible_reasoning: u64,
     /// Trials that took more than one attempt.
     pub retried: u64,
+    /// Answers that the token limit ended before the model did; none of a prompt whose limit is the planned length, and no
+    /// empty one.
+    pub truncated: u64,
     outcomes: [u64; Outcome::ALL.len()],
     flags: [u64; FLAGS.len()],
 }
@@ -95,7 +99,7 @@ impl SampleCounts {
         self.flags[flag as usize]
     }
 
-    fn add(&mut self, sample: &Sample) {
+    fn add(&mut self, sample: &Sample, prompt: &Prompt) {
         self.outcomes[sample.outcome as usize] += 1;
         if sample.outcome.is_abandoned() {
             return;
@@ -105,6 +109,10 @@ impl SampleCounts {
         for &flag in &sample.flags {
             self.flags[flag as usize] += 1;
         }
+        let is_truncated = sample.outcome == Outcome::Length
+            && !sample.has(Flag::TruncatedInReasoning)
+            && !prompt.has_planned_length();
+        self.truncated += u64::from(is_truncated);
         if sample.outcome.answered() {
             self.answered += 1;
             self.excluded += u64::from(is_excluded_from_ttft(sample));
@@ -123,6 +131,7 @@ impl SampleCounts {
         self.client_bound += other.client_bound;
         self.visible_reasoning += other.visible_reasoning;
         self.retried += other.retried;
+        self.truncated += other.truncated;
         let outcomes = self.outcomes.iter_mut().zip(other.outcomes);
         let flags = self.flags.iter_mut().zip(other.flags);
         for (ours, theirs) in outcomes.chain(flags) {
@@ -207,9 +216,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Adds a sample, whatever its outcome; of an abandoned one nothing but that it was sent.
-    pub(super) fn add(&mut self, sample: &Sample) {
-        self.counts.add(sample);
+    /// Adds a sample of this prompt, whatever its outcome; of an abandoned one nothing but that it was sent.
+    pub(super) fn add(&mut self, sample: &Sample, prompt: &Prompt) {
+        self.counts.add(sample, prompt);
         if sample.outcome.is_abandoned() {
             return;
         }

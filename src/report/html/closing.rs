@@ -104,7 +104,8 @@ fn definitions() -> Vec<(&'static str, String)> {
         ),
         (
             "TTFA",
-            "The same to the first token of the answer: content, refusal or tool call, without reasoning.",
+            "The same to the first token of the answer: content, refusal or tool call, without reasoning. None where \
+            half or more of the answers are empty.",
         ),
         (
             "latency",

@@ -10,6 +10,7 @@ use super::*;
 mod golden;
 mod html;
 mod limit_columns;
+mod limits_of_answers;
 mod pages;
 mod recommendations;
 mod remarks;

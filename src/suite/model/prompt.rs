@@ -12,10 +12,11 @@ use schemars::JsonSchema;
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use strum::VariantArray as _;
 
 use super::assert::Asserts;
 use super::cache::CacheControl;
-use super::parameters::SharedParameters;
+use super::parameters::{Parameters, SharedParameters};
 use crate::suite::value::defaults;
 
 /// One case of the suite.
@@ -171,6 +172,52 @@ impl Prompt {
             asserts: Asserts::default(),
             pass_threshold: None,
         }
+    }
+
+    /// Creates a prompt of stated lengths: of this text, answered with so many tokens. `kind` is its tag, and begins its id.
+    pub(in crate::suite) fn of_length(
+        kind: MadeKind,
+        number: &str,
+        text: String,
+        output_tokens: Option<u64>,
+    ) -> Self {
+        let parameters = Parameters {
+            max_tokens: output_tokens,
+            ..Parameters::default()
+        };
+        Self {
+            tags: vec![kind.word().to_owned()],
+            parameters: parameters.into(),
+            ..Self::new(
+                format!("{}-{number}", kind.word()),
+                vec![Message::text(Role::User, text)],
+            )
+        }
+    }
+
+    /// Returns true if its token limit is the planned length of its answers: it was made of a stated length.
+    pub fn has_planned_length(&self) -> bool {
+        let is_made = MadeKind::VARIANTS.iter().any(|kind| {
+            let rest = self.id.strip_prefix(kind.word());
+            self.tags == [kind.word()] && rest.is_some_and(|rest| rest.starts_with('-'))
+        });
+        is_made && self.parameters.max_tokens.is_some()
+    }
+}
+
+/// The source of the lengths of a made prompt.
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub(in crate::suite) enum MadeKind {
+    /// `[[synthetic]]` of a suite.
+    Synthetic,
+    /// A row of a trace.
+    Trace,
+}
+
+impl MadeKind {
+    fn word(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -6,8 +6,7 @@
 use super::problem::Code;
 use super::prompts::IdRegistry;
 use super::reader::{Table, Value};
-use crate::suite::model::parameters::Parameters;
-use crate::suite::model::prompt::{Message, Prompt, Role};
+use crate::suite::model::prompt::{MadeKind, Prompt};
 use crate::suite::value::filler::{REQUEST, REQUEST_TOKENS, WORD_BYTES, filler};
 use crate::suite::value::percent::parse_percent;
 use crate::suite::value::{defaults, limits};
@@ -107,21 +106,12 @@ fn synthetic_prompt(group: &SyntheticGroup, seed: u64, (number, index): (u64, u6
         reason = "a share of a number"
     )]
     let shared = (f64::from(words) * group.shared_prefix).round() as u32;
-    Prompt {
-        tags: vec!["synthetic".to_owned()],
-        parameters: Parameters {
-            max_tokens: group.output_tokens,
-            ..Parameters::default()
-        }
-        .into(),
-        ..Prompt::new(
-            format!("synthetic-{}-{:04}", number + 1, index + 1),
-            vec![Message::text(
-                Role::User,
-                prompt_text(seed, (number, index), [shared, words - shared]),
-            )],
-        )
-    }
+    Prompt::of_length(
+        MadeKind::Synthetic,
+        &format!("{}-{:04}", number + 1, index + 1),
+        prompt_text(seed, (number, index), [shared, words - shared]),
+        group.output_tokens,
+    )
 }
 
 /// Words that are shared, then own ones, then the request.

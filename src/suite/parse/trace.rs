@@ -15,8 +15,7 @@ use super::reader::Value;
 use super::rows::{Row, RowFormat, each_row};
 use super::sources::{FileKind, FileResolver};
 use crate::suite::model::load::TraceStage;
-use crate::suite::model::parameters::Parameters;
-use crate::suite::model::prompt::{Message, Prompt, Role};
+use crate::suite::model::prompt::{MadeKind, Prompt};
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::filler::{REQUEST, REQUEST_TOKENS, filler};
 use crate::suite::value::limits;
@@ -404,19 +403,12 @@ fn check_span(requests: Vec<TraceRequest>) -> Result<Vec<TraceRequest>, TracePro
 /// The prompts that stand for the requests, in order.
 fn trace_prompts(requests: &[TraceRequest], seed: u64) -> impl Iterator<Item = Prompt> {
     let numbered = (1_u64..).zip(requests);
-    numbered.map(move |(number, request)| Prompt {
-        tags: vec!["trace".to_owned()],
-        parameters: Parameters {
-            max_tokens: Some(request.output_tokens),
-            ..Parameters::default()
-        }
-        .into(),
-        ..Prompt::new(
-            format!("trace-{number:06}"),
-            vec![Message::text(
-                Role::User,
-                request_text(request, seed, number),
-            )],
+    numbered.map(move |(number, request)| {
+        Prompt::of_length(
+            MadeKind::Trace,
+            &format!("{number:06}"),
+            request_text(request, seed, number),
+            Some(request.output_tokens),
         )
     })
 }
