@@ -79,15 +79,13 @@ impl Flag {
         self.into()
     }
 
-    /// Returns true if a sample with this flag is excluded from TTFT figures, with a count.
-    pub const fn is_excluding(self) -> bool {
-        matches!(
-            self,
-            Self::Buffered
-                | Self::Cold
-                | Self::ClientLimited
-                | Self::ClientPaused
-                | Self::ResponseCached
-        )
-    }
+    /// The flags that exclude a sample from TTFT figures, with a count. Of a sample with several the first one counts, because
+    /// it may have caused the others: what a stopped client reads late comes in one burst.
+    pub const EXCLUDING: [Self; 5] = [
+        Self::ClientPaused,
+        Self::ClientLimited,
+        Self::ResponseCached,
+        Self::Cold,
+        Self::Buffered,
+    ];
 }

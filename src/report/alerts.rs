@@ -192,7 +192,7 @@ fn excluded(summary: &RunSummary) -> Option<Alert> {
         (Flag::ResponseCached, "from the gateway's response cache"),
     ];
     let reasons = reasons.into_iter().filter_map(|(flag, word)| {
-        let count = sum(&|counts| counts.flag(flag));
+        let count = sum(&|counts| counts.excluded_by(flag).unwrap_or(0));
         (count > 0).then(|| format!("{count} {word}"))
     });
     let reasons: Vec<String> = reasons.collect();

@@ -77,7 +77,8 @@ impl ProblemList<'_> {
         remedy: Option<&'static str>,
     ) {
         let counts = &variant.figures.counts;
-        let (count, done) = (counts.flag(flag), counts.done);
+        let excluded = counts.excluded_by(flag);
+        let (count, done) = (excluded.unwrap_or_else(|| counts.flag(flag)), counts.done);
         if count > 0 {
             self.push(format!("{text}: {count} of {done} samples"), remedy);
         }

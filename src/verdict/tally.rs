@@ -20,8 +20,10 @@ pub struct SampleCounts {
     pub done: u64,
     /// Trials answered to the end.
     pub answered: u64,
-    /// Answered, but excluded from times to a first token: buffered, cold or client-limited.
+    /// Answered, but excluded from times to a first token.
     pub excluded: u64,
+    /// Those of them by reason, in the order of [`Flag::EXCLUDING`].
+    excluded_by: [u64; Flag::EXCLUDING.len()],
     /// Answered, but delayed by this machine: client-limited or client-paused.
     pub client_bound: u64,
     /// Answered trials with readable reasoning.
@@ -99,6 +101,13 @@ impl SampleCounts {
         self.flags[flag as usize]
     }
 
+    /// Answers that are excluded from times to a first token because of this flag; `None` if it excludes none.
+    pub fn excluded_by(&self, flag: Flag) -> Option<u64> {
+        let mut reasons = Flag::EXCLUDING.iter().zip(self.excluded_by);
+        let (_, count) = reasons.find(|(reason, _)| **reason == flag)?;
+        Some(count)
+    }
+
     fn add(&mut self, sample: &Sample, prompt: &Prompt) {
         self.outcomes[sample.outcome as usize] += 1;
         if sample.outcome.is_abandoned() {
@@ -115,7 +124,10 @@ impl SampleCounts {
         self.truncated += u64::from(is_truncated);
         if sample.outcome.answered() {
             self.answered += 1;
-            self.excluded += u64::from(is_excluded_from_ttft(sample));
+            if let Some(reason) = exclusion(sample) {
+                self.excluded += 1;
+                self.excluded_by[reason] += 1;
+            }
             let is_bound = sample.has(Flag::ClientLimited) || sample.has(Flag::ClientPaused);
             self.client_bound += u64::from(is_bound);
             let characters = sample.reasoning_chars.unwrap_or(0);
@@ -134,7 +146,8 @@ impl SampleCounts {
         self.truncated += other.truncated;
         let outcomes = self.outcomes.iter_mut().zip(other.outcomes);
         let flags = self.flags.iter_mut().zip(other.flags);
-        for (ours, theirs) in outcomes.chain(flags) {
+        let reasons = self.excluded_by.iter_mut().zip(other.excluded_by);
+        for (ours, theirs) in outcomes.chain(flags).chain(reasons) {
             *ours += theirs;
         }
     }
@@ -142,7 +155,13 @@ impl SampleCounts {
 
 /// Returns true if the sample is excluded from times to a first token.
 pub(super) fn is_excluded_from_ttft(sample: &Sample) -> bool {
-    sample.flags.iter().any(|flag| flag.is_excluding())
+    exclusion(sample).is_some()
+}
+
+/// The index in [`Flag::EXCLUDING`] of the reason for which a sample is excluded from times to a first token.
+fn exclusion(sample: &Sample) -> Option<usize> {
+    let mut reasons = Flag::EXCLUDING.iter();
+    reasons.position(|flag| sample.has(*flag))
 }
 
 /// A kind of token that servers count.

@@ -1,4 +1,4 @@
-//! Tests of what the screen says of empty answers and of answers that a limit ended.
+//! Tests of what the screen says of answers that count in part: empty ones, excluded ones, and those that a limit ended.
 
 use super::*;
 
@@ -65,5 +65,30 @@ fn a_model_whose_answers_are_mostly_empty_has_no_ttfa() {
     insta::assert_snapshot!([4, 3].map(ttfa).join("\n"), @"
     – (gpt-5-mini: 4 of 8 empty: reasoning used up max_tokens; raise it; no TTFA where half or more are empty)
     430 ms (gpt-5-mini: 3 of 8 empty: reasoning used up max_tokens; raise it)
+    ");
+}
+
+#[test]
+fn an_excluded_answer_has_one_reason() {
+    // "29 excluded (9 buffered, 29 while this process was paused)" does not add up, and blamed a proxy for our own pause.
+    let (run, mut samples) = small_run();
+    for (index, sample) in samples.iter_mut().enumerate() {
+        sample.outcome = Outcome::Complete;
+        sample.flags = match index {
+            0..3 => vec![Flag::Buffered, Flag::ClientPaused],
+            3 => vec![Flag::Buffered, Flag::Cold],
+            4 => vec![Flag::Buffered],
+            _ => Vec::new(),
+        };
+    }
+    let report = read(&run, &samples);
+    let alerts = report.view().screen.alerts.iter().map(Alert::line);
+    let alert = alerts.filter(|line| line.contains("excluded"));
+    let problems = report.view().problems.iter().map(|one| &one.text);
+    let problem = problems.filter(|text| text.contains("buffered"));
+    let lines: Vec<String> = alert.chain(problem.cloned()).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    5 of 16 answers excluded from TTFT (1 buffered, 1 cold, 3 while this process was paused); lower concurrency, or use a quieter machine
+    buffered on the way (the answer, or its beginning, came in one burst), excluded from TTFT: 1 of 8 samples
     ");
 }
