@@ -165,16 +165,26 @@ mod tests {
     use super::*;
     use crate::plan::example;
     use crate::record::example::plain_sample;
+    use crate::suite::{ConcurrencyStage, LoadProfile, LoadStage};
 
-    /// The lines of a run of so many trials that ends with `seconds`.
-    fn lines(trials: u64, seconds: u64) -> Vec<String> {
-        let suite = example::suite(1, 1, 1);
-        let mut progress = Progress::new(&suite, trials, Nanos::ZERO, ProgressMode::Lines);
+    /// The lines of a run of so many trials that ends with `seconds`; `is_timed`: time ends it, and the number is not known.
+    fn lines(trials: u64, seconds: u64, is_timed: bool) -> Vec<String> {
+        let mut suite = example::suite(1, 1, 1);
+        let span = Nanos::from_millis(1_000 * seconds);
+        suite.load = is_timed.then(|| LoadProfile {
+            stages: vec![LoadStage::Concurrency(ConcurrencyStage {
+                duration_ns: Some(span),
+                ..ConcurrencyStage::new(1)
+            })],
+            ..LoadProfile::default()
+        });
+        let planned = if is_timed { 1 } else { trials };
+        let mut progress = Progress::new(&suite, planned, Nanos::ZERO, ProgressMode::Lines);
         let mut output = Vec::new();
         for trial in 0..trials {
             let mut sample = plain_sample(trial);
-            sample.sent_ns = Nanos(1_000_000_000 * seconds * trial / trials);
-            sample.latency_ns = Some(Nanos(1_000_000_000 * seconds / trials));
+            sample.sent_ns = Nanos(span.0 * trial / trials);
+            sample.latency_ns = Some(Nanos(span.0 / trials));
             progress.update(&RunEvent::Finished(Box::new(sample)), &mut output);
         }
         let output = String::from_utf8(output).unwrap();
@@ -192,14 +202,14 @@ mod tests {
             (100_000, 3_000, 9),
             (100_000, 36_000, 119),
         ] {
-            let lines = lines(trials, seconds);
-            assert_eq!(lines.len(), expected, "{trials} in {seconds} s: {lines:#?}");
+            for is_timed in [false, true] {
+                let lines = lines(trials, seconds, is_timed);
+                assert_eq!(lines.len(), expected, "{trials} in {seconds} s: {lines:#?}");
+            }
         }
-        let short = lines(160, 23);
-        assert!(
-            short[0].starts_with("16/160 trials, about "),
-            "{}",
-            short[0]
-        );
+        let first = [false, true].map(|is_timed| lines(160, 23, is_timed)[0].clone());
+        let begins = |line: &str, words: &str| assert!(line.starts_with(words), "{line}");
+        begins(&first[0], "16/160 trials, about ");
+        begins(&first[1], "16 trials, about ");
     }
 }
