@@ -204,7 +204,7 @@ impl Section {
         let remarked: Vec<&Comparison> = primary.iter().chain(replaced).copied().collect();
         let remarks_on = |one: &Comparison| {
             let mut remarks = reasons(design, one);
-            remarks.extend(wording::open_interval_remark(one));
+            remarks.extend(wording::wide_interval_remark(one));
             remarks.extend(wording::influence(design, one));
             without_alerts(remarks)
         };

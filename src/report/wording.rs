@@ -9,7 +9,7 @@ use crate::suite::{Bounds, Direction, Metric, Scale};
 use crate::units::{Nanos, plural};
 use crate::verdict::{
     Comparison, ComparisonDesign, Effect, LimitStatus, MAX_DROPPED_SHARE, MAX_FAILED_SHARE,
-    Procedure, Reason, SampleSize, SharedShift, SizeGoal, Verdict,
+    Procedure, Reason, SampleSize, SharedShift, SizeGoal, Verdict, reaches_margin,
 };
 
 use super::figure::{Figure, FigureCell, Probability, Thousandths, share};
@@ -328,21 +328,17 @@ pub(super) fn influence(design: ComparisonDesign, comparison: &Comparison) -> Op
     ))
 }
 
-/// Explains an *ok* whose interval has no end on the worse side: the interval is corrected for all primary
-/// comparisons together, the test of the margin is not.
-pub(super) fn open_interval_remark(comparison: &Comparison) -> Option<String> {
+/// Explains an *ok* whose interval does not exclude the margin: the interval is corrected for all primary comparisons together,
+/// the test of the margin is not.
+pub(super) fn wide_interval_remark(comparison: &Comparison) -> Option<String> {
     let (effect, tests) = (comparison.effect.as_ref()?, comparison.tests.as_ref()?);
-    let worse_end = match comparison.metric.direction() {
-        Direction::LowerIsBetter => effect.interval.upper,
-        Direction::HigherIsBetter => effect.interval.lower,
-    };
     let stands_alone = !comparison.primary || comparison.verdict != Verdict::Ok;
-    if stands_alone || worse_end.is_some() {
+    if stands_alone || !reaches_margin(comparison) {
         return None;
     }
     let p = Probability::new(tests.within_margin)?;
     Some(format!(
-        "Too few values for an interval at {}, the level that all primary comparisons share. That it is not \
+        "The interval is at {}, the level that all primary comparisons share, and does not exclude the margin. That it is not \
          worse by more than the margin was tested by itself (p {}).",
         percent(printed_level(effect.level)),
         Figure::Probability(p).shown()
@@ -496,7 +492,7 @@ fn cache_hits_clause(design: ComparisonDesign, metric: Metric, apart: bool) -> S
 pub(super) fn remarks(design: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     let mut remarks: Vec<String> = reasons.map(|one| reason(design, comparison, one)).collect();
-    remarks.extend(open_interval_remark(comparison));
+    remarks.extend(wide_interval_remark(comparison));
     remarks.extend(power(comparison));
     remarks.extend(influence(design, comparison));
     remarks

@@ -54,6 +54,7 @@ mod time_parts;
 mod timings;
 
 pub use caching::{BreakEven, CacheFigures, CacheSaving};
+pub use compare::claim::reaches_margin;
 pub use conditions::{MAX_DROPPED_SHARE, MAX_FAILED_SHARE};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;

@@ -71,12 +71,16 @@ fn a_route_shift_names_the_provider_and_the_result_within_each() {
 }
 
 #[test]
-fn an_ok_without_an_interval_says_what_it_stands_on() {
-    // One repetition bounds no interval of the shared level; the margin is tested at its own.
+fn an_ok_whose_interval_is_wide_says_what_it_stands_on() {
+    // "Not worse by more than 20 %" beside an interval that ends at 1.23: the interval has the shared level, the margin is tested
+    // at its own. One repetition bounds no interval at all.
     let mut one = comparison(Metric::Ttft, Verdict::Ok, 0.4, Interval::NONE);
     one.tests.as_mut().unwrap().within_margin = 0.001;
-    insta::assert_snapshot!(remarks(&one), @"Too few values for an interval at 98.3 %, the level that all primary comparisons share. That it is not worse by more than the margin was tested by itself (p 0.0010).");
-    // With an end on the side that matters there is nothing to explain.
+    insta::assert_snapshot!(remarks(&one), @"The interval is at 98.3 %, the level that all primary comparisons share, and does not exclude the margin. That it is not worse by more than the margin was tested by itself (p 0.0010).");
+    let text = remarks(&one);
+    one.effect.as_mut().unwrap().interval.upper = Some(1.23);
+    assert_eq!(remarks(&one), text);
+    // With an end within the margin there is nothing to explain.
     one.effect.as_mut().unwrap().interval.upper = Some(1.1);
     assert_eq!(remarks(&one), "");
     one.metric = Metric::OutputRate;

@@ -350,16 +350,16 @@ fn sentences(design: ComparisonDesign, comparison: crate::verdict::Comparison) -
 fn words_follow_the_direction_of_a_metric() {
     // *Regressed* means slower, more expensive or less often right, whichever way the number goes.
     let lines = Metric::ALL.map(|metric| {
-        let (better, worse) = match (metric.scale(), metric.direction()) {
-            (crate::suite::Scale::Ratio, Direction::LowerIsBetter) => (0.8, 1.25),
-            (crate::suite::Scale::Ratio, Direction::HigherIsBetter) => (1.25, 0.8),
-            (crate::suite::Scale::Points, Direction::LowerIsBetter) => (-0.1, 0.1),
-            (crate::suite::Scale::Points, Direction::HigherIsBetter) => (0.1, -0.1),
+        let (better, same, worse) = match (metric.scale(), metric.direction()) {
+            (crate::suite::Scale::Ratio, Direction::LowerIsBetter) => (0.8, 1.0, 1.25),
+            (crate::suite::Scale::Ratio, Direction::HigherIsBetter) => (1.25, 1.0, 0.8),
+            (crate::suite::Scale::Points, Direction::LowerIsBetter) => (-0.1, 0.0, 0.1),
+            (crate::suite::Scale::Points, Direction::HigherIsBetter) => (0.1, 0.0, -0.1),
         };
         [
             (Verdict::Improved, better),
             (Verdict::Regressed, worse),
-            (Verdict::Ok, worse),
+            (Verdict::Ok, same),
         ]
         .map(|(verdict, effect)| {
             let ends = Interval::new(effect - 0.05, effect + 0.05);
@@ -373,37 +373,37 @@ fn words_follow_the_direction_of_a_metric() {
     insta::assert_snapshot!(lines.join("\n"), @"
     anthropic/claude has a lower TTFT: 0.80x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has a higher TTFT: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not have a higher TTFT by more than 20 %: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher TTFT by more than 20 %: 1.00x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude has a lower TTFA: 0.80x the TTFA of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has a higher TTFA: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not have a higher TTFA by more than 20 %: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher TTFA by more than 20 %: 1.00x the TTFA of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude has a lower experienced TTFT: 0.80x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has a higher experienced TTFT: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not have a higher experienced TTFT by more than 20 %: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher experienced TTFT by more than 20 %: 1.00x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude has a lower latency: 0.80x the latency of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has a higher latency: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not have a higher latency by more than 20 %: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher latency by more than 20 %: 1.00x the latency of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude has fewer late first tokens: -10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
     anthropic/claude has more late first tokens: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
-    anthropic/claude does not have more late first tokens by more than 5 points: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude does not have more late first tokens by more than 5 points: 0.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +5.0, 20 prompts x 10.
     anthropic/claude has a lower inter-token latency: 0.80x the mean gap of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has a higher inter-token latency: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not have a higher inter-token latency by more than 20 %: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher inter-token latency by more than 20 %: 1.00x the mean gap of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude has a higher output rate: 1.25x the output rate of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude has a lower output rate: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude does not have a lower output rate by more than 20 %: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude does not have a lower output rate by more than 20 %: 1.00x the output rate of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude has fewer output tokens: 0.80x the tokens of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude has more output tokens: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not have more output tokens by more than 20 %: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have more output tokens by more than 20 %: 1.00x the tokens of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude costs less: 0.80x the cost of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude costs more: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not cost more by more than 20 %: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not cost more by more than 20 %: 1.00x the cost of openai/gpt-5-mini, 98.3 % CI 0.95–1.05, 20 prompts x 10.
     anthropic/claude has a higher completed share: +10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
     anthropic/claude has a lower completed share: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
-    anthropic/claude does not have a lower completed share by more than 5 points: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude does not have a lower completed share by more than 5 points: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +5.0, 20 prompts x 10.
     anthropic/claude has a higher pass rate: +10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
     anthropic/claude has a lower pass rate: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
-    anthropic/claude does not have a lower pass rate by more than 5 points: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude does not have a lower pass rate by more than 5 points: 0.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +5.0, 20 prompts x 10.
     ");
 }
 
@@ -417,7 +417,11 @@ fn the_past_has_its_own_words() {
         Verdict::Inconclusive,
     ]
     .map(|verdict| {
-        let mut one = comparison(Metric::Ttft, verdict, 1.3, Interval::new(1.1, 1.5));
+        let (effect, ends) = match verdict {
+            Verdict::Ok => (1.0, Interval::new(0.9, 1.1)),
+            _ => (1.3, Interval::new(1.1, 1.5)),
+        };
+        let mut one = comparison(Metric::Ttft, verdict, effect, ends);
         one.reference = one.candidate.clone();
         one.size.runs = 10;
         one.reasons = vec![Reason::TooWide];
@@ -426,7 +430,7 @@ fn the_past_has_its_own_words() {
     insta::assert_snapshot!(lines.join("\n"), @"
     anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help.
     anthropic/claude has a higher TTFT than before: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help.
-    anthropic/claude does not have a higher TTFT by more than 20 %: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help.
+    anthropic/claude does not have a higher TTFT by more than 20 %: 1.00x the TTFT before, 98.3 % CI 0.90–1.10, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help.
     Whether anthropic/claude has a higher TTFT is inconclusive: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide: add past runs, or another run; more requests in one run do not help. This run could detect a slowdown of 31 % or more (80 % power). To detect a slowdown of 20 % it needs about 24 prompts x 10 repetitions.
     ");
 }

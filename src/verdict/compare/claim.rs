@@ -4,7 +4,7 @@
 //! exchanging the sides turns the line of *worse* into that of *better*.
 
 use crate::suite::{Bounds, Direction, Metric, Scale};
-use crate::verdict::judgement::Tests;
+use crate::verdict::judgement::{Comparison, Tests};
 
 /// A claim that a test can support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,30 @@ impl Claim {
             },
         }
     }
+}
+
+/// Returns true if the interval of a comparison reaches beyond its margin on the worse side, or has no end there.
+pub fn reaches_margin(comparison: &Comparison) -> bool {
+    let Some(effect) = &comparison.effect else {
+        return false;
+    };
+    let line = Claim::WithinMargin.line(comparison.metric, comparison.bounds);
+    let end = if line.above {
+        effect.interval.lower
+    } else {
+        effect.interval.upper
+    };
+    let end = end.map(|end| match comparison.metric.scale() {
+        Scale::Ratio => end.ln(),
+        Scale::Points => end,
+    });
+    end.is_none_or(|end| {
+        if line.above {
+            end < line.at
+        } else {
+            end > line.at
+        }
+    })
 }
 
 /// The p values of the three claims, where `p` gives the p value of a line; `None` where it has none.
