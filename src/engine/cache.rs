@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use crate::suite::CacheMode;
 
-use super::event::RunEvent;
+use super::event_queue::EventQueue;
 use super::orders::{
     Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
 };
@@ -23,7 +21,7 @@ pub(super) async fn warm<A: Client>(
     trials: &[PreparedTrial],
     client: &Arc<A>,
     context: &RunContext,
-    events: &mpsc::Sender<RunEvent>,
+    events: &EventQueue,
     (stop, give_up): &(Stop, GiveUp),
 ) -> bool {
     let cold = |ready: &&PreparedTrial| {
@@ -39,7 +37,7 @@ pub(super) async fn warm<A: Client>(
     }
     // Attempts of the trial are numbered from 1.
     let requests = cold.iter().map(|ready| ready.announcement(context, 0));
-    if !context.announce(requests.collect()).await {
+    if !context.announce(requests.collect()) {
         return false;
     }
     let warming = cold.into_iter().map(|ready| async move {

@@ -106,7 +106,7 @@ async fn start_stages<A: Client>(
                 }
             }
         }
-        context.report_changes(runner.events).await;
+        runner.events.send_changes(&context.pacer).await;
         if is_taken {
             continue;
         }

@@ -5,21 +5,20 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::catalog::{Catalog, PriceBound};
 use crate::gateway::{OutgoingRequest, Recording, Transport};
 use crate::grade::Grader;
 use crate::plan::Plan;
-use crate::record::RequestEvent;
+use crate::record::{RequestEvent, RequestLog};
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
 use super::cap::Cap;
-use super::event::RunEvent;
 use super::finished::FinishedTrials;
 use super::pacer::Pacer;
-use super::request_writer::RequestWriter;
 use super::warmth::CacheUses;
 
 /// A client that carries out one exchange, with the clock of its stamps.
@@ -105,25 +104,18 @@ pub struct RunContext {
     /// The record of warm prompt caches.
     pub cache_uses: CacheUses,
     /// The log of requests, written before they are sent; absent: no log.
-    pub requests: Option<RequestWriter>,
+    pub requests: Option<Arc<RequestLog>>,
+    /// The runtime of the thread that makes samples; absent: they are made by those of the run.
+    pub sample_thread: Option<Handle>,
     /// Grades answers; absent if the suite has no assert.
     pub grader: Option<Arc<Grader>>,
 }
 
 impl RunContext {
     /// Logs requests that are about to be sent; `false` if that failed, and then none may be.
-    pub(super) async fn announce(&self, requests: Vec<RequestEvent>) -> bool {
-        match &self.requests {
-            Some(log) => log.append(requests).await,
-            None => true,
-        }
-    }
-
-    /// Sends an event for each change of the sending to a model since the last call.
-    pub(super) async fn report_changes(&self, events: &mpsc::Sender<RunEvent>) {
-        for event in self.pacer.take_events() {
-            let _ = events.send(event).await;
-        }
+    pub(super) fn announce(&self, requests: Vec<RequestEvent>) -> bool {
+        let log = self.requests.as_ref();
+        log.is_none_or(|log| log.append(requests))
     }
 
     /// The reason that requests can no longer be logged, if that is so: nothing further may be sent.

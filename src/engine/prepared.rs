@@ -106,11 +106,6 @@ impl PreparedTrial {
         self.reservation.as_ref()
     }
 
-    /// Returns what is left of its reservation.
-    pub(super) fn return_reservation(&mut self) {
-        self.reservation = None;
-    }
-
     /// Returns true if its first attempt tests a failing model.
     pub(super) fn is_probe(&self) -> bool {
         self.place.is_probe()
@@ -163,7 +158,7 @@ impl PreparedTrial {
         context: &RunContext,
         outgoing: OutgoingRequest,
         until: impl Future<Output = ()>,
-    ) -> FinishedExchange {
+    ) -> Box<FinishedExchange> {
         let attempt_reservation = self
             .reservation
             .as_ref()
@@ -256,7 +251,7 @@ pub(super) async fn answer<A: Client>(
     outgoing: OutgoingRequest,
     attempt_reservation: Option<AttemptReservation>,
     until: impl Future<Output = ()>,
-) -> FinishedExchange {
+) -> Box<FinishedExchange> {
     let began = client.now();
     let recording = tokio::select! {
         biased;
@@ -285,11 +280,12 @@ pub(super) async fn answer<A: Client>(
         }
         attempt_reservation.settle(cost.bill);
     }
-    FinishedExchange {
+    // What a task holds is cleared and copied at its start: its end is kept elsewhere.
+    Box::new(FinishedExchange {
         recording,
         reading,
         cost,
-    }
+    })
 }
 
 /// Reads a recording; a long one on another thread, so that no slot starts late.

@@ -13,11 +13,12 @@ use tokio::time::{Instant, sleep_until};
 use crate::plan::LoadPlan;
 
 use super::event::RunEvent;
+use super::event_queue::EventQueue;
 use super::load::start_load;
 use super::orders::{
     Client, ContinueSignal, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_stop,
 };
-use super::slots::{EarlyEnd, SlotEnd, SlotRunner, reason_to_stop};
+use super::slots::{EarlyEnd, INTERNAL_ERROR, SlotEnd, SlotRunner, reason_to_stop};
 use super::warm_up::{self, WarmUpEnd};
 
 /// The time that an interrupted run waits for requests in flight.
@@ -55,6 +56,22 @@ pub async fn run<A: Client>(
     client: Arc<A>,
     context: Arc<RunContext>,
     events: mpsc::Sender<RunEvent>,
+    stop: Stop,
+    continue_signal: ContinueSignal,
+) -> RunEnd {
+    let (events, handing_on) = EventQueue::start(&context, events);
+    let ending = carry_out(client, context, events, stop, continue_signal).await;
+    match handing_on.await {
+        Ok(()) => ending,
+        Err(_) => RunEnd::Aborted(INTERNAL_ERROR.to_owned()),
+    }
+}
+
+/// Carries out the plan; the last sender of events is dropped at its end.
+async fn carry_out<A: Client>(
+    client: Arc<A>,
+    context: Arc<RunContext>,
+    events: EventQueue,
     mut stop: Stop,
     continue_signal: ContinueSignal,
 ) -> RunEnd {
@@ -66,11 +83,11 @@ pub async fn run<A: Client>(
                 .cap
                 .as_ref()
                 .map_or_else(String::new, |cap| cap.cap_message());
-            let _ = events.send(RunEvent::Stopping(reason.clone())).await;
+            events.send(RunEvent::Stopping(reason.clone())).await;
             return RunEnd::Capped(reason);
         }
         WarmUpEnd::LogFailed(reason) => {
-            let _ = events.send(RunEvent::Stopping(reason.clone())).await;
+            events.send(RunEvent::Stopping(reason.clone())).await;
             return RunEnd::Aborted(reason);
         }
     }
@@ -103,7 +120,7 @@ pub async fn run<A: Client>(
     let grace = is_urgent.then(|| Instant::now() + GRACE);
     if let Some(reason) = reason {
         // A closed channel means that there is no listener any more; the run still ends in order.
-        let _ = events.send(RunEvent::Stopping(reason)).await;
+        events.send(RunEvent::Stopping(reason)).await;
     }
     let ending = drain(ending, in_flight, grace, &give_up, &events, &mut stop).await;
     match (ending, &context.cap) {
@@ -120,7 +137,7 @@ async fn drain(
     mut in_flight: JoinSet<SlotEnd>,
     mut grace: Option<Instant>,
     give_up: &watch::Sender<bool>,
-    events: &mpsc::Sender<RunEvent>,
+    events: &EventQueue,
     stop: &mut Stop,
 ) -> RunEnd {
     let mut is_draining = true;
@@ -138,7 +155,7 @@ async fn drain(
             () = wait_for_any_stop(stop), if grace.is_none() => {
                 ending = RunEnd::Interrupted;
                 grace = Some(Instant::now() + GRACE);
-                let _ = events.send(RunEvent::Stopping(INTERRUPTED.to_owned())).await;
+                events.send(RunEvent::Stopping(INTERRUPTED.to_owned())).await;
             }
             () = wait_for_stop(&mut urgent, StopRequest::Immediate), if is_draining => {
                 is_draining = false;

@@ -4,9 +4,11 @@
 //! when a model is sent to. Invariant: every trial of the plan is sent once, or counted as not sent because its
 //! model was dropped, unless the run ends early.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use futures::FutureExt as _;
+use futures::future::join_all;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
@@ -17,13 +19,14 @@ use crate::units::{Nanos, plural};
 use super::cache;
 use super::cap::{ReserveOutcome, TrialReservation};
 use super::event::RunEvent;
+use super::event_queue::EventQueue;
 use super::orders::{Client, ContinueSignal, GiveUp, RunContext, Stop, wait_for_any_stop};
 use super::pacer::{AdmittedSlot, SlotChoice, wait_for_change};
 use super::prepared::{PreparedTrial, SlotDue, SlotStart, SlotTrials, prepare_slot};
 use super::trial;
 
 /// The reason that is reported when a request or its slot ends in a panic.
-const INTERNAL_ERROR: &str = "an internal error ended a request";
+pub(super) const INTERNAL_ERROR: &str = "an internal error ended a request";
 
 /// An end of a run before that of its plan.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ pub(super) struct SlotEnd {
 pub(super) struct SlotRunner<'r, A> {
     pub(super) client: &'r Arc<A>,
     pub(super) context: &'r Arc<RunContext>,
-    pub(super) events: &'r mpsc::Sender<RunEvent>,
+    pub(super) events: &'r EventQueue,
     pub(super) stop: Stop,
     give_up: GiveUp,
     continue_signal: ContinueSignal,
@@ -69,7 +72,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     pub(super) fn new(
         client: &'r Arc<A>,
         context: &'r Arc<RunContext>,
-        events: &'r mpsc::Sender<RunEvent>,
+        events: &'r EventQueue,
         (stop, give_up): (Stop, GiveUp),
         continue_signal: ContinueSignal,
     ) -> Self {
@@ -175,7 +178,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
             let Some(until) = self.start_one_deferred(now).await? else {
                 continue;
             };
-            self.context.report_changes(self.events).await;
+            self.events.send_changes(&self.context.pacer).await;
             tokio::select! {
                 biased;
                 () = wait_for_any_stop(&mut self.stop) => return Err(EarlyEnd::Interrupted),
@@ -226,7 +229,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
             let mut changed = self.context.pacer.changes();
             let now = self.client.now();
             let choice = self.context.pacer.choose(now, order);
-            self.context.report_changes(self.events).await;
+            self.events.send_changes(&self.context.pacer).await;
             let until = match choice {
                 SlotChoice::Start(slot) => return Ok(Some(slot)),
                 SlotChoice::Nothing => return Ok(None),
@@ -373,7 +376,7 @@ impl<'r, A: Client> SlotRunner<'r, A> {
     /// Waits until nothing is in flight, and then for the decision to continue.
     async fn look(&mut self, round: u32) -> Result<(), EarlyEnd> {
         self.wait_until_idle().await?;
-        let _ = self.events.send(RunEvent::Look { round }).await;
+        self.events.send(RunEvent::Look { round }).await;
         tokio::select! {
             biased;
             () = wait_for_any_stop(&mut self.stop) => Err(EarlyEnd::Interrupted),
@@ -451,7 +454,7 @@ async fn carry_out<A: Client>(
     trials: Vec<PreparedTrial>,
     client: Arc<A>,
     context: Arc<RunContext>,
-    events: mpsc::Sender<RunEvent>,
+    events: EventQueue,
     ends: (Stop, GiveUp),
 ) -> Option<String> {
     let (before, warmed) = (
@@ -462,7 +465,7 @@ async fn carry_out<A: Client>(
         return context.log_failure();
     }
     let requests = trials.iter().map(|trial| trial.announcement(&context, 1));
-    if !context.announce(requests.collect()).await {
+    if !context.announce(requests.collect()) {
         return context.log_failure();
     }
     client.prepare(trials.len()).await;
@@ -471,25 +474,24 @@ async fn carry_out<A: Client>(
     let start = SlotStart::new(due.later(after.since(before)), client.now());
     let variants: Vec<usize> = trials.iter().map(PreparedTrial::variant).collect();
     let (stop, give_up) = ends;
-    let mut sent: JoinSet<Outcome> = trials
-        .into_iter()
-        .map(|trial| {
-            let (client, context, events) =
-                (Arc::clone(&client), Arc::clone(&context), events.clone());
-            let ends = (stop.clone(), give_up.clone());
-            trial::carry_out(trial, start.clone(), client, context, events, ends)
-        })
-        .collect();
-    let mut outcomes = Vec::with_capacity(sent.len());
-    // The others of the slot are paid for anyway: they end in their own time.
-    let mut has_panicked = false;
-    while let Some(ended) = sent.join_next().await {
-        match ended {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(_) => has_panicked = true,
-        }
-    }
-    if has_panicked {
+    let sent = trials.into_iter().map(|trial| {
+        let ends = (stop.clone(), give_up.clone());
+        let shared = (&*client, &*context);
+        // After a panic the others of the slot are paid for anyway: they end in their own time.
+        AssertUnwindSafe(trial::carry_out(
+            trial,
+            start.clone(),
+            shared,
+            &events,
+            ends,
+        ))
+        .catch_unwind()
+    });
+    let outcomes: Result<Vec<Outcome>, _> = join_all(sent).await.into_iter().collect();
+    let Ok(outcomes) = outcomes else {
+        return Some(INTERNAL_ERROR.to_owned());
+    };
+    if events.is_closed() {
         return Some(INTERNAL_ERROR.to_owned());
     }
     let overrun = context.cap.as_ref().and_then(|cap| cap.overrun());

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::record::{Attempt, Outcome};
@@ -15,14 +14,14 @@ use crate::units::Nanos;
 
 use super::cap::TrialReservation;
 use super::event::RunEvent;
-use super::grading::graded;
+use super::event_queue::EventQueue;
 use super::orders::{
     Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
 };
 use super::pacer::backoff::{self, FailedAttempt};
 use super::pacer::{AttemptEnd, RetryTurn};
 use super::prepared::{FinishedExchange, PreparedTrial, SlotStart};
-use super::trial_sample::{Pauses, sample};
+use super::trial_sample::{EndedTrial, Pauses};
 
 /// The most attempts of a trial that test a failing model, beyond those that the suite allows.
 const PROBES_MAX: u32 = 4;
@@ -97,11 +96,12 @@ impl TrialAttempts {
         failed: &FailedAttempt,
         ready: &PreparedTrial,
         context: &RunContext,
-        jitter: f64,
+        number: u32,
     ) -> Option<Nanos> {
-        if !holds_attempt(ready) {
+        if failed.outcome.answered() || !holds_attempt(ready) {
             return None;
         }
+        let jitter = jitter(context.suite.seed, ready.trial().number, number);
         let attempts = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         let counted = attempts.saturating_sub(self.probes).max(1);
         let wait = |max| backoff::wait(failed, counted, max, jitter);
@@ -122,13 +122,22 @@ fn holds_attempt(ready: &PreparedTrial) -> bool {
         .is_none_or(TrialReservation::holds_attempt)
 }
 
+/// The share of the spread of the wait after an attempt, in [0, 1). A sequence of its own for each trial: waits do not
+/// depend on which trial failed first.
+fn jitter(seed: u64, trial: u64, attempt: u32) -> f64 {
+    let mut draws = ChaCha8Rng::seed_from_u64(seed ^ (trial << 16));
+    (1..attempt).for_each(|_| {
+        let _: f64 = draws.random();
+    });
+    draws.random()
+}
+
 /// Carries out a trial, whose first attempt is logged, and sends its sample. Returns the sample's outcome.
 pub(super) async fn carry_out<A: Client>(
     ready: PreparedTrial,
     start: SlotStart,
-    client: Arc<A>,
-    context: Arc<RunContext>,
-    events: mpsc::Sender<RunEvent>,
+    (client, context): (&A, &RunContext),
+    events: &EventQueue,
     (mut stop, mut give_up): (Stop, GiveUp),
 ) -> Outcome {
     let trial = *ready.trial();
@@ -136,26 +145,24 @@ pub(super) async fn carry_out<A: Client>(
         is_probe: ready.is_probe(),
         ..TrialAttempts::default()
     };
-    // A generator of its own for each trial: waits do not depend on which trial failed first.
-    let mut jitter = ChaCha8Rng::seed_from_u64(context.suite.seed ^ (trial.number << 16));
     loop {
         let number = attempts.next_number();
-        let mut outgoing = ready.outgoing(&context, number);
+        let mut outgoing = ready.outgoing(context, number);
         if number == 1 {
             outgoing.first_sent = Some(Arc::clone(&start.first_sent));
         }
         let request_id = outgoing.request_id.clone();
         let until = wait_for_give_up(&mut give_up);
-        let exchange = ready.send(&*client, &context, outgoing, until).await;
+        let exchange = ready.send(client, context, outgoing, until).await;
         let failed = attempts.add(
             &exchange,
             request_id,
             trial.variant,
-            (&context, client.now()),
+            (context, client.now()),
         );
-        context.report_changes(&events).await;
+        events.send_changes(&context.pacer).await;
         let wait = attempts
-            .wait(&failed, &ready, &context, jitter.random())
+            .wait(&failed, &ready, context, number)
             // A stopped run starts nothing more, and must not announce it.
             .filter(|_| *stop.borrow() == StopRequest::None && !*give_up.borrow())
             // Nor does one whose bounds do not hold.
@@ -171,21 +178,20 @@ pub(super) async fn carry_out<A: Client>(
                 outcome: failed.outcome,
                 wait,
             };
-            let _ = events.send(retried).await;
+            events.send(retried).await;
             let ends = (&mut stop, &mut give_up);
-            if next_turn(wait, &mut attempts, &ready, (&*client, &context), ends).await {
+            if next_turn(wait, &mut attempts, &ready, (client, context), ends).await {
                 continue;
             }
-            context.report_changes(&events).await;
+            events.send_changes(&context.pacer).await;
         }
-        return finish(
-            ready,
-            start,
-            (&*client, &context, &events),
-            attempts,
-            exchange,
-        )
-        .await;
+        let outcome = exchange.reading.outcome;
+        let ended = end(&ready, start, (client, context), attempts, exchange);
+        // Before an event is sent, because its receiver may be slow: its place is free, and what is left of its
+        // reservation is returned.
+        drop(ready);
+        events.send_ended(ended).await;
+        return outcome;
     }
 }
 
@@ -216,7 +222,7 @@ async fn next_turn<A: Client>(
     attempts.is_probe = probe;
     attempts.throttled = Some(client.now().since(due)).filter(|held| *held > Nanos::ZERO);
     let next = ready.announcement(context, attempts.next_number());
-    if !context.announce(vec![next]).await {
+    if !context.announce(vec![next]) {
         return false;
     }
     client.prepare(1).await;
@@ -225,31 +231,30 @@ async fn next_turn<A: Client>(
     true
 }
 
-/// Ends a trial: returns what is left of its reservation, and sends its sample.
-async fn finish<A: Client>(
-    mut ready: PreparedTrial,
+/// Ends a trial.
+fn end<A: Client>(
+    ready: &PreparedTrial,
     start: SlotStart,
-    (client, context, events): (&A, &RunContext, &mpsc::Sender<RunEvent>),
+    (client, context): (&A, &RunContext),
     attempts: TrialAttempts,
-    exchange: FinishedExchange,
-) -> Outcome {
-    let outcome = exchange.reading.outcome;
-    let sent = exchange.recording.sent;
-    if outcome.answered() {
+    exchange: Box<FinishedExchange>,
+) -> EndedTrial {
+    let (sent, end) = (exchange.recording.sent, exchange.reading.end);
+    if exchange.reading.outcome.answered() {
         context
             .cache_uses
             .record_use(&context.suite, ready.trial(), sent);
     }
-    // Returned before any event is sent, because the receiver may be slow.
-    ready.return_reservation();
-    let end = exchange.reading.end;
     let first = exchange.reading.first_token.unwrap_or(end);
-    let pauses = Pauses {
-        before_token: client.longest_pause(sent, first),
-        after_token: client.longest_pause(first, end),
-    };
-    let sample = sample(&ready, (start, pauses), context, attempts.list, exchange);
-    let sample = graded(context, sample).await;
-    let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
-    outcome
+    EndedTrial {
+        trial: *ready.trial(),
+        is_deferred: ready.is_deferred(),
+        start,
+        pauses: Pauses {
+            before_token: client.longest_pause(sent, first),
+            after_token: client.longest_pause(first, end),
+        },
+        attempts: attempts.list,
+        exchange,
+    }
 }

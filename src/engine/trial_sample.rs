@@ -3,11 +3,12 @@
 //! Owns the flags that the engine itself finds. Must not know how a trial is carried out. Invariant: no wait of ours
 //! is part of a time.
 
+use crate::plan::Trial;
 use crate::record::{Attempt, Flag, Sample, summarize_gaps};
 use crate::units::Nanos;
 
 use super::orders::RunContext;
-use super::prepared::{FinishedExchange, PreparedTrial, SlotStart};
+use super::prepared::{FinishedExchange, SlotStart};
 
 /// Share of TTFT above which our own delay invalidates a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
@@ -22,6 +23,7 @@ const LATER_PAUSE_NS: f64 = 100e6;
 const DEFERRED_AFTER: Nanos = Nanos::from_millis(3_000);
 
 /// The longest pauses of this process during an attempt.
+#[derive(Debug)]
 pub(super) struct Pauses {
     pub(super) before_token: Nanos,
     pub(super) after_token: Nanos,
@@ -36,20 +38,35 @@ impl Pauses {
     }
 }
 
-/// The sample of a finished trial.
-pub(super) fn sample(
-    ready: &PreparedTrial,
-    (start, pauses): (SlotStart, Pauses),
-    context: &RunContext,
-    attempts: Vec<Attempt>,
-    exchange: FinishedExchange,
-) -> Sample {
+/// A trial of which nothing more is sent.
+#[derive(Debug)]
+pub(super) struct EndedTrial {
+    pub(super) trial: Trial,
+    /// True if it was sent apart from its slot.
+    pub(super) is_deferred: bool,
+    pub(super) start: SlotStart,
+    pub(super) pauses: Pauses,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) exchange: Box<FinishedExchange>,
+}
+
+/// The sample of a trial.
+pub(super) fn sample(ended: EndedTrial, context: &RunContext) -> Sample {
+    let EndedTrial {
+        trial,
+        is_deferred,
+        start,
+        pauses,
+        attempts,
+        exchange,
+    } = ended;
     let FinishedExchange {
         recording,
         reading,
         cost,
-    } = exchange;
-    let (trial, (prompt, variant)) = (*ready.trial(), ready.prompt_and_variant(context));
+    } = *exchange;
+    let prompt = &context.suite.prompts[trial.prompt];
+    let variant = &context.suite.variants[trial.variant];
     let reading = reading.into_inner();
     let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
@@ -117,6 +134,22 @@ pub(super) fn sample(
         pass_threshold: None,
         attempts,
     };
+    let is_apart = is_deferred || throttled > DEFERRED_AFTER;
+    let own = own_flags(&sample, &start, &pauses);
+    sample.flags.extend(cost.flags);
+    sample.flags.extend(own);
+    sample.flags.extend(is_apart.then_some(Flag::Deferred));
+    sample.flags.sort_unstable();
+    sample.flags.dedup();
+    sample
+}
+
+/// The flags that the times of a sample show.
+fn own_flags(sample: &Sample, start: &SlotStart, pauses: &Pauses) -> Vec<Flag> {
+    let first_sent = sample
+        .attempts
+        .first()
+        .map_or(sample.sent_ns, |attempt| attempt.sent_ns);
     let delay = if start.is_planned {
         sample.own_delay()
     } else {
@@ -124,27 +157,16 @@ pub(super) fn sample(
         first_sent.since(start.first_sent.get().unwrap_or(first_sent))
     };
     let ttft = sample.ttft_ns.map_or(f64::INFINITY, |ttft| ttft.0 as f64);
+    let is_limited = delay.0 as f64 > ttft * CLIENT_LIMITED_SHARE;
     let own = [
         (Flag::Retried, sample.attempts.len() > 1),
-        (Flag::Cold, recording.connect.is_some()),
-        (
-            Flag::ClientLimited,
-            delay.0 as f64 > ttft * CLIENT_LIMITED_SHARE,
-        ),
+        (Flag::Cold, sample.connect_ns.is_some()),
+        (Flag::ClientLimited, is_limited),
         (Flag::ClientPaused, pauses.are_excessive(ttft)),
-        (
-            Flag::Deferred,
-            ready.is_deferred() || throttled > DEFERRED_AFTER,
-        ),
     ];
-    sample.flags.extend(cost.flags);
-    sample.flags.extend(
-        own.into_iter()
-            .filter_map(|(flag, holds)| holds.then_some(flag)),
-    );
-    sample.flags.sort_unstable();
-    sample.flags.dedup();
-    sample
+    own.into_iter()
+        .filter_map(|(flag, holds)| holds.then_some(flag))
+        .collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::gateway::OutgoingRequest;
@@ -17,6 +16,7 @@ use crate::units::Nanos;
 
 use super::cap::{Cap, ReserveOutcome, TrialReservation};
 use super::event::RunEvent;
+use super::event_queue::EventQueue;
 use super::orders::{Client, RunContext, Stop, StopRequest, wait_for_any_stop};
 use super::prepared::{FinishedExchange, answer, load};
 use super::request;
@@ -39,7 +39,7 @@ pub(super) enum WarmUpEnd {
 pub(super) async fn warm_up<A: Client>(
     client: &Arc<A>,
     context: &Arc<RunContext>,
-    events: &mpsc::Sender<RunEvent>,
+    events: &EventQueue,
     stop: &Stop,
 ) -> WarmUpEnd {
     let outcome = (context.cap.as_ref())
@@ -89,7 +89,7 @@ pub(super) async fn warm_up<A: Client>(
                         model: variant.model.clone(),
                         bound_usd: reservation.as_ref().map(TrialReservation::each),
                     };
-                    if !context.announce(vec![announced]).await {
+                    if !context.announce(vec![announced]) {
                         return;
                     }
                     let outgoing = OutgoingRequest {
@@ -128,7 +128,7 @@ pub(super) async fn warm_up<A: Client>(
 /// Logs the end of a request that leaves no sample, and sends the event. `variant` is its index in the suite.
 pub(super) async fn finish_untimed(
     context: &RunContext,
-    events: &mpsc::Sender<RunEvent>,
+    events: &EventQueue,
     variant: usize,
     request_id: String,
     exchange: &FinishedExchange,
@@ -142,12 +142,12 @@ pub(super) async fn finish_untimed(
         spent_usd: spent,
     };
     // If it cannot be logged the next request is not sent, and this one counts at its bound.
-    let _ = context.announce(vec![ended]).await;
+    let _ = context.announce(vec![ended]);
     let warmed = RunEvent::WarmedUp {
         variant,
         for_cache,
         outcome,
         spent,
     };
-    let _ = events.send(warmed).await;
+    events.send(warmed).await;
 }

@@ -8,14 +8,13 @@
 //! request waits for another, and it is known which exchange had to open a connection.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::record::{ClientDelay, ConnectionSetUp};
 use crate::suite::{ClockSource, Redacted, Redactor, Timeouts};
@@ -156,14 +155,14 @@ impl Transport {
         });
         let watched = Arc::clone(&shared);
         // It ends with its thread.
-        drop(threads[0].handle.spawn(async move {
+        threads[0].run(async move {
             let pairs = async {
                 if let Some(pairs) = &watched.pairs {
                     pairs.watch().await;
                 }
             };
-            tokio::join!(watched.pauses.watch(clock), pairs)
-        }));
+            tokio::join!(watched.pauses.watch(clock), pairs);
+        });
         let mut transport = Self {
             shared,
             redactor: endpoint.redactor(),
@@ -368,14 +367,24 @@ impl Transport {
         Arc::clone(lock(&self.heads).entry(path).or_insert_with(new))
     }
 
-    /// Runs a task on one of the threads; it is dropped there if this future is dropped. `None` if it panicked.
-    async fn on_thread<T: Send + 'static>(
+    /// Runs a task on one of the threads; it is dropped there if the returned future is dropped. `None` if it panicked.
+    fn on_thread<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         thread: usize,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let mut running = AbortOnDrop(self.threads[thread].handle.spawn(task));
-        (&mut running.0).await.ok()
+        task: F,
+    ) -> impl Future<Output = Option<T>> + use<T, F> {
+        let (mut result, ended) = oneshot::channel();
+        self.threads[thread].run(async move {
+            tokio::select! {
+                biased;
+                ended = task => {
+                    // The receiver is gone if its run was given up meanwhile.
+                    let _ = result.send(ended);
+                }
+                () = result.closed() => {}
+            }
+        });
+        ended.map(Result::ok)
     }
 }
 
@@ -405,7 +414,8 @@ async fn carry_out(
     let mut sent = Sent::now(clock);
     let mut connection = match lease.connection.take() {
         Some(connection) => connection,
-        None => match shared.connect(clock).await {
+        // Boxed, as what is rare need not lie in every task.
+        None => match Box::pin(shared.connect(clock)).await {
             Ok(connection) => {
                 sent.connect = Some(connection.opening);
                 connection
@@ -524,11 +534,16 @@ fn rest_limit(announced: Option<Duration>) -> Duration {
     REST_LIMIT.min(announced.saturating_sub(margin))
 }
 
+/// A task for a thread.
+type ReadingTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A thread with a runtime of its own, which reads the connections of its lanes and does nothing else. It ends
 /// when this is dropped.
+///
+/// Tasks come through a channel, since a runtime that is handed a task from outside is woken by a system call for each:
+/// here by one for all that wait.
 struct IoThread {
-    handle: Handle,
-    _end: oneshot::Sender<()>,
+    tasks: mpsc::UnboundedSender<ReadingTask>,
 }
 
 fn start_threads() -> Result<Vec<IoThread>, OpenError> {
@@ -545,23 +560,22 @@ impl IoThread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let handle = runtime.handle().clone();
-        let (end, ended) = oneshot::channel();
+        let (tasks, mut waiting) = mpsc::unbounded_channel::<ReadingTask>();
         std::thread::Builder::new()
             .name("connections".to_owned())
             .spawn(move || {
-                // An error: the sender was dropped, which is the end.
-                let _ = runtime.block_on(ended);
+                // `None`: the sender was dropped, which is the end.
+                runtime.block_on(async {
+                    while let Some(task) = waiting.recv().await {
+                        tokio::spawn(task);
+                    }
+                });
             })?;
-        Ok(Self { handle, _end: end })
+        Ok(Self { tasks })
     }
-}
 
-/// Ends a task whose result is no longer needed.
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
+    /// Runs a task, which is dropped if the thread ends before.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let _ = self.tasks.send(Box::pin(task));
     }
 }

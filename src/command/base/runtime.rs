@@ -25,8 +25,10 @@ pub(in crate::command) fn random_number() -> Result<u64, Failure> {
 
 /// The niceness of the threads that work beside a measurement: a tenth of the processor time of one that reads, where both
 /// want the same processor.
-#[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
+
+/// That of the thread that makes samples, beyond: a seventh of the time of one that starts requests.
+const SAMPLES_NICENESS: i32 = 19;
 
 /// The runtime of everything that waits: as many workers as the machine has processors, at least
 /// two, so that one stream's work does not hold up another's start.
@@ -36,7 +38,18 @@ pub(in crate::command) fn runtime() -> io::Result<Runtime> {
 
 /// The runtime of a measurement: its threads yield to those that read connections, which the calling thread starts.
 pub(in crate::command) fn measuring_runtime() -> io::Result<Runtime> {
-    builder().on_thread_start(yield_to_readers).build()
+    builder()
+        .on_thread_start(|| yield_to_others(NICENESS))
+        .build()
+}
+
+/// The runtime of the one thread that makes samples of a measurement, which yields to all others.
+pub(in crate::command) fn sample_runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("samples")
+        .on_thread_start(|| yield_to_others(SAMPLES_NICENESS))
+        .build()
 }
 
 fn builder() -> Builder {
@@ -51,10 +64,12 @@ fn builder() -> Builder {
 }
 
 /// Lowers the priority of the calling thread. Elsewhere than on Linux it would be that of the process.
-fn yield_to_readers() {
+fn yield_to_others(niceness: i32) {
     #[cfg(target_os = "linux")]
     // Refused, the run goes on as before.
-    let _ = rustix::process::nice(NICENESS);
+    let _ = rustix::process::nice(niceness);
+    #[cfg(not(target_os = "linux"))]
+    let _ = niceness;
 }
 
 /// Returns when the process is requested to end (see [`Signals`]).

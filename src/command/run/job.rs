@@ -9,15 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
-use crate::engine::{
-    self, CacheUses, Cap, FinishedTrials, Pacer, RequestWriter, RunContext, RunEvent,
-};
+use crate::engine::{self, CacheUses, Cap, FinishedTrials, Pacer, RunContext, RunEvent};
 use crate::gateway::{request, settings, supported_clock};
 use crate::grade::Grader;
 use crate::plan::{Plan, RatePacer, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    CliSelection, Manifest, ModelPrices, ModelRetirement, PriceSource, Status, UntilDecided,
+    CliSelection, Manifest, ModelPrices, ModelRetirement, PriceSource, RequestLog, Status,
+    UntilDecided,
 };
 use crate::report::model_sentence;
 use crate::sim::Scenario;
@@ -439,7 +438,7 @@ impl Job {
         self.resolved.suite.variants.len() * self.resolved.suite.concurrency as usize
     }
 
-    pub(super) fn orders(&self, run: &str, requests: Option<RequestWriter>) -> RunContext {
+    pub(super) fn orders(&self, run: &str, requests: Option<Arc<RequestLog>>) -> RunContext {
         let suite = &self.resolved.suite;
         let profile = &self.resolved.profile;
         RunContext {
@@ -461,6 +460,7 @@ impl Job {
             is_probing: self.is_probing,
             cache_uses: CacheUses::default(),
             requests,
+            sample_thread: None,
             grader: Grader::new(suite).map(Arc::new),
         }
     }

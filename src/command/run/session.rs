@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::{self, RequestWriter, RunEnd, RunEvent, StopRequest};
+use crate::engine::{self, RunContext, RunEnd, RunEvent, StopRequest};
 use crate::gateway::Transport;
 use crate::record::{ClientDelay, ConnectionSetUp, RequestLog};
 
@@ -18,7 +18,7 @@ use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::exit;
 use crate::command::base::failure::Failure;
 use crate::command::base::panics;
-use crate::command::base::runtime::measuring_runtime;
+use crate::command::base::runtime::{measuring_runtime, sample_runtime};
 use crate::command::base::signals::Signals;
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
@@ -79,8 +79,11 @@ impl Session {
     ) -> Result<SessionEnd, Failure> {
         let Self { runtime, transport } = self;
         panics::note_requests();
-        let requests = requests.map(RequestWriter::start).transpose()?;
-        let orders = Arc::new(job.orders(run, requests));
+        let samples = sample_runtime()?;
+        let orders = Arc::new(RunContext {
+            sample_thread: Some(samples.handle().clone()),
+            ..job.orders(run, requests)
+        });
         let (events, mut received) = mpsc::channel(EVENTS_WAITING);
         let (stop, stopped) = watch::channel(StopRequest::None);
         let (answer, go_on) = mpsc::channel(1);

@@ -60,6 +60,7 @@ fn context(suite: Suite) -> RunContext {
         cap: None,
         cache_uses: super::CacheUses::default(),
         requests: None,
+        sample_thread: None,
         grader: Grader::new(&suite).map(Arc::new),
         suite,
     }

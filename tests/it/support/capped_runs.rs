@@ -259,6 +259,7 @@ async fn carry_out(
         is_probing: false,
         cache_uses: CacheUses::default(),
         requests: None,
+        sample_thread: None,
         grader: None,
         suite,
     };
