@@ -74,6 +74,16 @@ fn item_14_comments_may_stand_anywhere() {
 }
 
 #[test]
+fn fields_other_than_data_change_nothing() {
+    // `message` is the name of an event without one; clients that take any name for an error or skip the event lose the answer.
+    let fields = "event: message\nid: 7\nretry: 1000\n";
+    let stream = [content("Hi"), finish("stop")].map(|event| format!("{fields}{event}"));
+    let reading = streamed(&[stream.concat(), DONE.to_owned()]);
+    assert_eq!(reading.answer.as_deref(), Some("Hi"));
+    assert_eq!(reading.outcome, Outcome::Complete);
+}
+
+#[test]
 fn item_15_blank_lines_before_a_json_body() {
     // A queueing server sends blank lines until it answers; the answer counts, TTFT does not exist.
     let body = r#"{"id":"gen_2","choices":[{"message":{"role":"assistant","content":"Hi","reasoning":"Hm"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
