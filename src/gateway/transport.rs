@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures::stream;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 
 use crate::record::{ClientDelay, ConnectionSetUp};
 use crate::suite::{ClockSource, Redacted, Redactor, Timeouts};
@@ -54,6 +55,10 @@ const TIMER_MARGIN: Duration = Duration::from_millis(2);
 
 /// Most threads that read: one of them reads some 100,000 chunks a second.
 const THREADS_MAX: usize = 4;
+
+/// Tasks that a thread takes before it looks for arrivals again: behind a thousand requests a token would wait until all are
+/// written.
+const TASKS_PER_TURN: usize = 8;
 
 /// A request: the path after the base URL, our id of the exchange, and the body.
 pub struct OutgoingRequest {
@@ -566,8 +571,13 @@ impl IoThread {
             .spawn(move || {
                 // `None`: the sender was dropped, which is the end.
                 runtime.block_on(async {
+                    let mut taken = 0_usize;
                     while let Some(task) = waiting.recv().await {
                         tokio::spawn(task);
+                        taken += 1;
+                        if taken.is_multiple_of(TASKS_PER_TURN) {
+                            yield_now().await;
+                        }
                     }
                 });
             })?;
