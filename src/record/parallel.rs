@@ -1,15 +1,16 @@
 //! The samples of a run, read by several threads.
 //!
-//! Owns how a journal is cut into pieces of whole lines, and which thread reads which. Must not know what is made of a
-//! sample. Invariant: what the threads make of the lines is handed on in the order of the journal, so that the number of
+//! Owns how a journal is cut into pieces of whole lines: each thread reads the next one from the file when it is done with one,
+//! so that its bytes are in the cache of the processor that parses them. Must not know what is made of a sample. Invariant: what the threads make of the lines is handed on in the order of the journal, so that the number of
 //! threads changes nothing; memory grows with the number of threads, not with the journal.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use crate::input::open_regular;
-use crate::threads::Threads;
+use crate::threads::{Threads, lock};
 
 use super::journal::{JournalError, JournalReader, MAX_LINE_BYTES};
 use super::run::to_run_error;
@@ -18,8 +19,8 @@ use super::{Amendments, Run, RunError, Sample, StandingSamples};
 
 /// Bytes of a piece of the journal: a hundred samples or more, which stay in a processor's cache.
 const PIECE_BYTES: usize = 256 << 10;
-/// Pieces that one thread has been given, and that were not handed on.
-const PIECES_AHEAD: usize = 2;
+/// Results of one thread that were not handed on.
+const RESULTS_AHEAD: usize = 2;
 
 /// The work of one thread on samples.
 pub trait SampleWorker: Send {
@@ -57,8 +58,6 @@ struct Piece {
 
 /// The result of a piece.
 struct ReadPiece<O> {
-    /// The room of the piece, for another one.
-    bytes: Vec<u8>,
     output: O,
     problems: Vec<JournalError>,
     truncated_line: Option<u64>,
@@ -77,11 +76,16 @@ struct LaneReader<'a, W> {
     sample: Option<Sample>,
 }
 
-/// A thread, the way to it, and the way back.
+/// A thread, and the results of its pieces in their order.
 struct ReadingLane<'scope, W: SampleWorker> {
-    pieces: SyncSender<Piece>,
-    read: Receiver<ReadPiece<W::Output>>,
+    results: Receiver<io::Result<ReadPiece<W::Output>>>,
     thread: ScopedJoinHandle<'scope, W>,
+}
+
+/// The pieces of a journal, and the number of the thread that took each.
+struct SharedPieces<R> {
+    pieces: Pieces<R>,
+    takers: Sender<usize>,
 }
 
 impl Run {
@@ -110,42 +114,33 @@ impl Run {
         let path = self.samples_path();
         let file = open_regular(&path)
             .map_err(|source| RunError::from(super::journal::file_error(&path, source)))?;
-        let mut pieces = Pieces::new(file);
+        let (takers, taken) = channel();
+        let pieces = Pieces::new(file);
+        let source = Arc::new(Mutex::new(SharedPieces { pieces, takers }));
         let first = workers.first_mut().expect("the caller has a worker");
         for _ in &problems {
             first.add_lost_line();
         }
         each(first.output(), problems)?;
         thread::scope(|scope| {
-            let lanes: Vec<ReadingLane<'_, W>> = workers
-                .into_iter()
-                .map(|worker| ReadingLane::new(scope, worker, &selection))
+            let numbered = workers.into_iter().enumerate();
+            let lanes: Vec<ReadingLane<'_, W>> = numbered
+                .map(|(number, worker)| {
+                    let reader = LaneReader::new(&selection, worker);
+                    ReadingLane::new(scope, reader, (number, Arc::clone(&source)))
+                })
                 .collect();
+            // The last thread to end ends the list of those that took a piece.
+            drop(source);
             let mut truncated_line = None;
-            let mut hand_on = |number: usize, pieces: Option<&mut Pieces<_>>| {
-                let lane = &lanes[number % lanes.len()];
-                // Without an output the thread panicked, which joining it passes on.
-                let Ok(read) = lane.read.recv() else {
-                    return Ok(());
+            for taker in taken {
+                // Without a result the thread panicked, which joining it passes on.
+                let Ok(result) = lanes[taker].results.recv() else {
+                    continue;
                 };
-                if let Some(pieces) = pieces {
-                    pieces.reuse(read.bytes);
-                }
+                let read = result.map_err(to_run_error("read", &path))?;
                 truncated_line = truncated_line.or(read.truncated_line);
-                each(read.output, read.problems)
-            };
-            let ahead = PIECES_AHEAD * lanes.len();
-            let mut count = 0;
-            while let Some(piece) = (pieces.next_piece()).map_err(to_run_error("read", &path))? {
-                if count >= ahead {
-                    hand_on(count - ahead, Some(&mut pieces))?;
-                }
-                // As above.
-                let _ = lanes[count % lanes.len()].pieces.send(piece);
-                count += 1;
-            }
-            for number in count.saturating_sub(ahead)..count {
-                hand_on(number, None)?;
+                each(read.output, read.problems)?;
             }
             let workers = lanes.into_iter().map(ReadingLane::end).collect();
             Ok(ReadSamples {
@@ -157,46 +152,70 @@ impl Run {
 }
 
 impl<'scope, W: SampleWorker> ReadingLane<'scope, W> {
-    fn new<'env: 'scope>(
+    fn new<'env: 'scope, R: Read + Send + 'scope>(
         scope: &'scope Scope<'scope, 'env>,
-        worker: W,
-        selection: &'scope Selection,
+        mut reader: LaneReader<'scope, W>,
+        (number, source): (usize, Arc<Mutex<SharedPieces<R>>>),
     ) -> Self
     where
         W: 'scope,
     {
-        let (pieces, received) = sync_channel::<Piece>(PIECES_AHEAD);
-        let (send, read) = sync_channel(PIECES_AHEAD);
+        let (send, results) = sync_channel(RESULTS_AHEAD);
         let thread = scope.spawn(move || {
-            let mut reader = LaneReader {
-                selection,
-                worker,
-                sample: None,
-            };
-            for piece in received {
-                if send.send(reader.read(piece)).is_err() {
+            let mut room = Vec::new();
+            loop {
+                // The others read while this thread parses.
+                let taken = lock(&source).take(number, room);
+                let result = match taken {
+                    None => break,
+                    Some(Err(error)) => {
+                        room = Vec::new();
+                        Err(error)
+                    }
+                    Some(Ok(piece)) => {
+                        let read = reader.read(&piece);
+                        room = piece.bytes;
+                        Ok(read)
+                    }
+                };
+                if send.send(result).is_err() {
                     break;
                 }
             }
             reader.worker
         });
-        Self {
-            pieces,
-            read,
-            thread,
-        }
+        Self { results, thread }
     }
 
     /// The worker, once it has nothing more to do.
     fn end(self) -> W {
-        drop(self.pieces);
         let joined = self.thread.join();
         joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
+impl<R: Read> SharedPieces<R> {
+    /// The next piece, in memory that may be used again, for the thread of this number; `None` at the end.
+    fn take(&mut self, number: usize, room: Vec<u8>) -> Option<io::Result<Piece>> {
+        let piece = self.pieces.next_piece(room).transpose()?;
+        // A caller that has given up does not wait for it.
+        let _ = self.takers.send(number);
+        Some(piece)
+    }
+}
+
+impl<'a, W> LaneReader<'a, W> {
+    const fn new(selection: &'a Selection, worker: W) -> Self {
+        Self {
+            selection,
+            worker,
+            sample: None,
+        }
+    }
+}
+
 impl<W: SampleWorker> LaneReader<'_, W> {
-    fn read(&mut self, piece: Piece) -> ReadPiece<W::Output> {
+    fn read(&mut self, piece: &Piece) -> ReadPiece<W::Output> {
         let mut problems = Vec::new();
         let mut truncated_line = None;
         let lines = &piece.bytes[..piece.length];
@@ -226,7 +245,6 @@ impl<W: SampleWorker> LaneReader<'_, W> {
             self.take_sample(number);
         }
         ReadPiece {
-            bytes: piece.bytes,
             output: self.worker.output(),
             problems,
             truncated_line,
@@ -268,8 +286,6 @@ struct Pieces<R> {
     /// Bytes that were read with the piece before and are not in it.
     rest: Vec<u8>,
     lines: u64,
-    /// Memory of pieces that were read.
-    free: Vec<Vec<u8>>,
     /// [`PIECE_BYTES`] and [`MAX_LINE_BYTES`], but for tests.
     sizes: (usize, usize),
 }
@@ -280,23 +296,17 @@ impl<R: Read> Pieces<R> {
             source,
             rest: Vec::new(),
             lines: 0,
-            free: Vec::new(),
             sizes: (PIECE_BYTES, MAX_LINE_BYTES),
         }
     }
 
-    /// Takes memory back for another piece; that of a long line is freed.
-    fn reuse(&mut self, bytes: Vec<u8>) {
-        if bytes.len() <= 2 * self.sizes.0 {
-            self.free.push(bytes);
-        }
-    }
-
-    /// The next whole lines; a last line without its end is whole, and one that is too long is cut just beyond the limit.
-    /// `None` at the end.
-    fn next_piece(&mut self) -> io::Result<Option<Piece>> {
+    /// The next whole lines, in the memory of another piece unless that was of a long line; a last line without its end is
+    /// whole, and one that is too long is cut just beyond the limit. `None` at the end.
+    fn next_piece(&mut self, room: Vec<u8>) -> io::Result<Option<Piece>> {
         let (piece_bytes, line_limit) = self.sizes;
-        let mut bytes = self.free.pop().unwrap_or_default();
+        let mut bytes = Some(room)
+            .filter(|room| room.len() <= 2 * piece_bytes)
+            .unwrap_or_default();
         let mut length = self.rest.len();
         bytes.resize(bytes.len().max(length), 0);
         bytes[..length].copy_from_slice(&self.rest);

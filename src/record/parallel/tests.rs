@@ -123,11 +123,12 @@ proptest! {
         pieces.sizes = (piece, limit.max(piece));
         let limit = limit.max(piece);
         let mut lines = Vec::new();
-        while let Some(piece) = pieces.next_piece().unwrap() {
+        let mut room = Vec::new();
+        while let Some(piece) = pieces.next_piece(room).unwrap() {
             prop_assert_eq!(piece.lines_before, lines.len() as u64);
             let text = str::from_utf8(&piece.bytes[..piece.length]).unwrap();
             lines.extend(text.lines().map(str::to_owned));
-            pieces.reuse(piece.bytes);
+            room = piece.bytes;
         }
         let whole: Vec<&str> = text.lines().collect();
         prop_assert_eq!(lines.len(), whole.len());
