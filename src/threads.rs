@@ -5,7 +5,7 @@
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// The most threads that share work: a report is made on machines that do other things, too, and more threads that read
@@ -23,6 +23,22 @@ pub(crate) fn unlock<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The results of both, the first on a thread of its own.
+///
+/// # Panics
+/// With the panic of either.
+pub(crate) fn join<A: Send, B>(
+    other: impl FnOnce() -> A + Send,
+    here: impl FnOnce() -> B,
+) -> (A, B) {
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let here = here();
+        let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (other, here)
+    })
+}
+
 /// A number of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Threads(usize);
@@ -33,8 +49,10 @@ impl Threads {
 
     /// One for each processor.
     pub(crate) fn for_processors() -> Self {
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        Self(processors.min(MAX_THREADS))
+        // The answer is in several files of the system.
+        static PROCESSORS: LazyLock<usize> =
+            LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
+        Self(MAX_THREADS.min(*PROCESSORS))
     }
 
     /// Their number.

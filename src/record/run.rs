@@ -16,12 +16,13 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::input::{open_regular, open_regular_to_write, read_at_most};
 use crate::plan::Shard;
+use crate::private_file;
 
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, Versioned};
+use super::run_file::{PreparedFile, temporary_sibling};
 use super::samples::Samples;
 use super::{Amendment, Manifest, ManifestOutline, RequestLog, Sample, StandingSamples};
-use crate::private_file;
 
 /// Name of the manifest in the run's folder.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -278,7 +279,8 @@ impl Run {
         name: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), RunError> {
-        self.replace(name, fill, File::sync_all)
+        let written = self.fill(name, fill, File::sync_all)?;
+        self.put(written)
     }
 
     /// Writes the file `name`, replacing the old one, with the output of `fill`.
@@ -291,29 +293,38 @@ impl Run {
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), RunError> {
         // Files made from the records can be made again: there is no need to wait for the disk.
-        self.replace(name, fill, |_| Ok(()))
+        self.put(self.prepare(name, fill)?)
     }
 
-    /// Fills a new file, flushes it, and renames it to the old one.
-    fn replace(
+    /// Writes a file with the output of `fill`, to be [put](Run::put) in the place of the one of this name.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn prepare(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<PreparedFile, RunError> {
+        self.fill(name, fill, |_| Ok(()))
+    }
+
+    /// Puts a prepared file in its place; that of a large one may wait for the disk.
+    ///
+    /// # Errors
+    /// If it cannot be renamed; the one before stays.
+    pub fn put(&self, file: PreparedFile) -> Result<(), RunError> {
+        let path = file.path().to_owned();
+        file.put().map_err(to_run_error("write", &path))
+    }
+
+    fn fill(
         &self,
         name: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
         settle: impl FnOnce(&File) -> io::Result<()>,
-    ) -> Result<(), RunError> {
+    ) -> Result<PreparedFile, RunError> {
         let path = self.folder.join(single_name(name)?);
-        let temporary = temporary_sibling(&path);
-        let written = private_file::create(&temporary).and_then(|file| {
-            let mut buffered = BufWriter::new(file);
-            fill(&mut buffered)?;
-            settle(&buffered.into_inner()?)?;
-            fs::rename(&temporary, &path)
-        });
-        written.map_err(|source| {
-            // It may not exist; the returned error is the relevant one.
-            let _ = fs::remove_file(&temporary);
-            to_run_error("write", &path)(source)
-        })
+        PreparedFile::new(&path, fill, settle).map_err(to_run_error("write", &path))
     }
 
     /// Reads the manifest.
@@ -573,12 +584,6 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
     let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let name = name.unwrap_or_default();
     Ok(path.with_file_name(single_name(name.trim())?))
-}
-
-/// A name in the same folder that no other process uses, so that the file can be renamed to `path`.
-fn temporary_sibling(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }
 
 #[cfg(unix)]

@@ -3,9 +3,12 @@
 //! Owns the names in `comparison.csv` and in the comparison as JSON. Must not know how a table is
 //! rendered. Invariant: a name carries its unit, and never changes its meaning.
 
+use std::ops::Range;
+
 use crate::record::{FailureKind, Flag};
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
+use crate::threads::Threads;
 use crate::verdict::{
     Distribution, Estimate, Figures, Frontier, FrontierStanding, MeanIntervals, PromptSummaries,
     PromptSummary, Ratios, RunSummary, TokenKind, Total, VariantSummary,
@@ -17,6 +20,10 @@ use super::table::{FigureRow, FigureTable};
 
 /// A variant reasons if more than this share of its answers, in per cent, came with reasoning.
 const MIN_REASONING_PERCENT: u64 = 10;
+/// Prompts whose figures are computed at once, ...
+const PROMPTS_AT_ONCE: usize = 256;
+/// ... and those of them that a thread takes at a time.
+const PROMPTS_OF_THREAD: usize = 8;
 
 /// One row per variant with every figure. `prices_date`: the date of the price list behind the costs; `run`: the
 /// status of the run, and true if its figures were simulated.
@@ -81,10 +88,20 @@ pub(super) fn prompts(
     prompts: PromptSummaries<'_>,
     max: usize,
 ) -> FigureTable {
-    let rows = prompts
-        .of(0..prompts.len())
-        .flat_map(|prompt| prompt_rows(summary, &prompt));
-    FigureTable::from_first_rows(rows, max)
+    let parts = |size: usize, prompts: Range<usize>| {
+        let starts = prompts.clone().step_by(size);
+        starts.map(move |start| start..prompts.end.min(start + size))
+    };
+    let rows = |prompts_of_part: Range<usize>| -> Vec<FigureRow> {
+        let prompts = prompts.of(prompts_of_part);
+        prompts
+            .flat_map(|prompt| prompt_rows(summary, &prompt))
+            .collect()
+    };
+    // A few at once on each thread: a suite may have very many.
+    let batches = parts(PROMPTS_AT_ONCE, 0..prompts.len());
+    let of_batch = |batch| Threads::for_processors().map(parts(PROMPTS_OF_THREAD, batch), rows);
+    FigureTable::from_first_rows(batches.flat_map(of_batch).flatten(), max)
 }
 
 /// One row per variant.

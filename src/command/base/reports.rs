@@ -10,7 +10,8 @@ use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
 use crate::report::github::summary;
 use crate::report::{self, PageAnswers, Report, SAMPLES_CSV, Style};
 use crate::suite::OnInconclusive;
-use crate::verdict::{Evaluation, GateStatus, PastRuns};
+use crate::threads::{Threads, join};
+use crate::verdict::{Evaluation, FoldedRun, GateStatus, PastRuns};
 
 use super::failure::Failure;
 use super::history::past_of;
@@ -78,15 +79,24 @@ pub(in crate::command) fn make_files_with_texts<'m>(
     manifest: &'m Manifest,
     texts: PageTexts,
 ) -> Result<Report<'m>, Failure> {
-    let mut made = None;
-    run.write(SAMPLES_CSV, |file| {
-        made = Some(read_with_texts(run, manifest, Some(file), texts));
+    let past = past(run, manifest)?;
+    let mut read = None;
+    let samples_csv = run.prepare(SAMPLES_CSV, |file| {
+        read = Some(samples::read_with_rows(run, manifest, file));
         Ok(())
     })?;
-    let report = made.expect("the file was filled, or an error was returned")?;
-    for format in report.files() {
-        run.write(format.file_name(), |file| report.write(format, file))?;
-    }
+    let folded = read.expect("the file was filled, or an error was returned")?;
+    // The old file may be large, and its space is freed.
+    let (put, report) = join(
+        || run.put(samples_csv),
+        || to_report(run, manifest, (folded, past), texts),
+    );
+    put?;
+    let report = report?;
+    let files = Threads::for_processors().map(report.files(), |format| {
+        run.write(format.file_name(), |file| report.write(format, file))
+    });
+    files.into_iter().collect::<Result<(), RunError>>()?;
     Ok(report)
 }
 
@@ -156,6 +166,16 @@ pub(in crate::command) fn read_with_texts<'m>(
         Some(out) => samples::read_with_rows(run, manifest, out)?,
         None => samples::read(run, manifest)?,
     };
+    to_report(run, manifest, (folded, past), texts)
+}
+
+/// The report of a run that was read, with the history that it was judged by.
+fn to_report<'m>(
+    run: &Run,
+    manifest: &'m Manifest,
+    (folded, past): (FoldedRun, Option<PastRuns>),
+    texts: PageTexts,
+) -> Result<Report<'m>, Failure> {
     let report = Report::from_folded(manifest, folded, past.as_ref());
     Ok(match texts {
         PageTexts::None => report,

@@ -32,6 +32,7 @@ use maud::{Markup, html};
 
 use crate::record::Manifest;
 use crate::suite::Metric;
+use crate::threads::Threads;
 use crate::units::one_line;
 use crate::verdict::{Evaluation, PromptSummaries, RunSummary, RunTimings, frontier};
 
@@ -79,7 +80,8 @@ impl RunPage<'_> {
         out.write_all(frame.after.as_bytes())
     }
 
-    fn sections(&self) -> [PageSection; 10] {
+    /// The sections of the page; several are made at once.
+    fn sections(&self) -> Vec<PageSection> {
         let Self {
             manifest,
             view,
@@ -90,52 +92,39 @@ impl RunPage<'_> {
             answers,
             speed,
         } = *self;
-        let frontier = frontier(summary, speed);
-        let roster = Roster::new(summary, &view.screen.recommendations, &frontier, speed);
-        [
-            ("result", "Result", result::section(&roster, view, summary)),
-            (
-                "decision",
-                "Cost and speed",
-                decision::section(&roster, summary, &frontier),
-            ),
-            ("load", "Load", load::section(&roster, view, summary)),
-            (
-                "distribution",
-                "Distribution",
-                distributions::section(&roster, summary, timings),
-            ),
-            (
-                "against-interleaved",
-                "Against the reference",
-                forest::sections(&roster, view, evaluation),
-            ),
-            (
-                "prompts",
-                "Prompts",
-                heat::section(&roster, prompts, timings, answers),
-            ),
-            (
-                "timelines",
-                "Timelines",
-                timelines::sections(&roster, prompts, timings),
-            ),
-            (
-                "slowest",
-                "Slowest requests",
-                slowest::section(&roster, timings),
-            ),
-            (
-                "costs",
-                "Tokens and cost",
-                costs::section(&roster, view, summary),
-            ),
-            (
-                "problems",
-                "Problems, method, definitions",
-                closing::sections(&roster, view, manifest),
-            ),
-        ]
+        let frontier = &frontier(summary, speed);
+        let roster = &Roster::new(summary, &view.screen.recommendations, frontier, speed);
+        let sections: [(&str, &str, &(dyn Fn() -> Markup + Sync)); 10] = [
+            ("result", "Result", &|| {
+                result::section(roster, view, summary)
+            }),
+            ("decision", "Cost and speed", &|| {
+                decision::section(roster, summary, frontier)
+            }),
+            ("load", "Load", &|| load::section(roster, view, summary)),
+            ("distribution", "Distribution", &|| {
+                distributions::section(roster, summary, timings)
+            }),
+            ("against-interleaved", "Against the reference", &|| {
+                forest::sections(roster, view, evaluation)
+            }),
+            ("prompts", "Prompts", &|| {
+                heat::section(roster, prompts, timings, answers)
+            }),
+            ("timelines", "Timelines", &|| {
+                timelines::sections(roster, prompts, timings)
+            }),
+            ("slowest", "Slowest requests", &|| {
+                slowest::section(roster, timings)
+            }),
+            ("costs", "Tokens and cost", &|| {
+                costs::section(roster, view, summary)
+            }),
+            ("problems", "Problems, method, definitions", &|| {
+                closing::sections(roster, view, manifest)
+            }),
+        ];
+        Threads::for_processors().map(sections, |(id, title, content)| (id, title, content()))
     }
 
     /// The frame of the page; its header links the sections that are there.
