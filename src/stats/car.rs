@@ -35,6 +35,8 @@ const SEARCH_WITHIN: f64 = 0.1 * TIES_WITHIN;
 
 /// The number of values from which on t(h) is nearly a line.
 const MANY_VALUES: usize = 4_096;
+/// The values of a side that show what t is far away, where the sides hardly overlap.
+const THINNED_VALUES: usize = 16;
 /// The change of t between two h below which its steps hide its slope.
 const SLOPE_CHANGE_MIN: f64 = 1e-3;
 /// The number of steps towards a crossing: nearly always three.
@@ -172,12 +174,11 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
     without
 }
 
-/// The number of values that one stands for where t is far from what is searched for: about a quarter of the square root of
-/// those of a side.
+/// The number of values that one stands for where t is far from what is searched for: a side keeps about this many.
 fn thinning(paired: &Paired) -> Option<usize> {
     let prompts = paired.prompts();
     let values: usize = prompts.iter().map(Sides::len).sum();
-    let stride = (values / (2 * prompts.len())).isqrt() / 4;
+    let stride = values / (2 * prompts.len() * THINNED_VALUES);
     (stride > 1).then_some(stride)
 }
 
@@ -190,7 +191,16 @@ fn to_mean(values: &[f64], paired: &Paired) -> Mean {
 #[derive(Debug, Clone)]
 struct Evaluations {
     ranking: Ranking,
-    known: Vec<(f64, Mean)>,
+    known: Vec<CurvePoint>,
+}
+
+/// The test at one h.
+#[derive(Debug, Clone, Copy)]
+struct CurvePoint {
+    h: f64,
+    mean: Mean,
+    /// The numbers around h that took little time afterwards.
+    near: Option<(f64, f64)>,
 }
 
 /// A level that t(h) crosses.
@@ -259,13 +269,19 @@ impl Evaluations {
 
     /// The test at `h`, where a search has come between two numbers.
     fn at_between(&mut self, paired: &Paired, h: f64, between: (f64, f64)) -> Mean {
-        let known = self.known.iter();
-        if let Some((_, mean)) = known.rev().find(|(at, _)| at.to_bits() == h.to_bits()) {
-            return *mean;
+        self.evaluate(paired, h, between).mean
+    }
+
+    fn evaluate(&mut self, paired: &Paired, h: f64, between: (f64, f64)) -> CurvePoint {
+        let mut known = self.known.iter().rev();
+        if let Some(known) = known.find(|known| known.h.to_bits() == h.to_bits()) {
+            return *known;
         }
         let mean = to_mean(&self.ranking.scores_between(paired, h, between), paired);
-        self.known.push((h, mean));
-        mean
+        let near = self.ranking.near(h);
+        let point = CurvePoint { h, mean, near };
+        self.known.push(point);
+        point
     }
 
     /// The h where t(h), which falls as h rises, crosses a level, within `precision`; `None` if it does not between the
@@ -399,8 +415,10 @@ impl Search<'_> {
         let mut slope = guide.slope;
         let mut before: Option<(f64, f64)> = None;
         for _ in 0..STEPS_MAX {
-            let at_h = all.at(paired, h);
-            let (low, high) = all.ranking.near(h)?;
+            // Another level of the same curve begins with what is known.
+            let at_h = all.evaluate(paired, h, (h, f64::INFINITY));
+            let (low, high) = at_h.near?;
+            let at_h = at_h.mean;
             let range = if crossing.is_above(crossing.excess(&at_h)) {
                 (h, high)
             } else {

@@ -148,14 +148,15 @@ impl NearbyRanks {
         sums.doubled
     }
 
-    /// Settles the ranks that are the same in all of a much shorter range, which the last h is in.
-    pub(super) fn settle_more(&mut self, range: (f64, f64)) {
+    /// The ranks in a much shorter range, which the last h is in: more of them are the same in all of it. `None` where the range
+    /// is not much shorter.
+    pub(super) fn settle_more(&self, range: (f64, f64)) -> Option<Self> {
         let within = (range.0.max(self.within.0), range.1.min(self.within.1));
         if within.1 - within.0 > SETTLE_AGAIN * (self.within.1 - self.within.0) {
-            return;
+            return None;
         }
         let reach = reach(within);
-        let doubled = std::mem::take(&mut self.settled.doubled);
+        let doubled = self.settled.doubled.clone();
         let mut shorter = Self::with_sums(within, doubled);
         let mut rest = self.open.as_slice();
         for block in &self.blocks {
@@ -168,7 +169,7 @@ impl NearbyRanks {
             }
             shorter.end_chain();
         }
-        *self = shorter;
+        Some(shorter)
     }
 }
 

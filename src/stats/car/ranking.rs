@@ -28,7 +28,10 @@ pub(super) struct Ranking {
     /// Two a prompt.
     sides: Vec<SideValues>,
     slice: Slice,
+    /// The ranks near the h that all values were ranked at last.
     nearby: Option<NearbyRanks>,
+    /// The ranks in a part of that range, which takes less time.
+    settled: Option<NearbyRanks>,
 }
 
 impl Ranking {
@@ -50,6 +53,7 @@ impl Ranking {
             sides: sides.map(values).collect(),
             slice: Slice::default(),
             nearby: None,
+            settled: None,
         }
     }
 
@@ -72,17 +76,21 @@ impl Ranking {
         h: f64,
         (low, high): (f64, f64),
     ) -> Vec<f64> {
-        if !self.nearby.as_ref().is_some_and(|nearby| nearby.holds(h)) {
-            self.rank(paired, h);
+        let holds = |nearby: &Option<NearbyRanks>| nearby.as_ref().is_some_and(|one| one.holds(h));
+        if !holds(&self.settled) {
+            self.settled = None;
+            if !holds(&self.nearby) {
+                self.rank(paired, h);
+            }
         }
         let sides = aligned_sides(&self.sides, paired, h);
-        let sums = self.nearby.as_mut().map(|nearby| {
-            let sums = nearby.sums(&sides);
-            nearby.settle_more((low, high));
-            sums
-        });
+        let nearby = self.settled.as_mut().or(self.nearby.as_mut());
+        let (sums, settled) = nearby
+            .map(|nearby| (nearby.sums(&sides), nearby.settle_more((low, high))))
+            .unwrap_or_default();
+        self.settled = settled.or(self.settled.take());
         // Twice the sums of ranks are whole numbers: equal scores are equal to the last bit.
-        self.to_scores(paired, &sums.unwrap_or_default())
+        self.to_scores(paired, &sums)
     }
 
     /// The scores of twice the sums of the ranks of each side.
@@ -94,8 +102,10 @@ impl Ranking {
 
     /// The numbers around `h` at which scores take little time after those at `h`; `None` if those were not the last.
     pub(super) fn near(&self, h: f64) -> Option<(f64, f64)> {
-        let nearby = self.nearby.as_ref().filter(|nearby| nearby.holds(h));
-        nearby.map(|nearby| nearby.within)
+        let nearby = self.settled.as_ref().or(self.nearby.as_ref());
+        nearby
+            .filter(|nearby| nearby.holds(h))
+            .map(|nearby| nearby.within)
     }
 
     /// Ranks all values at `h`.
