@@ -7,6 +7,7 @@
 use super::distributions::t_isf;
 use super::interval::{Alpha, Interval};
 use super::mean::{Mean, Weights};
+use super::order::sort_floats;
 
 /// A mean cost with what its interval needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,7 +104,7 @@ impl Stratum {
         }
         // One order for every order: floating sums depend on it in their last digits.
         let mut rising = costs.to_vec();
-        rising.sort_unstable_by(f64::total_cmp);
+        sort_floats(&mut rising);
         let n = rising.len() as f64;
         let mean = if rising[0] < rising[rising.len() - 1] {
             rising.iter().sum::<f64>() / n

@@ -8,7 +8,8 @@
 //!
 //! * [`special`], [`distributions`]: the normal, Student's t, the binomial.
 //! * [`interval`]: the level of an interval and its two ends. [`mean`]: Student's t over prompts.
-//! * [`quantile`], [`quantile_interval`]: percentiles. [`hodges_lehmann`]: robust levels and shifts.
+//! * [`order`]: floats in rising order. [`quantile`], [`quantile_interval`]: percentiles.
+//! * [`hodges_lehmann`]: robust levels and shifts.
 //! * [`paired`]: two sides on the same prompts. [`car`]: are they different? [`tail`]: in the tail?
 //! * [`rates`], [`cost`]: shares and money. [`kappa`]: agreement of graders. [`multiple`]: many comparisons at once.
 //! * [`history`], [`series`]: today against the past. [`drift`]: a change inside a run.
@@ -25,6 +26,7 @@ pub mod kappa;
 pub mod knee;
 pub mod mean;
 pub mod multiple;
+pub mod order;
 pub mod paired;
 pub mod quantile;
 pub mod quantile_interval;

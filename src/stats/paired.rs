@@ -6,6 +6,7 @@
 
 use super::hodges_lehmann;
 use super::mean::{Mean, Weights};
+use super::order::sort_floats;
 
 /// The logarithms of one prompt's values on both sides, in rising order.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +94,7 @@ impl Paired {
             if !logs.iter().all(|log| log.abs() <= LOG_MAX) {
                 return Err(PairedError::NotPositive(index));
             }
-            logs.sort_unstable_by(f64::total_cmp);
+            sort_floats(&mut logs);
             Ok(logs)
         };
         let prompts: Vec<Sides> = prompts

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::stats::interval::{Alpha, Interval};
+use crate::stats::order::sort_floats;
 use crate::stats::quantile::{Percentile, Support, quantile_f64, quantile_u64};
 use crate::stats::quantile_interval::{OrderRanks, order_statistics};
 
@@ -71,7 +72,7 @@ impl Distribution {
     /// The distribution of finite floats in any order, which are sorted in place; `None` without values.
     pub(super) fn from_floats(values: &mut [f64], ends: &mut RankBounds) -> Option<Self> {
         // Sorted before summation, so that the order of arrival has no effect on rounding.
-        values.sort_unstable_by(f64::total_cmp);
+        sort_floats(values);
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let range = (*values.first()?, *values.last()?);
         let percentile = |q| quantile_f64(values, q);
