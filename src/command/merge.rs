@@ -55,11 +55,15 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let history = options.history.as_deref();
     let baseline = history.map(|path| Baseline::open(path, shares.suite_name()));
     let baseline = baseline.transpose()?;
-    let merged = shares.merge_into(&options.output).map_err(to_failure)?;
-    let manifest = &merged.manifest;
+    let mut merged = shares.merge_into(&options.output).map_err(to_failure)?;
+    drop(shares);
     if let Some(baseline) = &baseline {
-        baseline.store(&merged.run, manifest)?;
+        baseline.store(&merged.run, &merged.manifest)?;
+    } else {
+        // Only a history knows prompts by digests of their turns.
+        merged.manifest.suite.prompts.release_turns();
     }
+    let manifest = &merged.manifest;
     if !options.quiet {
         let mut err = stderr();
         for line in merged.lost.iter().take(LOST_PRINTED) {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::plan::{Plan, Shard};
-use crate::units::{Nanos, digest, plural};
+use crate::suite::PromptList;
+use crate::units::{Nanos, digest, digest_of_json, plural};
 
 use super::journal::{JournalError, JournalWriter};
 use super::{
@@ -75,6 +76,8 @@ struct ShardRun {
     run: Run,
     manifest: Manifest,
     shard: Shard,
+    /// Digest of the suite as it stands in the manifest, whatever the manifest says.
+    suite_digest: String,
 }
 
 /// Shares of one plan, which may be incomplete.
@@ -101,21 +104,27 @@ impl Shares {
     /// # Errors
     /// If one cannot be read, or they do not belong together.
     pub fn new(runs: Vec<Run>) -> Result<Self, MergeError> {
-        let mut shares = Vec::with_capacity(runs.len());
+        let mut shares: Vec<ShardRun> = Vec::with_capacity(runs.len());
+        let mut prompts = PromptList::default();
         for run in runs {
-            let manifest = run.manifest()?;
+            // The prompts of a large suite are held once, and their turns never twice.
+            prompts.release_turns();
+            let mut manifest = run.manifest()?;
             let Some(shard) = manifest.shard else {
                 return Err(MergeError::Whole(run.folder().to_owned()));
             };
+            let suite_digest = digest_of_json(&manifest.suite).expect("a suite is always JSON");
+            prompts = std::mem::take(&mut manifest.suite.prompts);
             shares.push(ShardRun {
                 run,
                 manifest,
                 shard,
+                suite_digest,
             });
         }
         if let [first, others @ ..] = shares.as_slice() {
             for other in others {
-                let differences = differences(&first.manifest, &other.manifest);
+                let differences = differences(first, other);
                 if !differences.is_empty() {
                     return Err(MergeError::Differ {
                         first: first.run.folder().to_owned(),
@@ -124,6 +133,10 @@ impl Shares {
                     });
                 }
             }
+        }
+        for share in &mut shares {
+            // They have the same digest.
+            share.manifest.suite.prompts = prompts.clone();
         }
         shares.sort_by_key(|share| share.shard);
         let mut pairs = shares.windows(2);

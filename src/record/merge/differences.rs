@@ -5,10 +5,12 @@
 
 use crate::plan::Shard;
 use crate::record::Manifest;
-use crate::units::digest_of_json;
+
+use super::ShardRun;
 
 /// Differences between two shares, each as a line.
-pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
+pub(super) fn differences(first: &ShardRun, second: &ShardRun) -> Vec<String> {
+    let (one, other) = (&first.manifest, &second.manifest);
     let mut found = Vec::new();
     let mut differs = |what: &str, one: &str, other: &str| {
         if one != other {
@@ -29,8 +31,8 @@ pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
     );
     differs(
         "digest of the suite",
-        &suite_digest(one),
-        &suite_digest(other),
+        &first.suite_digest,
+        &second.suite_digest,
     );
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     differs(
@@ -60,9 +62,4 @@ pub(super) fn differences(one: &Manifest, other: &Manifest) -> Vec<String> {
         found.push("prices: not the same for every model".to_owned());
     }
     found
-}
-
-/// The digest of the suite as it stands in the manifest, whatever the manifest says.
-fn suite_digest(manifest: &Manifest) -> String {
-    digest_of_json(&manifest.suite).expect("a suite is always JSON")
 }
