@@ -90,20 +90,33 @@ pub struct DeferredOptions {
 /// Carries out `bakeoff score`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
-    let mut manifest = run.manifest_for_reports()?;
     let mut is_whole = true;
-    match &options.source {
-        GradeSource::File { path, pass_at } => store_scores(&run, path, *pass_at)?,
-        GradeSource::Labels { path } => return labels::compare(&run, path),
+    let manifest = match &options.source {
+        GradeSource::File { path, pass_at } => {
+            let manifest = run.manifest_for_reports()?;
+            store_scores(&run, path, *pass_at)?;
+            manifest
+        }
+        GradeSource::Labels { path } => {
+            run.manifest_outline()?;
+            return labels::compare(&run, path);
+        }
         GradeSource::Suite {
             path,
             allow_outside,
             deferred,
         } => {
-            let suite = files::suite(path, Reach::from_flag(*allow_outside))?;
+            let mut suite = files::suite(path, Reach::from_flag(*allow_outside))?;
             refuse_commands(&suite, deferred.allow_exec)?;
-            let counts = regrade(&run, &manifest, &suite, path)?;
-            let later = if suite.has_deferred_checks() {
+            let digests = prompt_digests(&suite);
+            let has_deferred_checks = suite.has_deferred_checks();
+            if !has_deferred_checks {
+                // The manifest is read into the memory of the turns.
+                suite.prompts.release_turns();
+            }
+            let mut manifest = run.manifest_for_reports()?;
+            let counts = regrade(&run, &manifest, (&suite, digests), path)?;
+            let later = if has_deferred_checks {
                 let graded = grade_deferred(&run, &suite, deferred)?;
                 manifest = run.manifest_for_reports()?;
                 graded
@@ -118,8 +131,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             }
             print_regraded(&counts, later.graded, path)?;
             is_whole = later.ungraded == 0;
+            manifest
         }
-    }
+    };
     let report = make_files(&run, &manifest)?;
     show(&report, false, BufWriter::new(stdout()))?;
     print_more(&options.run, false)?;
@@ -207,12 +221,21 @@ struct RegradeCounts {
     changed: BTreeSet<String>,
 }
 
-/// Grades every answer of a run by the asserts of a suite, but those with deferred checks; earlier grades of a suite are
+/// The digest of each prompt of a suite, by its id.
+fn prompt_digests(suite: &Suite) -> HashMap<String, String> {
+    let digests = suite.prompts.iter().map(|prompt| {
+        let canonical = prompt_canonical(suite, prompt);
+        (prompt.id.clone(), digest(canonical.as_bytes()))
+    });
+    digests.collect()
+}
+
+/// Grades every answer of a run by the asserts of a suite whose prompts have these digests, but those with deferred checks; earlier grades of a suite are
 /// replaced. Sends nothing.
 fn regrade(
     run: &Run,
     manifest: &Manifest,
-    suite: &Suite,
+    (suite, digests): (&Suite, HashMap<String, String>),
     file: &Path,
 ) -> Result<RegradeCounts, Failure> {
     let name = file.display();
@@ -225,11 +248,6 @@ fn regrade(
         let message = "the run stored no answers (`keep_answers = false`): they can only be graded during a run";
         return Err(Failure::usage(message));
     }
-    let digests = suite.prompts.iter().map(|prompt| {
-        let canonical = prompt_canonical(suite, prompt);
-        (prompt.id.as_str(), digest(canonical.as_bytes()))
-    });
-    let digests: HashMap<&str, String> = digests.collect();
     let mut counts = RegradeCounts::default();
     let mut journal = run.amend()?;
     let mut batch = Vec::new();
@@ -243,7 +261,7 @@ fn regrade(
             continue;
         }
         let rows = grader.grades(&sample);
-        if digests.get(sample.prompt.as_str()) != Some(&sample.prompt_digest) {
+        if digests.get(&sample.prompt) != Some(&sample.prompt_digest) {
             counts.changed.insert(sample.prompt);
         }
         let Some((rows, pass_threshold)) = rows else {
