@@ -187,7 +187,7 @@ fn one_day(row: &DayRow, mut noise: NoiseSource) -> DayResult {
 /// The judgement of today's run: of two runs, or by a history.
 fn judged(today: &HistoryRun, accepted: &[HistoryRun], gate: &Gate) -> Judgement {
     if let [before] = accepted {
-        let pair = pair_runs(before, today, &[]).expect("nothing was changed");
+        let pair = pair_runs(before.clone(), today, &[]).expect("nothing was changed");
         return compare_runs(today, &pair, gate);
     }
     let past = PastRuns {

@@ -250,7 +250,7 @@ pub(crate) fn run(
 pub(crate) fn prompts(count: usize) -> Vec<PromptKey> {
     let key = |prompt| PromptKey {
         id: format!("p{prompt}").into(),
-        digest: format!("digest of {prompt}"),
+        digest: format!("digest of {prompt}").into(),
         weight: 1.0,
     };
     (0..count).map(key).collect()

@@ -127,7 +127,7 @@ pub(crate) fn year(recipe: Recipe, design: RunDesign, days: usize, mut noise: No
 /// Gives the prompts of a month their digests.
 fn rename_prompts(run: &mut HistoryRun, month: usize) {
     let prompts = run.variants.iter_mut().flat_map(|one| &mut one.prompts);
-    prompts.for_each(|prompt| prompt.digest = format!("{} in month {month}", prompt.digest));
+    prompts.for_each(|prompt| prompt.digest = format!("{} in month {month}", prompt.digest).into());
 }
 
 /// Judges a morning and updates its history as a job does; returns true if it fails.

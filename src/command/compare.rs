@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::record::{HistoryRun, Manifest, Run};
 use crate::report::{ComparisonReport, retirement_lines};
-use crate::suite::Gate;
+use crate::suite::{Gate, PromptList};
 use crate::verdict::{
-    DeclaredChange, Evaluation, FoldedRun, Judgement, OutputChange, compare_runs, decide_switches,
-    output_changes_between_runs, output_changes_within_run, pair_runs, to_history_run,
+    DeclaredChange, Evaluation, Evidence, FoldedRun, Judgement, OutputChange, PromptDigests,
+    compare_runs, condense_run, decide_switches, output_changes_between_runs,
+    output_changes_within_run, pair_runs,
 };
 
 use super::base::failure::Failure;
@@ -54,7 +55,17 @@ pub enum CompareFormat {
 struct Side {
     /// Without turns.
     manifest: Manifest,
-    read: FoldedRun,
+    evidence: Evidence,
+    /// True if enough was answered to judge its models.
+    is_sound: bool,
+}
+
+/// A run whose samples are to be read for a comparison with another run.
+struct UnreadSide {
+    run: Run,
+    /// Without turns.
+    manifest: Manifest,
+    digests: PromptDigests,
 }
 
 impl Side {
@@ -62,37 +73,57 @@ impl Side {
     fn read(path: &Path) -> Result<Self, Failure> {
         let run = Run::open(path)?;
         let manifest = run.manifest_for_reports()?;
-        let read = samples::read(&run, &manifest)?;
-        Ok(Self { manifest, read })
+        Self::read_samples(&run, manifest)
     }
 
-    /// Reads a run, and condenses it for a comparison with another one, which needs a digest of the turns of each prompt.
-    fn condense(path: &Path) -> Result<(Self, HistoryRun), Failure> {
+    /// Reads the samples of a run. The figures of its prompts, which may be many, are not kept.
+    fn read_samples(run: &Run, manifest: Manifest) -> Result<Self, Failure> {
+        let FoldedRun { evidence, summary } = samples::read(run, &manifest)?;
+        Ok(Self {
+            is_sound: enough_was_answered(&summary),
+            manifest,
+            evidence,
+        })
+    }
+}
+
+impl UnreadSide {
+    /// Reads the manifest of a run. Another run knows its prompts by digests, so their turns are released.
+    fn open(path: &Path) -> Result<Self, Failure> {
         let run = Run::open(path)?;
         let mut manifest = run.manifest()?;
-        let read = samples::read(&run, &manifest)?;
-        let condensed = to_history_run(&manifest, &read.evidence);
+        let digests = PromptDigests::new(&manifest.suite);
         manifest.suite.prompts.release_turns();
-        Ok((Self { manifest, read }, condensed))
+        Ok(Self {
+            run,
+            manifest,
+            digests,
+        })
     }
 
-    fn can_be_judged(&self) -> bool {
-        enough_was_answered(&self.read.summary)
+    /// Reads the samples, and condenses the run, after which its list of prompts has no use.
+    fn condense(self) -> Result<(Side, HistoryRun), Failure> {
+        let mut side = Side::read_samples(&self.run, self.manifest)?;
+        let condensed = condense_run(&side.manifest, &self.digests, &side.evidence);
+        side.manifest.suite.prompts = PromptList::default();
+        Ok((side, condensed))
     }
 }
 
 /// Carries out `bakeoff compare`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let (first, later) = match &options.later {
-        None => (Side::read(&options.run)?, None),
+    let (first, later, condensed) = match &options.later {
+        None => (Side::read(&options.run)?, None, None),
         Some(later) => {
-            let (first, then) = Side::condense(&options.run)?;
-            let (later, now) = Side::condense(later)?;
+            // No list of turns is read while the samples of the other run take memory.
+            let (first, later) = (UnreadSide::open(&options.run)?, UnreadSide::open(later)?);
             refuse_itself(&first.manifest, &later.manifest)?;
-            (first, Some((later, then, now)))
+            let (first, then) = first.condense()?;
+            let (later, now) = later.condense()?;
+            (first, Some(later), Some((then, now)))
         }
     };
-    let newest = later.as_ref().map_or(&first, |(later, ..)| later);
+    let newest = later.as_ref().unwrap_or(&first);
     let suite = &newest.manifest.suite;
     let mut gate = suite.gate.clone().unwrap_or_default();
     if options.switch_gate {
@@ -103,16 +134,16 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         gate.switch = None;
     }
     refuse_early_stop(&first.manifest, &gate)?;
-    let (judgement, outputs, what) = match &later {
+    let (judgement, outputs, what) = match condensed {
         None => (
             within(&first, &gate)?,
-            output_changes_within_run(&first.read.evidence, &suite.reference),
+            output_changes_within_run(&first.evidence, &suite.reference),
             format!("{}: against {}", first.manifest.run, suite.reference),
         ),
-        Some((later, then, now)) => {
+        Some((then, now)) => {
             let (judgement, outputs) =
-                between((&first, then), (later, now), &gate, &options.changed)?;
-            let (before, after) = (&first.manifest.run, &later.manifest.run);
+                between((&first, then), (newest, now), &gate, &options.changed)?;
+            let (before, after) = (&first.manifest.run, &newest.manifest.run);
             (
                 judgement,
                 outputs,
@@ -122,19 +153,19 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     let mut judged = Evaluation::from_judgement(judgement, &gate);
     judged.outputs = outputs;
-    judged.switches = decide_switches(&newest.read.evidence, &suite.reference, &gate);
+    judged.switches = decide_switches(&newest.evidence, &suite.reference, &gate);
     let retirements = retirement_lines(&newest.manifest);
     for line in &retirements {
         writeln!(stderr(), "warning: {line}")?;
     }
     let compared = ComparisonReport::new(&suite.name, &what, TOOL, &judged);
-    let runs = std::iter::once(&first).chain(later.as_ref().map(|(later, ..)| later));
+    let runs = std::iter::once(&first).chain(&later);
     let compared = compared
         .with_retirements(retirements)
         .with_mark(runs.map(|side| &side.manifest));
     print_comparison(&compared, options)?;
     github::append_job_summary(&compared.job_summary())?;
-    let sound = first.can_be_judged() && newest.can_be_judged();
+    let sound = first.is_sound && newest.is_sound;
     if !sound {
         writeln!(
             stderr(),
@@ -188,23 +219,22 @@ fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
     }
     Ok(Evaluation::judge_variants(
         &run.manifest,
-        &run.read.evidence,
+        &run.evidence,
         gate,
     ))
 }
 
 /// Compares a run with an earlier one, each model with itself, and measures the growth of its answers.
 fn between(
-    (before, then): (&Side, &HistoryRun),
-    (after, now): (&Side, &HistoryRun),
+    (before, then): (&Side, HistoryRun),
+    (after, now): (&Side, HistoryRun),
     gate: &Gate,
     changed: &[DeclaredChange],
 ) -> Result<(Judgement, Vec<OutputChange>), Failure> {
     let pair_runs =
-        pair_runs(then, now, changed).map_err(|refusal| Failure::usage(refusal.to_string()))?;
-    let outputs =
-        output_changes_between_runs(&before.read.evidence, &after.read.evidence, &pair_runs);
-    Ok((compare_runs(now, &pair_runs, gate), outputs))
+        pair_runs(then, &now, changed).map_err(|refusal| Failure::usage(refusal.to_string()))?;
+    let outputs = output_changes_between_runs(&before.evidence, &after.evidence, &pair_runs);
+    Ok((compare_runs(&now, &pair_runs, gate), outputs))
 }
 
 fn print_comparison(compared: &ComparisonReport, options: &Options) -> Result<(), Failure> {

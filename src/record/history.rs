@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use crate::suite::{ClockSource, Metric};
 use crate::units::ModelId;
 
 use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, LockWait};
+use super::metric_levels::MetricLevels;
 use super::{InvalidRecord, Run, RunError};
 
 /// A condensed run: a robust level of each metric for each prompt.
@@ -115,15 +117,15 @@ pub struct AnswerMix {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryPrompt {
     /// Its id.
-    pub prompt: String,
+    pub prompt: Arc<str>,
     /// Digest of the whole prompt: system text, messages and parameters.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// Digest of its system text and messages alone.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub text: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub text: Arc<str>,
     /// Digest of its parameters alone.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub parameters: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub parameters: Arc<str>,
     /// Trials, rate-limited ones left out.
     #[serde(alias = "asked")]
     pub trials: u32,
@@ -140,19 +142,6 @@ pub struct HistoryPrompt {
     /// The levels within the answers of each provider; empty where one provider gave all of the variant's answers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub levels_by_provider: BTreeMap<String, MetricLevels>,
-}
-
-/// The levels of a prompt by metric.
-pub type MetricLevels = BTreeMap<Metric, Level>;
-
-/// The level of a metric on one prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Level {
-    /// Natural logarithm of the level, in the metric's unit (ns, tokens a second, tokens, pico-dollars):
-    /// the Hodges-Lehmann estimate of logarithms, of cost and tokens the logarithm of the mean.
-    pub ln: f64,
-    /// Values it was computed from.
-    pub n: u32,
 }
 
 /// The decision about a run of a history.
@@ -355,10 +344,8 @@ impl HistoryRun {
                 return Err(InvalidRecord::new("passed", "is above `graded`"));
             }
             let within = prompt.levels_by_provider.values();
-            let mut levels = within
-                .chain([&prompt.levels])
-                .flat_map(MetricLevels::values);
-            if levels.any(|level| !level.ln.is_finite() || level.n == 0) {
+            let mut levels = within.chain([&prompt.levels]).flat_map(MetricLevels::iter);
+            if levels.any(|(_, level)| !level.ln.is_finite() || level.n == 0) {
                 let problem = "has one that is not a number, or of no values";
                 return Err(InvalidRecord::new("levels", problem));
             }

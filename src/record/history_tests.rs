@@ -6,6 +6,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Level;
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z/.-]{0,8}", any::<String>()]
@@ -15,14 +16,15 @@ fn prompt() -> impl Strategy<Value = HistoryPrompt> {
     let counts = (0_u32..9, 0_u32..9, 0_u32..9, 0_u32..9);
     let metric = prop::sample::select(Metric::ALL.to_vec());
     let level = (-50.0..50.0_f64, 1_u32..).prop_map(|(ln, n)| Level { ln, n });
-    let levels = prop::collection::btree_map(metric, level, 0..4);
+    let levels = prop::collection::vec((metric, level), 0..4);
+    let levels = levels.prop_map(MetricLevels::from_iter);
     let by_provider = prop::collection::btree_map(text(), levels.clone(), 0..2);
     (text(), text(), counts, levels, by_provider).prop_map(
         |(prompt, digest, counts, levels, levels_by_provider)| HistoryPrompt {
-            prompt,
-            text: digest.clone(),
-            parameters: digest.clone(),
-            digest,
+            prompt: prompt.into(),
+            text: digest.as_str().into(),
+            parameters: digest.as_str().into(),
+            digest: digest.into(),
             trials: counts.0.max(counts.1),
             completed: counts.0.min(counts.1),
             graded: counts.2.max(counts.3),
@@ -212,7 +214,7 @@ fn impossible_lines_are_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ci.jsonl");
     let mut run = plain("a", 1);
-    let level = |ln| BTreeMap::from([(Metric::Ttft, Level { ln, n: 1 })]);
+    let level = |ln| MetricLevels::from_iter([(Metric::Ttft, Level { ln, n: 1 })]);
     run.variants.push(HistoryVariant {
         label: "v".to_owned(),
         model: "m".parse().unwrap(),
@@ -222,10 +224,10 @@ fn impossible_lines_are_not_written() {
         spliced: None,
         mix: AnswerMix::default(),
         prompts: vec![HistoryPrompt {
-            prompt: "p".to_owned(),
-            digest: "d".to_owned(),
-            text: String::new(),
-            parameters: String::new(),
+            prompt: "p".into(),
+            digest: "d".into(),
+            text: "".into(),
+            parameters: "".into(),
             trials: 1,
             completed: 1,
             graded: 0,

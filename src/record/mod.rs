@@ -20,6 +20,7 @@ pub mod ledger;
 mod manifest;
 mod manifest_differences;
 mod merge;
+mod metric_levels;
 mod outcome;
 mod parallel;
 mod prices;
@@ -48,7 +49,7 @@ pub use gaps::{GapCounters, HdrError, HdrReader, empty_histogram, recordable_us,
 pub use grade::{GRADES_MAX, Grade};
 pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
-    HistoryVariant, Level, MetricLevels, RunStanding, Splice,
+    HistoryVariant, RunStanding, Splice,
 };
 pub use journal::{
     Entry, HeldLock, JournalError, JournalReader, JournalWriter, LineProblem, LockHolder, LockWait,
@@ -59,6 +60,7 @@ pub use manifest::{
     ManifestOutline, PriceSource, RunPart, Status, UntilDecided, Warming, Yielding,
 };
 pub use merge::{MergeError, MergedRun, Shares};
+pub use metric_levels::{Level, MetricLevels};
 pub use outcome::{FailureKind, Outcome};
 pub use parallel::{ReadSamples, SampleWorker};
 pub use prices::{ModelPrices, PriceTier};

@@ -4,13 +4,12 @@
 //! candidates and metrics make many.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use super::figure::Figure;
 use super::table::FigureRow;
 use super::wording;
 use crate::suite::{Metric, Scale};
-use crate::verdict::Judgement;
+use crate::verdict::{EffectByPrompt, Judgement};
 
 /// The effects on each prompt: one row per prompt and candidate, prompts in the order in which comparisons have them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,7 +21,7 @@ struct ComparisonEffects {
     candidate: String,
     metric: Metric,
     primary: bool,
-    per_prompt: Arc<[(Arc<str>, f64)]>,
+    per_prompt: EffectByPrompt,
 }
 
 impl PromptEffects {
@@ -34,7 +33,7 @@ impl PromptEffects {
             candidate: one.candidate.clone(),
             metric: one.metric,
             primary: one.primary,
-            per_prompt: Arc::clone(&one.per_prompt),
+            per_prompt: one.per_prompt.clone(),
         });
         Self(effects.collect())
     }
@@ -63,7 +62,7 @@ impl PromptEffects {
             let of_prompts = effects.entry((&one.candidate, one.metric));
             let of_prompts = of_prompts.or_insert_with(|| vec![f64::NAN; prompts.len()]);
             for (prompt, effect) in one.per_prompt.iter() {
-                of_prompts[indices[&**prompt]] = *effect;
+                of_prompts[indices[&**prompt]] = effect;
             }
         }
         prompts

@@ -135,7 +135,7 @@ impl EffectDirections {
     fn from_comparison(comparison: &Comparison) -> Self {
         let mut directions = Self::default();
         for (_, effect) in comparison.per_prompt.iter() {
-            let badness = badness(comparison.metric, *effect);
+            let badness = badness(comparison.metric, effect);
             directions.worse += u64::from(badness > 0.0);
             directions.equal += u64::from(badness == 0.0);
             directions.better += u64::from(badness < 0.0);
@@ -157,8 +157,8 @@ fn badness(metric: Metric, effect: f64) -> f64 {
 }
 
 pub(super) fn extremes_row(comparison: &Comparison) -> Option<FigureRow> {
-    let badness = |of: &&(Arc<str>, f64)| badness(comparison.metric, of.1);
-    let by_badness = |a: &&(Arc<str>, f64), b: &&(Arc<str>, f64)| badness(a).total_cmp(&badness(b));
+    let badness = |of: &(&Arc<str>, f64)| badness(comparison.metric, of.1);
+    let by_badness = |a: &(&Arc<str>, f64), b: &(&Arc<str>, f64)| badness(a).total_cmp(&badness(b));
     let worst = comparison.per_prompt.iter().max_by(by_badness)?;
     let best = comparison.per_prompt.iter().min_by(by_badness)?;
     let figure = wording::effect_figure(comparison.metric.scale());
@@ -169,9 +169,9 @@ pub(super) fn extremes_row(comparison: &Comparison) -> Option<FigureRow> {
     row.put_figure("prompts_worse", count(directions.worse));
     row.put_figure("prompts_equal", count(directions.equal));
     row.put_figure("prompts_better", count(directions.better));
-    row.put_figure("worst_prompt", words(&worst.0));
+    row.put_figure("worst_prompt", words(worst.0));
     row.put_figure("worst_effect", figure(worst.1));
-    row.put_figure("best_prompt", words(&best.0));
+    row.put_figure("best_prompt", words(best.0));
     row.put_figure("best_effect", figure(best.1));
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);

@@ -43,7 +43,7 @@ pub struct PromptKey {
     /// Its id in the suite.
     pub id: Arc<str>,
     /// Digest of its content; empty where the run has no sample of it.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// Weight relative to the other prompts; positive and finite.
     pub weight: f64,
 }
@@ -87,7 +87,7 @@ pub struct EvidenceFold {
     /// Observations that a cell is expected to have.
     rounds: usize,
     /// A digest per prompt, once there is one.
-    digests: Vec<OnceLock<String>>,
+    digests: Vec<OnceLock<Arc<str>>>,
     providers: Mutex<Providers>,
     limits: Mutex<LimitFold>,
     has_limits: bool,
@@ -106,7 +106,7 @@ impl EvidenceFold {
         let suite = &manifest.suite;
         let prompts = suite.prompts.iter().map(|prompt| PromptKey {
             id: prompt.id.as_str().into(),
-            digest: String::new(),
+            digest: Arc::default(),
             weight: prompt.weight,
         });
         let prompts: Vec<PromptKey> = prompts.collect();
@@ -164,7 +164,7 @@ impl EvidenceFold {
         let observation = Observation::new(sample, provider);
         let digest = &self.digests[place.prompt];
         if digest.get().is_none() && !sample.prompt_digest.is_empty() {
-            digest.get_or_init(|| sample.prompt_digest.clone());
+            digest.get_or_init(|| sample.prompt_digest.as_str().into());
         }
         {
             let mut cell = lock(&self.cells[self.index.cell(place)]);
@@ -223,7 +223,7 @@ impl Providers {
 
 /// The parts of a fold that are no observations.
 struct FoldParts {
-    digests: Vec<OnceLock<String>>,
+    digests: Vec<OnceLock<Arc<str>>>,
     providers: Vec<String>,
     limited: Vec<LimitedQuantity>,
 }

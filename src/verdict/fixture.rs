@@ -235,7 +235,8 @@ pub(crate) fn comparison(
             ("sum".into(), 1.0),
             ("long".into(), estimate * 1.5),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
         influence: None,
         routes: Vec::new(),
     }

@@ -22,6 +22,7 @@ use super::compare::run_notes;
 use super::compare::sides::{VariantPair, is_to_first_token};
 use super::evidence::Evidence;
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, Reason, Verdict};
+use super::prompt_effects::EffectByPrompt;
 
 /// Every round.
 pub(super) const ALL_ROUNDS: u32 = u32::MAX;
@@ -205,12 +206,15 @@ impl<'a> PairFindings<'a> {
     pub(super) fn compare(&self, how: (Alpha, ErrorControl), shown: Alpha) -> Vec<Comparison> {
         let by_tests_alone = verdicts_by_tests(&self.findings, |_, finding| finding.tests, how);
         let decide_all = decide_all(&self.findings, &self.comparability, how);
+        let prompts = self.findings.first().map(|one| &one.pair.evidence.prompts);
+        let prompts = prompts.into_iter().flatten();
+        let prompt_ids: Arc<[Arc<str>]> = prompts.map(|prompt| Arc::clone(&prompt.id)).collect();
         let compare = |index: usize, last: &mut LastSides| {
             let finding = &self.findings[index];
             let (verdict, reasons) = decide_all[index].clone();
             let alpha = if finding.spec.primary { shown } else { how.0 };
             let open = finding.open(last);
-            let mut comparison = build_comparison(&open, alpha, verdict, reasons);
+            let mut comparison = build_comparison(&open, alpha, (verdict, reasons), &prompt_ids);
             comparison.routes =
                 compare_routes(finding, &self.comparability[index], self.rounds, how.0);
             if verdict == by_tests_alone[index] {
@@ -284,8 +288,8 @@ fn comparison_specs(
 fn build_comparison(
     open: &OpenFinding<'_, '_>,
     alpha: Alpha,
-    verdict: Verdict,
-    reasons: Vec<Reason>,
+    (verdict, reasons): (Verdict, Vec<Reason>),
+    prompt_ids: &Arc<[Arc<str>]>,
 ) -> Comparison {
     let finding = open.finding;
     let spec = finding.spec;
@@ -316,24 +320,21 @@ fn build_comparison(
         reasons,
         detectable_change: detectable,
         required_size: required,
-        per_prompt: per_prompt(open),
+        per_prompt: effect_by_prompt(open, prompt_ids),
         influence: None,
         routes: Vec::new(),
     }
 }
 
 /// The effect on each prompt; none where cache hits and misses are split.
-fn per_prompt(open: &OpenFinding<'_, '_>) -> Arc<[(Arc<str>, f64)]> {
+fn effect_by_prompt(open: &OpenFinding<'_, '_>, prompt_ids: &Arc<[Arc<str>]>) -> EffectByPrompt {
     let Some(part) = open.whole() else {
-        return Arc::default();
+        return EffectByPrompt::default();
     };
     let effects = part.approach.effect_by_prompt();
     let rows = part.sides.indices.iter().zip(effects);
-    rows.filter_map(|(&index, effect)| {
-        let prompt = open.finding.pair.evidence.prompts.get(index)?;
-        Some((Arc::clone(&prompt.id), effect?))
-    })
-    .collect()
+    let rows = rows.filter_map(|(&index, effect)| Some((index, effect?)));
+    EffectByPrompt::new(prompt_ids, rows)
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! Owns the types that every procedure fills and every report reads. Must not know procedures or formats.
 //! Invariant: an *inconclusive* always has a reason.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::stats::interval::Interval;
@@ -12,6 +10,7 @@ use crate::suite::{Bounds, Metric, Quantity};
 use crate::units::Nanos;
 
 use super::incomparable::IncomparableHistory;
+use super::prompt_effects::EffectByPrompt;
 
 /// The verdict on a candidate: worse means slower, more expensive or less often correct, better the opposite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,7 +148,7 @@ pub struct Comparison {
     /// The sample size required for a decision; [`RequiredSize::goal`] is the goal of that size.
     pub required_size: Option<RequiredSize>,
     /// The effect on each prompt that took part, by id; ratios or differences of shares.
-    pub per_prompt: Arc<[(Arc<str>, f64)]>,
+    pub per_prompt: EffectByPrompt,
     /// The most influential prompt.
     pub influence: Option<Influence>,
     /// The same comparison within each provider that answered both sides, where shares of providers differ.

@@ -60,6 +60,8 @@ const AT_ONCE: OptionalSpan = OptionalSpan::new(Nanos(1));
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -80,7 +82,7 @@ mod tests {
     fn evidence(prompts: Vec<Vec<Observation>>) -> Evidence {
         let key = |_| PromptKey {
             id: "p".into(),
-            digest: String::new(),
+            digest: Arc::default(),
             weight: 1.0,
         };
         Evidence {

@@ -37,6 +37,7 @@ mod part_span;
 mod past;
 mod planning;
 mod power;
+mod prompt_effects;
 mod prompt_summary;
 mod quality;
 mod ratios;
@@ -90,15 +91,16 @@ pub use output_tokens::{
     OutputChange, OutputTotals, RatioChange, output_changes_between_runs, output_changes_within_run,
 };
 pub use past::{
-    DetectableWorsening, IncomparableRuns, PastRuns, RouteChange, RunPair, SpliceError, Trend,
-    TrendPoint, compare_runs, compare_with_history, history_updates, incomparable_history,
-    pair_runs, splice, to_history_run, trends,
+    DetectableWorsening, IncomparableRuns, PastRuns, PromptDigests, RouteChange, RunPair,
+    SpliceError, Trend, TrendPoint, compare_runs, compare_with_history, condense_run,
+    history_updates, incomparable_history, pair_runs, splice, to_history_run, trends,
 };
 pub use planning::{PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes};
 pub use power::{
     COMPLETED_NEAR, DetectableChanges, PASS_RATE_NEAR, PAST_RUNS, Power, TYPICAL_NOISE,
     effective_prompts, history_power, power, shared_alpha,
 };
+pub use prompt_effects::EffectByPrompt;
 pub use prompt_summary::{PromptSpeed, PromptSummaries, PromptSummary, PromptSums};
 pub use quality::QualityTally;
 pub use ratios::Ratios;

@@ -205,9 +205,7 @@ pub fn output_changes_between_runs(
             Some(PromptPair {
                 id: &key.id,
                 weight: key.weight,
-                reference: then
-                    .prompts
-                    .get(*index_by_digest.get(key.digest.as_str())?)?,
+                reference: then.prompts.get(*index_by_digest.get(&*key.digest)?)?,
                 candidate,
             })
         });

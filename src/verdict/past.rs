@@ -49,7 +49,7 @@ use variant_history::VariantHistory;
 pub use before::{IncomparableRuns, RunPair, compare_runs, pair_runs};
 pub use comparability::incomparable_history;
 pub use confirm::history_updates;
-pub use history_entry::to_history_run;
+pub use history_entry::{PromptDigests, condense_run, to_history_run};
 pub use splice::{SpliceError, splice};
 pub use trend::{DetectableWorsening, RouteChange, Trend, TrendPoint, trends};
 

@@ -16,7 +16,7 @@ use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CalibratedError, CliSelection, ClientDelay,
     ClientSetting, Conditions, ConnectionSetUp, EndpointRecord, ErrorReport, EstimateRecord,
     EstimatedVariant, FailureKind, Finding, Flag, Gaps, Grade, HistoryLine, HistoryPrompt,
-    HistoryRun, HistoryVariant, JudgeRepeats, Judging, Level, Manifest, ModelPrices,
+    HistoryRun, HistoryVariant, JudgeRepeats, Judging, Level, Manifest, MetricLevels, ModelPrices,
     ModelRetirement, Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunPart,
     RunStanding, Sample, Splice, Status, ToolCall, TtftError, UntilDecided, Usage, Warming,
     Yielding,
@@ -625,10 +625,10 @@ fn history_run() -> HistoryRun {
                 bridge: "r".to_owned(),
             }),
             prompts: vec![HistoryPrompt {
-                prompt: "p".to_owned(),
-                digest: "d".to_owned(),
-                text: "d".to_owned(),
-                parameters: "d".to_owned(),
+                prompt: "p".into(),
+                digest: "d".into(),
+                text: "d".into(),
+                parameters: "d".into(),
                 trials: 1,
                 completed: 1,
                 graded: 1,
@@ -636,7 +636,7 @@ fn history_run() -> HistoryRun {
                 levels: metrics
                     .map(|metric| (metric, Level { ln: 1.0, n: 1 }))
                     .collect(),
-                levels_by_provider: BTreeMap::from([("p".to_owned(), BTreeMap::new())]),
+                levels_by_provider: BTreeMap::from([("p".to_owned(), MetricLevels::default())]),
             }],
         }],
     }
@@ -810,7 +810,7 @@ fn judgement() -> Judgement {
         reasons: vec![Reason::TooWide],
         detectable_change: None,
         required_size: None,
-        per_prompt: [("p".into(), 1.1)].into(),
+        per_prompt: [("p".into(), 1.1)].into_iter().collect(),
         influence: None,
         routes: vec![RouteComparison {
             provider: "p".to_owned(),

@@ -2,8 +2,6 @@
 
 #![allow(clippy::too_many_lines, reason = "a test holds a whole page")]
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use crate::stats::interval::Interval;
@@ -11,8 +9,8 @@ use crate::suite::{Bounds, Direction, Gate, Metric};
 use crate::units::Nanos;
 use crate::verdict::fixture::{comparison, judgement, limit_checks, route_shift};
 use crate::verdict::{
-    ComparisonDesign, DeclaredChange, GatedJudgement, IncomparableHistory, Judgement, Reason,
-    Verdict,
+    ComparisonDesign, DeclaredChange, EffectByPrompt, GatedJudgement, IncomparableHistory,
+    Judgement, Reason, Verdict,
 };
 
 use super::*;
@@ -521,7 +519,7 @@ fn a_comparison_without_an_effect_has_a_sentence() {
     one.tests = None;
     one.detectable_change = None;
     one.required_size = None;
-    one.per_prompt = Arc::default();
+    one.per_prompt = EffectByPrompt::default();
     one.reasons = vec![Reason::NotMeasured];
     assert_eq!(
         sentences(ComparisonDesign::Interleaved, one),
@@ -630,7 +628,7 @@ proptest! {
         let mut evaluation = evaluation(true);
         for comparison in &mut evaluation.judgements[0].judgement.comparisons {
             comparison.candidate.clone_from(&label);
-            let prompts = comparison.per_prompt.iter().map(|(_, effect)| *effect);
+            let prompts = comparison.per_prompt.iter().map(|(_, effect)| effect);
             comparison.per_prompt = prompts.map(|effect| (label.as_str().into(), effect)).collect();
         }
         let comparison_report = comparison_report(&evaluation);

@@ -1,7 +1,5 @@
 //! Tests of limits and of the result of a gate.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use crate::record::{Grade, Manifest, Outcome, Sample};
@@ -10,7 +8,9 @@ use crate::stats::quantile::Percentile;
 use crate::suite::{Bounds, Metric, Quantity};
 use crate::units::{Nanos, Usd};
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
-use crate::verdict::{ComparisonDesign, EvidenceFold, Procedure, Reason, SampleSize};
+use crate::verdict::{
+    ComparisonDesign, EffectByPrompt, EvidenceFold, Procedure, Reason, SampleSize,
+};
 
 use super::*;
 
@@ -238,7 +238,7 @@ fn comparison(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparis
         reasons,
         detectable_change: None,
         required_size: None,
-        per_prompt: Arc::default(),
+        per_prompt: EffectByPrompt::default(),
         influence: None,
         routes: Vec::new(),
     }

@@ -1,5 +1,7 @@
 //! Invariants of every run, for any samples: tests on generated evidence.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::record::Outcome;
@@ -93,7 +95,7 @@ fn evidence(all: Vec<Vec<Vec<Observation>>>, weights: &[f64], weighted: bool) ->
             .enumerate()
             .map(|(prompt, &weight)| PromptKey {
                 id: format!("p{prompt}").into(),
-                digest: String::new(),
+                digest: Arc::default(),
                 weight: if weighted { weight } else { 1.0 },
             })
             .collect(),

@@ -76,7 +76,7 @@ pub(crate) fn run(
         prompts: (0..prompts)
             .map(|prompt| PromptKey {
                 id: format!("p{prompt}").into(),
-                digest: format!("sha256:{prompt}"),
+                digest: format!("sha256:{prompt}").into(),
                 weight: 1.0,
             })
             .collect(),

@@ -187,7 +187,7 @@ fn a_model_is_compared_with_the_one_before() {
         evidence_with_factor(&after, 2),
     );
     let (line, next) = (to_history_run(&before, &then), to_history_run(&after, &now));
-    let pairing = pair_runs(&line, &next, &[DeclaredChange::Model]).unwrap();
+    let pairing = pair_runs(line, &next, &[DeclaredChange::Model]).unwrap();
     let change = output_changes_between_runs(&then, &now, &pairing).remove(0);
     assert_eq!(change.design, ComparisonDesign::TwoRuns);
     assert_eq!(

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use crate::record::{HistoryPrompt, HistoryRun, HistoryVariant};
 use crate::suite::Gate;
@@ -25,7 +26,7 @@ pub struct RunPair {
     /// Labels of the variants that were asked the same in the same way: only the day differs.
     pub unchanged: BTreeSet<String>,
     /// Digests of prompts of the earlier run, mapped to those of the later run.
-    pub prompts: BTreeMap<String, String>,
+    pub prompts: BTreeMap<Arc<str>, Arc<str>>,
     /// Notes on the pairing.
     pub notes: Vec<String>,
 }
@@ -97,14 +98,14 @@ impl<'a> Differences<'a> {
 /// # Errors
 /// All undeclared differences at once; or that the runs have nothing in common.
 pub fn pair_runs(
-    before: &HistoryRun,
+    mut before: HistoryRun,
     after: &HistoryRun,
     declared: &[DeclaredChange],
 ) -> Result<RunPair, IncomparableRuns> {
     let mut differences = Differences::none(declared);
-    compare_conditions(before, after, &mut differences);
-    let variants = pair_variants(before, after, &mut differences);
-    let prompts = pair_prompts(before, after, &mut differences);
+    compare_conditions(&before, after, &mut differences);
+    let variants = pair_variants(&before, after, &mut differences);
+    let prompts = pair_prompts(&before, after, &mut differences);
     if !differences.rejection.reasons.is_empty() {
         return Err(differences.rejection);
     }
@@ -117,38 +118,34 @@ pub fn pair_runs(
             conditions.load.clone(),
         )
     };
-    let is_same = prompts.is_empty() && conditions(before) == conditions(after);
-    let is_unchanged = |(then, now): &&(&HistoryVariant, &HistoryVariant)| {
+    let is_same = prompts.is_empty() && conditions(&before) == conditions(after);
+    let is_unchanged = |(then, now): &&(usize, &HistoryVariant)| {
+        let then = &before.variants[*then];
         is_same && (&then.model, &then.overrides) == (&now.model, &now.overrides)
     };
     let unchanged = variants.iter().filter(is_unchanged);
     let unchanged = unchanged.map(|(_, now)| now.label.clone()).collect();
-    let mut renamed = before.clone();
+    let label = |then: usize| before.variants[then].label.clone();
     let labels = variants.iter();
-    let labels = labels.map(|(then, now)| (then.label.clone(), now.label.clone()));
+    let labels = labels.map(|&(then, now)| (label(then), now.label.clone()));
     let labels = labels.collect();
-    renamed.variants = variants
-        .into_iter()
-        .map(|(then, now)| HistoryVariant {
-            label: now.label.clone(),
-            model: now.model.clone(),
-            overrides: now.overrides.clone(),
-            prompts: then
-                .prompts
-                .iter()
-                .map(|prompt| HistoryPrompt {
-                    digest: prompts
-                        .get(&prompt.digest)
-                        .unwrap_or(&prompt.digest)
-                        .clone(),
-                    ..prompt.clone()
-                })
-                .collect(),
-            ..then.clone()
-        })
-        .collect();
+    // Its prompts are moved, not copied: a large suite has as many for each variant.
+    let mut left: Vec<_> = before.variants.drain(..).map(Some).collect();
+    let renamed = variants.into_iter().filter_map(|(then, now)| {
+        let mut variant = left[then].take()?;
+        variant.label.clone_from(&now.label);
+        variant.model.clone_from(&now.model);
+        variant.overrides.clone_from(&now.overrides);
+        for prompt in &mut variant.prompts {
+            if let Some(digest) = prompts.get(&prompt.digest) {
+                prompt.digest = Arc::clone(digest);
+            }
+        }
+        Some(variant)
+    });
+    before.variants = renamed.collect();
     Ok(RunPair {
-        before: renamed,
+        before,
         variants: labels,
         unchanged,
         prompts,
@@ -264,34 +261,35 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut
     }
 }
 
-/// Paired variants, (before, after).
+/// Paired variants: the index of one in the earlier run, and the one of the later run.
 fn pair_variants<'a>(
-    before: &'a HistoryRun,
+    before: &HistoryRun,
     after: &'a HistoryRun,
     differences: &mut Differences<'_>,
-) -> Vec<(&'a HistoryVariant, &'a HistoryVariant)> {
+) -> Vec<(usize, &'a HistoryVariant)> {
     let only_one = before.variants.len() == 1 && after.variants.len() == 1;
     let is_replacement = only_one && differences.declared.contains(&DeclaredChange::Model);
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     let mut pairs = Vec::new();
     for now in &after.variants {
+        let mut all = before.variants.iter();
         let by_model = || {
-            before.variants.iter().find(|then| {
+            before.variants.iter().position(|then| {
                 then.model == now.model
                     && after.variant(&then.label).is_none()
                     && !taken.contains(then.label.as_str())
             })
         };
-        let only_variant = || before.variants.first().filter(|_| is_replacement);
-        let Some(then) = before
-            .variant(&now.label)
+        let Some(index) = all
+            .position(|then| then.label == now.label)
             .or_else(by_model)
-            .or_else(only_variant)
+            .or(is_replacement.then_some(0))
         else {
             continue;
         };
+        let then = &before.variants[index];
         taken.insert(&then.label);
-        pairs.push((then, now));
+        pairs.push((index, now));
         let label = &now.label;
         if then.model != now.model {
             let what = format!("{label} was {} and is {}", then.model, now.model);
@@ -342,14 +340,11 @@ fn pair_prompts(
     before: &HistoryRun,
     after: &HistoryRun,
     differences: &mut Differences<'_>,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<Arc<str>, Arc<str>> {
+    fn digests<'a>(prompts: &BTreeMap<&str, &'a HistoryPrompt>) -> BTreeSet<&'a Arc<str>> {
+        prompts.values().map(|prompt| &prompt.digest).collect()
+    }
     let (then, now) = (prompts(before), prompts(after));
-    let digests = |prompts: &BTreeMap<&str, &HistoryPrompt>| -> BTreeSet<String> {
-        prompts
-            .values()
-            .map(|prompt| prompt.digest.clone())
-            .collect()
-    };
     let (digests_before, digests_after) = (digests(&then), digests(&now));
     let mut paired = BTreeMap::new();
     let (mut texts, mut parameters) = (0, 0);
@@ -366,7 +361,7 @@ fn pair_prompts(
         }
         texts += usize::from(earlier.text != prompt.text);
         parameters += usize::from(earlier.parameters != prompt.parameters);
-        paired.insert(earlier.digest.clone(), prompt.digest.clone());
+        paired.insert(Arc::clone(&earlier.digest), Arc::clone(&prompt.digest));
     }
     if texts > 0 {
         let what = format!(
@@ -381,7 +376,7 @@ fn pair_prompts(
         differences.add(what, &[DeclaredChange::Parameters]);
     }
     let is_common =
-        |digest: &&String| digests_after.contains(paired.get(*digest).unwrap_or(digest));
+        |digest: &&&Arc<str>| digests_after.contains(paired.get(**digest).unwrap_or(digest));
     let common = digests_before.iter().filter(is_common).count();
     if common == 0 {
         let reason = "they have no prompt in common".to_owned();
@@ -400,7 +395,7 @@ fn pair_prompts(
 /// The prompts of a run by id, from any variant.
 fn prompts(run: &HistoryRun) -> BTreeMap<&str, &HistoryPrompt> {
     let all = run.variants.iter().flat_map(|variant| &variant.prompts);
-    all.map(|prompt| (prompt.prompt.as_str(), prompt)).collect()
+    all.map(|prompt| (&*prompt.prompt, prompt)).collect()
 }
 
 /// Compares a run with an earlier one, as a history of that single run.

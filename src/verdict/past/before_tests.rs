@@ -6,7 +6,9 @@ use crate::suite::Metric;
 use crate::verdict::judgement::Verdict;
 
 fn refusal(before: &HistoryRun, after: &HistoryRun, changed: &[DeclaredChange]) -> String {
-    pair_runs(before, after, changed).unwrap_err().to_string()
+    pair_runs(before.clone(), after, changed)
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -17,12 +19,12 @@ fn a_difference_is_rejected_with_the_flag_that_allows_it() {
     after.variants[0].model = "a/y".parse().unwrap();
     after.conditions.concurrency = 8;
     for prompt in &mut after.variants[0].prompts[..3] {
-        prompt.digest.push_str("-new");
-        prompt.text.push_str("-new");
+        prompt.digest = format!("{}-new", prompt.digest).into();
+        prompt.text = format!("{}-new", prompt.text).into();
     }
     insta::assert_snapshot!(refusal(&before, &after, &[]), @"these runs cannot be compared: the concurrency was 4 and is 8; a/x was a/x and is a/y; 3 prompts have other texts. If you changed that, run with: --changed prompt --changed model --changed parameters");
     insta::assert_snapshot!(refusal(&before, &after, &[DeclaredChange::Model, DeclaredChange::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If you changed that, run with: --changed prompt");
-    let all = pair_runs(&before, &after, &DeclaredChange::ALL).unwrap();
+    let all = pair_runs(before, &after, &DeclaredChange::ALL).unwrap();
     insta::assert_snapshot!(all.notes.join("\n"), @"
     Declared as changed: the concurrency was 4 and is 8.
     Declared as changed: a/x was a/x and is a/y.
@@ -37,8 +39,11 @@ fn a_difference_is_rejected_with_the_flag_that_allows_it() {
 fn runs_in_reverse_order_get_a_note() {
     // With the later run first, every regression would read as an improvement.
     let (earlier, later) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
-    assert_eq!(pair_runs(&earlier, &later, &[]).unwrap().notes, [""; 0]);
-    insta::assert_snapshot!(pair_runs(&later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: changes since then are reported in the wrong direction.");
+    assert_eq!(
+        pair_runs(earlier.clone(), &later, &[]).unwrap().notes,
+        [""; 0]
+    );
+    insta::assert_snapshot!(pair_runs(later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: changes since then are reported in the wrong direction.");
 }
 
 #[test]
@@ -57,7 +62,7 @@ fn runs_are_compared_on_shared_prompts() {
     before.variants[0].prompts.remove(0);
     after.variants.push(variant("b/y", &flat(10, 0.0)));
     after.conditions.slot_size = 2;
-    let pair = pair_runs(&before, &after, &[]).unwrap();
+    let pair = pair_runs(before, &after, &[]).unwrap();
     insta::assert_snapshot!(pair.notes.join("\n"), @"
     1 variant was asked at the same moment before, 2 after: a different load.
     Only in the run after, and so not compared: b/y.
@@ -78,8 +83,8 @@ fn runs_without_shared_prompts_are_rejected() {
     let before = run(0, &flat(8, 0.0));
     let mut after = run(1, &flat(8, 0.0));
     for prompt in &mut after.variants[0].prompts {
-        prompt.prompt.push_str("-other");
-        prompt.digest.push_str("-other");
+        prompt.prompt = format!("{}-other", prompt.prompt).into();
+        prompt.digest = format!("{}-other", prompt.digest).into();
     }
     after.variants.push(variant("b/y", &flat(8, 0.0)));
     after.variants[0].label = "c".to_owned();
@@ -93,7 +98,7 @@ fn variants_pair_by_label_then_by_model_then_if_single() {
     let before = run(0, &flat(8, 0.0));
     let mut renamed = run(1, &flat(8, 0.0));
     renamed.variants[0].label = "fast".to_owned();
-    let pair = pair_runs(&before, &renamed, &[]).unwrap();
+    let pair = pair_runs(before.clone(), &renamed, &[]).unwrap();
     assert_eq!(pair.before.variants[0].label, "fast");
     let replaced = {
         let mut run = run(1, &[]);
@@ -101,6 +106,6 @@ fn variants_pair_by_label_then_by_model_then_if_single() {
         run
     };
     insta::assert_snapshot!(refusal(&before, &replaced, &[]), @"these runs cannot be compared: the model was a/x and is b/y. If you changed that, run with: --changed model");
-    let pair = pair_runs(&before, &replaced, &[DeclaredChange::Model]).unwrap();
+    let pair = pair_runs(before, &replaced, &[DeclaredChange::Model]).unwrap();
     assert_eq!(pair.before.variants[0].label, "b/y");
 }

@@ -4,6 +4,7 @@
 //! accepted runs either has a run to compare each variant with, or is reported as incomparable.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::record::{HistoryRun, HistoryVariant};
 use crate::stats::MIN_PROMPTS;
@@ -93,10 +94,10 @@ fn unusable(past: &PastRuns) -> Option<IncomparableHistory> {
 
 /// Returns true if one of the runs has the variant, with enough of the prompts to judge it by.
 fn has_past(variant: &HistoryVariant, runs: &[&HistoryRun]) -> bool {
-    let digests = |variant: &HistoryVariant| -> BTreeSet<String> {
+    fn digests(variant: &HistoryVariant) -> BTreeSet<&Arc<str>> {
         let prompts = variant.prompts.iter();
-        prompts.map(|prompt| prompt.digest.clone()).collect()
-    };
+        prompts.map(|prompt| &prompt.digest).collect()
+    }
     let own = digests(variant);
     let needed = MIN_PROMPTS.min(own.len());
     let variants = runs.iter().flat_map(|run| &run.variants);

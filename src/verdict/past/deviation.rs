@@ -10,6 +10,7 @@ use crate::stats::quantile::quantile_f64;
 use crate::suite::Metric;
 
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Tests};
+use super::super::prompt_effects::EffectByPrompt;
 use super::levels::{Combination, LevelSeries};
 use super::shared_shift::tests_of;
 use super::variant_history::VariantHistory;
@@ -48,7 +49,7 @@ impl VariantHistory<'_> {
             .variant
             .prompts
             .iter()
-            .any(|p| p.levels.contains_key(&metric))
+            .any(|p| p.levels.get(metric).is_some())
         {
             return Err(Reason::NotMeasured);
         }
@@ -77,7 +78,8 @@ impl VariantHistory<'_> {
         changes.sort_unstable_by(f64::total_cmp);
         let without = tests.and_then(|_| {
             let prompt = most_influential_prompt(&deviation)?;
-            Some((series.prompts[prompt].clone(), judge(Some(prompt))?.1?))
+            let id = &self.variant.prompts[series.prompts[prompt]].prompt;
+            Some((id.as_ref().to_owned(), judge(Some(prompt))?.1?))
         });
         let apart = departures.and_then(|_| tests_of(&prediction, metric, blank.bounds));
         Ok((
@@ -95,12 +97,13 @@ impl VariantHistory<'_> {
                 },
                 tests,
                 reasons,
-                per_prompt: series
-                    .prompts
-                    .iter()
-                    .map(|id| id.as_str().into())
-                    .zip(deviation.iter().map(|d| d.exp()))
-                    .collect(),
+                per_prompt: EffectByPrompt::new(
+                    &self.prompt_ids,
+                    series
+                        .prompts
+                        .into_iter()
+                        .zip(deviation.iter().map(|d| d.exp())),
+                ),
                 ..blank.clone()
             },
             LevelDeviation {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::record::{AnswerMix, Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level};
+use crate::record::{
+    AnswerMix, Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level, MetricLevels,
+};
 use crate::suite::{ClockSource, Metric};
 
 /// Noon of a Monday, the first on 2025-01-06: all runs of the tests are at the same time of the week.
@@ -38,15 +40,15 @@ pub(super) fn run(week: i64, levels: &[f64]) -> HistoryRun {
 pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
     let level = |ln| Level { ln, n: 10 };
     let prompt = |(index, ln): (usize, &f64)| HistoryPrompt {
-        prompt: format!("p{index}"),
-        digest: format!("digest-{index}"),
-        text: format!("text-{index}"),
-        parameters: "parameters".to_owned(),
+        prompt: format!("p{index}").into(),
+        digest: format!("digest-{index}").into(),
+        text: format!("text-{index}").into(),
+        parameters: "parameters".into(),
         trials: 10,
         completed: 10,
         graded: 0,
         passed: 0,
-        levels: BTreeMap::from([
+        levels: MetricLevels::from_iter([
             (Metric::Ttft, level(*ln)),
             (Metric::Cost, level(500_000_000_f64.ln())),
         ]),

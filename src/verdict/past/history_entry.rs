@@ -4,6 +4,7 @@
 //! Invariant: the order of samples changes nothing, and the result has no text of prompts or answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -12,14 +13,61 @@ use crate::record::{
     MetricLevels, digest,
 };
 use crate::stats::{drift, history};
-use crate::suite::{LoadStage, Metric, Prompt, Suite, Variant};
+use crate::suite::{LoadStage, Metric, Suite, Variant};
 use crate::units::Nanos;
 
-use super::super::evidence::{Evidence, VariantEvidence};
+use super::super::evidence::{Evidence, PromptKey, VariantEvidence};
 use super::super::observation::Observation;
+
+/// The digests of the prompts of a suite, which a history knows them by. They are computed from the turns, which may be
+/// released afterwards.
+#[derive(Debug, Clone)]
+pub struct PromptDigests(Vec<PromptDigest>);
+
+/// The digests of one prompt.
+#[derive(Debug, Clone)]
+struct PromptDigest {
+    /// Of its system text and messages.
+    text: Arc<str>,
+    /// Of its parameters.
+    parameters: Arc<str>,
+}
+
+impl PromptDigests {
+    /// Computes the digests of the prompts of a suite.
+    pub fn new(suite: &Suite) -> Self {
+        let mut last: Option<Arc<str>> = None;
+        let prompts = suite.prompts.iter().map(|prompt| {
+            let text = digest_of(json!({
+                "system": prompt.system.as_ref().or(suite.system.as_ref()),
+                "messages": prompt.messages,
+            }));
+            let parameters = digest_of(json!(prompt.parameters.over(&suite.parameters)));
+            // Most prompts have those of the one before.
+            let parameters = match &last {
+                Some(last) if **last == *parameters => Arc::clone(last),
+                _ => Arc::clone(last.insert(parameters.into())),
+            };
+            PromptDigest {
+                text: text.into(),
+                parameters,
+            }
+        });
+        Self(prompts.collect())
+    }
+}
 
 /// Condenses a run into the form that a history stores.
 pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
+    condense_run(manifest, &PromptDigests::new(&manifest.suite), evidence)
+}
+
+/// [`to_history_run`] with the digests of the prompts, whose turns may have been released.
+pub fn condense_run(
+    manifest: &Manifest,
+    digests: &PromptDigests,
+    evidence: &Evidence,
+) -> HistoryRun {
     let suite = &manifest.suite;
     HistoryRun {
         run: manifest.run.clone(),
@@ -40,7 +88,7 @@ pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
             .iter()
             .filter_map(|variant| {
                 let variant_evidence = evidence.variant(&variant.label)?;
-                Some(variant_entry(suite, variant, evidence, variant_evidence))
+                Some(variant_entry(variant, digests, evidence, variant_evidence))
             })
             .collect(),
     }
@@ -61,24 +109,25 @@ fn load_digest(suite: &Suite) -> Option<String> {
 }
 
 fn variant_entry(
-    suite: &Suite,
     variant: &Variant,
+    digests: &PromptDigests,
     evidence: &Evidence,
     variant_evidence: &VariantEvidence,
 ) -> HistoryVariant {
     let providers = providers(evidence, variant_evidence);
-    let prompts = suite
-        .prompts
+    let mut prompts: Vec<HistoryPrompt> = digests
+        .0
         .iter()
         .zip(&evidence.prompts)
         .zip(&variant_evidence.prompts)
         // A prompt without a sample has nothing to store.
         .filter(|((_, key), _)| !key.digest.is_empty())
-        .map(|((prompt, key), observations)| HistoryPrompt {
+        .map(|((digest, key), observations)| HistoryPrompt {
             levels_by_provider: levels_by_provider(evidence, &providers, observations),
-            ..prompt_of(suite, prompt, key.digest.clone(), observations)
+            ..history_prompt(digest, key, observations)
         })
         .collect();
+    prompts.shrink_to_fit();
     HistoryVariant {
         label: variant.label.clone(),
         model: variant.model.clone(),
@@ -195,10 +244,9 @@ fn is_included(observed: &Observation, metric: Metric) -> bool {
     !(observed.excluded && to_first_token)
 }
 
-fn prompt_of(
-    suite: &Suite,
-    prompt: &Prompt,
-    digest: String,
+fn history_prompt(
+    digest: &PromptDigest,
+    key: &PromptKey,
     observations: &[Observation],
 ) -> HistoryPrompt {
     let count = |holds: &dyn Fn(&Observation) -> bool| {
@@ -206,13 +254,10 @@ fn prompt_of(
         u32::try_from(counted.count()).unwrap_or(u32::MAX)
     };
     HistoryPrompt {
-        prompt: prompt.id.clone(),
-        digest,
-        text: digest_of(json!({
-            "system": prompt.system.as_ref().or(suite.system.as_ref()),
-            "messages": prompt.messages,
-        })),
-        parameters: digest_of(json!(prompt.parameters.over(&suite.parameters))),
+        prompt: Arc::clone(&key.id),
+        digest: Arc::clone(&key.digest),
+        text: Arc::clone(&digest.text),
+        parameters: Arc::clone(&digest.parameters),
         trials: count(&Observation::counts_toward_completion),
         completed: count(&Observation::answered),
         graded: count(&|observed| observed.passed.is_some()),

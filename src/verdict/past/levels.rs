@@ -41,8 +41,8 @@ struct PromptLevel {
 
 /// Today's levels with those of earlier runs.
 pub(super) struct LevelSeries {
-    /// Ids of the prompts, as today's run has them.
-    pub prompts: Vec<String>,
+    /// Indices of the prompts in today's variant.
+    pub prompts: Vec<usize>,
     /// Today's levels.
     pub today: Vec<f64>,
     /// Today's levels of the variant alone.
@@ -91,14 +91,12 @@ fn levels_by_digest<'a>(
 fn levels_of_variant(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str, PromptLevel> {
     let mut levels_by_digest = BTreeMap::new();
     for prompt in &variant.prompts {
-        if let Some(level) = prompt.levels.get(&metric) {
+        if let Some(level) = prompt.levels.get(metric) {
             let cell = PromptLevel {
                 ln: level.ln,
                 n: level.n,
             };
-            levels_by_digest
-                .entry(prompt.digest.as_str())
-                .or_insert(cell);
+            levels_by_digest.entry(&*prompt.digest).or_insert(cell);
         }
     }
     levels_by_digest
@@ -156,7 +154,7 @@ impl LevelSeries {
             let mut digests: Vec<&str> = Vec::new();
             let mut seen = std::collections::BTreeSet::new();
             for prompt in prompts {
-                if own.contains_key(prompt.digest.as_str()) && seen.insert(prompt.digest.as_str()) {
+                if own.contains_key(&*prompt.digest) && seen.insert(&*prompt.digest) {
                     digests.push(&prompt.digest);
                 }
             }
@@ -203,7 +201,7 @@ impl LevelSeries {
             flagged,
             values,
             shared_prompts: count_shared_prompts(key.variant, newest),
-            prompts: prompt_ids(key.variant, &common),
+            prompts: prompt_indices(key.variant, &common),
         })
     }
 
@@ -283,16 +281,19 @@ fn count_shared_prompts(variant: &HistoryVariant, newest: &HistoryRun) -> usize 
     let digests: std::collections::BTreeSet<&str> = there
         .into_iter()
         .flat_map(|there| &there.prompts)
-        .map(|prompt| prompt.digest.as_str())
+        .map(|prompt| &*prompt.digest)
         .collect();
-    let is_shared = |prompt: &&HistoryPrompt| digests.contains(prompt.digest.as_str());
+    let is_shared = |prompt: &&HistoryPrompt| digests.contains(&*prompt.digest);
     variant.prompts.iter().filter(is_shared).count()
 }
 
-fn prompt_ids(variant: &HistoryVariant, digests: &[&str]) -> Vec<String> {
-    let id = |digest: &&str| {
-        let found = variant.prompts.iter().find(|p| p.digest == *digest);
-        found.map_or_else(String::new, |prompt| prompt.prompt.clone())
+/// The index of the first prompt of each digest; they are in the order of the variant's prompts.
+fn prompt_indices(variant: &HistoryVariant, digests: &[&str]) -> Vec<usize> {
+    let mut prompts = variant.prompts.iter();
+    let mut next = 0;
+    let index = |digest: &&str| {
+        next += 1 + prompts.position(|prompt| *prompt.digest == **digest)?;
+        Some(next - 1)
     };
-    digests.iter().map(id).collect()
+    digests.iter().map_while(index).collect()
 }

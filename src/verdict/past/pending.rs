@@ -4,8 +4,6 @@
 //! Owns the figures of one metric of one variant. Must not know the other comparisons, which share the error
 //! rate with it. Invariant: a withheld comparison has no test, so that it uses no share of the error rate.
 
-use std::sync::Arc;
-
 use crate::stats::POWER;
 use crate::stats::distributions::normal_isf;
 use crate::stats::history::Prior;
@@ -13,6 +11,7 @@ use crate::stats::interval::{Alpha, Interval};
 use crate::suite::{Bounds, Metric};
 
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Verdict};
+use super::super::prompt_effects::EffectByPrompt;
 use super::deviation::LevelDeviation;
 use super::rates::RateDeviation;
 use super::routes::{PendingRoute, RouteRuns};
@@ -95,7 +94,7 @@ impl VariantHistory<'_> {
             reasons: Vec::new(),
             detectable_change: None,
             required_size: None,
-            per_prompt: Arc::default(),
+            per_prompt: EffectByPrompt::default(),
             influence: None,
             routes: Vec::new(),
         }

@@ -4,7 +4,6 @@
 //! Invariant: a difference and its interval lie within -1 and 1.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::record::HistoryVariant;
 use crate::stats::MIN_PROMPTS;
@@ -16,6 +15,7 @@ use crate::suite::{Bounds, Metric};
 use super::super::compare::approach::p_beyond;
 use super::super::compare::claim::{self, Line};
 use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Tests};
+use super::super::prompt_effects::EffectByPrompt;
 use super::matching::same_variant;
 use super::variant_history::VariantHistory;
 
@@ -27,31 +27,22 @@ type PassCount = (u64, u64);
 pub(super) struct RateDeviation {
     /// Past and today per prompt.
     prompts: Vec<(Passes, Passes)>,
-    /// Ids of these prompts.
-    ids: Vec<String>,
     /// Sums over all prompts.
     past: PassCount,
     today: PassCount,
 }
 
 impl RateDeviation {
-    fn add(&mut self, id: &str, then: PassCount, now: PassCount) {
+    /// Adds a prompt, and returns the difference of its shares.
+    fn add(&mut self, then: PassCount, now: PassCount) -> Option<f64> {
+        self.past = (self.past.0 + then.0, self.past.1 + then.1);
+        self.today = (self.today.0 + now.0, self.today.1 + now.1);
         let passes = |(passed, total): PassCount| {
             Passes::new(u32::try_from(passed).ok()?, u32::try_from(total).ok()?)
         };
-        if let (Some(then), Some(now)) = (passes(then), passes(now)) {
-            self.ids.push(id.to_owned());
-            self.prompts.push((then, now));
-        }
-        self.past = (self.past.0 + then.0, self.past.1 + then.1);
-        self.today = (self.today.0 + now.0, self.today.1 + now.1);
-    }
-
-    fn differences_by_id(&self) -> Arc<[(Arc<str>, f64)]> {
-        let prompts = self.ids.iter().zip(&self.prompts);
-        prompts
-            .map(|(id, (then, now))| (id.as_str().into(), now.rate() - then.rate()))
-            .collect()
+        let (then, now) = (passes(then)?, passes(now)?);
+        self.prompts.push((then, now));
+        Some(now.rate() - then.rate())
     }
 
     /// Returns true if the test is Student's t over prompt differences; otherwise counts are pooled.
@@ -139,14 +130,13 @@ impl VariantHistory<'_> {
         }
         let mut rates = RateDeviation::default();
         // In the order of the suite; identical prompts were added up.
-        for prompt in &self.variant.prompts {
-            let digest = prompt.digest.as_str();
-            if let Some(&then) = past.get(digest)
-                && let Some(now) = today.remove(digest)
-            {
-                rates.add(&prompt.prompt, then, now);
-            }
-        }
+        let prompts = self.variant.prompts.iter().enumerate();
+        let differences = prompts.filter_map(|(index, prompt)| {
+            let then = *past.get(&*prompt.digest)?;
+            let now = today.remove(&*prompt.digest)?;
+            Some((index, rates.add(then, now)?))
+        });
+        let per_prompt = EffectByPrompt::new(&self.prompt_ids, differences);
         if rates.prompts.is_empty() {
             return Err(Reason::NoHistory);
         }
@@ -165,7 +155,7 @@ impl VariantHistory<'_> {
                 },
                 tests: rates.tests(metric, blank.bounds),
                 reasons: self.caveats(metric),
-                per_prompt: rates.differences_by_id(),
+                per_prompt,
                 ..blank.clone()
             },
             rates,

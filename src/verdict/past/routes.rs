@@ -147,7 +147,7 @@ fn is_all_of(variant: &HistoryVariant, provider: &str) -> bool {
 mod tests {
     use super::super::fixture::{flat, run};
     use super::super::{PastRuns, compare_with_history};
-    use crate::record::{HistoryRun, Level};
+    use crate::record::{HistoryRun, Level, MetricLevels};
     use crate::suite::{Gate, Metric};
     use crate::verdict::{Comparison, Reason, Verdict};
 
@@ -165,7 +165,7 @@ mod tests {
             .map(|(name, count)| (name.to_owned(), count))
             .into();
         for (prompt, (slow, fast)) in variant.prompts.iter_mut().zip(slow.iter().zip(&fast)) {
-            let level = |ln: f64| [(Metric::Ttft, Level { ln, n: 5 })].into();
+            let level = |ln: f64| MetricLevels::from_iter([(Metric::Ttft, Level { ln, n: 5 })]);
             prompt.levels_by_provider = [
                 ("azure".to_owned(), level(*slow)),
                 ("openai".to_owned(), level(*fast)),

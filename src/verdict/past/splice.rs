@@ -6,13 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use super::matching::{differing_condition, same_variant};
 use crate::record::{
     AnswerMix, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant,
-    Level, Splice,
+    Level, MetricLevels, Splice,
 };
-use crate::suite::Metric;
-
-use super::matching::{differing_condition, same_variant};
 
 /// The reason why a history cannot be continued with a successor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +131,7 @@ fn spliced_prompt(
     old: &HistoryVariant,
     new: &HistoryVariant,
 ) -> Option<HistoryPrompt> {
-    let find = |variant: &'_ HistoryVariant| -> Option<BTreeMap<Metric, Level>> {
+    let find = |variant: &HistoryVariant| -> Option<MetricLevels> {
         let mut prompts = variant.prompts.iter();
         let prompt = prompts.find(|prompt| prompt.digest == then.digest)?;
         Some(prompt.levels.clone())
@@ -143,9 +141,9 @@ fn spliced_prompt(
         let (from, to) = (from.get(metric)?, to.get(metric)?);
         let n = level.n.min(from.n).min(to.n);
         let ln = level.ln + to.ln - from.ln;
-        Some((*metric, Level { ln, n }))
+        Some((metric, Level { ln, n }))
     });
-    let levels: BTreeMap<Metric, Level> = moved.collect();
+    let levels = MetricLevels::from_iter(moved);
     (!levels.is_empty()).then(|| HistoryPrompt {
         trials: 0,
         completed: 0,
@@ -181,7 +179,7 @@ mod tests {
     use super::super::{PastRuns, compare_with_history};
     use super::*;
     use crate::record::RunStanding;
-    use crate::suite::Gate;
+    use crate::suite::{Gate, Metric};
     use crate::verdict::Verdict;
 
     /// A history of `runs` runs of `a/x`.
@@ -226,7 +224,7 @@ mod tests {
             assert_eq!(new.label, "b/y");
             assert_eq!(new.spliced.as_ref().unwrap().label, "a/x");
             for (prompt, expected) in new.prompts.iter().zip(flat(6, shift_then + shift)) {
-                assert!((prompt.levels[&Metric::Ttft].ln - expected).abs() < 1e-12);
+                assert!((prompt.levels.get(Metric::Ttft).unwrap().ln - expected).abs() < 1e-12);
             }
         }
         let trials = |entry: &HistoryEntry| entry.run.variants[0].prompts[0].trials;
@@ -254,7 +252,7 @@ mod tests {
         );
         let mut others = both.clone();
         for prompt in &mut others.variants[1].prompts {
-            prompt.digest.push('x');
+            prompt.digest = format!("{}x", prompt.digest).into();
         }
         assert!(matches!(
             refused(&others, "b/y"),
@@ -315,7 +313,7 @@ mod tests {
             let after = spliced(&past, &bridge(2, &other, &other));
             let new = &after.entries()[0].run.variants[0];
             for (prompt, before) in new.prompts.iter().zip(&levels) {
-                prop_assert!((prompt.levels[&Metric::Ttft].ln - before).abs() < 1e-12);
+                prop_assert!((prompt.levels.get(Metric::Ttft).unwrap().ln - before).abs() < 1e-12);
             }
         }
     }

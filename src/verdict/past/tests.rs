@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::fixture::{SeededNoise, flat, noon, run, variant};
 use super::*;
-use crate::record::{Flag, Manifest, Outcome, Sample};
+use crate::record::{Flag, Manifest, MetricLevels, Outcome, Sample};
 use crate::suite::Bounds;
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
@@ -57,6 +57,20 @@ fn history_run(manifest: &Manifest, samples: &[Sample]) -> HistoryRun {
 }
 
 #[test]
+fn a_run_is_condensed_without_its_turns() {
+    // Two runs of a large suite are compared with the turns of neither in memory.
+    let mut manifest = manifest(&["a/x", "b/y"], &["p", "q"], 1);
+    let samples: Vec<Sample> = (0..4).map(|t| answered(&manifest, t, 100)).collect();
+    let whole = history_run(&manifest, &samples);
+    let mut fold = EvidenceFold::new(&manifest);
+    samples.iter().for_each(|sample| fold.add(sample));
+    let digests = PromptDigests::new(&manifest.suite);
+    manifest.suite.prompts.release_turns();
+    assert_eq!(condense_run(&manifest, &digests, &fold.snapshot()), whole);
+    assert!(!whole.variants[0].prompts[1].text.is_empty());
+}
+
+#[test]
 fn a_history_run_has_levels_and_counts() {
     // A history must store enough to judge by: robust levels, the models and prompts, the providers.
     let manifest = manifest(&["a/x"], &["p", "q"], 5);
@@ -76,13 +90,13 @@ fn a_history_run_has_levels_and_counts() {
     let prompt = &variant.prompts[0];
     assert_eq!((prompt.trials, prompt.completed, prompt.graded), (4, 2, 0));
     // Excluded: no TTFT, but a latency and a cost.
-    assert_eq!(prompt.levels[&Metric::Ttft].n, 2);
-    assert_eq!(prompt.levels[&Metric::Latency].n, 3);
-    assert_eq!(prompt.levels[&Metric::Cost].n, 2);
+    assert_eq!(prompt.levels.get(Metric::Ttft).unwrap().n, 2);
+    assert_eq!(prompt.levels.get(Metric::Latency).unwrap().n, 3);
+    assert_eq!(prompt.levels.get(Metric::Cost).unwrap().n, 2);
     let other = &variant.prompts[1];
-    assert!((other.levels[&Metric::Ttft].ln - 100e6_f64.ln()).abs() < 1e-12);
-    assert!((other.levels[&Metric::Cost].ln - 5e8_f64.ln()).abs() < 1e-12);
-    assert!(!other.levels.contains_key(&Metric::TtftTail));
+    assert!((other.levels.get(Metric::Ttft).unwrap().ln - 100e6_f64.ln()).abs() < 1e-12);
+    assert!((other.levels.get(Metric::Cost).unwrap().ln - 5e8_f64.ln()).abs() < 1e-12);
+    assert!(other.levels.get(Metric::TtftTail).is_none());
     assert!(!variant.drifted);
 }
 
@@ -338,13 +352,13 @@ fn changed_prompts_are_skipped() {
     // A rewritten prompt has another digest: its times are of another question.
     let mut today = run(30, &flat(20, 0.0));
     for prompt in &mut today.variants[0].prompts[..12] {
-        prompt.digest.push_str("-rewritten");
+        prompt.digest = format!("{}-rewritten", prompt.digest).into();
     }
     let judgement = compare_with_history(&today, &past(quiet(5)), &Gate::default());
     assert_eq!(ttft(&judgement).size.prompts, 8);
     assert_eq!(ttft(&judgement).verdict, Verdict::Ok);
     for prompt in &mut today.variants[0].prompts[12..15] {
-        prompt.digest.push_str("-rewritten");
+        prompt.digest = format!("{}-rewritten", prompt.digest).into();
     }
     let few = compare_with_history(&today, &past(quiet(5)), &Gate::default());
     // Too few for a verdict: as if nothing could be compared, so that the gate says so.
@@ -384,7 +398,11 @@ fn regressed(count: i64, shift: f64) -> u32 {
             let mut run = run(week, &noise.levels(20, 0.035, shift));
             // TTFT only: metrics without values cost no time.
             for prompt in &mut run.variants[0].prompts {
-                prompt.levels.remove(&Metric::Cost);
+                let levels = prompt
+                    .levels
+                    .iter()
+                    .filter(|(metric, _)| *metric != Metric::Cost);
+                prompt.levels = levels.collect();
                 (prompt.trials, prompt.completed) = (0, 0);
             }
             run
@@ -506,9 +524,9 @@ fn any_run(week: i64) -> impl Strategy<Value = HistoryRun> {
             for (prompt, (_, completed, digest)) in variant.prompts.iter_mut().zip(&cells) {
                 prompt.trials = 3;
                 prompt.completed = 3.min(*completed);
-                prompt.digest = format!("digest-{digest}");
+                prompt.digest = format!("digest-{digest}").into();
                 if *completed == 0 {
-                    prompt.levels.clear();
+                    prompt.levels = MetricLevels::default();
                 }
             }
             (
@@ -554,7 +572,7 @@ proptest! {
         prop_assert!(after.len() <= 1 + past.open.len());
         trends(&History::resolve(past.lines()), &Gate::default());
         if let Some(before) = past.accepted.last()
-            && let Ok(pair) = pair_runs(before, &today, &DeclaredChange::ALL)
+            && let Ok(pair) = pair_runs(before.clone(), &today, &DeclaredChange::ALL)
         {
             compare_runs(&today, &pair, &gate);
         }

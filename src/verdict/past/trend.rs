@@ -122,7 +122,7 @@ fn count_primary(variant: &HistoryVariant, gate: &Gate) -> usize {
     let is_measured = |metric: &&Metric| match metric.scale() {
         Scale::Ratio => {
             let mut prompts = variant.prompts.iter();
-            prompts.any(|prompt| prompt.levels.contains_key(*metric))
+            prompts.any(|prompt| prompt.levels.get(**metric).is_some())
         }
         Scale::Points => share(variant, **metric).is_some(),
     };

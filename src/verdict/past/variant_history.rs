@@ -5,6 +5,7 @@
 //! past those of all its accepted runs together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::record::{AnswerMix, HistoryRun, HistoryVariant};
 use crate::suite::Metric;
@@ -28,6 +29,8 @@ pub(super) struct VariantHistory<'a> {
     pub matching: &'a MatchingRuns<'a>,
     /// The counts of all its accepted runs together.
     pub pooled: PooledCounts,
+    /// Ids of its prompts today, which its comparisons share.
+    pub prompt_ids: Arc<[Arc<str>]>,
 }
 
 /// The counts of all accepted runs of a variant together.
@@ -122,6 +125,9 @@ impl<'a> VariantHistory<'a> {
             departures,
             matching,
             pooled: PooledCounts::new(variant, &matching.accepted),
+            prompt_ids: (variant.prompts.iter())
+                .map(|prompt| Arc::clone(&prompt.prompt))
+                .collect(),
         }
     }
 }

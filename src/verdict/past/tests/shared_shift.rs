@@ -117,7 +117,7 @@ fn what_was_changed_on_purpose_shares_no_shift() {
     let before = day(&mut noise, 1, 0.0, &[0.0; 3]);
     let mut after = day(&mut noise, 2, 0.0, &[0.0; 3]);
     let unchanged = |after: &HistoryRun| {
-        pair_runs(&before, after, &DeclaredChange::ALL)
+        pair_runs(before.clone(), after, &DeclaredChange::ALL)
             .unwrap()
             .unchanged
     };
@@ -126,8 +126,8 @@ fn what_was_changed_on_purpose_shares_no_shift() {
     assert_eq!(unchanged(&after).len(), 2);
     for variant in &mut after.variants {
         for prompt in &mut variant.prompts {
-            prompt.digest.push_str(" changed");
-            prompt.text.push_str(" changed");
+            prompt.digest = format!("{} changed", prompt.digest).into();
+            prompt.text = format!("{} changed", prompt.text).into();
         }
     }
     assert!(unchanged(&after).is_empty());
@@ -144,7 +144,7 @@ fn a_day_blames_no_model_too_often() {
         let before = day(&mut noise, 0, before, &[0.0; 3]);
         let after = noise.normal(0.15);
         let after = day(&mut noise, 1, after, &[0.0; 3]);
-        let pair = pair_runs(&before, &after, &[]).unwrap();
+        let pair = pair_runs(before, &after, &[]).unwrap();
         let judgement = compare_runs(&after, &pair, &strict());
         blamed += usize::from(verdicts(&judgement).contains(&Verdict::Regressed));
     }
@@ -187,7 +187,7 @@ proptest! {
         let accepted: Vec<HistoryRun> = (0..3).map(|week| run(week, &flat(prompts, 0.0))).collect();
         let mut today = run(if later { -5 } else { 9 }, &flat(prompts, 1.0));
         for prompt in today.variants[0].prompts.iter_mut().skip(unchanged) {
-            prompt.digest.push_str(" changed");
+            prompt.digest = format!("{} changed", prompt.digest).into();
         }
         if model {
             today.variants[0].model = "a/new".parse().unwrap();
