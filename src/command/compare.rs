@@ -242,8 +242,11 @@ fn print_comparison(compared: &ComparisonReport, options: &Options) -> Result<()
     let text = match options.format {
         CompareFormat::Terminal => compared.terminal(style(), options.verbose),
         CompareFormat::Markdown => compared.markdown(),
-        CompareFormat::Json => compared.json(),
         CompareFormat::Junit => compared.junit(),
+        CompareFormat::Json => {
+            compared.write_json(&mut out)?;
+            String::new()
+        }
         CompareFormat::Csv => {
             compared.write_csv(&mut out)?;
             String::new()

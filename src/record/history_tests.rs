@@ -214,7 +214,7 @@ fn impossible_lines_are_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ci.jsonl");
     let mut run = plain("a", 1);
-    let level = |ln| MetricLevels::from_iter([(Metric::Ttft, Level { ln, n: 1 })]);
+    let level = |ln| MetricLevels::from([(Metric::Ttft, Level { ln, n: 1 })]);
     run.variants.push(HistoryVariant {
         label: "v".to_owned(),
         model: "m".parse().unwrap(),

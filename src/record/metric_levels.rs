@@ -71,6 +71,12 @@ impl FromIterator<(Metric, Level)> for MetricLevels {
     }
 }
 
+impl<const N: usize> From<[(Metric, Level); N]> for MetricLevels {
+    fn from(levels: [(Metric, Level); N]) -> Self {
+        levels.into_iter().collect()
+    }
+}
+
 impl Serialize for MetricLevels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
@@ -92,13 +98,11 @@ mod tests {
     fn levels_are_stored_as_an_object_in_the_order_of_the_metrics() {
         // A history is read by other programs, and by those that know no list.
         let level = |ln| Level { ln, n: 2 };
-        let levels: MetricLevels = [
+        let levels = MetricLevels::from([
             (Metric::Latency, level(1.0)),
             (Metric::Ttft, level(2.0)),
             (Metric::Latency, level(3.0)),
-        ]
-        .into_iter()
-        .collect();
+        ]);
         let stored = r#"{"ttft":{"ln":2.0,"n":2},"latency":{"ln":3.0,"n":2}}"#;
         assert_eq!(serde_json::to_string(&levels).unwrap(), stored);
         assert_eq!(

@@ -68,10 +68,10 @@ impl ComparisonReport {
         markdown::verdicts_page(&self.suite, &self.scope, mark, &self.verdicts)
     }
 
-    /// Renders the comparison as JSON.
-    pub fn json(&self) -> String {
-        let mark = self.simulated.as_deref();
-        json::verdicts_document(&self.tool, (&self.suite, &self.scope), mark, &self.verdicts)
+    /// Writes the comparison as JSON, with a row for each prompt and candidate.
+    pub fn write_json(&self, out: impl io::Write) -> io::Result<()> {
+        let (names, mark) = ((&*self.suite, &*self.scope), self.simulated.as_deref());
+        json::write_verdicts(&self.tool, names, mark, &self.verdicts, out)
     }
 
     /// Renders the comparison as JUnit XML.

@@ -121,8 +121,13 @@ pub(super) fn write_document(
         remarks: &view.remarks,
         method: MethodDocument(&view.method),
     };
+    write_pretty(&document, out)
+}
+
+/// Writes a document, whose text may be large, as [`pretty`] renders it.
+fn write_pretty(document: &impl Serialize, out: impl io::Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
-    serde_json::to_writer_pretty(&mut out, &document)?;
+    serde_json::to_writer_pretty(&mut out, document)?;
     out.write_all(b"\n")?;
     out.flush()
 }
@@ -251,14 +256,15 @@ impl<'a> OutputsDocument<'a> {
     }
 }
 
-/// Renders the judgements of `bakeoff compare`.
-pub(super) fn verdicts_document(
+/// Writes the judgements of `bakeoff compare`.
+pub(super) fn write_verdicts(
     tool: &str,
     (suite, compared): (&str, &str),
     simulated: Option<&str>,
     verdicts: &Verdicts,
-) -> String {
-    pretty(&VerdictsDocument {
+    out: impl io::Write,
+) -> io::Result<()> {
+    let document = VerdictsDocument {
         version: VERDICTS_VERSION,
         tool,
         suite,
@@ -268,7 +274,8 @@ pub(super) fn verdicts_document(
         switch: switches(verdicts),
         limits: RowsDocument(vec![&verdicts.limits]),
         output_tokens: OutputsDocument::from_outputs(&verdicts.outputs),
-    })
+    };
+    write_pretty(&document, out)
 }
 
 /// Pretty-prints a document, with a line break at its end.

@@ -4,6 +4,8 @@
 //! candidates and metrics make many.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::figure::Figure;
 use super::table::FigureRow;
@@ -56,23 +58,34 @@ impl PromptEffects {
                 });
             }
         }
-        // Effects are finite: NaN is none.
-        let mut effects: HashMap<(&str, Metric), Vec<f64>> = HashMap::new();
+        // For each list of ids, where it has each prompt: beyond its end, if nowhere.
+        let mut places: HashMap<*const [Arc<str>], Rc<[usize]>> = HashMap::new();
+        let mut effects = HashMap::new();
         for one in &self.0 {
-            let of_prompts = effects.entry((&one.candidate, one.metric));
-            let of_prompts = of_prompts.or_insert_with(|| vec![f64::NAN; prompts.len()]);
-            for (prompt, effect) in one.per_prompt.iter() {
-                of_prompts[indices[&**prompt]] = effect;
-            }
+            let ids = one.per_prompt.ids();
+            let places = places.entry(Arc::as_ptr(ids)).or_insert_with(|| {
+                let mut places = vec![usize::MAX; prompts.len()];
+                for (place, id) in ids.iter().enumerate() {
+                    if let Some(&index) = indices.get(&**id) {
+                        places[index] = place;
+                    }
+                }
+                places.into()
+            });
+            let of_prompts = (&one.per_prompt, Rc::clone(places));
+            effects.insert((one.candidate.as_str(), one.metric), of_prompts);
         }
+        drop(indices);
         prompts
             .into_iter()
             .enumerate()
             .flat_map(move |(index, prompt)| {
                 let row = |candidate: &&str| {
                     let effect = |metric| {
-                        let of_prompts = effects.get(&(*candidate, metric))?;
-                        Some(of_prompts[index]).filter(|effect| effect.is_finite())
+                        let (of_prompts, places) = effects.get(&(*candidate, metric))?;
+                        of_prompts
+                            .at(places[index])
+                            .filter(|effect| effect.is_finite())
                     };
                     row((prompt, candidate), &metrics, effect)
                 };

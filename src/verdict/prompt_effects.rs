@@ -32,6 +32,17 @@ impl EffectByPrompt {
         effects.filter(|(_, effect)| !effect.is_nan())
     }
 
+    /// The ids of the prompts that could take part; comparisons of the same prompts share one list.
+    pub const fn ids(&self) -> &Arc<[Arc<str>]> {
+        &self.ids
+    }
+
+    /// The effect on the prompt at an index of [`EffectByPrompt::ids`].
+    pub fn at(&self, index: usize) -> Option<f64> {
+        let effect = self.effects.get(index).copied();
+        effect.filter(|effect| !effect.is_nan())
+    }
+
     /// Their number.
     pub fn len(&self) -> usize {
         self.iter().count()
@@ -68,7 +79,7 @@ mod tests {
         // A comparison of some prompts of a run equals one that holds no others.
         let ids: Arc<[Arc<str>]> = ["a", "b", "c"].map(Arc::from).into();
         let of_run = EffectByPrompt::new(&ids, [(0, 1.5), (2, 0.5)]);
-        let alone = EffectByPrompt::from_iter([("a".into(), 1.5), ("c".into(), 0.5)]);
+        let alone: EffectByPrompt = [("a".into(), 1.5), ("c".into(), 0.5)].into_iter().collect();
         assert_eq!(of_run, alone);
         assert_eq!((of_run.len(), of_run.is_empty()), (2, false));
         assert!(EffectByPrompt::new(&ids, []).is_empty());

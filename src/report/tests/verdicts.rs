@@ -323,7 +323,9 @@ fn verdicts_as_csv_and_json() {
     effect_lower: 0.550 | 2.400 | -0.050 | 0.950
     effect_upper: 0.700 | 2.600 | 0.010 | 1.100
     ");
-    let json: serde_json::Value = serde_json::from_str(&comparison_report.json()).unwrap();
+    let mut json = Vec::new();
+    comparison_report.write_json(&mut json).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["version"], 2);
     let comparisons = &json["verdicts"][0]["comparisons"];
     assert_eq!(comparisons.as_array().unwrap().len(), 4);

@@ -48,7 +48,7 @@ pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
         completed: 10,
         graded: 0,
         passed: 0,
-        levels: MetricLevels::from_iter([
+        levels: MetricLevels::from([
             (Metric::Ttft, level(*ln)),
             (Metric::Cost, level(500_000_000_f64.ln())),
         ]),

@@ -165,7 +165,7 @@ mod tests {
             .map(|(name, count)| (name.to_owned(), count))
             .into();
         for (prompt, (slow, fast)) in variant.prompts.iter_mut().zip(slow.iter().zip(&fast)) {
-            let level = |ln: f64| MetricLevels::from_iter([(Metric::Ttft, Level { ln, n: 5 })]);
+            let level = |ln: f64| MetricLevels::from([(Metric::Ttft, Level { ln, n: 5 })]);
             prompt.levels_by_provider = [
                 ("azure".to_owned(), level(*slow)),
                 ("openai".to_owned(), level(*fast)),

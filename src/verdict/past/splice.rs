@@ -143,7 +143,7 @@ fn spliced_prompt(
         let ln = level.ln + to.ln - from.ln;
         Some((metric, Level { ln, n }))
     });
-    let levels = MetricLevels::from_iter(moved);
+    let levels: MetricLevels = moved.collect();
     (!levels.is_empty()).then(|| HistoryPrompt {
         trials: 0,
         completed: 0,

@@ -63,7 +63,9 @@ fn a_run_is_condensed_without_its_turns() {
     let samples: Vec<Sample> = (0..4).map(|t| answered(&manifest, t, 100)).collect();
     let whole = history_run(&manifest, &samples);
     let mut fold = EvidenceFold::new(&manifest);
-    samples.iter().for_each(|sample| fold.add(sample));
+    for sample in &samples {
+        fold.add(sample);
+    }
     let digests = PromptDigests::new(&manifest.suite);
     manifest.suite.prompts.release_turns();
     assert_eq!(condense_run(&manifest, &digests, &fold.snapshot()), whole);
