@@ -58,7 +58,7 @@ const THREADS_MAX: usize = 4;
 
 /// Tasks that a thread takes before it looks for arrivals again: behind a thousand requests a token would wait until all are
 /// written.
-const TASKS_PER_TURN: usize = 8;
+const TASKS_PER_TURN: usize = 2;
 
 /// A request: the path after the base URL, our id of the exchange, and the body.
 pub struct OutgoingRequest {
