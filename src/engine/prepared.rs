@@ -280,7 +280,7 @@ pub(super) async fn answer<A: Client>(
         }
         attempt_reservation.settle(cost.bill);
     }
-    // What a task holds is cleared and copied at its start: its end is kept elsewhere.
+    // The state of a task is copied when it is spawned: what only its end needs is allocated then.
     Box::new(FinishedExchange {
         recording,
         reading,
