@@ -17,8 +17,8 @@ use super::run::to_run_error;
 use super::sample_line::read_line;
 use super::{Amendments, Run, RunError, Sample, StandingSamples};
 
-/// Bytes of a piece of the journal: a hundred samples or more, which stay in a processor's cache.
-const PIECE_BYTES: usize = 256 << 10;
+/// Bytes of a piece of the journal: some hundred samples, which stay in a processor's cache.
+const PIECE_BYTES: usize = 512 << 10;
 /// Results of one thread that were not handed on.
 const RESULTS_AHEAD: usize = 2;
 
