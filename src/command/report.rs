@@ -1,6 +1,6 @@
 //! `bakeoff report`: the reports of a run, made again from its records.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use crate::record::Run;
@@ -10,7 +10,7 @@ use super::base::exit;
 use super::base::failure::Failure;
 pub use super::base::reports::Format;
 use super::base::reports::{
-    PageTexts, make_files_with_texts, print, print_more, read, read_with_texts, show,
+    PageTexts, make_files_with_texts, print, print_more, print_samples, read, show,
 };
 use super::base::stdio::{stderr, stdout};
 use super::base::viewer;
@@ -67,11 +67,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
                 viewer::open(&run.folder().join(ReportFormat::Html.file_name()))?;
             }
         }
-        Some(Format::SamplesCsv) => {
-            read(&run, &manifest, out)?;
-        }
+        Some(Format::SamplesCsv) => print_samples(&run, &manifest, out)?,
         Some(format) => {
-            let report = read_with_texts(&run, &manifest, None::<io::Sink>, texts)?;
+            let report = read(&run, &manifest, texts)?;
             print(&report, format, out)?;
         }
     }

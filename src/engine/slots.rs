@@ -488,12 +488,9 @@ async fn carry_out<A: Client>(
         .catch_unwind()
     });
     let outcomes: Result<Vec<Outcome>, _> = join_all(sent).await.into_iter().collect();
-    let Ok(outcomes) = outcomes else {
+    let Some(outcomes) = outcomes.ok().filter(|_| !events.is_closed()) else {
         return Some(INTERNAL_ERROR.to_owned());
     };
-    if events.is_closed() {
-        return Some(INTERNAL_ERROR.to_owned());
-    }
     let overrun = context.cap.as_ref().and_then(|cap| cap.overrun());
     overrun
         .or_else(|| context.log_failure())

@@ -146,14 +146,11 @@ pub(super) fn sample(ended: EndedTrial, context: &RunContext) -> Sample {
 
 /// The flags that the times of a sample show.
 fn own_flags(sample: &Sample, start: &SlotStart, pauses: &Pauses) -> Vec<Flag> {
-    let first_sent = sample
-        .attempts
-        .first()
-        .map_or(sample.sent_ns, |attempt| attempt.sent_ns);
     let delay = if start.is_planned {
         sample.own_delay()
     } else {
         // A closed loop has no instant but the one at which the slot begins.
+        let first_sent = sample.first_sent();
         first_sent.since(start.first_sent.get().unwrap_or(first_sent))
     };
     let ttft = sample.ttft_ns.map_or(f64::INFINITY, |ttft| ttft.0 as f64);

@@ -312,11 +312,13 @@ impl Sample {
     /// The delay of the trial after its due time, by bakeoff itself or for a rate limit. A retry's wait is not
     /// lag: the first attempt counts.
     pub fn lag(&self) -> Nanos {
-        let first_sent = self
-            .attempts
-            .first()
-            .map_or(self.sent_ns, |attempt| attempt.sent_ns);
-        first_sent.since(self.scheduled_ns)
+        self.first_sent().since(self.scheduled_ns)
+    }
+
+    /// The instant at which the first attempt was sent.
+    pub fn first_sent(&self) -> Nanos {
+        let first = self.attempts.first();
+        first.map_or(self.sent_ns, |attempt| attempt.sent_ns)
     }
 
     /// The part of [`Self::lag`] that no rate limit caused.

@@ -79,11 +79,8 @@ pub(super) struct Marks {
 
 impl Marks {
     fn new(sample: &Sample) -> Self {
-        let first_sent = sample
-            .attempts
-            .first()
-            .map_or(sample.sent_ns, |a| a.sent_ns);
-        let retries = sample.sent_ns.since(first_sent).0 + sample.lag().since(sample.own_delay()).0;
+        let retries =
+            sample.sent_ns.since(sample.first_sent()).0 + sample.lag().since(sample.own_delay()).0;
         let last_end = sample.attempts.last().map(|attempt| attempt.end_ns);
         let end = last_end.map_or(Nanos::ZERO, |end| end.since(sample.sent_ns));
         let end = sample.latency_ns.unwrap_or(end);

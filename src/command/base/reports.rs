@@ -144,29 +144,27 @@ pub(in crate::command) fn style() -> Style {
 /// Smallest width that `COLUMNS` can ask for.
 const MIN_COLUMNS: usize = 20;
 
-/// Reads a run's samples once. Lines that are no samples are reported, counted in the report, and skipped: the
-/// rest of the run is still worth reading.
+/// Reads a run's samples once, with the texts that the page holds. Lines that are no samples are reported, counted in the
+/// report, and skipped: the rest of the run is still worth reading.
 pub(in crate::command) fn read<'m>(
     run: &Run,
     manifest: &'m Manifest,
-    samples_csv: impl Write,
-) -> Result<Report<'m>, Failure> {
-    read_with_texts(run, manifest, Some(samples_csv), PageTexts::None)
-}
-
-/// The same, with the texts that the page holds.
-pub(in crate::command) fn read_with_texts<'m>(
-    run: &Run,
-    manifest: &'m Manifest,
-    samples_csv: Option<impl Write>,
     texts: PageTexts,
 ) -> Result<Report<'m>, Failure> {
     let past = past(run, manifest)?;
-    let folded = match samples_csv {
-        Some(out) => samples::read_with_rows(run, manifest, out)?,
-        None => samples::read(run, manifest)?,
-    };
+    let folded = samples::read(run, manifest)?;
     to_report(run, manifest, (folded, past), texts)
+}
+
+/// Prints `samples.csv`, for which no report is made; a damaged run is refused as for one.
+pub(in crate::command) fn print_samples(
+    run: &Run,
+    manifest: &Manifest,
+    out: impl Write,
+) -> Result<(), Failure> {
+    past(run, manifest)?;
+    samples::read_with_rows(run, manifest, out)?;
+    Ok(())
 }
 
 /// The report of a run that was read, with the history that it was judged by.
