@@ -52,7 +52,7 @@ pub(super) async fn warm<A: Client>(
         };
         let exchange = ready.send(&**client, context, outgoing, until).await;
         if exchange.reading.outcome.answered() {
-            let sent = exchange.recording.sent;
+            let sent = exchange.sent;
             context
                 .cache_uses
                 .record_use(&context.suite, ready.trial(), sent);

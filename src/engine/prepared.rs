@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::catalog::{PriceBound, is_above_limit};
 use crate::gateway::request::path;
-use crate::gateway::{FirstSent, OutgoingRequest, Reading, Recording, read};
+use crate::gateway::{FirstSent, OpeningTimes, OutgoingRequest, Reading, Recording, read};
 use crate::plan::{Load, Trial, reserved_tokens};
 use crate::record::RequestEvent;
 use crate::suite::{CacheMode, Prompt, Redacted, Variant};
@@ -176,10 +176,12 @@ impl PreparedTrial {
     }
 }
 
-/// One exchange, its meaning and its cost.
+/// One exchange, its meaning and its cost. Its bytes are gone: thousands of answers may wait to become samples.
 #[derive(Debug)]
 pub(super) struct FinishedExchange {
-    pub(super) recording: Recording,
+    pub(super) sent: Nanos,
+    /// The times of opening a connection, if it opened one.
+    pub(super) connect: Option<OpeningTimes>,
     pub(super) reading: Redacted<Reading>,
     pub(super) cost: AttemptCost,
 }
@@ -259,7 +261,8 @@ pub(super) async fn answer<A: Client>(
         () = until => Recording::abandoned(began, client.now()),
     };
     let model = context.suite.variants[variant].model.clone();
-    let (recording, reading) = read_answer(recording, model, context.suite.stream).await;
+    let (sent, connect) = (recording.sent, recording.connect);
+    let reading = read_answer(recording, model, context.suite.stream).await;
     let listed = context.catalog.get(&context.suite.variants[variant].model);
     let prices = VariantPrices {
         list: listed.and_then(|model| model.prices.as_ref()),
@@ -282,7 +285,8 @@ pub(super) async fn answer<A: Client>(
     }
     // The state of a task is copied when it is spawned: what only its end needs is allocated then.
     Box::new(FinishedExchange {
-        recording,
+        sent,
+        connect,
         reading,
         cost,
     })
@@ -293,12 +297,9 @@ async fn read_answer(
     recording: Recording,
     model: ModelId,
     streamed: bool,
-) -> (Recording, Redacted<Reading>) {
+) -> Redacted<Reading> {
     let length = recording.body_length();
-    let reading = move || {
-        let reading = read(&recording, &model, streamed);
-        (recording, reading)
-    };
+    let reading = move || read(&recording, &model, streamed);
     if length <= READ_AT_ONCE {
         return reading();
     }

@@ -52,14 +52,14 @@ impl TrialAttempts {
         variant: usize,
         (context, now): (&RunContext, Nanos),
     ) -> FailedAttempt {
-        let (recording, reading) = (&exchange.recording, &exchange.reading);
+        let (sent, reading) = (exchange.sent, &exchange.reading);
         // A date means something only against the wall clock: the one place where it is read.
         let retry_after = reading
             .retry_after
             .map(|date_or_span| date_or_span.wait(jiff::Timestamp::now()));
         self.list.push(Attempt {
             request_id,
-            sent_ns: recording.sent,
+            sent_ns: sent,
             end_ns: reading.end,
             outcome: reading.outcome,
             status: reading.status,
@@ -72,7 +72,7 @@ impl TrialAttempts {
             .effect(reading.outcome, reading.status, retry_after);
         let end = AttemptEnd {
             variant,
-            sent: recording.sent,
+            sent,
             effect,
             probe: self.is_probe,
             rate_limited: reading.outcome == Outcome::RateLimited,
@@ -239,7 +239,7 @@ fn end<A: Client>(
     attempts: TrialAttempts,
     exchange: Box<FinishedExchange>,
 ) -> EndedTrial {
-    let (sent, end) = (exchange.recording.sent, exchange.reading.end);
+    let (sent, end) = (exchange.sent, exchange.reading.end);
     if exchange.reading.outcome.answered() {
         context
             .cache_uses

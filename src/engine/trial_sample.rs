@@ -61,14 +61,14 @@ pub(super) fn sample(ended: EndedTrial, context: &RunContext) -> Sample {
         exchange,
     } = ended;
     let FinishedExchange {
-        recording,
+        sent,
+        connect,
         reading,
         cost,
     } = *exchange;
     let prompt = &context.suite.prompts[trial.prompt];
     let variant = &context.suite.variants[trial.variant];
     let reading = reading.into_inner();
-    let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
     let throttled = attempts.iter().filter_map(|attempt| attempt.throttled_ns);
@@ -95,9 +95,9 @@ pub(super) fn sample(ended: EndedTrial, context: &RunContext) -> Sample {
         sent_ns: sent,
         scheduled_ns: start.scheduled,
         throttled_ns: start.throttled,
-        connect_ns: recording.connect.map(|times| times.total),
-        tcp_ns: recording.connect.map(|times| times.tcp),
-        tls_ns: recording.connect.and_then(|times| times.tls),
+        connect_ns: connect.map(|times| times.total),
+        tcp_ns: connect.map(|times| times.tcp),
+        tls_ns: connect.and_then(|times| times.tls),
         headers_ns: span(reading.headers),
         ttft_ns: span(reading.first_token),
         ttfa_ns: span(reading.first_answer),
