@@ -293,11 +293,7 @@ pub(super) async fn answer<A: Client>(
 }
 
 /// Reads a recording; a long one on another thread, so that no slot starts late.
-async fn read_answer(
-    recording: Recording,
-    model: ModelId,
-    streamed: bool,
-) -> Redacted<Reading> {
+async fn read_answer(recording: Recording, model: ModelId, streamed: bool) -> Redacted<Reading> {
     let length = recording.body_length();
     let reading = move || read(&recording, &model, streamed);
     if length <= READ_AT_ONCE {

@@ -36,6 +36,8 @@ struct VariantTally {
     model: ModelId,
     /// The words of its state, if it is not sent to as planned.
     sending: Option<String>,
+    /// True if nothing more is sent to it.
+    is_dropped: bool,
     planned: u64,
     done: u64,
     failed: u64,
@@ -61,6 +63,7 @@ impl TrialTally {
             label: variant.label.clone(),
             model: variant.model.clone(),
             sending: None,
+            is_dropped: false,
             planned,
             done: 0,
             failed: 0,
@@ -102,6 +105,7 @@ impl TrialTally {
 
     /// Sets the state of a model, and returns the line about it.
     pub(super) fn set_sending(&mut self, model: &ModelId, state: SendingState) -> String {
+        let is_dropped = matches!(state, SendingState::Dropped { .. });
         let (line, sending) = match state {
             SendingState::Paused(pause) => {
                 let words = pause_words(&pause);
@@ -122,6 +126,7 @@ impl TrialTally {
         };
         for variant in self.variants.iter_mut().filter(|v| v.model == *model) {
             variant.sending.clone_from(&sending);
+            variant.is_dropped = is_dropped;
         }
         line
     }
@@ -150,7 +155,9 @@ impl TrialTally {
     }
 
     fn left(&self) -> Option<Nanos> {
-        (self.done > 0).then(|| self.course.time_left(self.done, self.active()))
+        let going_on = self.variants.iter().filter(|variant| !variant.is_dropped);
+        let ended = going_on.map(|variant| variant.done);
+        (self.done > 0).then(|| self.course.time_left(ended, self.active()))
     }
 
     /// The time since the first request, up to the last end.
@@ -259,6 +266,7 @@ fn seconds(time: Nanos) -> String {
 mod tests {
     use super::*;
     use crate::plan::example;
+    use crate::record::Outcome;
     use crate::record::example::plain_sample;
     use crate::suite::{ConcurrencyStage, LoadProfile, LoadStage};
 
@@ -305,14 +313,32 @@ mod tests {
         let mut sample = plain_sample(0);
         sample.sent_ns = Nanos::ZERO;
         sample.latency_ns = Some(Nanos::from_millis(1_000));
-        for _ in 0..5 {
-            tally.add(&sample);
-        }
-        let left = tally.state(Nanos::ZERO).left.unwrap();
-        assert_eq!(left.0 / 1_000_000, 9_666);
-        for _ in 5..160 {
-            tally.add(&sample);
-        }
+        let mut left_after_each = || {
+            for variant in &suite.variants {
+                sample.variant.clone_from(&variant.label);
+                tally.add(&sample);
+            }
+            tally.state(Nanos::ZERO).left.unwrap()
+        };
+        assert_eq!(left_after_each().0 / 1_000_000, 9_666);
+        let last = (1..32).map(|_| left_after_each()).last();
+        assert_eq!(last, Some(Nanos::ZERO));
+    }
+
+    #[test]
+    fn a_dropped_model_is_not_waited_for() {
+        // Its trials never end.
+        let suite = example::suite(8, 2, 4);
+        let mut tally = TrialTally::new(&suite, 64);
+        let mut sample = plain_sample(0);
+        sample.variant.clone_from(&suite.variants[0].label);
+        (0..32).for_each(|_| tally.add(&sample));
+        assert!(tally.state(Nanos::ZERO).left > Some(Nanos::ZERO));
+        let dropped = SendingState::Dropped {
+            outcome: Outcome::ServerError,
+            failing_for: Nanos::ZERO,
+        };
+        tally.set_sending(&suite.variants[1].model, dropped);
         assert_eq!(tally.state(Nanos::ZERO).left, Some(Nanos::ZERO));
     }
 

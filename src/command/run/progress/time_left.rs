@@ -1,7 +1,7 @@
 //! The estimate of the time that is left of a run.
 //!
 //! Owns the order in which trials end, stage by stage. Must not know how the estimate is displayed. Invariant: it is a function of
-//! the suite, of the number of trials that have ended, and of the time that these took.
+//! the suite, of the number of trials of each variant that have ended, and of the time that these took.
 
 use crate::plan::{LoadPlan, PlannedStage};
 use crate::suite::Suite;
@@ -18,7 +18,7 @@ pub(super) enum Course {
     Closed(Vec<ClosedStage>),
 }
 
-/// Trials of which so many are in flight at a time.
+/// Trials of each variant, of which so many are in flight at a time.
 pub(super) struct ClosedStage {
     trials: u64,
     in_flight: u64,
@@ -27,11 +27,11 @@ pub(super) struct ClosedStage {
 impl Course {
     /// The course of a part that is to send so many trials.
     pub(super) fn new(suite: &Suite, trials: u64) -> Self {
-        let variants = suite.variants.len().max(1) as u64;
+        let trials = trials / suite.variants.len().max(1) as u64;
         let Some(load) = LoadPlan::of_stages(suite) else {
             return Self::Closed(vec![ClosedStage {
                 trials,
-                in_flight: u64::from(suite.concurrency) * variants,
+                in_flight: u64::from(suite.concurrency),
             }]);
         };
         let mut planned = load.stages().iter().map(PlannedStage::planned_time);
@@ -43,18 +43,27 @@ impl Course {
         let stages = load.stages().iter().map(|stage| ClosedStage {
             // Of a share, its part of each stage.
             trials: trials.saturating_mul(stage.slots) / slots,
-            in_flight: stage.in_flight() * variants,
+            in_flight: stage.in_flight(),
         });
         Self::Closed(stages.collect())
     }
 
-    /// The time that is left when so many trials have ended within `active`. Trials in flight count as half done.
-    pub(super) fn time_left(&self, ended: u64, active: Nanos) -> Nanos {
-        let stages = match self {
-            Self::Scheduled(planned) => return planned.since(active),
-            Self::Closed(stages) => stages,
-        };
-        let mut ended = ended;
+    /// The time that is left when so many trials of each variant have ended within `active`: that of the slowest one, since the
+    /// first trials to end are those of the others. Trials in flight count as half done.
+    pub(super) fn time_left(&self, ended: impl Iterator<Item = u64>, active: Nanos) -> Nanos {
+        match self {
+            Self::Scheduled(planned) => planned.since(active),
+            Self::Closed(stages) => ended
+                .map(|ended| ClosedStage::time_left(stages, ended, active))
+                .max()
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl ClosedStage {
+    /// The time that is left for a variant.
+    fn time_left(stages: &[Self], mut ended: u64, active: Nanos) -> Nanos {
         // A trial takes as long in every stage, and as many as are in flight take that time together.
         let (mut done, mut to_do) = (0, 0);
         for stage in stages {
@@ -97,8 +106,25 @@ mod tests {
         let ten = Nanos(10 * SECOND);
         let stages = LoadProfile::rate_stages("20/s", ArrivalProcess::Constant, ten).unwrap();
         let course = Course::new(&load(1, stages, false), 200);
-        assert_eq!(course.time_left(4, Nanos(2 * SECOND)), Nanos(8 * SECOND));
-        assert_eq!(course.time_left(200, Nanos(11 * SECOND)), Nanos::ZERO);
+        let left = |ended, seconds| course.time_left([ended].into_iter(), Nanos(seconds * SECOND));
+        assert_eq!(left(4, 2), Nanos(8 * SECOND));
+        assert_eq!(left(200, 11), Nanos::ZERO);
+    }
+
+    #[test]
+    fn the_slowest_model_ends_a_run() {
+        // Of 32 trials each, 4 at a time, the first three seconds ended 5, 5 and 3: the rest of the last takes 16 s. The mean of all
+        // would be 12.
+        let mut suite = example::suite(8, 3, 4);
+        suite.concurrency = 4;
+        let left = |ended: [u64; 3]| {
+            let left = Course::new(&suite, 96).time_left(ended.into_iter(), Nanos(3 * SECOND));
+            left.as_secs_f64()
+        };
+        assert!((left([5, 5, 3]) - 16.2).abs() < 0.01);
+        // Where none of its trials has ended, they take at least as long as they have taken.
+        assert!(left([4, 4, 0]) > 3.0 * 28.0 / 4.0);
+        assert!(left([32, 32, 32]).abs() < 1e-9);
     }
 
     #[test]
@@ -113,7 +139,8 @@ mod tests {
             Some(60),
         );
         let suite = load(2, stages.unwrap(), true);
-        let left = |trials, ended, seconds| {
+        let left = |trials, ended: u64, seconds| {
+            let ended = [ended / 2; 2].into_iter();
             let left = Course::new(&suite, trials).time_left(ended, Nanos(seconds * SECOND));
             left.as_secs_f64()
         };
