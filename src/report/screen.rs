@@ -4,7 +4,7 @@
 //! Invariant: the primary metrics of the run come first and are never dropped; no sentence claims more than a
 //! verdict says.
 
-use crate::record::Manifest;
+use crate::record::{Flag, Manifest};
 use crate::suite::Metric;
 use crate::units::{Nanos, Usd, plural};
 use crate::verdict::{
@@ -395,14 +395,16 @@ fn weights(manifest: &Manifest) -> Option<String> {
     })
 }
 
+/// A sentence where nothing is missing. An answer that reasoning left empty is no failure, but nor is it what was asked for.
 fn all_answered(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
     let mut variants = summary
         .variants
         .iter()
         .map(|variant| &variant.figures.counts);
     let answered: u64 = variants.clone().map(|counts| counts.answered).sum();
-    let none_failed = variants.all(|counts| counts.failed() == 0);
-    (none_failed && answered > 0 && answered == manifest.planned_trials)
+    let all_whole =
+        variants.all(|counts| counts.failed() == 0 && counts.flag(Flag::TruncatedInReasoning) == 0);
+    (all_whole && answered > 0 && answered == manifest.planned_trials)
         .then(|| "All requests were answered.".to_owned())
 }
 

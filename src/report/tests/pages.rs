@@ -31,7 +31,7 @@ fn the_page_of_a_small_run() {
     | openai/gpt-5-mini | 424 ms | $0.000500 | reference |
     | anthropic/claude | 208 ms | $0.00125 | \~ undecided: cost inconclusive (2.50x), TTFT inconclusive (0.49x) |
 
-    All requests were answered. The same for all: tok/s 918, tokens 101. Inconclusive: TTFT, cost of claude. Answer quality was not graded.
+    The same for all: tok/s 918, tokens 101. Inconclusive: TTFT, cost of claude. Answer quality was not graded.
 
     - gpt-5-mini: 1 of 8 empty: reasoning used up max_tokens; raise it
     - 1 of 16 answers excluded from TTFT (1 cold)
@@ -174,7 +174,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
     | openai/gpt-5-mini | 424 ms | $0.000500 | 0 | reference |
     | anthropic/claude | 206 ms | $0.00125 | 1 | \~ undecided: cost inconclusive (2.50x), TTFT inconclusive (0.49x) |
 
-    The same for all: tok/s 918, tokens 101. Inconclusive: TTFT, cost of claude. Answer quality was not graded.
+    (as there: The same for all: tok/s 918, tokens 101. Inconclusive: TTFT,)
 
     - claude: 1 of 7 failed (1 rate_limit)
     - gpt-5-mini: 1 of 8 empty: reasoning used up max_tokens; raise it
