@@ -65,7 +65,7 @@ impl CompletionContext {
             .read_suite()
             .into_iter()
             .flat_map(|suite| suite.prompts);
-        let mut tags: Vec<String> = prompts.flat_map(|prompt| prompt.tags).collect();
+        let mut tags: Vec<String> = prompts.flat_map(|prompt| prompt.tags.to_vec()).collect();
         tags.sort_unstable();
         tags.dedup();
         tags

@@ -84,8 +84,8 @@ pub(super) fn sample(ended: EndedTrial, context: &RunContext) -> Sample {
         variant: variant.label.clone(),
         model: variant.model.clone(),
         weight: prompt.weight,
-        tags: prompt.tags.clone(),
-        metadata: prompt.metadata.clone(),
+        tags: prompt.tags.to_vec(),
+        metadata: (*prompt.metadata).clone(),
         outcome: reading.outcome,
         error: reading.error,
         request_id: attempts

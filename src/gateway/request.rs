@@ -202,7 +202,7 @@ fn message(message: &Message) -> Value {
         });
         turn["tool_calls"] = calls.collect();
     }
-    if let Some(id) = &message.tool_call_id {
+    if let Some(id) = &*message.tool_call_id {
         turn["tool_call_id"] = json!(id);
     }
     turn

@@ -172,7 +172,7 @@ fn wording_for(api: Api) -> Wording {
 /// A conversation with all parts that a turn can have.
 fn conversation() -> Vec<Message> {
     let result = |id: &str, content: &str| Message {
-        tool_call_id: Some(id.to_owned()),
+        tool_call_id: Some(id.to_owned()).into(),
         ..Message::text(Role::Tool, content)
     };
     let call = |id: &str| DeclaredCall {
@@ -189,11 +189,12 @@ fn conversation() -> Vec<Message> {
                     media_type: "image/png".to_owned(),
                     base64: "aGk=".to_owned(),
                 },
-            ],
+            ]
+            .into(),
             ..Message::text(Role::User, "Where?")
         },
         Message {
-            tool_calls: vec![call("a"), call("b")],
+            tool_calls: vec![call("a"), call("b")].into(),
             ..Message::text(Role::Assistant, "")
         },
         result("a", "rain"),

@@ -37,7 +37,7 @@ impl Grader {
             .map(|prompt| {
                 let own = PromptAsserts {
                     asserts: prompt.asserts.clone(),
-                    pass_threshold: prompt.pass_threshold,
+                    pass_threshold: *prompt.pass_threshold,
                 };
                 (prompt.id.clone(), own)
             })

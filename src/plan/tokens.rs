@@ -58,11 +58,11 @@ mod tests {
         // A picture is not its base64, and of three system texts one is sent.
         let mut suite = suite(1, 1, 1);
         suite.system = Some("s".repeat(4_000));
-        suite.prompts[0].system = Some("p".repeat(400));
+        suite.prompts[0].system = Some("p".repeat(400)).into();
         suite.prompts[0].messages[0].content = "c".repeat(40);
         let tokens = |suite: &Suite| prompt_tokens(suite, &suite.prompts[0], &suite.variants[0]);
         assert_eq!(tokens(&suite), 110);
-        suite.prompts[0].messages[0].images = vec![Image::Bytes {
+        *suite.prompts[0].messages[0].images = vec![Image::Bytes {
             media_type: "image/png".to_owned(),
             base64: "A".repeat(1_000_000),
         }];

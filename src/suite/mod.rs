@@ -28,6 +28,7 @@ pub use model::parameters::{Parameters, ReasoningEffort, SharedParameters, Token
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
 pub use model::prompt::{DeclaredCall, Image, Message, Prompt, PromptList, Role, Turns};
 pub use model::quantity::Quantity;
+pub use model::rare::{Rare, SharedDefault};
 pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 pub use model::retirement::OwnRetirement;
 pub use model::select::{SelectError, named, select};

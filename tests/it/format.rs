@@ -327,20 +327,18 @@ fn suite() -> Suite {
         embedding_model: Some("m".parse().unwrap()),
         prompts: vec![Prompt {
             id: "p".to_owned(),
-            system: Some("be brief".to_owned()),
+            system: Some("be brief".to_owned()).into(),
             messages: vec![Message {
                 cache_control: Some(MARK),
                 ..Message::text(Role::User, "Hello".to_owned())
             }]
             .into(),
             weight: 1.0,
-            tags: vec!["t".to_owned()],
-            metadata: [("team".to_owned(), "billing".into())]
-                .into_iter()
-                .collect(),
+            tags: vec!["t".to_owned()].into(),
+            metadata: Map::from_iter([("team".to_owned(), "billing".into())]).into(),
             parameters: parameters().into(),
             asserts: asserts().into(),
-            pass_threshold: Some(0.5),
+            pass_threshold: Some(0.5).into(),
         }]
         .into(),
     }

@@ -347,7 +347,7 @@ tests:
     judge = "openai/gpt-5.6-terra"
     embedding_model = "openai/text-embedding-3-large"
     "#);
-    assert_eq!(read.prompts[0].pass_threshold, Some(0.5));
+    assert_eq!(*read.prompts[0].pass_threshold, Some(0.5));
     let asserts = suite.split("assert = [").nth(1).unwrap();
     insta::assert_snapshot!(asserts.split("\n]").next().unwrap(), @r##"
       { type = "not-icontains", value = "France" },

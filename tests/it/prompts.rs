@@ -74,7 +74,7 @@ fn every_format_gives_its_rows() {
         assert_eq!(ids(&suite), ["1", "2"], "{name}");
         assert_eq!(user_texts(&suite), ["Why? (1)", "A \"b\"\nc (2)"], "{name}");
         assert_eq!(suite.prompts[1].system.as_deref(), Some("No. 2"));
-        assert_eq!(suite.prompts[1].tags, ["t"]);
+        assert_eq!(*suite.prompts[1].tags, ["t"]);
         assert_eq!(suite.prompts[1].weight.to_bits(), 2.0_f64.to_bits());
     }
     let text = suite_of("", "cases/why.txt", "Why?\n").unwrap();
@@ -243,10 +243,10 @@ messages = [{ role = "user", content = "And {{n}}?", images = ["{{picture}}"] }]
         base64: "iVBORw0KGgpyZXN0".to_owned(),
     };
     let url = Image::Url("https://example.org/b.jpg".to_owned());
-    assert_eq!(suite.prompts[0].messages[0].images, [png.clone(), url]);
+    assert_eq!(*suite.prompts[0].messages[0].images, [png.clone(), url]);
     assert_eq!(suite.prompts.len(), 2);
     assert_eq!(suite.prompts[1].system.as_deref(), Some("{{n}}\n"));
-    assert_eq!(suite.prompts[1].messages[0].images, [png]);
+    assert_eq!(*suite.prompts[1].messages[0].images, [png]);
 
     let rendered = read(
         text,

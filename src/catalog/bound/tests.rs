@@ -294,7 +294,7 @@ fn images_are_paid_by_their_declared_price_alone() {
     let pricing = json!({ "input": "0.000001", "output": "0.000002" });
     let mut message = Message::text(Role::User, "what is it?");
     let base64 = "A".repeat(1_000_000);
-    message.images = vec![Image::Bytes {
+    *message.images = vec![Image::Bytes {
         media_type: "image/png".to_owned(),
         base64: base64.clone(),
     }];

@@ -95,7 +95,7 @@ fn message(item: &Value) -> Result<Message, String> {
             arguments,
         });
     }
-    message.tool_call_id = item["tool_call_id"].as_str().map(str::to_owned);
+    *message.tool_call_id = item["tool_call_id"].as_str().map(str::to_owned);
     if message.content.trim().is_empty() && message.tool_calls.is_empty() {
         return Err("it has a message without text".to_owned());
     }

@@ -461,7 +461,7 @@ fn turn(message: &Message) -> String {
             calls.collect::<Vec<_>>().join(", ")
         ));
     }
-    if let Some(id) = &message.tool_call_id {
+    if let Some(id) = &*message.tool_call_id {
         keys.push(format!("tool_call_id = {}", text(id)));
     }
     format!("{{ {} }}", keys.join(", "))

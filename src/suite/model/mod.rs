@@ -17,6 +17,7 @@ pub(super) mod parameters;
 pub(super) mod profile;
 pub(super) mod prompt;
 pub(super) mod quantity;
+pub(super) mod rare;
 pub(super) mod rate_limits;
 pub(super) mod retirement;
 pub(super) mod select;

@@ -205,7 +205,7 @@ impl Suite {
 
     /// The system text of one trial.
     pub fn system_of<'s>(&'s self, prompt: &'s Prompt, variant: &'s Variant) -> Option<&'s str> {
-        let levels = [&variant.system, &prompt.system, &self.system];
+        let levels = [&variant.system, &*prompt.system, &self.system];
         levels.into_iter().find_map(Option::as_deref)
     }
 

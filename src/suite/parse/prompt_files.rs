@@ -363,14 +363,14 @@ impl TemplateFiller<'_, '_> {
         let grading = self.grading(row)?;
         let prompt = Prompt {
             id,
-            system,
+            system: system.into(),
             messages: messages.into(),
             weight: self.row_template.weight,
-            tags: self.row_template.tags.clone(),
-            metadata: fill_entries(&self.row_template.metadata, row)?,
+            tags: self.row_template.tags.clone().into(),
+            metadata: fill_entries(&self.row_template.metadata, row)?.into(),
             parameters: self.row_template.parameters.clone(),
             asserts: grading.asserts,
-            pass_threshold: grading.pass_threshold,
+            pass_threshold: grading.pass_threshold.into(),
         };
         Ok((prompt, images))
     }

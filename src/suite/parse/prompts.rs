@@ -82,14 +82,14 @@ fn prompt<'a>(
     let grading = grading.and_then(|own| defaults.of_prompt(&own, &tags))?;
     let prompt = Prompt {
         id: id?,
-        system,
+        system: system.into(),
         messages: messages?.into(),
         weight: weight?,
-        tags,
-        metadata,
+        tags: tags.into(),
+        metadata: metadata.into(),
         parameters: parameters.into(),
         asserts: grading.asserts,
-        pass_threshold: grading.pass_threshold,
+        pass_threshold: grading.pass_threshold.into(),
     };
     if let Err(problem) = registry.admit(&prompt) {
         table.report_wrong(Code::TooLarge, problem, None);
@@ -102,7 +102,7 @@ impl IdRegistry {
     /// Counts a prompt, or reports the limit that it exceeds.
     pub(super) fn admit(&mut self, prompt: &Prompt) -> Result<(), String> {
         let texts = prompt.messages.iter().map(|message| &message.content);
-        let text_bytes: usize = texts.chain(&prompt.system).map(String::len).sum();
+        let text_bytes: usize = texts.chain(&*prompt.system).map(String::len).sum();
         if text_bytes > limits::PROMPT_BYTES {
             let max = limits::PROMPT_BYTES;
             return Err(format!(
@@ -256,7 +256,7 @@ fn check_calls(turns: &[TurnSource<'_>], items: &[Value<'_>]) -> bool {
     let mut open: Vec<(&str, &Value<'_>)> = Vec::new();
     for (turn, item) in turns.iter().zip(items) {
         let message = &turn.message;
-        if let Some(id) = &message.tool_call_id {
+        if let Some(id) = &*message.tool_call_id {
             match open.iter().position(|(call, _)| call == id) {
                 Some(place) => {
                     open.swap_remove(place);
@@ -344,9 +344,9 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<TurnSource<'a>> {
         message: Message {
             role: role?,
             content: text?,
-            images: Vec::new(),
-            tool_calls: tool_calls?,
-            tool_call_id,
+            images: Vec::new().into(),
+            tool_calls: tool_calls?.into(),
+            tool_call_id: tool_call_id.into(),
             cache_control,
         },
         content,

@@ -221,7 +221,7 @@ fn check_deferred(
 /// Returns true if no variant and no prompt has a system text of its own.
 fn has_no_system_text(variants: &[Variant], prompts: &[Prompt]) -> bool {
     let own = variants.iter().map(|variant| &variant.system);
-    let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
+    let mut all = own.chain(prompts.iter().map(|prompt| &*prompt.system));
     all.all(Option::is_none)
 }
 

@@ -292,9 +292,9 @@ mod tests {
     fn suite() -> Suite {
         let mut suite =
             fixture::manifest(&["a"], &["refund", "parcel-late", "parcel-lost"], 1).suite;
-        suite.prompts[0].tags = vec!["money".to_owned()];
-        suite.prompts[1].tags = vec!["post".to_owned()];
-        suite.prompts[2].tags = vec!["post".to_owned()];
+        *suite.prompts[0].tags = vec!["money".to_owned()];
+        *suite.prompts[1].tags = vec!["post".to_owned()];
+        *suite.prompts[2].tags = vec!["post".to_owned()];
         suite.prompts[2].weight = 3.0;
         suite
     }

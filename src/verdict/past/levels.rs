@@ -4,7 +4,7 @@
 //! Invariant: every row has a level of every prompt; the newest runs determine these prompts, and a run that
 //! lacks too many of them is skipped.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::record::{HistoryPrompt, HistoryRun, HistoryVariant};
 use crate::stats::MIN_PROMPTS;
@@ -63,7 +63,7 @@ pub(super) struct LevelSeries {
 fn levels_by_digest<'a>(
     run: &'a HistoryRun,
     key: SeriesKey<'_>,
-) -> Option<BTreeMap<&'a str, PromptLevel>> {
+) -> Option<HashMap<&'a str, PromptLevel>> {
     let find = |target: &HistoryVariant| run.variants.iter().find(|v| same_variant(v, target));
     let mut levels_by_digest = levels_of_variant(find(key.variant)?, key.metric);
     let others = key.others.iter();
@@ -88,8 +88,8 @@ fn levels_by_digest<'a>(
     Some(levels_by_digest)
 }
 
-fn levels_of_variant(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str, PromptLevel> {
-    let mut levels_by_digest = BTreeMap::new();
+fn levels_of_variant(variant: &HistoryVariant, metric: Metric) -> HashMap<&str, PromptLevel> {
+    let mut levels_by_digest = HashMap::new();
     for prompt in &variant.prompts {
         if let Some(level) = prompt.levels.get(metric) {
             let cell = PromptLevel {
@@ -103,12 +103,12 @@ fn levels_of_variant(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str,
 }
 
 /// Runs with their levels, and the digests of the prompts that all of them share.
-type SharedPrompts<'a, T> = (Vec<(T, BTreeMap<&'a str, PromptLevel>)>, Vec<&'a str>);
+type SharedPrompts<'a, T> = (Vec<(T, HashMap<&'a str, PromptLevel>)>, Vec<&'a str>);
 
 /// Runs with shared prompts, newest first: a run is skipped if it would reduce the shared prompts below
 /// `min_count`, or below four fifths of the newest run's.
 fn runs_with_shared_prompts<'a, T>(
-    newest_first: impl Iterator<Item = (T, BTreeMap<&'a str, PromptLevel>)>,
+    newest_first: impl Iterator<Item = (T, HashMap<&'a str, PromptLevel>)>,
     mut common: Vec<&'a str>,
     min_count: usize,
     runs_max: usize,
@@ -135,7 +135,7 @@ fn runs_with_shared_prompts<'a, T>(
     (used, common)
 }
 
-fn row(levels_by_digest: &BTreeMap<&str, PromptLevel>, prompts: &[&str]) -> Option<Vec<f64>> {
+fn row(levels_by_digest: &HashMap<&str, PromptLevel>, prompts: &[&str]) -> Option<Vec<f64>> {
     let level = |digest: &&str| levels_by_digest.get(digest).map(|cell| cell.ln);
     prompts.iter().map(level).collect()
 }
@@ -152,7 +152,7 @@ impl LevelSeries {
         let order = || {
             let prompts = key.variant.prompts.iter();
             let mut digests: Vec<&str> = Vec::new();
-            let mut seen = std::collections::BTreeSet::new();
+            let mut seen = HashSet::new();
             for prompt in prompts {
                 if own.contains_key(&*prompt.digest) && seen.insert(&*prompt.digest) {
                     digests.push(&prompt.digest);
@@ -171,7 +171,7 @@ impl LevelSeries {
             .find(|(used, _)| !used.is_empty())?;
         let newest = used.first()?.0;
         let plain = levels_of_variant(key.variant, key.metric);
-        let count = |levels_by_digest: &BTreeMap<&str, PromptLevel>| -> u64 {
+        let count = |levels_by_digest: &HashMap<&str, PromptLevel>| -> u64 {
             let counts = common
                 .iter()
                 .filter_map(|digest| levels_by_digest.get(digest));
@@ -278,7 +278,7 @@ pub(super) fn levels_of_runs<'a>(
 
 fn count_shared_prompts(variant: &HistoryVariant, newest: &HistoryRun) -> usize {
     let there = newest.variants.iter().find(|v| same_variant(v, variant));
-    let digests: std::collections::BTreeSet<&str> = there
+    let digests: HashSet<&str> = there
         .into_iter()
         .flat_map(|there| &there.prompts)
         .map(|prompt| &*prompt.digest)

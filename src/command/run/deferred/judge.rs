@@ -53,7 +53,7 @@ pub(super) fn suite_of(suite: &Suite, judge: &Variant, requests: &[JudgeRequest]
     let prompts = prompts.map(|(index, request)| {
         let messages = vec![Message::text(Role::User, &*request.text)];
         Prompt {
-            system: Some(request.system.clone()),
+            system: Some(request.system.clone()).into(),
             ..Prompt::new(index.to_string(), messages)
         }
     });
