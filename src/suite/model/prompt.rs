@@ -196,6 +196,20 @@ impl Prompt {
         }
     }
 
+    fn without_turns(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            system: self.system.clone(),
+            messages: Turns(Box::default()),
+            weight: self.weight,
+            tags: self.tags.clone(),
+            metadata: self.metadata.clone(),
+            parameters: self.parameters.clone(),
+            asserts: self.asserts.clone(),
+            pass_threshold: self.pass_threshold.clone(),
+        }
+    }
+
     /// Returns true if its token limit is the planned length of its answers: it was made of a stated length.
     pub fn has_planned_length(&self) -> bool {
         let is_made = MadeKind::VARIANTS.iter().any(|kind| {
@@ -229,12 +243,12 @@ impl MadeKind {
 pub struct PromptList(Arc<Vec<Prompt>>);
 
 impl PromptList {
-    /// Frees the turns of its prompts: figures of a run that was sent and stored need none. A list that is shared is copied
-    /// first.
+    /// Frees the turns of its prompts: figures of a run that was sent and stored need none. Other holders of a shared list keep
+    /// theirs.
     pub fn release_turns(&mut self) {
-        for prompt in self.iter_mut() {
-            prompt.messages = Turns(Box::default());
-        }
+        // What stays is copied from between the turns: else their memory would be free in pieces of one prompt, which lists of
+        // samples do not fit.
+        *self = self.iter().map(Prompt::without_turns).collect();
     }
 }
 
