@@ -121,7 +121,9 @@ impl TrialTally {
                     seconds(failing_for),
                     outcome.word()
                 );
-                (format!("{model}: {words}; the others go on"), Some(words))
+                let has_others = self.variants.iter().any(|variant| variant.model != *model);
+                let others = if has_others { "; the others go on" } else { "" };
+                (format!("{model}: {words}{others}"), Some(words))
             }
         };
         for variant in self.variants.iter_mut().filter(|v| v.model == *model) {
@@ -338,8 +340,12 @@ mod tests {
             outcome: Outcome::ServerError,
             failing_for: Nanos::ZERO,
         };
-        tally.set_sending(&suite.variants[1].model, dropped);
+        let line = tally.set_sending(&suite.variants[1].model, dropped.clone());
+        assert!(line.ends_with("; the others go on"), "{line}");
         assert_eq!(tally.state(Nanos::ZERO).left, Some(Nanos::ZERO));
+        let alone = example::suite(8, 1, 4);
+        let line = TrialTally::new(&alone, 32).set_sending(&alone.variants[0].model, dropped);
+        assert!(line.ends_with("server_error"), "{line}");
     }
 
     #[test]
