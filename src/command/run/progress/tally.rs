@@ -340,7 +340,7 @@ mod tests {
             outcome: Outcome::ServerError,
             failing_for: Nanos::ZERO,
         };
-        let line = tally.set_sending(&suite.variants[1].model, dropped.clone());
+        let line = tally.set_sending(&suite.variants[1].model, dropped);
         assert!(line.ends_with("; the others go on"), "{line}");
         assert_eq!(tally.state(Nanos::ZERO).left, Some(Nanos::ZERO));
         let alone = example::suite(8, 1, 4);
