@@ -21,8 +21,8 @@ use crate::record::{
 use crate::report::model_sentence;
 use crate::sim::Scenario;
 use crate::suite::{
-    CacheMode, ClockSource, Profile, ProjectBudget, Prompt, PromptList, RateLimits, Suite, Variant,
-    Wording, prompt_canonical, select,
+    CacheMode, ClockSource, Profile, ProjectBudget, Prompt, RateLimits, Suite, Variant, Wording,
+    prompt_canonical, select,
 };
 use crate::units::{ModelId, Usd, digest, digest_of_json};
 use crate::verdict::lint_unlisted;
@@ -416,7 +416,6 @@ impl Job {
 
     /// Frees the turns of its prompts, which it shares with the manifest of its run, after they were sent and stored.
     pub(super) fn release_turns(&mut self, manifest: &mut Manifest) {
-        self.resolved.suite.prompts = PromptList::default();
         manifest.suite.prompts.release_turns();
         self.resolved.suite.prompts = manifest.suite.prompts.clone();
     }

@@ -342,12 +342,10 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<TurnSource<'a>> {
     };
     Some(TurnSource {
         message: Message {
-            role: role?,
-            content: text?,
-            images: Vec::new().into(),
             tool_calls: tool_calls?.into(),
             tool_call_id: tool_call_id.into(),
             cache_control,
+            ..Message::text(role?, text?)
         },
         content,
         images: images?,

@@ -34,10 +34,8 @@ pub(super) struct TrialTally {
 struct VariantTally {
     label: String,
     model: ModelId,
-    /// The words of its state, if it is not sent to as planned.
-    sending: Option<String>,
-    /// True if nothing more is sent to it.
-    is_dropped: bool,
+    /// [`SendingState::Resumed`]: it is sent to as planned.
+    sending: SendingState,
     planned: u64,
     done: u64,
     failed: u64,
@@ -62,8 +60,7 @@ impl TrialTally {
         let variants = suite.variants.iter().map(|variant| VariantTally {
             label: variant.label.clone(),
             model: variant.model.clone(),
-            sending: None,
-            is_dropped: false,
+            sending: SendingState::Resumed,
             planned,
             done: 0,
             failed: 0,
@@ -105,32 +102,16 @@ impl TrialTally {
 
     /// Sets the state of a model, and returns the line about it.
     pub(super) fn set_sending(&mut self, model: &ModelId, state: SendingState) -> String {
-        let is_dropped = matches!(state, SendingState::Dropped { .. });
-        let (line, sending) = match state {
-            SendingState::Paused(pause) => {
-                let words = pause_words(&pause);
-                (format!("{model}: {words}"), Some(words))
-            }
-            SendingState::Resumed => (format!("{model}: answers again"), None),
-            SendingState::Dropped {
-                outcome,
-                failing_for,
-            } => {
-                let words = format!(
-                    "dropped after {} of {}",
-                    seconds(failing_for),
-                    outcome.word()
-                );
-                let has_others = self.variants.iter().any(|variant| variant.model != *model);
-                let others = if has_others { "; the others go on" } else { "" };
-                (format!("{model}: {words}{others}"), Some(words))
-            }
-        };
         for variant in self.variants.iter_mut().filter(|v| v.model == *model) {
-            variant.sending.clone_from(&sending);
-            variant.is_dropped = is_dropped;
+            variant.sending = state;
         }
-        line
+        let words = sending_words(&state).unwrap_or_else(|| "answers again".to_owned());
+        let has_others = self.variants.iter().any(|variant| variant.model != *model);
+        if has_others && is_dropped(&state) {
+            format!("{model}: {words}; the others go on")
+        } else {
+            format!("{model}: {words}")
+        }
     }
 
     /// Counts the cost of a request that is no trial; `variant` is its index in the suite.
@@ -157,7 +138,8 @@ impl TrialTally {
     }
 
     fn left(&self) -> Option<Nanos> {
-        let going_on = self.variants.iter().filter(|variant| !variant.is_dropped);
+        let variants = self.variants.iter();
+        let going_on = variants.filter(|variant| !is_dropped(&variant.sending));
         let ended = going_on.map(|variant| variant.done);
         (self.done > 0).then(|| self.course.time_left(ended, self.active()))
     }
@@ -243,8 +225,29 @@ impl VariantTally {
             output_rate: median(&self.output_rates).map(|thousandths| thousandths as f64 / 1e3),
             output_tokens: self.output_tokens,
             cost: self.cost,
-            state: self.sending.clone(),
+            state: sending_words(&self.sending),
         }
+    }
+}
+
+/// Returns true if nothing more is sent.
+const fn is_dropped(state: &SendingState) -> bool {
+    matches!(state, SendingState::Dropped { .. })
+}
+
+/// The words about a model that is not sent to as planned.
+fn sending_words(state: &SendingState) -> Option<String> {
+    match state {
+        SendingState::Resumed => None,
+        SendingState::Paused(pause) => Some(pause_words(pause)),
+        SendingState::Dropped {
+            outcome,
+            failing_for,
+        } => Some(format!(
+            "dropped after {} of {}",
+            seconds(*failing_for),
+            outcome.word()
+        )),
     }
 }
 
