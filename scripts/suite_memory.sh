@@ -1,7 +1,8 @@
 #!/bin/sh
 # Peak memory of each command on a suite of many prompts, with the simulator as a process of its own. Linux with GNU time:
 #     sh scripts/suite_memory.sh [PROMPTS] [BAKEOFF] [MODELS]     # 100,000 prompts of 1 KB in one JSONL file, one model
-# Exits 1 if a command needs more than twice the size of the file; with several models 160 bytes more for each sample beyond those of one.
+# Exits 1 if a command needs more than twice the size of the file (with several models 160 bytes more for each sample beyond those of one),
+# or ends with another exit code than expected.
 set -eu
 cd "$(dirname "$0")/.."
 prompts=${1:-100000}
@@ -55,13 +56,19 @@ output_usd_per_mtok = 2
 END
 failed=0
 
-# measure NAME FILE COMMAND...: the peak memory of a command, whatever its exit code, by the size of a file of prompts; $samples, those
-# of models beyond the first that the command reads or sends.
+# measure NAME FILE COMMAND...: the peak memory of a command that ends with the exit code $expected, by the size of a file of prompts;
+# $samples, those of models beyond the first that the command reads or sends.
 measure() {
     name=$1
     bytes=$(wc -c < "$work/$2")
     shift 2
-    /usr/bin/time -q -f '%M' -o "$work/peak" "$bakeoff" "$@" > "$work/out" 2>&1 || true
+    code=0
+    /usr/bin/time -q -f '%M' -o "$work/peak" "$bakeoff" "$@" > "$work/out" 2>&1 || code=$?
+    if [ "$code" != "$expected" ]; then
+        printf '%-32s exit code %s instead of %s: %s\n' "$name" "$code" "$expected" "$(tail -n 1 "$work/out")"
+        failed=1
+        return
+    fi
     awk -v name="$name" -v bytes="$bytes" -v samples="$samples" '{
         printf "%-32s %5.0f MB, %4.2f times the file", name, $1 * 1024 / 1e6, $1 * 1024 / bytes
         if (samples) printf " (%4.2f without 160 bytes a sample)", ($1 * 1024 - 160 * samples) / bytes
@@ -75,13 +82,16 @@ send="--endpoint $url --concurrency 64 --yes --quiet"
 measure_run() { measure "$1" "$2" run "$work/$3.toml" $send --output "$work/$3"; }
 printf '%s prompts, %s models\n' "$prompts" "$models"
 samples=0
+expected=0
 measure 'suite check' prompts.jsonl suite check "$work/answered.toml"
 measure 'suite check, CSV' prompts.csv suite check "$work/csv.toml"
 priced="--endpoint priced --project $work/prices.toml --output $work/priced"
 # shellcheck disable=SC2086
 measure 'estimate, with prices' prompts.jsonl estimate "$work/answered.toml" $priced
 samples=$((prompts * (models - 1)))
+expected=4
 measure_run 'run, every request refused' prompts.jsonl refused
+expected=0
 measure_run 'run, every request answered' prompts.jsonl answered
 run=$(cd "$work/answered/answered/latest" && pwd -P)
 measure 'estimate, after a run' prompts.jsonl estimate "$work/answered.toml" --endpoint "$url" --output "$work/answered"
@@ -90,7 +100,7 @@ measure_run 'run, after a run' prompts.jsonl answered
 measure 'run, with prices and a cap' prompts.jsonl run "$work/answered.toml" $priced --max-cost 1000 --concurrency 64 --yes --quiet
 measure_run 'run, CSV' prompts.csv csv
 measure 'report' prompts.jsonl report "$run"
-measure 'compare, within a run' prompts.jsonl compare "$run"
+[ "$models" = 1 ] || measure 'compare, within a run' prompts.jsonl compare "$run"
 samples=$((2 * samples))
 measure 'compare, two runs' prompts.jsonl compare "$run" "$work/answered/answered/latest"
 samples=$((prompts * (models - 1)))
