@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::net::{TcpListener, TcpStream as StdStream};
 use std::num::NonZeroU64;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,10 +31,15 @@ pub(super) struct WallNanos(pub(super) NonZeroU64);
 /// Returns the requested clock if this system has it, else the program's own.
 pub fn supported_clock(requested: ClockSource) -> ClockSource {
     match requested {
-        ClockSource::Kernel if !is_stamping().unwrap_or(false) => ClockSource::User,
+        ClockSource::Kernel if STAMPED_SOCKET.is_none() => ClockSource::User,
         requested => requested,
     }
 }
+
+/// A socket whose bytes the kernel stamps, open as long as the process: without any, the kernel stops, and begins again a moment after
+/// the next one asks for it.
+static STAMPED_SOCKET: LazyLock<Option<StdStream>> =
+    LazyLock::new(|| stamped_socket().ok().flatten());
 
 /// The segments of TCP that this system has received out of order, on any connection; `None` where it does not count them.
 pub(super) fn out_of_order_segments() -> Option<u64> {
@@ -52,9 +58,8 @@ fn counter(counters: &str, name: &str) -> Option<u64> {
     pairs.find(|(found, _)| *found == name)?.1.parse().ok()
 }
 
-/// Sends bytes over a loopback connection and returns true once one is stamped: the kernel begins to stamp a moment after
-/// the first socket asks for it.
-fn is_stamping() -> io::Result<bool> {
+/// Sends bytes over a loopback connection until one is stamped. `None` if none is.
+fn stamped_socket() -> io::Result<Option<StdStream>> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let mut peer = StdStream::connect(listener.local_addr()?)?;
     peer.set_nodelay(true)?;
@@ -63,11 +68,11 @@ fn is_stamping() -> io::Result<bool> {
     for _ in 0..PROBES {
         peer.write_all(b"x")?;
         if receive(&stream, &mut [0; 1])?.1.is_some() {
-            return Ok(true);
+            return Ok(Some(stream));
         }
         std::thread::sleep(PROBE_INTERVAL);
     }
-    Ok(false)
+    Ok(None)
 }
 
 #[cfg(target_os = "linux")]
@@ -178,5 +183,18 @@ mod tests {
         assert_eq!(counter(counters, "TCPOFO"), None);
         assert_eq!(counter("TcpExt: TCPOFOQueue\n", "TCPOFOQueue"), None);
         assert!(out_of_order_segments().is_some());
+    }
+
+    #[test]
+    fn every_new_socket_is_stamped_from_its_first_byte() {
+        assert_eq!(supported_clock(ClockSource::Kernel), ClockSource::Kernel);
+        for _ in 0..50 {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let mut peer = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            request_stamps(&stream).unwrap();
+            peer.write_all(b"x").unwrap();
+            assert!(receive(&stream, &mut [0; 1]).unwrap().1.is_some());
+        }
     }
 }
