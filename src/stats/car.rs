@@ -24,7 +24,7 @@ use self::aligned::TIES_WITHIN;
 use self::ranking::{LEFT_OUT_AT_ONCE, Ranking};
 use super::interval::{Alpha, Interval};
 use super::mean::{Mean, Weights};
-use super::paired::{Paired, Sides};
+use super::paired::Paired;
 
 /// The maximum distance of an end of the interval from the mean of the prompts' log ratios: a factor of 20.
 /// Beyond it there is no bound.
@@ -148,7 +148,7 @@ impl<P: Borrow<Paired>> Curve<P> {
 /// fewer than two prompts. O(N P) for N values on P prompts: a prompt's absence lowers the ranks of the others
 /// by the number of its values below them, so that nothing need be sorted again.
 pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
-    let count = paired.prompts().len();
+    let count = paired.prompt_count();
     if count < 2 {
         return Vec::new();
     }
@@ -176,9 +176,7 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
 
 /// The number of values that one stands for where t is far from what is searched for: a side keeps about this many.
 fn thinning(paired: &Paired) -> Option<usize> {
-    let prompts = paired.prompts();
-    let values: usize = prompts.iter().map(Sides::len).sum();
-    let stride = values / (2 * prompts.len() * THINNED_VALUES);
+    let stride = paired.value_count() / (2 * paired.prompt_count() * THINNED_VALUES);
     (stride > 1).then_some(stride)
 }
 
@@ -353,7 +351,6 @@ impl Crossing {
 impl Search<'_> {
     /// Searches around `centre`.
     fn compare(mut self, centre: f64, alpha: Alpha) -> CarComparison {
-        let prompts = self.paired.prompts();
         let above = self.crossing(Crossing {
             t: 0.0,
             reaches: false,
@@ -382,8 +379,8 @@ impl Search<'_> {
             None => Interval::NONE,
         };
         CarComparison {
-            prompts: prompts.len(),
-            values: prompts.iter().map(Sides::len).sum(),
+            prompts: self.paired.prompt_count(),
+            values: self.paired.value_count(),
             estimate,
             interval,
         }

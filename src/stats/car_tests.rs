@@ -224,12 +224,14 @@ proptest! {
     #[test]
     fn settled_ranks_leave_no_trace(
         prompts in prompts(1..30),
+        sorts_all in any::<bool>(),
         path in prop::collection::vec((-2.0..2.0_f64, any::<bool>(), 0.0..13.0_f64, 0.0..=1.0_f64), 1..12),
     ) {
         let paired = Paired::new(&prompts).unwrap();
         let mut ranking = Ranking::new(&paired);
+        ranking.sorts_all = sorts_all;
         for (low, at_a_tie, digits, share) in path {
-            let sides = &paired.prompts()[0];
+            let sides = paired.prompts().next().unwrap();
             let low = if at_a_tie { sides.b()[0] - sides.a()[0] } else { low };
             let mut range = (low, low + 10.0_f64.powf(-digits));
             for _ in 0..4 {
@@ -267,23 +269,21 @@ proptest! {
             values
         };
         let prompts: Vec<PromptValues> = (0..prompts).map(|prompt| (side(prompt), side(prompt))).collect();
-        prop_assert_eq!(
-            scores(&Paired::new(&prompts).unwrap(), h),
-            scores_by_sorting(&prompts, h)
-        );
+        let paired = Paired::new(&prompts).unwrap();
+        let expected = scores_by_sorting(&prompts, h);
+        prop_assert_eq!(scores(&paired, h), expected.clone());
+        let mut sorting = Ranking::new(&paired);
+        sorting.sorts_all = true;
+        prop_assert_eq!(sorting.scores(&paired, h), expected);
     }
 
-    // Exchanging the sides changes the sign of t, of the estimate and of the interval, nothing else.
+    // Exchanging the sides changes the sign of t, nothing else.
     #[test]
     fn sides_are_alike(prompts in prompts(6..14), h in -0.5..0.5_f64) {
         let there = Paired::new(&prompts).unwrap();
         let back = there.clone().swapped();
         let (t, other) = (test(&there, h).t(0.0), test(&back, -h).t(0.0));
         prop_assert!(t == negated(other) || near(t, negated(other), 1e-9), "{:?} {:?}", t, other);
-        let (there, back) = (compare(&there, ALPHA), compare(&back, ALPHA));
-        // At tiny n t may cross a level twice; then the two searches may end at different crossings.
-        prop_assume!(there.prompts >= 8);
-        prop_assert!(near(Some(there.estimate), Some(-back.estimate), 1e-9), "{:?} {:?}", there, back);
     }
 
     // The unit of the values, of each prompt by itself even, does not matter.
@@ -471,6 +471,25 @@ fn the_interval_inverts_the_test() {
         let upper = found.interval.upper;
         let upper = upper.is_none_or(|end| t(end - 1e-9) >= -q && t(end + 1e-9) < -q);
         crossed_twice += u32::from(!lower || !upper);
+    }
+    assert!(crossed_twice <= 2, "{crossed_twice} of 1000");
+}
+
+#[test]
+fn exchanged_sides_have_the_opposite_interval() {
+    // The sign of the estimate and of the interval changes, nothing else. Not without exception: where t of few prompts crosses
+    // a level twice, the two searches can end at different crossings.
+    let mut runner = TestRunner::deterministic();
+    let mut crossed_twice = 0;
+    for _ in 0..1_000 {
+        let prompts = prompts(8..14).new_tree(&mut runner).unwrap().current();
+        let there = Paired::new(&prompts).unwrap();
+        let back = compare(&there.clone().swapped(), ALPHA);
+        let there = compare(&there, ALPHA);
+        let is_opposite = near(Some(there.estimate), Some(-back.estimate), 1e-9)
+            && near(there.interval.lower, negated(back.interval.upper), 1e-9)
+            && near(there.interval.upper, negated(back.interval.lower), 1e-9);
+        crossed_twice += u32::from(!is_opposite);
     }
     assert!(crossed_twice <= 2, "{crossed_twice} of 1000");
 }

@@ -5,18 +5,20 @@
 //! all numbers are equal and absent where there is only one; the order of the numbers does not
 //! change a bit of the result.
 
+use std::sync::Arc;
+
 use super::MIN_PROMPTS;
 use super::distributions::{t_cdf, t_sf};
 use super::interval::{Alpha, Interval};
 
-/// The share of each prompt in a mean: positive, summing to 1.
+/// The share of each prompt in a mean: positive, summing to 1. Copies share them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Weights(Vec<f64>);
+pub struct Weights(Arc<[f64]>);
 
 impl Weights {
     /// The same share for each of `count` prompts.
     pub fn equal(count: usize) -> Self {
-        Self(vec![1.0 / count as f64; count])
+        Self(std::iter::repeat_n(1.0 / count as f64, count).collect())
     }
 
     /// Shares proportional to `shares`; `None` unless there is one, all are finite and above 0.

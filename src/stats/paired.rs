@@ -8,39 +8,116 @@ use super::hodges_lehmann;
 use super::mean::{Mean, Weights};
 use super::order::sort_floats;
 
-/// The logarithms of one prompt's values on both sides, in rising order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sides {
-    a: Vec<f64>,
-    b: Vec<f64>,
+/// The values of one prompt on both sides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sides<'a> {
+    a: &'a [f64],
+    b: &'a [f64],
 }
 
-impl Sides {
-    /// The reference side, in rising order.
-    pub fn a(&self) -> &[f64] {
-        &self.a
+impl<'a> Sides<'a> {
+    /// The reference side.
+    pub fn a(self) -> &'a [f64] {
+        self.a
     }
 
-    /// The candidate's side, in rising order.
-    pub fn b(&self) -> &[f64] {
-        &self.b
+    /// The candidate's side.
+    pub fn b(self) -> &'a [f64] {
+        self.b
+    }
+
+    /// Both sides, the reference first.
+    pub fn both(self) -> [&'a [f64]; 2] {
+        [self.a, self.b]
     }
 
     /// The number of values of both sides together.
-    pub fn len(&self) -> usize {
+    pub fn count(self) -> usize {
         self.a.len() + self.b.len()
     }
+}
 
-    /// Always false: both sides have values. A type with `len` needs it.
-    pub fn is_empty(&self) -> bool {
-        false
+/// The values of two sides, prompt by prompt: one piece of memory, since many prompts have one value a side.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PromptValues {
+    values: Vec<f64>,
+    /// Where the values of each prompt's two sides end.
+    ends: Vec<[u32; 2]>,
+}
+
+impl PromptValues {
+    /// No values, with room for so many.
+    pub fn with_capacity(prompts: usize, values: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(values),
+            ends: Vec::with_capacity(prompts),
+        }
     }
+
+    /// Adds a prompt if both sides have values, and returns their numbers.
+    pub fn push(
+        &mut self,
+        a: impl IntoIterator<Item = f64>,
+        b: impl IntoIterator<Item = f64>,
+    ) -> (usize, usize) {
+        let from = self.values.len();
+        self.values.extend(a);
+        let middle = self.values.len();
+        self.values.extend(b);
+        let end = self.values.len();
+        if from < middle && middle < end {
+            self.ends.push([middle, end].map(to_place));
+        } else {
+            self.values.truncate(from);
+        }
+        (middle - from, end - middle)
+    }
+
+    /// The number of prompts.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Returns true if there is no prompt.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The number of values of all prompts.
+    pub fn value_count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The prompts, in the order in which they were added.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Sides<'_>> + Clone {
+        let mut from = 0;
+        self.ends.iter().map(move |&[middle, end]| {
+            let (middle, end) = (middle as usize, end as usize);
+            let (a, b) = (&self.values[from..middle], &self.values[middle..end]);
+            from = end;
+            Sides { a, b }
+        })
+    }
+
+    /// The same without one prompt.
+    #[must_use]
+    pub fn without(&self, absent: usize) -> Self {
+        let mut rest = Self::with_capacity(self.len(), self.value_count());
+        for (_, sides) in (self.iter().enumerate()).filter(|(index, _)| *index != absent) {
+            rest.push(sides.a.iter().copied(), sides.b.iter().copied());
+        }
+        rest
+    }
+}
+
+fn to_place(values: usize) -> u32 {
+    u32::try_from(values).expect("memory holds fewer values")
 }
 
 /// The logarithms of two sides' values on the same prompts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paired {
-    prompts: Vec<Sides>,
+    logs: PromptValues,
     weights: Weights,
 }
 
@@ -69,51 +146,52 @@ pub enum PairedError {
 impl Paired {
     /// Two sides from positive values (times, tokens), one pair (reference, candidate) a prompt.
     pub fn new<A: AsRef<[f64]>, B: AsRef<[f64]>>(prompts: &[(A, B)]) -> Result<Self, PairedError> {
-        Self::build(prompts, f64::ln)
+        Self::build(slices(prompts), f64::ln)
+    }
+
+    /// The same of values that lie together.
+    pub fn from_values(values: &PromptValues) -> Result<Self, PairedError> {
+        Self::build(values.iter().map(|sides| (sides.a, sides.b)), f64::ln)
     }
 
     /// Two sides from natural logarithms.
     pub fn from_logs<A: AsRef<[f64]>, B: AsRef<[f64]>>(
         prompts: &[(A, B)],
     ) -> Result<Self, PairedError> {
-        Self::build(prompts, |log| log)
+        Self::build(slices(prompts), |log| log)
     }
 
-    fn build<A: AsRef<[f64]>, B: AsRef<[f64]>>(
-        prompts: &[(A, B)],
+    fn build<'a>(
+        prompts: impl ExactSizeIterator<Item = (&'a [f64], &'a [f64])> + Clone,
         log: impl Fn(f64) -> f64,
     ) -> Result<Self, PairedError> {
-        if prompts.is_empty() {
+        if prompts.len() == 0 {
             return Err(PairedError::NoPrompt);
         }
-        let side = |index: usize, values: &[f64]| {
-            if values.is_empty() {
-                return Err(PairedError::EmptySide(index));
+        let values = prompts.clone().map(|(a, b)| a.len() + b.len()).sum();
+        let mut logs = PromptValues::with_capacity(prompts.len(), values);
+        let (mut sorted_a, mut sorted_b) = (Vec::new(), Vec::new());
+        for (index, (a, b)) in prompts.enumerate() {
+            for (side, sorted) in [(a, &mut sorted_a), (b, &mut sorted_b)] {
+                if side.is_empty() {
+                    return Err(PairedError::EmptySide(index));
+                }
+                sorted.clear();
+                sorted.extend(side.iter().map(|&value| log(value)));
+                if !sorted.iter().all(|log| log.abs() <= LOG_MAX) {
+                    return Err(PairedError::NotPositive(index));
+                }
+                sort_floats(sorted);
             }
-            let mut logs: Vec<f64> = values.iter().map(|&value| log(value)).collect();
-            if !logs.iter().all(|log| log.abs() <= LOG_MAX) {
-                return Err(PairedError::NotPositive(index));
-            }
-            sort_floats(&mut logs);
-            Ok(logs)
-        };
-        let prompts: Vec<Sides> = prompts
-            .iter()
-            .enumerate()
-            .map(|(index, (a, b))| {
-                Ok(Sides {
-                    a: side(index, a.as_ref())?,
-                    b: side(index, b.as_ref())?,
-                })
-            })
-            .collect::<Result<_, PairedError>>()?;
-        let weights = Weights::equal(prompts.len());
-        Ok(Self { prompts, weights })
+            logs.push(sorted_a.drain(..), sorted_b.drain(..));
+        }
+        let weights = Weights::equal(logs.len());
+        Ok(Self { logs, weights })
     }
 
     /// The same sides with other weights, one a prompt.
     pub fn with_weights(self, weights: Weights) -> Result<Self, PairedError> {
-        let counts = (weights.shares().len(), self.prompts.len());
+        let counts = (weights.shares().len(), self.logs.len());
         if counts.0 != counts.1 {
             let (weights, prompts) = counts;
             return Err(PairedError::Weights { weights, prompts });
@@ -124,32 +202,37 @@ impl Paired {
     /// The same sides without one prompt, the others with the same weights relative to each other; `None` if it is the
     /// only one.
     pub fn without(&self, absent: usize) -> Option<Self> {
-        let others = |index: &usize| *index != absent;
-        let indices: Vec<usize> = (0..self.prompts.len()).filter(others).collect();
-        let shares: Vec<f64> = (indices.iter())
-            .map(|&index| self.weights.shares()[index])
-            .collect();
+        let mut shares = self.weights.shares().to_vec();
+        shares.remove(absent);
         Some(Self {
             weights: Weights::new(&shares)?,
-            prompts: (indices.iter())
-                .map(|&index| self.prompts[index].clone())
-                .collect(),
+            logs: self.logs.without(absent),
         })
     }
 
     /// The same comparison with the sides exchanged.
     #[must_use]
     pub fn swapped(self) -> Self {
-        let swap = |Sides { a, b }| Sides { a: b, b: a };
-        Self {
-            prompts: self.prompts.into_iter().map(swap).collect(),
-            weights: self.weights,
+        let mut logs = PromptValues::with_capacity(self.logs.len(), self.logs.value_count());
+        for Sides { a, b } in self.logs.iter() {
+            logs.push(b.iter().copied(), a.iter().copied());
         }
+        Self { logs, ..self }
     }
 
-    /// The prompts, in the order they were given.
-    pub fn prompts(&self) -> &[Sides] {
-        &self.prompts
+    /// The number of prompts.
+    pub fn prompt_count(&self) -> usize {
+        self.logs.len()
+    }
+
+    /// The number of values of both sides together.
+    pub fn value_count(&self) -> usize {
+        self.logs.value_count()
+    }
+
+    /// The prompts, in the order they were given; the values of a side are in rising order.
+    pub fn prompts(&self) -> impl ExactSizeIterator<Item = Sides<'_>> + Clone {
+        self.logs.iter()
     }
 
     /// One weight a prompt.
@@ -160,10 +243,9 @@ impl Paired {
     /// `D_i`, one a prompt: the median of all ln b - ln a, the prompt's robust log ratio. For tables,
     /// planning and the simple procedure below.
     pub fn log_ratios(&self) -> Vec<f64> {
-        self.prompts
-            .iter()
+        self.prompts()
             .map(|sides| {
-                hodges_lehmann::shift(&sides.a, &sides.b)
+                hodges_lehmann::shift(sides.a, sides.b)
                     .expect("both sides have values, and their logarithms are far from overflow")
             })
             .collect()
@@ -176,6 +258,13 @@ impl Paired {
         Mean::weighted(&self.log_ratios(), &self.weights)
             .expect("there is a prompt, one weight each, and the ratios are finite")
     }
+}
+
+/// The slices of pairs of lists.
+fn slices<A: AsRef<[f64]>, B: AsRef<[f64]>>(
+    prompts: &[(A, B)],
+) -> impl ExactSizeIterator<Item = (&[f64], &[f64])> + Clone {
+    prompts.iter().map(|(a, b)| (a.as_ref(), b.as_ref()))
 }
 
 /// The largest logarithm of a float; also the range in which rounding preserves differences of 1e-12.

@@ -38,9 +38,8 @@ pub fn compare(paired: &Paired, from: f64) -> Tail {
     let mut all = Vec::new();
     let aligned: Vec<Aligned> = paired
         .prompts()
-        .iter()
         .map(|sides| {
-            let mut both = [sides.a(), sides.b()].concat();
+            let mut both = sides.both().concat();
             // Two sides in order are merged; sorting without keeping equal ones in order would not see that.
             both.sort_by(f64::total_cmp);
             let centre = quantile_f64(&both, 0.5).expect("both sides have values");

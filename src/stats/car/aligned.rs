@@ -35,7 +35,23 @@ pub(super) enum SideValues {
     Some(Vec<f64>),
 }
 
-/// A side of a prompt, aligned at one h.
+/// The ranked values of all sides, two a prompt.
+#[derive(Debug, Clone)]
+pub(super) enum RankedSides {
+    /// All values of every side, one by one: nothing is stored for them.
+    All,
+    /// Side by side.
+    Each(Vec<SideValues>),
+}
+
+/// The alignment of all values at one h.
+pub(super) struct Alignment {
+    h: f64,
+    /// The common median of each prompt.
+    centres: Vec<f64>,
+}
+
+/// The rest of the values of a side of a prompt, aligned at one h.
 pub(super) struct AlignedSide<'a> {
     /// The values above the slices so far, ...
     pub(super) logs: &'a [f64],
@@ -45,27 +61,91 @@ pub(super) struct AlignedSide<'a> {
     centre: f64,
 }
 
-/// All sides, two a prompt, aligned at `h` on the prompt's common median.
-pub(super) fn aligned_sides<'a>(
-    values: &'a [SideValues],
-    paired: &'a Paired,
-    h: f64,
-) -> Vec<AlignedSide<'a>> {
-    let prompts = paired.prompts().iter().zip(values.chunks_exact(2));
-    let both = prompts.flat_map(|(sides, values)| {
-        let centre = common_median(sides, h);
-        let aligned = |values: &'a SideValues, logs, shift| AlignedSide {
-            logs: values.ranked(logs),
-            counts: values.counts(),
-            shift,
-            centre,
+impl RankedSides {
+    /// All values of the sides.
+    pub(super) fn all(paired: &Paired) -> Self {
+        let is_listed = |logs: &[f64]| !matches!(SideValues::all(logs), SideValues::All);
+        if side_logs(paired).any(is_listed) {
+            Self::Each(side_logs(paired).map(SideValues::all).collect())
+        } else {
+            Self::All
+        }
+    }
+
+    /// One value in `stride` of each side, in the middle of those that it stands for.
+    pub(super) fn thinned(paired: &Paired, stride: usize) -> Self {
+        let thinned = |logs: &[f64]| SideValues::thinned(logs, stride);
+        Self::Each(side_logs(paired).map(thinned).collect())
+    }
+
+    /// Each side's values, of those that these were created with.
+    pub(super) fn iter<'a>(
+        &'a self,
+        paired: &'a Paired,
+    ) -> impl Iterator<Item = (&'a SideValues, &'a [f64])> {
+        let values = move |side: usize| match self {
+            Self::All => &SideValues::All,
+            Self::Each(sides) => &sides[side],
         };
-        [
-            aligned(&values[0], sides.a(), 0.0),
-            aligned(&values[1], sides.b(), h),
-        ]
-    });
-    both.collect()
+        let sides = side_logs(paired).enumerate();
+        sides.map(move |(side, logs)| (values(side), logs))
+    }
+}
+
+/// The values of all sides, two a prompt.
+fn side_logs(paired: &Paired) -> impl Iterator<Item = &[f64]> {
+    paired.prompts().flat_map(Sides::both)
+}
+
+impl Alignment {
+    /// Aligns both sides of each prompt on the prompt's common median.
+    pub(super) fn new(paired: &Paired, h: f64) -> Self {
+        let centres = paired.prompts().map(|sides| common_median(sides, h));
+        Self {
+            h,
+            centres: centres.collect(),
+        }
+    }
+
+    /// The number of sides.
+    pub(super) fn sides(&self) -> usize {
+        2 * self.centres.len()
+    }
+
+    /// The aligned value of a side in units of [`TIES_WITHIN`].
+    pub(super) fn key(&self, side: u32, log: f64) -> i64 {
+        let (shift, centre) = self.place(side as usize);
+        key(log, shift, centre)
+    }
+
+    /// Those sides, aligned.
+    pub(super) fn align<'a>(
+        &self,
+        sides: &'a RankedSides,
+        paired: &'a Paired,
+    ) -> Vec<AlignedSide<'a>> {
+        let sides = sides.iter(paired).enumerate();
+        let aligned = sides.map(|(side, (values, logs))| {
+            let (shift, centre) = self.place(side);
+            AlignedSide {
+                logs: values.ranked(logs),
+                counts: values.counts(),
+                shift,
+                centre,
+            }
+        });
+        aligned.collect()
+    }
+
+    /// What is subtracted from the values of a side.
+    fn place(&self, side: usize) -> (f64, f64) {
+        let shift = if side.is_multiple_of(2) { 0.0 } else { self.h };
+        (shift, self.centres[side / 2])
+    }
+}
+
+fn key(log: f64, shift: f64, centre: f64) -> i64 {
+    rounded((log - shift - centre) * TIES_PER_UNIT)
 }
 
 impl SideValues {
@@ -123,7 +203,7 @@ impl SideValues {
 impl AlignedSide<'_> {
     /// The aligned value in units of [`TIES_WITHIN`].
     pub(super) fn key(&self, log: f64) -> i64 {
-        rounded((log - self.shift - self.centre) * TIES_PER_UNIT)
+        key(log, self.shift, self.centre)
     }
 
     /// The number of the values equal to the one at this index.
@@ -176,9 +256,9 @@ pub(super) fn rounded(number: f64) -> i64 {
 
 /// The median of a prompt's values of both sides, b's less `h`: looks for how many of each side make up the
 /// lower half.
-fn common_median(sides: &Sides, h: f64) -> f64 {
+fn common_median(sides: Sides<'_>, h: f64) -> f64 {
     let (a, b) = (sides.a(), sides.b());
-    let half = sides.len().div_ceil(2);
+    let half = sides.count().div_ceil(2);
     let (mut of_a, mut max) = (half.saturating_sub(b.len()), half.min(a.len()));
     while of_a < max {
         let middle = of_a.midpoint(max);
@@ -198,7 +278,7 @@ fn common_median(sides: &Sides, h: f64) -> f64 {
     let before = |count: usize| count.checked_sub(1);
     let (last_a, last_b) = (before(of_a).and_then(from_a), before(of_b).and_then(from_b));
     let last = of_either(last_a, last_b, f64::max);
-    if sides.len().is_multiple_of(2) {
+    if sides.count().is_multiple_of(2) {
         0.5 * (last + of_either(from_a(of_a), from_b(of_b), f64::min))
     } else {
         last

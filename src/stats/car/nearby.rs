@@ -3,7 +3,7 @@
 //! Owns which values may change places. Must not know how values are brought into order. Invariant: sums of ranks are whole
 //! numbers and exact at every h in the range.
 
-use super::aligned::{AlignedSide, RankedValue, reach};
+use super::aligned::{Alignment, RankedValue, reach};
 
 /// Values that may be out of order are sorted by insertion up to this number.
 pub(super) const INSERT_MAX: usize = 32;
@@ -129,7 +129,7 @@ impl NearbyRanks {
     }
 
     /// Twice the sums of ranks, at an h within.
-    pub(super) fn sums(&mut self, sides: &[AlignedSide<'_>]) -> Vec<u64> {
+    pub(super) fn sums(&mut self, alignment: &Alignment) -> Vec<u64> {
         let mut sums = RankSums {
             doubled: self.settled.doubled.clone(),
             below: 0,
@@ -139,7 +139,7 @@ impl NearbyRanks {
             let (values, others) = rest.split_at_mut(block.len);
             rest = others;
             for value in &mut *values {
-                value.key = sides[value.side as usize].key(value.log);
+                value.key = alignment.key(value.side, value.log);
             }
             sort(values, values.len() > INSERT_MAX);
             sums.below = block.below;

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::stats::paired::Paired;
 
-use super::aligned::{SideValues, aligned_sides, within_reach};
+use super::aligned::{Alignment, RankedSides, RankedValue, within_reach};
 use super::nearby::{NearbyRanks, RankSums};
 use super::slice::Slice;
 
@@ -22,12 +22,20 @@ use super::slice::Slice;
 /// cache, and memory stays small however many prompts there are.
 pub(super) const LEFT_OUT_AT_ONCE: usize = 64;
 
+/// The number of sides above which all values are sorted at once: each slice looks at every side, and these have few values.
+const MANY_SIDES: usize = 4_096;
+/// The number of values of which one shows how far apart neighbours are, ...
+const GAPS_SAMPLED: usize = 8;
+/// ... and the share of them that are closer than the others: as many as share a bucket of a slice.
+const CLOSE_SHARE: usize = 20;
+
 /// The ranks of the values of two sides.
 #[derive(Debug, Clone)]
 pub(super) struct Ranking {
-    /// Two a prompt.
-    sides: Vec<SideValues>,
+    sides: RankedSides,
     slice: Slice,
+    /// All values are sorted at once.
+    pub(super) sorts_all: bool,
     /// The ranks near the h that all values were ranked at last.
     nearby: Option<NearbyRanks>,
     /// The ranks in a part of that range, which takes less time.
@@ -37,21 +45,20 @@ pub(super) struct Ranking {
 impl Ranking {
     /// The ranking of all values.
     pub(super) fn new(paired: &Paired) -> Self {
-        Self::of(paired, SideValues::all)
+        Self::of(paired, RankedSides::all(paired))
     }
 
     /// The ranking of one value in `stride` of each side, in the middle of those that it stands for. Its scores are
     /// about `stride` squared times smaller.
     pub(super) fn thinned(paired: &Paired, stride: usize) -> Self {
-        Self::of(paired, |logs| SideValues::thinned(logs, stride))
+        Self::of(paired, RankedSides::thinned(paired, stride))
     }
 
-    fn of(paired: &Paired, values: impl Fn(&[f64]) -> SideValues) -> Self {
-        let sides = paired.prompts().iter();
-        let sides = sides.flat_map(|sides| [sides.a(), sides.b()]);
+    fn of(paired: &Paired, sides: RankedSides) -> Self {
         Self {
-            sides: sides.map(values).collect(),
+            sides,
             slice: Slice::default(),
+            sorts_all: 2 * paired.prompt_count() > MANY_SIDES,
             nearby: None,
             settled: None,
         }
@@ -59,7 +66,7 @@ impl Ranking {
 
     /// The number of values that are ranked one by one.
     pub(super) fn len(&self, paired: &Paired) -> usize {
-        let sides = self.sides.iter().zip(side_logs(paired));
+        let sides = self.sides.iter(paired);
         sides.map(|(values, logs)| values.ranked(logs).len()).sum()
     }
 
@@ -79,14 +86,14 @@ impl Ranking {
         let holds = |nearby: &Option<NearbyRanks>| nearby.as_ref().is_some_and(|one| one.holds(h));
         if !holds(&self.settled) {
             self.settled = None;
-            if !holds(&self.nearby) {
-                self.rank(paired, h);
-            }
         }
-        let sides = aligned_sides(&self.sides, paired, h);
+        let alignment = Alignment::new(paired, h);
+        if self.settled.is_none() && !holds(&self.nearby) {
+            self.rank(paired, h, &alignment);
+        }
         let nearby = self.settled.as_mut().or(self.nearby.as_mut());
         let (sums, settled) = nearby
-            .map(|nearby| (nearby.sums(&sides), nearby.settle_more((low, high))))
+            .map(|nearby| (nearby.sums(&alignment), nearby.settle_more((low, high))))
             .unwrap_or_default();
         self.settled = settled.or(self.settled.take());
         // Twice the sums of ranks are whole numbers: equal scores are equal to the last bit.
@@ -109,24 +116,65 @@ impl Ranking {
     }
 
     /// Ranks all values at `h`.
-    fn rank(&mut self, paired: &Paired, h: f64) {
-        let mut sides = aligned_sides(&self.sides, paired, h);
-        let mut nearby = NearbyRanks::new(sides.len());
-        let (mut below, mut width) = (0, u64::MAX);
-        self.slice.walk(&mut sides, |slice, sides| {
-            below += slice.rank(sides, below, &mut nearby);
-            width = width.min(slice.width());
-        });
+    fn rank(&mut self, paired: &Paired, h: f64, alignment: &Alignment) {
+        // Those before are of another h.
+        self.nearby = None;
+        let mut nearby = NearbyRanks::new(alignment.sides());
+        let width = if self.sorts_all {
+            self.rank_sorted(paired, alignment, &mut nearby)
+        } else {
+            self.rank_slices(paired, alignment, &mut nearby)
+        };
         nearby.end_chain();
-        // Those further apart than the width of a bucket keep their order while each moves by less than half of it.
+        // Those further apart than the width keep their order while each moves by less than half of it.
         nearby.within = within_reach(h, width);
         self.nearby = Some(nearby);
     }
 
+    /// Ranks all values slice by slice, and returns the width of the narrowest bucket.
+    fn rank_slices(
+        &mut self,
+        paired: &Paired,
+        alignment: &Alignment,
+        nearby: &mut NearbyRanks,
+    ) -> u64 {
+        let mut sides = alignment.align(&self.sides, paired);
+        let (mut below, mut width) = (0, u64::MAX);
+        self.slice.walk(&mut sides, |slice, sides| {
+            below += slice.rank(sides, below, nearby);
+            width = width.min(slice.width());
+        });
+        width
+    }
+
+    /// Ranks all values in their order, and returns the distance of the closest twentieth of neighbours.
+    fn rank_sorted(&self, paired: &Paired, alignment: &Alignment, nearby: &mut NearbyRanks) -> u64 {
+        let mut sorted = Vec::with_capacity(self.len(paired));
+        for (side, (values, logs)) in (0..).zip(self.sides.iter(paired)) {
+            let counts = values.counts();
+            let ranked = values.ranked(logs).iter().enumerate();
+            sorted.extend(ranked.map(|(index, &log)| RankedValue {
+                key: alignment.key(side, log),
+                log,
+                side,
+                count: counts.get(index).copied().unwrap_or(1),
+            }));
+        }
+        sorted.sort_unstable_by_key(|value| value.key);
+        let width = close_distance(&sorted);
+        let mut below = 0;
+        for value in sorted {
+            nearby.add_close(value, below, width);
+            below += u64::from(value.count);
+        }
+        width
+    }
+
     /// The number of values of both sides of each prompt.
-    fn counts(&self, paired: &Paired) -> impl Iterator<Item = (usize, usize)> {
-        let prompts = paired.prompts().iter().zip(self.sides.chunks_exact(2));
-        prompts.map(|(sides, values)| (values[0].count(sides.a()), values[1].count(sides.b())))
+    fn counts<'a>(&'a self, paired: &'a Paired) -> impl Iterator<Item = (usize, usize)> + use<'a> {
+        let counts = self.sides.iter(paired);
+        let mut counts = counts.map(|(values, logs)| values.count(logs));
+        std::iter::from_fn(move || counts.next().zip(counts.next()))
     }
 
     /// The scores at log ratio `h`, and for every prompt (row by row) and each of those to be left out: how much of the
@@ -139,11 +187,11 @@ impl Ranking {
         left_out: Range<usize>,
     ) -> (Vec<f64>, Vec<f64>) {
         let width = left_out.len();
-        let mut ranks = RankSums::new(2 * paired.prompts().len());
+        let mut ranks = RankSums::new(2 * paired.prompt_count());
         // Twice the number of the values below, and of each side the sums of it.
         let mut below = vec![0_u64; width];
-        let mut sums = vec![0_u64; 2 * paired.prompts().len() * width];
-        let mut sides = aligned_sides(&self.sides, paired, h);
+        let mut sums = vec![0_u64; 2 * paired.prompt_count() * width];
+        let mut sides = Alignment::new(paired, h).align(&self.sides, paired);
         let mut sorted = Vec::new();
         self.slice.walk(&mut sides, |slice, sides| {
             slice.sort(sides, &mut sorted);
@@ -183,10 +231,16 @@ impl Ranking {
     }
 }
 
-/// The values of all sides, two a prompt.
-fn side_logs(paired: &Paired) -> impl Iterator<Item = &[f64]> {
-    let prompts = paired.prompts().iter();
-    prompts.flat_map(|sides| [sides.a(), sides.b()])
+/// The distance of neighbours that a twentieth of those apart are closer than, in keys; at least 1.
+fn close_distance(sorted: &[RankedValue]) -> u64 {
+    let neighbours = sorted.windows(2).step_by(GAPS_SAMPLED);
+    let distances = neighbours.map(|two| two[1].key.abs_diff(two[0].key));
+    let mut distances: Vec<u64> = distances.filter(|distance| *distance > 0).collect();
+    let place = distances.len() / CLOSE_SHARE;
+    if distances.is_empty() {
+        return 1;
+    }
+    *distances.select_nth_unstable(place).1
 }
 
 /// T, from twice the sums of both sides' ranks: the sum of b's ranks less as many mean ranks of the prompt.

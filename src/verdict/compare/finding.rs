@@ -383,11 +383,12 @@ impl OpenFinding<'_, '_> {
 
     /// The median over prompts of the candidate's median minus the reference's.
     pub(in crate::verdict) fn median_change(&self) -> Option<f64> {
-        let prompts = self.parts.iter().flat_map(|part| &part.sides.values);
+        let prompts = self.parts.iter().flat_map(|part| part.sides.values.iter());
+        let median = |values: &[f64]| quantile_unsorted(&mut values.to_vec(), 0.5);
         let changes: Option<Vec<f64>> = prompts
-            .map(|(a, b)| Some(median(b.clone())? - median(a.clone())?))
+            .map(|sides| Some(median(sides.b())? - median(sides.a())?))
             .collect();
-        median(changes?)
+        quantile_unsorted(&mut changes?, 0.5)
     }
 }
 
@@ -413,8 +414,4 @@ pub(in crate::verdict) fn compare_sides(
     sides: MetricSides,
 ) -> Option<Rc<SideComparison>> {
     StoredSides::new(sides).compare(metric)
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    quantile_unsorted(&mut values, 0.5)
 }

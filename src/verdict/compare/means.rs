@@ -29,7 +29,7 @@ impl CostMeans {
         let pairs: Option<Vec<(f64, f64)>> = sides
             .values
             .iter()
-            .map(|(a, b)| Some((mean(a)?, mean(b)?)))
+            .map(|sides| Some((mean(sides.a())?, mean(sides.b())?)))
             .collect();
         let pairs = pairs.filter(|pairs| !pairs.is_empty())?;
         Some(Self {

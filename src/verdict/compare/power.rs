@@ -232,7 +232,7 @@ fn noise(sides: &MetricSides) -> Option<Noise> {
     let logs: Vec<(Vec<f64>, Vec<f64>)> = sides
         .values
         .iter()
-        .map(|(a, b)| (logs(a), logs(b)))
+        .map(|sides| (logs(sides.a()), logs(sides.b())))
         .collect();
     let pilot: Vec<PilotPrompt<'_>> = logs.iter().map(|(a, b)| PilotPrompt { a, b }).collect();
     Noise::from_pilot(&pilot)

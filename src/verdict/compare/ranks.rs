@@ -28,7 +28,7 @@ pub(in crate::verdict) struct AlignedRanks {
 impl AlignedRanks {
     /// Returns `None` without prompts, and where a value has no logarithm.
     pub(in crate::verdict) fn new(sides: &MetricSides) -> Option<Self> {
-        let paired = Paired::new(&sides.values).ok()?;
+        let paired = Paired::from_values(&sides.values).ok()?;
         let paired = paired.with_weights(sides.weights.clone()).ok()?;
         Some(Self::from_paired(Arc::new(paired)))
     }

@@ -55,7 +55,7 @@ impl ShareDifference {
         let answers: Option<PromptPasses> = sides
             .values
             .iter()
-            .map(|(a, b)| Some((passes(a)?, passes(b)?)))
+            .map(|sides| Some((passes(sides.a())?, passes(sides.b())?)))
             .collect();
         Self::from_passes(answers?, sides.weights.clone())
     }
@@ -84,7 +84,7 @@ impl ShareDifference {
     /// The difference of shares beyond the common 90th percentile; `None` without prompts or with values that
     /// have no logarithm.
     pub(in crate::verdict) fn from_tail(sides: &MetricSides) -> Option<Self> {
-        let paired = Paired::new(&sides.values).ok()?;
+        let paired = Paired::from_values(&sides.values).ok()?;
         let paired = paired.with_weights(sides.weights.clone()).ok()?;
         let tail = tail::compare(&paired, tail::TAIL_FROM);
         Some(Self {

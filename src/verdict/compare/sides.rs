@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::stats::mean::Weights;
+use crate::stats::paired::PromptValues;
 use crate::suite::Metric;
 use crate::verdict::evidence::{Evidence, VariantEvidence};
 use crate::verdict::observation::Observation;
@@ -147,8 +148,8 @@ impl PairedSlots {
 pub(in crate::verdict) struct MetricSides {
     /// Indices of these prompts in [`Evidence::prompts`].
     pub(in crate::verdict) indices: Vec<usize>,
-    /// (reference, candidate) per prompt, in the order of slots.
-    pub(in crate::verdict) values: Vec<(Vec<f64>, Vec<f64>)>,
+    /// Those of the reference and of the candidate per prompt, in the order of slots.
+    pub(in crate::verdict) values: PromptValues,
     /// One weight per prompt.
     pub(in crate::verdict) weights: Weights,
     /// The number of prompts that were sent, or graded, and so could have values.
@@ -159,35 +160,33 @@ pub(in crate::verdict) struct MetricSides {
 
 impl MetricSides {
     /// The values of a metric among the samples that `filter` accepts.
-    pub(in crate::verdict) fn new(
-        pair: &VariantPair<'_>,
+    pub(in crate::verdict) fn new<'a>(
+        pair: &'a VariantPair<'_>,
         metric: Metric,
         part: SampleFilter,
     ) -> Self {
-        let values_of = |observed: &[Observation], slots: &PairedSlots| -> Vec<f64> {
-            let accepted = observed.iter().filter(|one| part.holds(metric, one));
-            let accepted = accepted.filter(|one| slots.contains(one.slot));
-            // Nearly always all have one, and lists that grow are too long by half.
-            let mut values = Vec::with_capacity(observed.len());
-            values.extend(accepted.filter_map(|one| value(metric, one)));
-            values.shrink_to_fit();
-            values
+        let values_of = |observed: &'a [Observation], slots: &'a PairedSlots| {
+            let accepted = observed.iter().filter(move |one| part.holds(metric, one));
+            let accepted = accepted.filter(move |one| slots.contains(one.slot));
+            accepted.filter_map(move |one| value(metric, one))
         };
         let was_sent = |observed: &[Observation]| observed.iter().any(|o| o.round <= part.rounds);
-        let (mut indices, mut values) = (Vec::new(), Vec::new());
-        let (mut eligible, mut has_values) = (0, (false, false));
         let both = pair.reference.prompts.iter().zip(&pair.candidate.prompts);
+        let count = both.clone().map(|(a, b)| a.len() + b.len()).sum();
+        let mut values = PromptValues::with_capacity(both.len(), count);
+        let mut indices = Vec::with_capacity(both.len());
+        let (mut eligible, mut has_values) = (0, (false, false));
         for (index, ((reference, candidate), slots)) in both.zip(&*pair.slots).enumerate() {
-            let (a, b) = (values_of(reference, slots), values_of(candidate, slots));
+            let (of_a, of_b) =
+                values.push(values_of(reference, slots), values_of(candidate, slots));
             eligible += usize::from(if metric == Metric::PassRate {
-                !a.is_empty() || !b.is_empty()
+                of_a > 0 || of_b > 0
             } else {
                 was_sent(reference) || was_sent(candidate)
             });
-            has_values = (has_values.0 || !a.is_empty(), has_values.1 || !b.is_empty());
-            if !a.is_empty() && !b.is_empty() {
+            has_values = (has_values.0 || of_a > 0, has_values.1 || of_b > 0);
+            if of_a > 0 && of_b > 0 {
                 indices.push(index);
-                values.push((a, b));
             }
         }
         let shares: Vec<f64> = indices
@@ -219,19 +218,22 @@ impl MetricSides {
 
     /// The number of values of each side on these prompts.
     pub(in crate::verdict) fn counts(&self) -> (usize, usize) {
-        let count = |side: fn(&(Vec<f64>, Vec<f64>)) -> usize| self.values.iter().map(side).sum();
-        (count(|(a, _)| a.len()), count(|(_, b)| b.len()))
+        let reference = self.values.iter().map(|sides| sides.a().len()).sum();
+        (reference, self.values.value_count() - reference)
     }
 
     /// The same without one of these prompts; `None` if it is the only one.
     pub(in crate::verdict) fn without(&self, absent: usize) -> Option<Self> {
-        let mut rest = self.clone();
-        rest.indices.remove(absent);
-        rest.values.remove(absent);
+        let mut indices = self.indices.clone();
+        indices.remove(absent);
         let mut shares = self.weights.shares().to_vec();
         shares.remove(absent);
-        rest.weights = weights(&shares, shares.len());
-        (!rest.indices.is_empty()).then_some(rest)
+        (!indices.is_empty()).then(|| Self {
+            indices,
+            values: self.values.without(absent),
+            weights: weights(&shares, shares.len()),
+            ..*self
+        })
     }
 }
 
