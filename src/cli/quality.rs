@@ -25,20 +25,21 @@ use super::money::dollars;
     \"grades\": [{\"name\": \"right\", \"pass\": true, \"reason\": \"says Paris\"}]}\n\n\
     If one line is wrong, nothing is stored. Labels have the columns `trial` (or `prompt`, `variant` and `repetition`)\n\
     and `pass`.")]
+#[command(group(clap::ArgGroup::new("source").required(true)))]
 pub(super) struct ScoreArgs {
     /// Run folder, such as reports/quickstart/latest
     run: PathBuf,
     /// File with the grades of another program (JSON lines)
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["suite", "labels"])]
+    #[arg(long, value_name = "FILE", group = "source")]
     from: Option<PathBuf>,
     /// Score of the file from which a check without `pass` passes
     #[arg(long, value_name = "SCORE", default_value_t = 1.0, value_parser = share, conflicts_with = "suite")]
     pass_at: f64,
     /// Suite whose asserts grade the stored answers; sends no requests but those to its judge
-    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    #[arg(long, value_name = "FILE", group = "source")]
     suite: Option<PathBuf>,
     /// CSV file with the labels of people; prints how far each grader agrees with them, and stores nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "suite", "pass_at"])]
+    #[arg(long, value_name = "FILE", group = "source", conflicts_with = "pass_at")]
     labels: Option<PathBuf>,
     /// Read files outside the project that the suite names
     #[arg(long, requires = "suite")]

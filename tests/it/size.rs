@@ -119,7 +119,7 @@ fn one_run_has_one_at_most() {
 fn a_pilot_is_a_small_run_that_shows_its_noise() {
     // Ten of the prompts, three times each; its samples are kept like those of any run.
     // Times so long that a busy machine spoils no sample: those that it does show no noise.
-    let scenario = "[default]\nttft = { median_ms = 100, sigma = 0.2 }\ngap = { median_ms = 1, sigma = 0.1 }\n\
+    let scenario = "[default]\nttft = { median_ms = 250, sigma = 0.2 }\ngap = { median_ms = 1, sigma = 0.1 }\n\
                  tokens = { median = 4, sigma = 0.1 }\nprefill_ms_per_ktok = 0\n";
     let home = Home::new()
         .with("s.toml", &suite(TWO, 12))
