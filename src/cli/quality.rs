@@ -39,7 +39,12 @@ pub(super) struct ScoreArgs {
     #[arg(long, value_name = "FILE", group = "source")]
     suite: Option<PathBuf>,
     /// CSV file with the labels of people; prints how far each grader agrees with them, and stores nothing
-    #[arg(long, value_name = "FILE", group = "source", conflicts_with = "pass_at")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "source",
+        conflicts_with = "pass_at"
+    )]
     labels: Option<PathBuf>,
     /// Read files outside the project that the suite names
     #[arg(long, requires = "suite")]

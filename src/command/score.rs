@@ -206,7 +206,11 @@ fn store_scores(run: &Run, file: &Path, pass_at: f64) -> Result<(), Failure> {
     let read = read_scores(&text, &trials, pass_at);
     let grades = read.map_err(|problems| to_failure(file, &problems))?;
     let mut journal = run.amend()?;
-    journal.append_all(&grades.amendments)?;
+    let mut amendments = grades.amendments().peekable();
+    while amendments.peek().is_some() {
+        let batch: Vec<Amendment> = amendments.by_ref().take(BATCH).collect();
+        journal.append_all(&batch)?;
+    }
     journal.sync()?;
     print_counts(&grades)
 }
@@ -340,11 +344,14 @@ fn to_failure(file: &Path, problems: &[ScoreProblem]) -> Failure {
     Failure::usage(message)
 }
 
-fn print_counts(grades: &ExternalGrades) -> Result<(), Failure> {
-    let rows: usize = grades.amendments.iter().map(|one| one.grades.len()).sum();
-    let answers = plural(grades.amendments.len(), "answer");
+fn print_counts(grades: &ExternalGrades<'_>) -> Result<(), Failure> {
+    let answers = plural(grades.answers, "answer");
     let mut err = stderr();
-    writeln!(err, "Stored {} of {answers}", plural(rows, "grade"))?;
+    writeln!(
+        err,
+        "Stored {} of {answers}",
+        plural(grades.grades, "grade")
+    )?;
     if grades.skipped > 0 {
         writeln!(
             err,

@@ -164,85 +164,150 @@ impl TrialIndex {
     }
 }
 
-/// The grades of a file, put together by trial.
+/// A line that names a trial of the run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct TrialLine<'a> {
+    trial: u64,
+    is_gradable: bool,
+    /// From 1.
+    number: usize,
+    content: &'a str,
+}
+
+/// The grades of a file, put together by trial. They are made when they are needed: a run may have very many.
 #[derive(Debug, Default, PartialEq)]
-pub struct ExternalGrades {
-    /// One for each graded trial, in the order of trials.
-    pub amendments: Vec<Amendment>,
+pub struct ExternalGrades<'a> {
+    /// Those of trials with an answer, in the order of trials.
+    lines: Vec<TrialLine<'a>>,
+    pass_at: f64,
+    /// Number of graded answers.
+    pub answers: usize,
+    /// Number of their grades.
+    pub grades: usize,
     /// Lines of trials that failed, which have no answer to grade.
     pub skipped: usize,
+}
+
+impl ExternalGrades<'_> {
+    /// An amendment for each graded trial, in the order of trials.
+    pub fn amendments(&self) -> impl Iterator<Item = Amendment> {
+        let by_trial = self.lines.chunk_by(|one, next| one.trial == next.trial);
+        by_trial.map(|lines| {
+            let mut amendment = no_grades(lines[0].trial);
+            for line in lines {
+                // It was read before.
+                if let Ok(parsed) = parse_line(line.content, self.pass_at) {
+                    add_grades(&mut amendment, parsed);
+                }
+            }
+            amendment
+        })
+    }
+}
+
+/// An amendment that changes nothing yet.
+fn no_grades(trial: u64) -> Amendment {
+    Amendment {
+        version: Amendment::VERSION,
+        trial,
+        ..Amendment::default()
+    }
+}
+
+fn add_grades(amendment: &mut Amendment, line: ScoreLine) {
+    amendment.grades.extend(line.grades);
+    amendment.pass_threshold = line.pass_threshold.or(amendment.pass_threshold);
 }
 
 /// Reads a file of scores. A row without `pass` passes from `pass_at` on.
 ///
 /// # Errors
 /// Every line that is wrong; also a file without a line.
-pub fn read_scores(
-    text: &str,
+pub fn read_scores<'a>(
+    text: &'a str,
     trials: &TrialIndex,
     pass_at: f64,
-) -> Result<ExternalGrades, Vec<ScoreProblem>> {
-    let mut by_trial: BTreeMap<u64, Amendment> = BTreeMap::new();
-    let mut names = NameIndex::default();
-    let mut first_line: HashMap<(u64, u32), usize> = HashMap::new();
+) -> Result<ExternalGrades<'a>, Vec<ScoreProblem>> {
+    let mut lines = Vec::new();
     let mut problems = Vec::new();
-    let mut skipped = 0;
-    let lines = (1..).zip(text.lines());
-    let lines = lines.filter(|(_, content)| !content.trim().is_empty());
-    for (line, content) in lines {
-        let mut problem = |text: String| problems.push(ScoreProblem { line, text });
-        let parsed = match parse_line(content, pass_at) {
-            Ok(parsed) => parsed,
-            Err(text) => {
-                problem(text);
-                continue;
-            }
-        };
-        let Some((trial, is_gradable)) = trials.find(&parsed.key) else {
-            problem(format!("this run has no sample of {}", parsed.key));
+    let numbered = (1..).zip(text.lines());
+    for (number, content) in numbered.filter(|(_, content)| !content.trim().is_empty()) {
+        let found = parse_line(content, pass_at).and_then(|parsed| {
+            let found = trials.find(&parsed.key);
+            found.ok_or_else(|| format!("this run has no sample of {}", parsed.key))
+        });
+        match found {
+            Ok((trial, is_gradable)) => lines.push(TrialLine {
+                trial,
+                is_gradable,
+                number,
+                content,
+            }),
+            Err(text) => problems.push(ScoreProblem { line: number, text }),
+        }
+    }
+    if lines.is_empty() && problems.is_empty() {
+        let text = "there is no line with scores".to_owned();
+        problems.push(ScoreProblem { line: 1, text });
+    }
+    lines.sort_unstable_by_key(|line| (line.trial, line.number));
+    let mut read = ExternalGrades {
+        pass_at,
+        ..ExternalGrades::default()
+    };
+    for of_trial in lines.chunk_by(|one, next| one.trial == next.trial) {
+        let grades = check_trial(of_trial, pass_at, &mut problems);
+        if of_trial[0].is_gradable {
+            read.answers += 1;
+            read.grades += grades;
+        } else {
+            read.skipped += of_trial.len();
+        }
+    }
+    if !problems.is_empty() {
+        problems.sort_by_key(|problem| problem.line);
+        return Err(problems);
+    }
+    lines.retain(|line| line.is_gradable);
+    Ok(ExternalGrades { lines, ..read })
+}
+
+/// Checks that the grades of a trial go together, and returns their number.
+fn check_trial(lines: &[TrialLine<'_>], pass_at: f64, problems: &mut Vec<ScoreProblem>) -> usize {
+    let mut amendment = no_grades(lines[0].trial);
+    // The last line of each check.
+    let mut line_of = HashMap::new();
+    for line in lines {
+        let Ok(parsed) = parse_line(line.content, pass_at) else {
             continue;
         };
-        for grade in &parsed.grades {
-            let before = first_line.insert((trial, names.add(&grade.name)), line);
-            if let Some(before) = before {
-                let name = &grade.name;
+        let mut problem = |text: String| {
+            problems.push(ScoreProblem {
+                line: line.number,
+                text,
+            });
+        };
+        let mut has_twice = false;
+        for Grade { name, .. } in &parsed.grades {
+            if let Some(before) = line_of.insert(name.clone(), line.number) {
+                has_twice = true;
+                let trial = line.trial;
                 problem(format!(
                     "trial {trial} has `{name}` already, from line {before}"
                 ));
             }
         }
-        if !is_gradable {
-            skipped += 1;
-            continue;
-        }
-        let amendment = by_trial.entry(trial).or_insert_with(|| Amendment {
-            version: Amendment::VERSION,
-            trial,
-            ..Amendment::default()
-        });
-        amendment.grades.extend(parsed.grades);
-        amendment.pass_threshold = parsed.pass_threshold.or(amendment.pass_threshold);
-        if let Err(invalid) = check_grades(&amendment.grades, amendment.pass_threshold) {
-            // Two rows of one name are reported above, with both lines.
-            if problems.last().is_none_or(|last| last.line != line) {
-                let text = invalid.to_string();
-                problems.push(ScoreProblem { line, text });
-            }
+        add_grades(&mut amendment, parsed);
+        // Two rows of one name are reported above, with both lines.
+        let checked = check_grades(&amendment.grades, amendment.pass_threshold);
+        if let Err(invalid) = checked
+            && line.is_gradable
+            && !has_twice
+        {
+            problem(invalid.to_string());
         }
     }
-    if by_trial.is_empty() && skipped == 0 && problems.is_empty() {
-        let text = "there is no line with scores".to_owned();
-        problems.push(ScoreProblem { line: 1, text });
-    }
-    if problems.is_empty() {
-        let amendments = by_trial.into_values().collect();
-        Ok(ExternalGrades {
-            amendments,
-            skipped,
-        })
-    } else {
-        Err(problems)
-    }
+    amendment.grades.len()
 }
 
 fn parse_line(content: &str, pass_at: f64) -> Result<ScoreLine, String> {

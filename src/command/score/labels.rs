@@ -90,15 +90,15 @@ fn read(run: &Run, file: &Path) -> Result<BTreeMap<u64, bool>, Failure> {
         lines.push('\n');
     }
     let read = read_scores(&lines, &index_trials(run)?, 1.0);
-    let mut labels = read.map_err(|mut problems| {
+    let labels = read.map_err(|mut problems| {
         // The first line of the file is its header.
         for problem in &mut problems {
             problem.line += 1;
         }
         to_failure(file, &problems)
     })?;
-    let labels = labels.amendments.drain(..);
     Ok(labels
+        .amendments()
         .filter_map(|one| Some((one.trial, one.grades.first()?.pass)))
         .collect())
 }

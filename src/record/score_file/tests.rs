@@ -23,7 +23,7 @@ fn trials() -> TrialIndex {
     index
 }
 
-fn read(text: &str) -> Result<ExternalGrades, Vec<String>> {
+fn read(text: &str) -> Result<ExternalGrades<'_>, Vec<String>> {
     read_scores(text, &trials(), 1.0).map_err(|problems| {
         let line = |problem: ScoreProblem| format!("{}: {}", problem.line, problem.text);
         problems.into_iter().map(line).collect()
@@ -46,9 +46,11 @@ fn lines_find_their_trials() {
         external: true,
         ..grade
     };
-    let [first, second] = read.amendments.as_slice() else {
+    let amendments: Vec<Amendment> = read.amendments().collect();
+    let [first, second] = amendments.as_slice() else {
         panic!("{read:#?}");
     };
+    assert_eq!((read.answers, read.grades), (2, 4));
     assert_eq!((first.trial, first.pass_threshold), (1, Some(0.7)));
     let expected = [
         ("polite", 0.5, false),
@@ -68,8 +70,11 @@ fn lines_find_their_trials() {
 fn scores_pass_from_where_the_user_says() {
     // A judge's 0.7 of 1 may be good enough.
     let line = r#"{"trial": 0, "scores": {"judge": 0.7}}"#;
-    let passes =
-        |pass_at| read_scores(line, &trials(), pass_at).unwrap().amendments[0].grades[0].pass;
+    let trials = trials();
+    let passes = |pass_at| {
+        let read = read_scores(line, &trials, pass_at).unwrap();
+        read.amendments().next().unwrap().grades[0].pass
+    };
     assert!(passes(0.7) && !passes(0.71));
 }
 
@@ -120,7 +125,8 @@ fn a_key_in_a_reason_does_not_reach_the_record() {
         r#"{{"trial": 0, "grades": [{{"name": "right", "score": 0, "reason": "it leaks {key}"}}]}}"#
     );
     let read = read(&line).unwrap();
-    let reason = read.amendments[0].grades[0].reason.clone().unwrap();
+    let amendment = read.amendments().next().unwrap();
+    let reason = amendment.grades[0].reason.clone().unwrap();
     assert!(
         !reason.contains(&key) && reason.starts_with("it leaks "),
         "{reason}"
@@ -136,7 +142,7 @@ proptest! {
             .prop_map(|(trial, name, score)| format!(r#"{{"trial":{trial},"scores":{{"{name}":{score:e}}}}}"#)),
     ], 0..6)) {
         match read(&lines.join("\n")) {
-            Ok(read) => for amendment in read.amendments {
+            Ok(read) => for amendment in read.amendments() {
                 prop_assert_eq!(check_grades(&amendment.grades, amendment.pass_threshold), Ok(()));
             },
             Err(problems) => prop_assert!(!problems.is_empty()),
