@@ -86,21 +86,23 @@ impl LiveRun {
         known.reduce(|sum, cost| sum.plus(cost).unwrap_or(sum))
     }
 
-    /// Time left, money spent and retries: `about 7 s left, $0.0123 spent, 3 retries`.
+    /// Time left, if it can be estimated, money spent and retries: `about 7 s left, $0.0123 spent, 3 retries`.
     fn rest(&self) -> String {
         let left = match self.left {
-            Some(left) => format!("about {} left", duration(left)),
-            None => "waiting for the first answer".to_owned(),
+            Some(left) => Some(format!("about {} left", duration(left))),
+            None => (self.done == 0).then(|| "waiting for the first answer".to_owned()),
         };
         let spent = match self.spent() {
             Some(spent) => format!("{} spent", money(spent)),
             None => "cost unknown".to_owned(),
         };
-        match self.retries {
-            0 => format!("{left}, {spent}"),
-            1 => format!("{left}, {spent}, 1 retry"),
-            retries => format!("{left}, {spent}, {retries} retries"),
-        }
+        let retries = match self.retries {
+            0 => None,
+            1 => Some("1 retry".to_owned()),
+            retries => Some(format!("{retries} retries")),
+        };
+        let parts: Vec<String> = left.into_iter().chain([spent]).chain(retries).collect();
+        parts.join(", ")
     }
 
     /// The state in a line of a log: `302/720 trials, about 7 s left, $0.0123 spent, 2 failed`.
@@ -480,6 +482,17 @@ mod tests {
         llama                 0/240         –                    –          –       0
         ────────────────  0/720 in 61 s, waiting for the first answer, cost unknown
         ");
+    }
+
+    #[test]
+    fn a_time_left_that_is_not_known_is_not_mentioned() {
+        let mut run = run();
+        run.left = None;
+        let line = run.line();
+        assert!(
+            line.starts_with("302/720 trials, $0.9035 spent, 2 retries"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn a_suite_goes_in_and_a_comparison_comes_out() {
         .says("openai/gpt-4.1-nano")
         .says("openai/gpt-5-mini")
         .says("anthropic/claude-haiku-4.5")
-        .complains("/12 trials, about ")
+        .complains("/12 trials, ")
         .complains("report.html")
         .run();
     assert!(
