@@ -6,7 +6,7 @@
 # Happens: OpenLLMetry ends the span when the headers are there, before the first token: no tokens, no TTFT, and the
 #   request is missing from `gen_ai.client.operation.duration`. Raw responses that are not streams are complete.
 #   OpenInference, on the same requests, has everything in both cases.
-# Why it matters: whoever compares gateways reads headers (request id, rate limits, upstream, cache), and may do so for some
+# Why it matters: a comparison of gateways reads headers (request id, rate limits, upstream, cache), perhaps for some
 #   of the models only. Those then seem to cost nothing and to answer at once; no span has an error.
 # Packages: opentelemetry-instrumentation-openai 0.62.4, openinference-instrumentation-openai 0.1.66, openai 3.57.0,
 #   langchain-openai 1.7.4, opentelemetry-sdk 1.45.2 (PyPI).
