@@ -1,8 +1,8 @@
 //! Two sides that answered the same prompts.
 //!
 //! Owns the check that makes a comparison possible: at least one prompt, and on every prompt at least
-//! one value of each side. Must not know procedures. Invariant: all numbers are finite natural
-//! logarithms in rising order, and there is one weight a prompt.
+//! one value of each side. Must not know procedures. Invariant: the numbers of a [`Paired`] are finite natural
+//! logarithms, those of a side in rising order, and there is one weight a prompt.
 
 use super::hodges_lehmann;
 use super::mean::{Mean, Weights};

@@ -9,7 +9,7 @@ use crate::stats::paired::{Paired, Sides};
 pub(super) const TIES_WITHIN: f64 = 1e-12;
 const TIES_PER_UNIT: f64 = 1.0 / TIES_WITHIN;
 /// More than the rounding errors of two keys together.
-const ROUNDING_KEYS: u64 = 16;
+pub(super) const ROUNDING_KEYS: u64 = 16;
 
 /// Equal values of one side.
 #[derive(Debug, Clone, Copy, Default)]

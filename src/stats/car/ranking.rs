@@ -1,20 +1,20 @@
 //! The ranks of the values of two sides, aligned at a hypothetical log ratio h.
 //!
 //! Owns the order of aligned values. Must not know the test. Invariant: sums of ranks are whole numbers and exact,
-//! whatever was ranked before; beside the values, memory is that of a slice of their order and of the values that lie
-//! close to others.
+//! whatever was ranked before; beside the values, memory is that of the values that lie close to others and of a slice of the
+//! order, or of all of it where sides are many.
 //!
 //! The values of each side are sorted once and for all, and another h moves them together. A slice of the order, a few
 //! values of each side that fit into a processor's cache, is cut into many more buckets than it has values, a bit for
 //! each: a value that is alone in its bucket and between two empty ones has the rank that the bits below it count. Only
 //! the others are sorted. And another h that moves no value by half a bucket changes no other rank, so that a search that
-//! comes closer ranks these few again.
+//! comes closer ranks these few again. Where sides are many and have few values, all of them are sorted instead.
 
 use std::ops::Range;
 
 use crate::stats::paired::Paired;
 
-use super::aligned::{Alignment, RankedSides, RankedValue, within_reach};
+use super::aligned::{Alignment, ROUNDING_KEYS, RankedSides, RankedValue, within_reach};
 use super::nearby::{NearbyRanks, RankSums};
 use super::slice::Slice;
 
@@ -231,11 +231,14 @@ impl Ranking {
     }
 }
 
-/// The distance of neighbours that a twentieth of those apart are closer than, in keys; at least 1.
+/// The distance of neighbours, in keys, that a twentieth of them are closer than; those that rounding may separate do not count. At
+/// least 1.
 fn close_distance(sorted: &[RankedValue]) -> u64 {
     let neighbours = sorted.windows(2).step_by(GAPS_SAMPLED);
     let distances = neighbours.map(|two| two[1].key.abs_diff(two[0].key));
-    let mut distances: Vec<u64> = distances.filter(|distance| *distance > 0).collect();
+    let mut distances: Vec<u64> = distances
+        .filter(|distance| *distance > ROUNDING_KEYS)
+        .collect();
     let place = distances.len() / CLOSE_SHARE;
     if distances.is_empty() {
         return 1;
